@@ -1,0 +1,90 @@
+"""What a run asks of the ERP: the seam between :mod:`zvirka.reconcile` and :mod:`zvirka.erp`.
+
+Reading and writing are two protocols on purpose: a plan constructs no writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from zvirka.counterparty import Client, Correction, Outcome
+
+IMAGE_SEPARATOR = "\x1f"
+"""U+001F between the fields of a row's image; 1C values that contain it are compared singly."""
+
+
+class ScanBatch(msgspec.Struct, frozen=True):
+    """A page of owned rows, column by column, all lists of one length.
+
+    ``images`` holds each row's mapped fields as text, NULL as '', each trimmed of spaces at both
+    ends (U+0020 only, as SQL TRIM does), joined by U+001F in mapping order. Equal images are
+    equal rows; unequal ones are read whole and compared field by field.
+    ``keys`` are trimmed, '' for NULL. ``refs`` is ``None`` when the store keeps no Ref_Key.
+    """
+
+    rows: list[str]
+    keys: list[str]
+    refs: list[str | None] | None
+    active: list[bool]
+    images: list[str]
+
+
+class Store(Protocol):
+    """The reading side of the ERP's data: owned rows only, all others are invisible."""
+
+    @property
+    def name(self) -> str:
+        """Where the store is, without secrets, for messages and reports."""
+        ...
+
+    @property
+    def soft_delete(self) -> bool:
+        """Whether a delete leaves an inactive row that a restore can bring back."""
+        ...
+
+    def scan(self) -> Iterator[ScanBatch]:
+        """Every owned row, active or not, as a stream.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        ...
+
+    def read_rows(self, rows: Sequence[str]) -> list[Client]:
+        """Owned rows by primary key, those that are there, in any order."""
+        ...
+
+    def read_keys(self, keys: Sequence[str]) -> list[Client]:
+        """Owned rows by pairing key, inactive and doubled ones included, in any order."""
+        ...
+
+    def conflicts(self, correction: Correction) -> list[str]:
+        """Primary keys of rows, owned or not, that a unique constraint would collide with."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+class Writer(Protocol):
+    """The writing side. It never decides: it does exactly what the corrections say, or says no."""
+
+    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+        """Try each correction on its own merits and tell what the store or the ERP said.
+
+        ``applied`` here means *accepted*; the verdict is the read back of the verify phase.
+        A row that is no longer as in ``Correction.before`` is ``superseded``. One bad row fails
+        alone. The order of outcomes is free; each correction has exactly one.
+
+        Raises:
+            StoreError: the store is gone; corrections without an outcome stay intended.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...

@@ -1,0 +1,80 @@
+"""The one exception tree. Every message has a cause, a place and a remedy.
+
+Personal data never goes into a message: Код, Ref_Key and field names identify what is meant.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes, a contract with systemd units and scripts (design: exit codes)."""
+
+    IN_SYNC = 0
+    DIFFERENCES = 1
+    FAILED = 2
+    HELD = 3
+    USAGE = 64
+
+
+class ZvirkaError(Exception):
+    """Root of everything zvirka raises on purpose.
+
+    Args:
+        cause: what went wrong, one sentence.
+        place: where: a settings key, a URL, a table, a file, a run number.
+        remedy: what the reader can do about it.
+    """
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, cause: str, *, place: str = "", remedy: str = "") -> None:
+        self.cause = cause
+        self.place = place
+        self.remedy = remedy
+        super().__init__(cause)
+
+    def __str__(self) -> str:
+        """Return cause, place and remedy as a person reads them."""
+        where = f" [{self.place}]" if self.place else ""
+        way_out = f" → {self.remedy}" if self.remedy else ""
+        return f"{self.cause}{where}{way_out}"
+
+
+class SettingsError(ZvirkaError):
+    """The settings cannot be used: unknown key, wrong type, missing file or secret."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UsageError(ZvirkaError):
+    """The command line asks for something that does not exist or does not fit."""
+
+    exit_code = ExitCode.USAGE
+
+
+class SourceError(ZvirkaError):
+    """1C could not be read. Subclasses in :mod:`zvirka.onec.errors` say why."""
+
+
+class StoreError(ZvirkaError):
+    """The ERP's store could not be read or written."""
+
+
+class JournalError(ZvirkaError):
+    """The journal could not be opened, read or written."""
+
+
+class StagingError(ZvirkaError):
+    """The staging database could not be used, for want of disk space among other things."""
+
+
+class LockHeldError(ZvirkaError):
+    """Another run holds the lock; ``place`` says who."""
+
+
+class HeldError(ZvirkaError):
+    """The run waits for a person's approval."""
+
+    exit_code = ExitCode.HELD

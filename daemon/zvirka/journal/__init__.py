@@ -1,0 +1,1 @@
+"""What happened, durably: tables, migrations, the digest chain, the run lock."""

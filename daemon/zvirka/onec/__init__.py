@@ -1,0 +1,1 @@
+"""All that knows 1C: session, schema, catalogue, contact lines, changes."""

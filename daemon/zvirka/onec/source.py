@@ -1,0 +1,121 @@
+"""What a run asks of 1C: the seam between :mod:`zvirka.reconcile` and :mod:`zvirka.onec`.
+
+Bulk data crosses it in columns, since a column of strings goes into the staging engine without a
+loop a row. The implementation is :class:`zvirka.onec.catalogue.Catalogue`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from zvirka.counterparty import Counterparty
+
+
+class ObjectBatch(msgspec.Struct, frozen=True):
+    """A page of catalogue objects, column by column, all lists of one length.
+
+    ``values`` holds the mapped fields that are attributes of the object itself. ``links`` holds
+    the reference attributes that other fields go through (``Партнер_Key``). Groups are left out.
+    """
+
+    refs: list[str]
+    versions: list[str]
+    marks: list[bool]
+    values: dict[str, list[str | None]]
+    links: dict[str, list[str]]
+
+
+class LineBatch(msgspec.Struct, frozen=True):
+    """Values of one field that live outside the object: contact lines, register records, partners.
+
+    ``via`` is the link whose reference ``refs`` holds, empty for the counterparty's own Ref_Key.
+    Where a reference comes with several lines of the field the lowest of ``orders`` counts.
+    """
+
+    field: str
+    via: str
+    refs: list[str]
+    orders: list[int]
+    values: list[str | None]
+
+
+class VersionBatch(msgspec.Struct, frozen=True):
+    """A page of the light pull: what there is, and in which version."""
+
+    refs: list[str]
+    versions: list[str]
+    marks: list[bool]
+
+
+class Traffic(msgspec.Struct):
+    """What was asked of 1C so far: requests, bytes received in answer bodies, and retries."""
+
+    requests: int = 0
+    bytes: int = 0
+    retries: int = 0
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line of ``zvirka check``: ``level`` is ``ok``, ``warning`` or ``failure``."""
+
+    level: str
+    subject: str
+    text: str
+    remedy: str = ""
+
+
+class Source(Protocol):
+    """One session with 1C. A context manager: leaving it finishes the session, error or not."""
+
+    traffic: Traffic
+
+    def __enter__(self) -> Source: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+    def preflight(self) -> int:
+        """Prove that every mapped name exists in the schema and return the number in scope.
+
+        The number is of counterparties, groups left out.
+
+        Raises:
+            SourceError: 1C cannot be read, or a mapped name does not exist.
+        """
+        ...
+
+    def count(self) -> int:
+        """The number of counterparties in scope now."""
+        ...
+
+    def objects(self) -> Iterator[ObjectBatch]:
+        """All counterparties in scope, in pages; a Ref_Key may come twice (overlap, moved rows)."""
+        ...
+
+    def lines(self) -> Iterator[LineBatch]:
+        """All outside values of all outside fields, in pages; empty where there are none."""
+        ...
+
+    def versions(self) -> Iterator[VersionBatch]:
+        """Ref_Key, DataVersion and DeletionMark of all counterparties in scope, in pages."""
+        ...
+
+    def light_lines(self) -> Iterator[LineBatch]:
+        """Outside values that no DataVersion of a counterparty covers (partners, registers)."""
+        ...
+
+    def fetch(self, refs: Sequence[str]) -> Iterator[tuple[ObjectBatch, list[LineBatch]]]:
+        """Whole objects by Ref_Key, in as few requests as URL length allows.
+
+        What 1C does not return for a key is absent (or out of scope) in this very moment.
+        """
+        ...
+
+    def exists(self, ref: str) -> bool:
+        """Ask for this one key. False only when 1C itself says «object not found» (code 9)."""
+        ...
+
+    def find(self, field: str, values: Sequence[str]) -> list[Counterparty]:
+        """Counterparties whose attribute field equals one of the values (targeted resync)."""
+        ...

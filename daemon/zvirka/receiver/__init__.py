@@ -1,0 +1,1 @@
+"""The ERP-side webhook endpoint."""

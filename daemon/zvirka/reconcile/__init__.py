@@ -1,0 +1,1 @@
+"""One run, a file per phase; run.py reads as the story."""

@@ -1,0 +1,1 @@
+"""The same findings as HTML, XLSX, CSV, JSON and Markdown."""

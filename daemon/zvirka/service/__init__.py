@@ -1,0 +1,1 @@
+"""The long-running daemon: schedule, systemd notification, metrics, alerts, logs."""
