@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from zvirka.counterparty import Counterparty
+from zvirka.findings import Finding as Finding
 
 
 class ObjectBatch(msgspec.Struct, frozen=True):
@@ -56,15 +57,6 @@ class Traffic(msgspec.Struct):
     requests: int = 0
     bytes: int = 0
     retries: int = 0
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One line of ``zvirka check``: ``level`` is ``ok``, ``warning`` or ``failure``."""
-
-    level: str
-    subject: str
-    text: str
-    remedy: str = ""
 
 
 class Source(Protocol):
