@@ -1,0 +1,115 @@
+"""The embedded ERP store: one table ``clients`` on SQLite, for those who have no ERP table yet.
+
+It is read and written by the same code as any other table; all that is special is its definition
+and the settings that go with it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, create_engine, make_url
+from sqlalchemy import text as sql_text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Field, SQLModel
+
+from zvirka.erp.faults import store_error
+from zvirka.errors import StoreError
+from zvirka.mapping import Mapping
+from zvirka.settings import DeleteSettings, ErpSettings, SqlExpression
+
+TABLE = "clients"
+NOW = "CURRENT_TIMESTAMP"
+
+
+class EmbeddedModel(SQLModel):
+    """Base that keeps the embedded store's metadata apart from the journal's."""
+
+    metadata = MetaData()
+
+
+class ClientRow(EmbeddedModel, table=True):
+    """One client. Rows whose ``source`` is ``manual`` were entered by people and are not owned."""
+
+    __tablename__ = TABLE
+
+    id: int | None = Field(default=None, primary_key=True)
+    code: str | None = Field(default=None)
+    ref: str | None = Field(default=None)
+    name: str | None = Field(default=None)
+    tax_id: str | None = Field(default=None)
+    phone: str | None = Field(default=None)
+    email: str | None = Field(default=None)
+    address: str | None = Field(default=None)
+    source: str = Field(default="1c", sa_column_kwargs={"server_default": "1c"})
+    is_active: bool = Field(default=True, sa_column_kwargs={"server_default": sql_text("1")})
+    created_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime, server_default=sql_text(NOW))
+    )
+    updated_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime, server_default=sql_text(NOW))
+    )
+
+
+def key_column(mapping: Mapping) -> str:
+    """The column of the embedded table that holds the pairing key; ``ref`` for Ref_Key."""
+    return mapping.key
+
+
+def embedded_table(mapping: Mapping) -> Table:
+    """The table for a mapping: the fields out of the box, a text column for each further one."""
+    table = EmbeddedModel.metadata.tables[TABLE].to_metadata(MetaData())
+    for name in mapping.names:
+        if name not in table.c:
+            table.append_column(Column(name, Text))
+    Index(f"uq_{TABLE}_{key_column(mapping)}", table.c[key_column(mapping)], unique=True)
+    return table
+
+
+def embedded_settings(erp: ErpSettings, mapping: Mapping) -> ErpSettings:
+    """The settings of ``[erp]`` completed for the embedded table; ``url`` and writer stay."""
+    now = SqlExpression(sql=NOW)
+    return erp.model_copy(
+        update={
+            "table": TABLE,
+            "db_schema": None,
+            "primary_key": "id",
+            "key": key_column(mapping),
+            "ref": "ref",
+            "owned": "source <> 'manual'",
+            "columns": {name: name for name in mapping.names},
+            "children": {},
+            "on_create": {"source": "1c", "created_at": now, "updated_at": now},
+            "on_update": {"updated_at": now},
+            "delete": DeleteSettings(mode="soft", column="is_active", active=True, deleted=False)
+            if erp.delete.mode == "soft"
+            else erp.delete,
+        }
+    )
+
+
+def create_embedded(url: str, mapping: Mapping) -> None:
+    """Create the embedded store where there is none; an existing one is left as it is.
+
+    Raises:
+        StoreError: the file cannot be created, or its directory does not exist.
+    """
+    address = make_url(url)
+    place = address.database or ":memory:"
+    if address.get_backend_name() == "sqlite" and not Path(place).parent.is_dir():
+        raise StoreError(
+            "the directory of the embedded store does not exist",
+            place=place,
+            remedy="create it, or set erp.url to a file in an existing directory",
+        )
+    engine = create_engine(address, hide_parameters=True)
+    try:
+        with engine.begin() as connection:
+            if address.get_backend_name() == "sqlite":
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            embedded_table(mapping).metadata.create_all(connection)
+    except SQLAlchemyError as error:
+        raise store_error(error, place) from None
+    finally:
+        engine.dispose()

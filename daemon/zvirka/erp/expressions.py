@@ -1,0 +1,86 @@
+"""SQL expressions that databases spell differently, so that no other module asks which it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, literal_column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import Boolean
+
+
+class AsText(FunctionElement[str]):
+    """``AsText(column)``: the value as Unicode text, whatever its type; NULL stays NULL."""
+
+    type = Text()
+    name = "as_text"
+    inherit_cache = True
+
+
+class Same(FunctionElement[bool]):
+    """``Same(left, right)``: equal character by character, NULL equal to NULL.
+
+    A column's collation must not decide whether a row is as it was scanned: «ТОВ» and «тов» are
+    not the same, nor are texts that differ in trailing spaces.
+    """
+
+    type = Boolean()
+    name = "same"
+    inherit_cache = True
+
+
+@compiles(AsText)
+def _as_text(element: AsText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kwargs)} AS TEXT)"
+
+
+@compiles(AsText, "mysql")
+@compiles(AsText, "mariadb")
+def _as_text_mysql(element: AsText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"CONVERT({compiler.process(element.clauses, **kwargs)} USING utf8mb4)"
+
+
+@compiles(AsText, "mssql")
+def _as_text_mssql(element: AsText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kwargs)} AS NVARCHAR(MAX))"
+
+
+def _sides(element: Same, compiler: SQLCompiler, kwargs: dict[str, Any]) -> tuple[str, str]:
+    left, right = element.clauses
+    return compiler.process(left, **kwargs), compiler.process(right, **kwargs)
+
+
+@compiles(Same)
+def _same(element: Same, compiler: SQLCompiler, **kwargs: Any) -> str:
+    left, right = _sides(element, compiler, kwargs)
+    return f"({left} IS NOT DISTINCT FROM {right})"
+
+
+@compiles(Same, "postgresql")
+def _same_postgresql(element: Same, compiler: SQLCompiler, **kwargs: Any) -> str:
+    left, right = _sides(element, compiler, kwargs)
+    return f'({left} COLLATE "C" IS NOT DISTINCT FROM {right})'
+
+
+@compiles(Same, "sqlite")
+def _same_sqlite(element: Same, compiler: SQLCompiler, **kwargs: Any) -> str:
+    left, right = _sides(element, compiler, kwargs)
+    return f"({left} COLLATE BINARY IS {right})"
+
+
+@compiles(Same, "mysql")
+@compiles(Same, "mariadb")
+def _same_mysql(element: Same, compiler: SQLCompiler, **kwargs: Any) -> str:
+    left, right = _sides(element, compiler, kwargs)
+    return f"(CAST({left} AS BINARY) <=> CAST({right} AS BINARY))"
+
+
+def admin_sql(fragment: str) -> ColumnElement[Any]:
+    """A fragment of SQL from the settings, as the administrator wrote it, in parentheses.
+
+    Not ``text()``: that would take the colon of a quoted ``'a:b'`` for a parameter. The line
+    break keeps a trailing comment from swallowing the parenthesis.
+    """
+    return literal_column(f"({fragment}\n)")

@@ -1,0 +1,113 @@
+"""The reading side of any mapped SQL table; the embedded store is one with a preset mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from zvirka.counterparty import Client, Correction
+from zvirka.erp.faults import store_error
+from zvirka.erp.layout import Layout
+from zvirka.erp.queries import Reading, conflicting_rows
+from zvirka.erp.store import ScanBatch
+
+BATCH = 5000
+"""Rows of one :class:`~zvirka.erp.store.ScanBatch`."""
+
+
+class SqlStore:
+    """A :class:`zvirka.erp.store.Store` over one table with its child tables."""
+
+    def __init__(self, engine: Engine, layout: Layout) -> None:
+        self._engine = engine
+        self._layout = layout
+        self._reading = Reading(layout)
+
+    @property
+    def name(self) -> str:
+        """Where the store is, without secrets."""
+        return self._layout.name
+
+    @property
+    def soft_delete(self) -> bool:
+        """Whether a delete leaves an inactive row."""
+        return self._layout.soft is not None
+
+    def scan(self) -> Iterator[ScanBatch]:
+        """Every owned row, streamed out of one statement, which is one snapshot on every database.
+
+        Rows come from the driver's own cursor: the image is text already, so SQLAlchemy's result
+        rows would only cost time (346,000 rows/s against 590,000 when tried).
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with_ref = self._layout.ref is not None
+        try:
+            with self._engine.connect() as connection:
+                streaming = connection.execution_options(stream_results=True, max_row_buffer=BATCH)
+                result = streaming.execute(self._reading.scan())
+                cursor = result.cursor
+                while rows := cursor.fetchmany(BATCH):
+                    columns = list(zip(*rows, strict=True))
+                    yield ScanBatch(
+                        rows=list(columns[0]),
+                        keys=list(columns[1]),
+                        refs=list(columns[4]) if with_ref else None,
+                        active=list(map(bool, columns[2])),
+                        images=list(columns[3]),
+                    )
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+
+    def read_rows(self, rows: Sequence[str]) -> list[Client]:
+        """Owned rows by primary key, those that are there.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        try:
+            with self._engine.connect() as connection:
+                return self._reading.by_rows(connection, rows)
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+
+    def read_keys(self, keys: Sequence[str]) -> list[Client]:
+        """Owned rows by pairing key, inactive and doubled ones included.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        try:
+            clean = self._keys_are_clean
+            with self._engine.connect() as connection:
+                return self._reading.by_keys(connection, keys, clean=clean)
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+
+    @cached_property
+    def _keys_are_clean(self) -> bool:
+        with self._engine.connect() as connection:
+            return self._reading.keys_are_clean(connection)
+
+    def conflicts(self, correction: Correction) -> list[str]:
+        """Primary keys of rows, owned or not, that a unique constraint would collide with.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        found: dict[str, None] = {}
+        try:
+            with self._engine.connect() as connection:
+                for statement in conflicting_rows(self._layout, correction):
+                    found |= dict.fromkeys(connection.execute(statement).scalars())
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+        return list(found)
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._engine.dispose()

@@ -1,0 +1,96 @@
+"""The writer that corrects a mapped SQL store directly, batch by batch, each one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError, StatementError
+
+from zvirka.counterparty import Correction, Outcome
+from zvirka.erp.arrange import Unit, arrange
+from zvirka.erp.engines import WRITES
+from zvirka.erp.faults import is_passing, store_error
+from zvirka.erp.layout import Layout
+from zvirka.erp.queries import Reading
+from zvirka.erp.transaction import Transaction
+
+ATTEMPTS = 3
+"""How often a transaction that lost a deadlock is tried."""
+
+
+class SqlWriter:
+    """A :class:`zvirka.erp.store.Writer` with compare-and-swap on every row.
+
+    An outcome is given only after the transaction that holds it is committed, so whoever is
+    killed in between finds in the store either a whole batch or nothing of it.
+    """
+
+    def __init__(self, engine: Engine, layout: Layout, batch: int) -> None:
+        self._engine = engine
+        self._layout = layout
+        self._batch = batch
+        self._reading = Reading(layout)
+
+    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+        """Try each correction on its own merits; see :meth:`zvirka.erp.store.Writer.apply`.
+
+        Raises:
+            StoreError: the store is gone, locked or denied; the batch under way left no trace.
+        """
+        arrangement = arrange(corrections, self._unique_fields)
+        try:
+            clean = self._keys_are_clean if corrections else True
+            for start in range(0, len(arrangement.free), self._batch):
+                chunk = arrangement.free[start : start + self._batch]
+                yield from self._commit(partial(Transaction.bulk, corrections=chunk, clean=clean))
+            for units in _grouped(arrangement.units, self._batch):
+                yield from self._commit(partial(Transaction.units, units=units, clean=clean))
+        except SQLAlchemyError as error:
+            raise store_error(error, self._layout.name) from None
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._engine.dispose()
+
+    def _commit(self, work: Callable[[Transaction], list[Outcome]]) -> list[Outcome]:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._engine.connect() as connection:
+                    writing = connection.execution_options(**{WRITES: True})
+                    with writing.begin():
+                        return work(Transaction(writing, self._layout, self._reading))
+            except StatementError as error:
+                if attempt == ATTEMPTS or not is_passing(error):
+                    raise
+        return []
+
+    @cached_property
+    def _keys_are_clean(self) -> bool:
+        with self._engine.connect() as connection:
+            return self._reading.keys_are_clean(connection)
+
+    @cached_property
+    def _unique_fields(self) -> list[tuple[str, ...]]:
+        """Groups of mapped fields that are unique together; the pairing key always is."""
+        fields = {mapped.column.name: name for name, mapped in self._layout.columns.items()}
+        groups = [unique.columns for unique in self._layout.uniques]
+        groups.append((self._layout.key.name,))
+        found = [
+            tuple(fields[column] for column in group)
+            for group in groups
+            if all(column in fields for column in group)
+        ]
+        return list(dict.fromkeys(found))
+
+
+def _grouped(units: Iterable[Unit], size: int) -> Iterator[list[Unit]]:
+    group: list[Unit] = []
+    for unit in units:
+        if group and sum(map(len, group)) + len(unit) > size:
+            yield group
+            group = []
+        group.append(unit)
+    if group:
+        yield group

@@ -1,0 +1,273 @@
+"""One batch of corrections inside one transaction: judge each, write all, tell what became."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import StatementError
+
+from zvirka.counterparty import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.arrange import Unit
+from zvirka.erp.faults import is_row_fault, row_reason
+from zvirka.erp.layout import Child, Layout
+from zvirka.erp.native import UnstorableError
+from zvirka.erp.prepared import Prepared, prepare
+from zvirka.erp.queries import Reading, natives
+from zvirka.erp.statements import (
+    Statements,
+    change_child,
+    child_rows,
+    create_child,
+    values_of,
+)
+
+GONE = "the row is gone, or no longer owned"
+CHANGED = "the row changed since it was scanned"
+KEY_TAKEN = "a client with this key is there by now"
+KEY_TWICE = "another correction of this batch creates the same key"
+KEY_HELD = "another client holds the new key"
+NO_RESTORE = "the store deletes for good, there is nothing to restore"
+NOT_OWNED = "the created row would not be owned; complete erp.on_create so that erp.owned holds"
+CIRCLE = "clients exchange a unique value in a circle"
+
+
+class _Changed(Exception):  # noqa: N818 - a signal inside this module, not an error
+    """Fewer rows were written than statements sent: some row is not as scanned."""
+
+
+class _NotOwnedError(Exception):
+    """A row created would be invisible, and would be created again every night."""
+
+
+class Transaction:
+    """The corrections of one transaction. The caller begins and commits it."""
+
+    def __init__(self, connection: Connection, layout: Layout, reading: Reading) -> None:
+        self._connection = connection
+        self._layout = layout
+        self._reading = reading
+        self._statements = Statements(layout)
+        self._nul = connection.dialect.name != "postgresql"
+        self._child_rows: dict[tuple[str, Any], Any] = {}
+
+    def bulk(self, corrections: Sequence[Correction], *, clean: bool) -> list[Outcome]:
+        """Corrections whose order is free: a statement a shape, singly only where that fails."""
+        ready, outcomes = self._judge(corrections, clean=clean)
+        shapes: dict[Any, list[Prepared]] = defaultdict(list)
+        for prepared in ready:
+            shapes[prepared.shape].append(prepared)
+        for group in shapes.values():
+            try:
+                outcomes += self._write(group)
+            except (_Changed, _NotOwnedError):
+                outcomes += [self._single(prepared) for prepared in group]
+            except StatementError as error:
+                if not is_row_fault(error):
+                    raise
+                outcomes += [self._single(prepared) for prepared in group]
+        return outcomes
+
+    def units(self, units: Iterable[Unit], *, clean: bool) -> list[Outcome]:
+        """Corrections whose order counts, one unit after the other."""
+        return [outcome for unit in units for outcome in self._unit(unit, clean=clean)]
+
+    def _unit(self, unit: Unit, *, clean: bool) -> list[Outcome]:
+        ready, outcomes = self._judge(unit, clean=clean)
+        if len(ready) < 2 or len(ready) < len(unit):
+            return outcomes + [self._single(prepared) for prepared in ready]
+        parked = [prepared for prepared in ready if self._parkable(prepared)]
+        if not parked:
+            reason = f"{CIRCLE}, and its column cannot be empty meanwhile"
+            return [_outcome(p.correction, OutcomeState.FAILED, reason) for p in ready]
+        try:
+            with self._connection.begin_nested():
+                released = [self._park(prepared) for prepared in parked]
+                rest = [prepared for prepared in ready if prepared not in parked]
+                return [o for prepared in (*rest, *released) for o in self._write([prepared])]
+        except _Changed:
+            return [_outcome(p.correction, OutcomeState.SUPERSEDED, CHANGED) for p in ready]
+        except StatementError as error:
+            if not is_row_fault(error):
+                raise
+            reason = f"{CIRCLE}; {row_reason(error)}"
+            return [_outcome(p.correction, OutcomeState.FAILED, reason) for p in ready]
+
+    def _judge(
+        self, corrections: Sequence[Correction], *, clean: bool
+    ) -> tuple[list[Prepared], list[Outcome]]:
+        """Sort out what cannot or must not be written, under lock."""
+        found = self._lock_and_read([c.row for c in corrections if c.row])
+        taken = self._holders(corrections, clean=clean)
+        moving = {c.row for c in corrections if c.new_key}
+        creating: set[str] = set()
+        ready: list[Prepared] = []
+        outcomes: list[Outcome] = []
+        for correction in corrections:
+            verdict = self._verdict(correction, found, taken, moving)
+            if verdict is None and correction.action is Action.CREATE:
+                if correction.key in creating:
+                    verdict = (OutcomeState.FAILED, KEY_TWICE)
+                creating.add(correction.key)
+            if verdict is not None:
+                outcomes.append(_outcome(correction, *verdict))
+                continue
+            try:
+                ready.append(prepare(self._layout, correction, nul=self._nul))
+            except UnstorableError as reason:
+                outcomes.append(_outcome(correction, OutcomeState.REFUSED, str(reason)))
+        return ready, outcomes
+
+    def _verdict(
+        self,
+        correction: Correction,
+        found: dict[str, Client],
+        taken: dict[str, set[str]],
+        moving: set[str],
+    ) -> tuple[OutcomeState, str] | None:
+        if correction.action is Action.CREATE:
+            return (OutcomeState.SUPERSEDED, KEY_TAKEN) if taken.get(correction.key) else None
+        if correction.action is Action.RESTORE and self._layout.soft is None:
+            return OutcomeState.REFUSED, NO_RESTORE
+        client = found.get(correction.row)
+        if client is None:
+            return OutcomeState.SUPERSEDED, GONE
+        if client.values != correction.before or client.active != correction.active:
+            return OutcomeState.SUPERSEDED, CHANGED
+        if correction.new_key and taken.get(correction.new_key, set()) - moving - {correction.row}:
+            return OutcomeState.FAILED, KEY_HELD
+        return None
+
+    def _lock_and_read(self, rows: Sequence[str]) -> dict[str, Client]:
+        natural = natives(self._layout.pk, rows)
+        if not natural:
+            return {}
+        self._connection.execute(self._statements.lock(natural)).all()
+        for child in self._layout.children:
+            locked = self._connection.execute(child_rows(child, natural))
+            for parent, pk in locked:
+                self._child_rows.setdefault((child.name, parent), pk)
+        return {client.row: client for client in self._reading.by_rows(self._connection, rows)}
+
+    def _holders(self, corrections: Iterable[Correction], *, clean: bool) -> dict[str, set[str]]:
+        keys = [c.key for c in corrections if c.action is Action.CREATE]
+        keys += [c.new_key for c in corrections if c.new_key]
+        holders: dict[str, set[str]] = defaultdict(set)
+        for client in self._reading.by_keys(self._connection, keys, clean=clean) if keys else ():
+            holders[client.key].add(client.row)
+        return holders
+
+    def _single(self, prepared: Prepared) -> Outcome:
+        try:
+            return self._write([prepared])[0]
+        except _Changed:
+            return _outcome(prepared.correction, OutcomeState.SUPERSEDED, CHANGED)
+        except _NotOwnedError:
+            return _outcome(prepared.correction, OutcomeState.REFUSED, NOT_OWNED)
+        except StatementError as error:
+            if not is_row_fault(error):
+                raise
+            return _outcome(prepared.correction, OutcomeState.FAILED, row_reason(error))
+
+    def _write(self, group: list[Prepared]) -> list[Outcome]:
+        """Write corrections of one shape, all or none of them."""
+        with self._connection.begin_nested():
+            if group[0].correction.action is Action.CREATE:
+                rows = self._create(group)
+            else:
+                rows = self._change(group)
+            for child in self._layout.children:
+                self._write_child(child, group, rows)
+        return [
+            _outcome(
+                prepared.correction,
+                OutcomeState.APPLIED,
+                f"truncated: {', '.join(prepared.cut)}" if prepared.cut else "",
+                str(row),
+            )
+            for prepared, row in zip(group, rows, strict=True)
+        ]
+
+    def _create(self, group: list[Prepared]) -> list[Any]:
+        statement = self._statements.create(tuple(group[0].values))
+        parameters = [self._statements.parameters(prepared) for prepared in group]
+        if self._connection.dialect.insert_executemany_returning_sort_by_parameter_order:
+            returning = statement.returning(self._layout.pk, sort_by_parameter_order=True)
+            rows = list(self._connection.execute(returning, parameters).scalars())
+        else:
+            rows = [self._created(statement, one) for one in parameters]
+        owned = self._connection.execute(self._statements.owned_among(rows)).all()
+        if len(owned) < len(rows):
+            raise _NotOwnedError
+        return rows
+
+    def _created(self, statement: Any, parameters: dict[str, Any]) -> Any:
+        key = self._connection.execute(statement, parameters).inserted_primary_key
+        return key[0] if key is not None else None
+
+    def _change(self, group: list[Prepared]) -> list[Any]:
+        action, active, columns = group[0].shape
+        rows = [prepared.row for prepared in group]
+        if action is Action.DELETE and self._layout.soft is None:
+            statement: Any = self._statements.remove(active)
+        else:
+            statement = self._statements.change(action, active, columns)
+        if statement is not None:
+            parameters = [self._statements.parameters(prepared) for prepared in group]
+            if self._connection.execute(statement, parameters).rowcount != len(group):
+                raise _Changed
+        return rows
+
+    def _write_child(self, child: Child, group: list[Prepared], rows: list[Any]) -> None:
+        changes: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        creates: list[dict[str, Any]] = []
+        columns: tuple[str, ...] = ()
+        for prepared, row in zip(group, rows, strict=True):
+            values = prepared.children.get(child.name)
+            if values is None:
+                continue
+            if (child.name, row) in self._child_rows:
+                parameters = values_of(values.update) | {"zv_parent": row}
+                if child.pk is not None:
+                    parameters["zv_child"] = self._child_rows[child.name, row]
+                changes[tuple(values.update)].append(parameters)
+            elif values.worth_creating:
+                columns = tuple(values.insert)
+                creates.append(values_of(values.insert) | {"zv_parent": row})
+        for changed, many in changes.items():
+            self._connection.execute(change_child(child, changed), many)
+        if creates:
+            self._connection.execute(create_child(child, columns), creates)
+
+    def _parkable(self, prepared: Prepared) -> bool:
+        return all(self._layout.table.c[name].nullable for name in self._moving(prepared))
+
+    def _moving(self, prepared: Prepared) -> list[str]:
+        return [name for name in prepared.values if name in self._layout.unique_columns]
+
+    def _park(self, prepared: Prepared) -> Prepared:
+        """Empty the unique columns a client gives up, and expect them empty from here on."""
+        names = self._moving(prepared)
+        empty = Prepared(prepared.correction, prepared.row, dict.fromkeys(names))
+        correction = prepared.correction
+        statement = self._statements.change(Action.UPDATE, correction.active, names)
+        assert statement is not None
+        parameters = self._statements.parameters(empty)
+        if self._connection.execute(statement, [parameters]).rowcount != 1:
+            raise _Changed
+        fields = {f for f, mapped in self._layout.columns.items() if mapped.column.name in names}
+        before = {**correction.before, **dict.fromkeys(fields)}
+        return Prepared(
+            msgspec.structs.replace(correction, before=before),
+            prepared.row,
+            prepared.values,
+            prepared.children,
+            prepared.cut,
+        )
+
+
+def _outcome(correction: Correction, state: OutcomeState, detail: str, row: str = "") -> Outcome:
+    return Outcome(correction=correction.id, state=state, detail=detail, row=row or correction.row)
