@@ -1,0 +1,312 @@
+"""The shipped drop-in pair runs: every event, every failure, over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bsl.infobase import CatalogMeta
+from tests.bsl.syntax import read
+from tests.bsl.values import BslError
+from tests.bsl.world import (
+    ACCOUNTING,
+    KINDS,
+    OBJECT,
+    PARTNERS,
+    TRADE,
+    Erp,
+    World,
+    contact,
+    core_for,
+    lines,
+    running_erp,
+)
+
+
+@pytest.fixture
+def erp() -> Iterator[Erp]:
+    with running_erp() as running:
+        yield running
+
+
+def world_for(erp: Erp, directory: Path, *catalogs: CatalogMeta, **settings: str) -> World:
+    return World(
+        directory,
+        *catalogs,
+        modules={"Zvirka": core_for(erp.port, **settings)},
+        object_module=read(OBJECT),
+    )
+
+
+@pytest.fixture
+def world(erp: Erp, tmp_path: Path) -> World:
+    return world_for(erp, tmp_path)
+
+
+def written(world: World, **values: Any) -> Any:
+    made = world.new(**{"Код": "000000001", "Наименование": "Альфа"} | values)
+    made.Записать()
+    return made
+
+
+def test_a_new_counterparty_is_sent_as_create_with_what_the_row_holds(
+    erp: Erp, world: World
+) -> None:
+    made = written(world, КодПоЕДРПОУ="12345678")
+    [message] = erp.messages
+    assert message["action"] == "create"
+    assert message["clientData"] == {
+        "Код": "000000001",
+        "Наименование": "Альфа",
+        "ИНН": "12345678",
+        "Телефон": "",
+        "Email": "",
+        "Адрес": "",
+        "Ссылка": str(made.guid),
+        "ПометкаУдаления": False,
+        "ВерсияДанных": made.bsl_get("ВерсияДанных"),
+    }
+
+
+def test_the_stamp_is_utc_milliseconds_of_the_unix_epoch_and_the_id_is_fresh(
+    erp: Erp, world: World
+) -> None:
+    made = written(world)
+    made.Записать()
+    first, second = erp.messages
+    assert first["stamp"] == 1769897707042
+    assert first["messageId"] != second["messageId"]
+
+
+def test_a_second_write_of_the_same_object_is_an_update(erp: Erp, world: World) -> None:
+    made = written(world)
+    made.Записать()
+    world.open(made.bsl_get("Ссылка")).Записать()
+    assert erp.actions == ["create", "update", "update"]
+
+
+def test_a_deletion_mark_travels_as_an_update_that_says_so(erp: Erp, world: World) -> None:
+    made = written(world)
+    made.bsl_set("ПометкаУдаления", True)
+    made.Записать()
+    assert erp.messages[1]["action"] == "update"
+    assert erp.messages[1]["clientData"]["ПометкаУдаления"] is True
+
+
+def test_a_deletion_done_is_sent_with_what_was_known_of_the_row(erp: Erp, world: World) -> None:
+    made = written(world, КодПоЕДРПОУ="12345678")
+    made.Удалить()
+    assert erp.actions == ["create", "delete"]
+    assert erp.messages[1]["clientData"]["Код"] == "000000001"
+    assert erp.messages[1]["clientData"]["ИНН"] == "12345678"
+    assert erp.messages[1]["clientData"]["Ссылка"] == str(made.guid)
+
+
+def refuse(source: Any, refusal: Any) -> None:
+    raise BslError("Есть ссылки")
+
+
+@pytest.mark.parametrize("event", ["ПередЗаписью", "ПриЗаписи"])
+def test_a_write_a_later_handler_refuses_sends_nothing(erp: Erp, world: World, event: str) -> None:
+    made = written(world)
+    world.base.subscriptions[event] = [refuse]
+    with pytest.raises(BslError):
+        made.Записать()
+    with pytest.raises(BslError):
+        written(world, Код="000000002")
+    assert erp.actions == ["create"]
+
+
+def test_a_deletion_a_later_handler_refuses_sends_nothing(erp: Erp, world: World) -> None:
+    made = written(world)
+    world.base.subscriptions["ПередУдалением"] = [refuse]
+    with pytest.raises(BslError):
+        made.Удалить()
+    assert erp.actions == ["create"]
+    assert world.log_lines()[-1][6] == "nothing to send: the change was not committed"
+
+
+def test_changes_inside_an_outer_transaction_wait_for_its_end(erp: Erp, world: World) -> None:
+    world.base.begin()
+    written(world)
+    assert erp.messages == []
+    world.base.commit()
+    assert erp.actions == ["create"]
+
+
+def test_an_outer_transaction_rolled_back_sends_nothing(erp: Erp, world: World) -> None:
+    kept = written(world)
+    world.base.begin()
+    written(world, Код="000000002")
+    world.open(kept.bsl_get("Ссылка")).Записать()
+    world.open(kept.bsl_get("Ссылка")).Удалить()
+    world.base.rollback()
+    assert erp.actions == ["create"]
+
+
+def test_http_never_runs_inside_a_transaction(erp: Erp, world: World) -> None:
+    written(world).Удалить()
+    assert len(erp.messages) == 2
+    assert world.base.extern_calls_in_transaction == 0
+
+
+def test_groups_are_not_sent(erp: Erp, world: World) -> None:
+    written(world, ЭтоГруппа=True).Удалить()
+    assert erp.messages == []
+
+
+def test_exchange_loads_are_sent_only_when_the_setting_says_so(erp: Erp, tmp_path: Path) -> None:
+    on = {'"ОтправлятьПриЗагрузке", Ложь': '"ОтправлятьПриЗагрузке", Истина'}
+    for settings in ({}, on):
+        world = world_for(erp, tmp_path, **settings)
+        loaded = world.new(Код="1", Наименование="Альфа")
+        loaded.bsl_get("ОбменДанными").put("Загрузка", True)
+        loaded.Записать()
+        loaded.Удалить()
+    assert erp.actions == ["create", "delete"]
+
+
+def test_absent_attributes_leave_their_keys_out(erp: Erp, tmp_path: Path) -> None:
+    world = world_for(erp, tmp_path, TRADE, PARTNERS, KINDS)
+    world.new(Наименование="Альфа").Записать()
+    assert set(erp.messages[0]["clientData"]) == {
+        "Наименование",
+        "Ссылка",
+        "ПометкаУдаления",
+        "ВерсияДанных",
+    }
+    assert world.log_lines()[0][4] == ""
+
+
+def test_contact_lines_are_chosen_by_type_and_kind(erp: Erp, world: World) -> None:
+    legal = world.new("ВидыКонтактнойИнформации", ИмяПредопределенныхДанных="ЮрАдресКонтрагента")
+    postal = world.new("ВидыКонтактнойИнформации", Наименование="Поштова")
+    legal.Записать()
+    postal.Записать()
+    section = lines(
+        contact(postal.bsl_get("Ссылка"), "Адрес", "Львів"),
+        contact(legal.bsl_get("Ссылка"), "Адрес", "Київ"),
+        contact(postal.bsl_get("Ссылка"), "Телефон", "+380 44 1"),
+        contact(postal.bsl_get("Ссылка"), "Телефон", "+380 44 2"),
+    )
+    written(world, КонтактнаяИнформация=section)
+    data = erp.messages[0]["clientData"]
+    assert (data["Адрес"], data["Телефон"], data["Email"]) == ("Київ", "+380 44 1", "")
+
+
+def test_the_request_is_json_with_the_token_and_without_a_byte_order_mark(
+    erp: Erp, tmp_path: Path
+) -> None:
+    world = world_for(erp, tmp_path, **{'"Токен", ""': '"Токен", "s3cret"'})
+    written(world)
+    assert erp.headers[0]["Authorization"] == "Bearer s3cret"
+    assert erp.headers[0]["Content-Type"] == "application/json; charset=utf-8"
+    assert erp.paths == ["/api/webhook/1c/clients"]
+    assert "s3cret" not in world.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((500, b"{}"), "HTTP 500"),
+        ((302, b""), "HTTP 302"),
+        ((200, b"<html>login</html>"), "HTTP 200 with a page instead of JSON"),
+        ((200, b'{"messageId": "another"}'), "HTTP 200 without this messageId"),
+        ((200, b"OK"), "HTTP 200 without this messageId"),
+        ((200, b'{"messageId": '), "HTTP 200 without this messageId"),
+        ((200, b""), "HTTP 200 without this messageId"),
+    ],
+)
+def test_an_answer_that_proves_nothing_is_logged_as_an_error(
+    erp: Erp, world: World, answer: tuple[int, bytes], reason: str
+) -> None:
+    erp.answer = lambda _: answer
+    written(world)
+    [line] = world.log_lines()
+    assert (line[1], line[5], line[6]) == ("ERROR", str(answer[0]), reason)
+
+
+def test_an_old_receiver_delivers_with_any_2xx_but_not_with_a_login_page(
+    erp: Erp, tmp_path: Path
+) -> None:
+    world = world_for(
+        erp, tmp_path, **{'"СтрогоеПодтверждение", Истина': '"СтрогоеПодтверждение", Ложь'}
+    )
+    made = written(world)
+    for answer in ((204, b""), (201, b"OK"), (200, b" <!doctype html>")):
+        erp.answer = lambda _, given=answer: given  # type: ignore[misc]
+        made.Записать()
+    assert [line[1] for line in world.log_lines()] == ["INFO", "INFO", "INFO", "ERROR"]
+
+
+def test_a_dead_network_never_stops_the_save_and_is_logged_with_its_error(tmp_path: Path) -> None:
+    with running_erp() as erp:
+        port = erp.port
+    world = World(tmp_path, modules={"Zvirka": core_for(port)}, object_module=read(OBJECT))
+    made = written(world)
+    assert (made.meta.name, made.guid) in world.base.committed.rows
+    [line] = world.log_lines()
+    assert line[1:6] == ["ERROR", "create", str(made.guid), "000000001", "0"]
+    assert line[6].startswith("Ошибка работы с Интернет")
+    assert world.base.event_log[-1].bsl_get("Уровень") == "Ошибка"
+
+
+def test_a_job_that_cannot_start_never_stops_the_save_and_is_logged(erp: Erp, world: World) -> None:
+    world.base.jobs_refused = True
+    written(world)
+    assert erp.messages == []
+    assert world.log_lines()[0][6] == "background job not started"
+
+
+def test_no_log_holds_names_phones_or_addresses(erp: Erp, world: World) -> None:
+    section = lines(contact(None, "Телефон", "+380441234567"))
+    made = written(world, КонтактнаяИнформация=section, КодПоЕДРПОУ="12345678")
+    erp.answer = lambda message: (500, str(message).encode())
+    made.Записать()
+    made.Удалить()
+    everything = world.log.read_text(encoding="utf-8") + str(
+        [entry.bsl_get("Комментарий") for entry in world.base.event_log]
+    )
+    assert len(world.log_lines()) == 3
+    for personal in ("Альфа", "+380441234567", "12345678"):
+        assert personal not in everything
+
+
+def test_a_log_file_that_cannot_be_written_is_told_in_the_event_log(
+    erp: Erp, tmp_path: Path
+) -> None:
+    world = world_for(erp, tmp_path, **{'"ФайлЖурнала", ""': f'"ФайлЖурнала", "{tmp_path}"'})
+    written(world)
+    assert erp.actions == ["create"]
+    levels = [entry.bsl_get("Уровень") for entry in world.base.event_log]
+    assert levels == ["Информация", *["Предупреждение"] * 5]
+
+
+def test_the_deletion_lock_is_what_keeps_a_deletion_from_being_lost(
+    erp: Erp, tmp_path: Path
+) -> None:
+    lock = "\tЗаблокировать(Объект.Ссылка, РежимБлокировкиДанных.Исключительный);\n"
+    core = core_for(erp.port)
+    assert lock in core
+    world = World(tmp_path, modules={"Zvirka": core.replace(lock, "")}, object_module=read(OBJECT))
+    written(world).Удалить()
+    assert erp.actions == ["create"]
+
+
+def test_the_shared_lock_is_what_makes_a_job_wait_for_the_commit(erp: Erp, tmp_path: Path) -> None:
+    lock = "\t\tЗаблокировать(Ссылка, РежимБлокировкиДанных.Разделяемый);\n"
+    core = core_for(erp.port)
+    assert lock in core
+    world = World(tmp_path, modules={"Zvirka": core.replace(lock, "")}, object_module=read(OBJECT))
+    written(world)
+    assert erp.messages == []
+
+
+def test_another_catalogue_is_left_alone(erp: Erp, tmp_path: Path) -> None:
+    world = world_for(erp, tmp_path, ACCOUNTING, PARTNERS, KINDS)
+    world.base.open_object = lambda this: None
+    world.names["Zvirka"].call("НачатьОтправкуЗаписи", world.new("Партнеры"))
+    assert erp.messages == []

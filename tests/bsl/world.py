@@ -1,0 +1,181 @@
+"""A base with modules in it, and an ERP that answers over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from tests.bsl.catalog import CatalogObject, Ref
+from tests.bsl.infobase import CatalogMeta, Infobase, Register
+from tests.bsl.interpreter import Module
+from tests.bsl.platform import platform
+from tests.bsl.syntax import read
+from tests.bsl.values import Array, EnumValue, Named
+
+BSL = Path(__file__).resolve().parents[2] / "bsl"
+SEED = Path(__file__).parent / "fixtures" / "seed_module.bsl"
+CORE = BSL / "dropin" / "Zvirka.bsl"
+OBJECT = BSL / "dropin" / "ObjectModule.bsl"
+OUTBOX = BSL / "extension" / "CommonModules" / "ZvirkaOutbox" / "Ext" / "Module.bsl"
+PROCESSING = BSL / "processing" / "ObjectModule.bsl"
+SHIPPED = (CORE, OBJECT, OUTBOX, PROCESSING, BSL / "processing" / "FormModule.bsl")
+
+ACCOUNTING = CatalogMeta("Контрагенты", ("КодПоЕДРПОУ",), ("КонтактнаяИнформация",), groups=True)
+TRADE = CatalogMeta("Контрагенты", ("ИНН", "Партнер"), (), code_length=0)
+PARTNERS = CatalogMeta("Партнеры", (), ("КонтактнаяИнформация",))
+KINDS = CatalogMeta("ВидыКонтактнойИнформации")
+QUEUE = Register(
+    "ZvirkaOutbox",
+    ("Идентификатор",),
+    (
+        "Ссылка", "Действие", "Код", "Данные", "Порядок", "Создано", "Попыток",
+        "СледующаяПопытка", "КодСостояния", "Ошибка",
+    ),
+)  # fmt: skip
+
+Answer = Callable[[dict[str, Any]], tuple[int, bytes]]
+
+
+def echo(message: dict[str, Any]) -> tuple[int, bytes]:
+    """What our receiver answers: the messageId again."""
+    return 200, json.dumps({"messageId": message.get("messageId")}).encode()
+
+
+class Erp:
+    """An HTTP server that keeps what it was sent; ``answer`` can be changed any time."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.answer: Answer = echo
+        erp = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                message = json.loads(body)
+                erp.messages.append(message)
+                erp.headers.append(dict(self.headers))
+                erp.paths.append(self.path)
+                status, answer = erp.answer(message)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None:
+                """Keep the test output clean."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+
+    @property
+    def actions(self) -> list[str]:
+        return [message["action"] for message in self.messages]
+
+
+@contextmanager
+def running_erp() -> Iterator[Erp]:
+    erp = Erp()
+    thread = Thread(target=erp.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield erp
+    finally:
+        erp.server.shutdown()
+        erp.server.server_close()
+        thread.join()
+
+
+class World:
+    """An infobase of one configuration with the push module in it.
+
+    ``modules`` are common modules by name; ``object_module`` belongs to Контрагенты; without it
+    the subscriptions of the extension are wired.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *catalogs: CatalogMeta,
+        modules: dict[str, str],
+        object_module: str = "",
+        registers: tuple[Register, ...] = (),
+    ) -> None:
+        self.now = datetime(2026, 1, 31, 22, 15, 7, 42000)  # noqa: DTZ001
+        self.base = Infobase(*(catalogs or (ACCOUNTING, KINDS)), registers=registers)
+        self.names = platform(self.base, lambda: self.now, directory)
+        for name, source in modules.items():
+            self.names[name] = Module(source, self.names)
+        if object_module:
+            self.base.open_object = lambda this: (
+                Module(object_module, self.names, this) if this.meta.name == "Контрагенты" else None
+            )
+        self.log = directory / "zvirka-push.log"
+
+    def subscribe(self) -> None:
+        """Wire the extension's event subscriptions as its XML sources do."""
+        outbox = self.names["ZvirkaOutbox"]
+        for event in ("ПередЗаписью", "ПриЗаписи", "ПередУдалением"):
+            routine = f"{event}Контрагента"
+            self.base.subscriptions[event] = [
+                lambda source, refusal, called=routine: outbox.call_exported(
+                    called, source, refusal
+                )
+            ]
+
+    def new(self, catalog: str = "Контрагенты", **values: Any) -> CatalogObject:
+        made = CatalogObject(self.base, self.base.catalogs[catalog])
+        for name, value in values.items():
+            made.bsl_set(name, value)
+        return made
+
+    def open(self, ref: Ref) -> CatalogObject:
+        found = ref.ПолучитьОбъект()
+        assert found is not None
+        return found
+
+    def send_queue(self, *, after: timedelta = timedelta()) -> None:
+        """Run the extension's scheduled job once, ``after`` that much time."""
+        self.now += after
+        outbox = self.names["ZvirkaOutbox"]
+        self.base.start(lambda: outbox.call_exported("ОтправитьОчередь"))
+
+    @property
+    def queue(self) -> list[dict[str, Any]]:
+        return self.base.committed.records["ZvirkaOutbox"]
+
+    def log_lines(self) -> list[list[str]]:
+        if not self.log.exists():
+            return []
+        content = self.log.read_text(encoding="utf-8-sig")
+        return [line.split("\t") for line in content.splitlines()]
+
+
+def contact(kind: Any, line_type: str, shown: str) -> Named:
+    return Named(Тип=EnumValue(line_type), Вид=kind, Представление=shown)
+
+
+def lines(*rows: Named) -> Array:
+    return Array(rows)
+
+
+def core_for(erp_port: int, **settings: str) -> str:
+    """The shipped common module, its settings changed the way an administrator would."""
+    values = {
+        '"Сервер", "your-erp-domain.com"': '"Сервер", "127.0.0.1"',
+        '"Порт", 443': f'"Порт", {erp_port}',
+        '"ЗащищенноеСоединение", Истина': '"ЗащищенноеСоединение", Ложь',
+    }
+    source = read(CORE)
+    for before, after in {**values, **settings}.items():
+        assert before in source, before
+        source = source.replace(before, after)
+    return source
