@@ -22,7 +22,7 @@ class Comparison(StrEnum):
     EMAIL = "email"
 
 
-class Attribute(msgspec.Struct, frozen=True, tag="attribute"):
+class Attribute(msgspec.Struct, frozen=True, tag_field="home", tag="attribute"):
     """A property of the catalogue's own entity, e.g. ``КодПоЕДРПОУ``."""
 
     name: str
@@ -32,7 +32,7 @@ class Attribute(msgspec.Struct, frozen=True, tag="attribute"):
     """The catalogue ``via`` refers to, e.g. ``Партнеры``; empty without ``via``."""
 
 
-class ContactLine(msgspec.Struct, frozen=True, tag="contact"):
+class ContactLine(msgspec.Struct, frozen=True, tag_field="home", tag="contact"):
     """A line of the tabular section КонтактнаяИнформация (of the object, or of ``catalog``).
 
     ``type`` is Тип ('Телефон', …). ``kind`` is a GUID, a PredefinedDataName or a Description of
@@ -48,7 +48,7 @@ class ContactLine(msgspec.Struct, frozen=True, tag="contact"):
     catalog: str = ""
 
 
-class RegisterLine(msgspec.Struct, frozen=True, tag="register"):
+class RegisterLine(msgspec.Struct, frozen=True, tag_field="home", tag="register"):
     """A record of an information register of older trade bases (dimensions Объект, Тип, Вид)."""
 
     type: str
