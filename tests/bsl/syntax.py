@@ -21,6 +21,16 @@ def read(path: Path) -> str:
     return path.read_text(encoding="utf-8-sig")
 
 
+def listed(words: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(words.split())
+
+
+def lowered(words: str) -> frozenset[str]:
+    """The words of a text as the language compares them: without case."""
+    return listed(words.casefold())
+
+
 def text(node: Node) -> str:
     assert node.text is not None
     return node.text.decode()

@@ -1,0 +1,28 @@
+"""Where the files that go with the package are: config/, systemd/ and bsl/.
+
+In a source checkout they stand at its root; the wheel carries them inside the package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zvirka.errors import ZvirkaError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(name: str) -> Path:
+    """Return the directory of that name: ``config``, ``systemd`` or ``bsl``.
+
+    Raises:
+        ZvirkaError: it is neither in the package nor in a checkout around it.
+    """
+    for root in (_PACKAGE / "shipped", _PACKAGE.parent.parent):
+        if (root / name).is_dir():
+            return root / name
+    raise ZvirkaError(
+        f"the files of {name} that go with zvirka are not there",
+        place=str(_PACKAGE / "shipped" / name),
+        remedy="reinstall zvirka",
+    )

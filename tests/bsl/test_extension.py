@@ -1,0 +1,212 @@
+"""The shipped extension runs: the outbox, its subscriptions and its sender."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from tests.bsl.syntax import parse as parse_module
+from tests.bsl.syntax import read, routines
+from tests.bsl.values import BslError
+from tests.bsl.world import BSL, CORE, OUTBOX, QUEUE, Erp, World, core_for, echo, running_erp
+
+EXTENSION = BSL / "extension"
+MD = "{http://v8.1c.ru/8.3/MDClasses}"
+
+
+@pytest.fixture
+def erp() -> Iterator[Erp]:
+    with running_erp() as running:
+        yield running
+
+
+@pytest.fixture
+def world(erp: Erp, tmp_path: Path) -> World:
+    modules = {"Zvirka": core_for(erp.port), "ZvirkaOutbox": read(OUTBOX)}
+    made = World(tmp_path, modules=modules, registers=(QUEUE,))
+    made.subscribe()
+    return made
+
+
+def written(world: World, code: str = "1") -> Any:
+    made = world.new(Код=code, Наименование="Альфа", КодПоЕДРПОУ="12345678")
+    made.Записать()
+    return made
+
+
+def test_a_write_leaves_a_message_in_the_queue_and_the_sender_delivers_it(
+    erp: Erp, world: World
+) -> None:
+    made = written(world)
+    assert erp.messages == []
+    assert [row["Ссылка"] for row in world.queue] == [str(made.guid)]
+    identifier = world.queue[0]["Идентификатор"]
+    world.send_queue()
+    assert erp.actions == ["create"]
+    assert erp.messages[0]["messageId"] == identifier
+    assert world.queue == []
+
+
+def test_a_write_rolled_back_takes_its_message_with_it(erp: Erp, world: World) -> None:
+    def refuse(source: Any, refusal: Any) -> None:
+        raise BslError("Отказ")
+
+    world.base.subscriptions["ПриЗаписи"].append(refuse)
+    with pytest.raises(BslError):
+        written(world)
+    assert world.queue == []
+
+
+def test_create_update_delete_arrive_in_order_each_once(erp: Erp, world: World) -> None:
+    made = written(world)
+    world.send_queue()
+    made.Записать()
+    made.Удалить()
+    world.send_queue()
+    world.send_queue()
+    assert erp.actions == ["create", "delete"]
+    assert erp.messages[1]["clientData"]["ИНН"] == "12345678"
+    assert world.queue == []
+
+
+def test_a_dead_receiver_keeps_the_message_with_its_error_until_it_answers(
+    erp: Erp, world: World
+) -> None:
+    erp.answer = lambda _: (503, b"")
+    written(world)
+    world.send_queue()
+    [row] = world.queue
+    assert (row["Попыток"], row["КодСостояния"], row["Ошибка"]) == (1, 503, "HTTP 503")
+    erp.answer = echo
+    world.send_queue()
+    assert len(world.queue) == 1
+    world.send_queue(after=timedelta(minutes=1))
+    assert world.queue == []
+    assert erp.messages[0]["messageId"] == erp.messages[1]["messageId"]
+
+
+def test_a_create_of_unknown_outcome_is_repeated_as_an_update(erp: Erp, world: World) -> None:
+    erp.answer = lambda _: (504, b"")
+    written(world)
+    world.send_queue()
+    world.send_queue(after=timedelta(minutes=1))
+    assert erp.actions == ["create", "update"]
+
+
+def test_the_pause_between_attempts_grows_to_an_hour_and_no_further(erp: Erp, world: World) -> None:
+    erp.answer = lambda _: (503, b"")
+    written(world)
+    pauses = []
+    for _ in range(9):
+        before = world.queue[0]["СледующаяПопытка"]
+        world.send_queue(after=timedelta(hours=1))
+        sent_at = world.names["ТекущаяУниверсальнаяДатаВМиллисекундах()"]()
+        assert world.queue[0]["СледующаяПопытка"] != before
+        pauses.append((world.queue[0]["СледующаяПопытка"] - sent_at) / 60000)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_failed_message_holds_back_later_ones_of_the_same_counterparty_only(
+    erp: Erp, world: World
+) -> None:
+    erp.answer = lambda message: (
+        echo(message) if message["clientData"]["Код"] == "2" else (500, b"")
+    )
+    first = written(world, "1")
+    first.Записать()
+    written(world, "2")
+    world.send_queue()
+    assert [(m["clientData"]["Код"], m["action"]) for m in erp.messages] == [
+        ("1", "create"),
+        ("2", "create"),
+    ]
+    assert len(world.queue) == 2
+
+
+def test_an_error_before_the_sending_postpones_the_message_and_is_logged(
+    erp: Erp, world: World
+) -> None:
+    made = written(world)
+    made.Удалить()
+    world.queue[1]["Данные"] = "{broken"
+    world.send_queue()
+    assert [row["Попыток"] for row in world.queue] == [1]
+    assert world.log_lines()[-1][6] == "not sent; details in the event log"
+
+
+def test_exchange_loads_and_other_catalogues_leave_no_message(erp: Erp, world: World) -> None:
+    loaded = world.new(Код="1", Наименование="Альфа")
+    loaded.bsl_get("ОбменДанными").put("Загрузка", True)
+    loaded.Записать()
+    loaded.Удалить()
+    world.new("ВидыКонтактнойИнформации", Наименование="Телефон").Записать()
+    assert world.queue == []
+
+
+def test_the_sources_list_exactly_the_objects_that_have_files() -> None:
+    root = etree.parse(EXTENSION / "Configuration.xml").getroot()
+    listed = {(c.tag.removeprefix(MD), c.text) for c in root.iter(f"{MD}ChildObjects") for c in c}
+    folders = {
+        "Language": "Languages",
+        "Role": "Roles",
+        "CommonModule": "CommonModules",
+        "EventSubscription": "EventSubscriptions",
+        "ScheduledJob": "ScheduledJobs",
+        "InformationRegister": "InformationRegisters",
+    }
+    present = {
+        (kind, file.stem)
+        for kind, folder in folders.items()
+        for file in EXTENSION.glob(f"{folder}/*.xml")
+    }
+    assert listed == present
+
+
+def test_every_object_is_named_after_its_file_and_no_uuid_repeats() -> None:
+    seen: list[str] = []
+    for file in EXTENSION.glob("*/*.xml"):
+        [described] = etree.parse(file).getroot()
+        name = described.find(f"{MD}Properties/{MD}Name")
+        assert name is not None
+        assert name.text == file.stem
+        seen += [str(node.get("uuid")) for node in described.iter() if node.get("uuid")]
+    assert len(seen) == len(set(seen))
+
+
+def test_subscriptions_and_the_job_name_exported_routines_that_exist() -> None:
+    exported = {
+        name
+        for name, node in routines(parse_module(read(OUTBOX))).items()
+        if node.child_by_field_name("export") is not None
+    }
+    named = set()
+    for tag, folder in (("Handler", "EventSubscriptions"), ("MethodName", "ScheduledJobs")):
+        for file in (EXTENSION / folder).glob("*.xml"):
+            value = etree.parse(file).getroot().find(f".//{MD}{tag}")
+            assert value is not None
+            named.add(str(value.text).removeprefix("CommonModule.ZvirkaOutbox."))
+    assert named == exported
+
+
+def test_the_register_of_the_sources_has_the_fields_the_module_uses() -> None:
+    root = etree.parse(EXTENSION / "InformationRegisters" / "ZvirkaOutbox.xml").getroot()
+
+    def names(tag: str) -> tuple[str, ...]:
+        found = root.findall(f".//{MD}{tag}/{MD}Properties/{MD}Name")
+        return tuple(str(node.text) for node in found)
+
+    assert names("Dimension") == QUEUE.dimensions
+    assert set(names("Resource")) == set(QUEUE.resources)
+
+
+def test_both_variants_ship_one_and_the_same_core() -> None:
+    assert read(EXTENSION / "CommonModules" / "Zvirka" / "Ext" / "Module.bsl") == read(CORE)
+
+
+def test_no_role_is_given_to_everybody() -> None:
+    assert "DefaultRoles" not in (EXTENSION / "Configuration.xml").read_text(encoding="utf-8")
