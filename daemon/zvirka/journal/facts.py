@@ -1,0 +1,80 @@
+"""What one run saw, besides its differences: the typed content of ``RunRow.facts``.
+
+The reconciliation fills it, phase by phase; the report, the metrics and the alerts read it.
+Times are ISO 8601 UTC texts. No personal data.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class FieldFact(msgspec.Struct, frozen=True):
+    """How one field was compared: its name, where 1C keeps it in words, the comparison."""
+
+    field: str
+    source: str
+    compare: str
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """One limit that held something.
+
+    ``limit`` is the setting or rule (``max_deletes``, ``max_change_share``, ``fingerprint``,
+    ``shrink_share``, ``canaries``); ``found`` and ``allowed`` are numbers as text; ``what`` is
+    ``deletes`` or ``all``.
+    """
+
+    limit: str
+    found: str
+    allowed: str
+    what: str
+
+
+class Facts(msgspec.Struct, kw_only=True):
+    """Everything a reader of the report wants to know of the circumstances."""
+
+    base: str = ""
+    """The publication's URL, without credentials."""
+    store: str = ""
+    catalog: str = ""
+    key: str = ""
+    scope: str = ""
+    writer: str = ""
+    deletion_mark: str = ""
+    fields: list[FieldFact] = []
+    snapshot_from: str = ""
+    snapshot_to: str = ""
+    complete: bool = False
+    incomplete_because: list[str] = []
+    source_count_before: int = 0
+    source_count_after: int = 0
+    source_rows: int = 0
+    store_rows: int = 0
+    store_active: int = 0
+    fetched: int = 0
+    """Counterparties fetched whole: all of them in a full pull, the changed ones in a light one."""
+    requests: int = 0
+    bytes: int = 0
+    retries: int = 0
+    held: list[Hold] = []
+    targets: list[str] = []
+    """What a targeted run was asked for: «code 000123», «ref …»."""
+    recovered: list[str] = []
+    """Intents of an interrupted run this run settled, a sentence each."""
+    changed_meanwhile: int = 0
+    """Differences of an approved plan that are no longer identical."""
+    pruned: list[int] = []
+    """Runs whose personal values this run removed."""
+    warnings: list[str] = []
+    causes: dict[str, int] = {}
+    """Differences by cause, settled ones left out."""
+    kinds: dict[str, int] = {}
+    actions: dict[str, int] = {}
+    """Differences by the action that would settle them."""
+    outcomes: dict[str, int] = {}
+    """Corrections by final state."""
+    remaining: int = 0
+    """Differences left after the run."""
+    seconds: dict[str, float] = {}
+    """Wall time by phase."""
