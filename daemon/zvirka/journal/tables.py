@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, MetaData
+from sqlalchemy import JSON, BigInteger, Column, DateTime, MetaData
 from sqlmodel import Field, SQLModel
 
 metadata = MetaData(
@@ -154,7 +154,12 @@ class PairingRow(JournalModel, table=True):
 
 
 class ReceiptRow(JournalModel, table=True):
-    """One webhook received: time, action, key, payload digest, outcome. See zvirka.receiver."""
+    """One webhook received: time, action, key, payload digest, outcome. See journal/receipts.
+
+    On disk with an empty ``outcome`` before the store is touched, settled after. ``payload`` is
+    the message while it is open, for recovery, and empty from then on; ``extra`` keeps the keys
+    the mapping does not know. Opening and settling are each a link of one digest chain.
+    """
 
     __tablename__ = "receipt"
 
@@ -164,8 +169,19 @@ class ReceiptRow(JournalModel, table=True):
     key: str = Field(default="", index=True)
     ref: str = Field(default="", index=True)
     message_id: str = Field(default="", index=True)
-    stamp: int | None = Field(default=None, description="milliseconds UTC taken by the push module")
+    stamp: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger, nullable=True),
+        description="milliseconds UTC taken by the push module",
+    )
     payload_digest: str = ""
-    outcome: str = ""
-    detail: str = ""
+    payload: dict[str, Any] = _json()
     extra: dict[str, Any] = _json()
+    extra_digest: str = ""
+    previous_digest: str = Field(default="", unique=True)
+    digest: str = ""
+    outcome: str = Field(default="", index=True)
+    detail: str = ""
+    settled_at: datetime | None = _time()
+    settled_previous: str = ""
+    settled_digest: str = ""
