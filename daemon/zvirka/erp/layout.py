@@ -128,6 +128,8 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
         uniques = unique_constraints(engine, table)
     except SQLAlchemyError as error:
         raise store_error(error, name) from None
+    # SQLite reflects its row id as nullable, and no database has rows without a primary key.
+    table.c[erp.primary_key].nullable = False
     columns = {
         field: _mapped(field, settings, table)
         for field, settings in own_columns(erp, mapping, table).items()

@@ -49,13 +49,17 @@ class Statements:
         return select(layout.pk).where(layout.pk.in_(rows)).where(layout.owned)
 
     def create(self, columns: Sequence[str]) -> Insert:
-        """Insert a client; gives the new primary keys in the order of the parameters."""
+        """Insert a client with the constants of a create; its parameters are the columns.
+
+        They are not ``zv_…`` here: SQLAlchemy pairs returned keys with rows by column parameters.
+        """
         layout = self._layout
-        values: dict[str, Any] = dict(layout.on_create)
+        constants: dict[str, Any] = dict(layout.on_create)
         if layout.soft is not None:
-            values.setdefault(layout.soft.column.name, layout.soft.active)
-        values |= _set(layout.table, columns)
-        return insert(layout.table).values(values)
+            constants.setdefault(layout.soft.column.name, layout.soft.active)
+        return insert(layout.table).values(
+            {name: value for name, value in constants.items() if name not in columns}
+        )
 
     def change(self, action: Action, active: bool, columns: Sequence[str]) -> Update | None:
         """Update, restore or soft-delete a row that is still as scanned; ``None``: no column."""
@@ -91,10 +95,11 @@ class Statements:
 
     def parameters(self, prepared: Prepared) -> dict[str, Any]:
         """The parameters of :meth:`create`, :meth:`change` and :meth:`remove` for one row."""
-        found = {f"zv_set_{n}": value for n, value in enumerate(prepared.values.values())}
-        if prepared.correction.action is not Action.CREATE:
-            found["zv_row"] = prepared.row
-            found |= self._before(prepared.correction)
+        if prepared.correction.action is Action.CREATE:
+            return prepared.values
+        found = values_of(prepared.values)
+        found["zv_row"] = prepared.row
+        found |= self._before(prepared.correction)
         return found
 
     def _before(self, correction: Correction) -> dict[str, str | None]:

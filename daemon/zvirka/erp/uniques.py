@@ -24,7 +24,8 @@ def unique_constraints(engine: Engine, table: Table) -> tuple[Unique, ...]:
         Unique(tuple(name for name in constraint["column_names"] if name is not None))
         for constraint in inspector.get_unique_constraints(table.name, schema=table.schema)
     ]
-    for index in inspector.get_indexes(table.name, schema=table.schema):
+    # SQLite's reflection of constraints parses the DDL and misses some; its own indexes do not lie.
+    for index in inspector.get_indexes(table.name, schema=table.schema, include_auto_indexes=True):
         columns = [name for name in index["column_names"] if name is not None]
         if index["unique"] and len(columns) == len(index["column_names"]):
             found.append(Unique(tuple(columns), _condition(index)))
