@@ -24,6 +24,10 @@ def _duration(value: Any) -> Any:
     return value
 
 
+def _off(value: Any) -> Any:
+    return None if value is False or value in ("off", "false") else value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -37,7 +41,8 @@ class Table(BaseModel):
 class FieldSettings(Table):
     """``[onec.fields.NAME]``: where 1C keeps the field and how it is compared.
 
-    Exactly one of ``attribute``, ``contact`` (a Тип) and ``register`` (a Тип) says where.
+    Exactly one of ``attribute``, ``contact`` (a Тип) and ``register`` (a Тип) says where. What is
+    left out comes from the profile; see :func:`zvirka.profiles.mapping_of`.
     """
 
     attribute: str | None = None
@@ -64,7 +69,8 @@ class OnecSettings(Table):
     key: str | None = None
     scope: str = ""
     region: str = "UA"
-    fields: dict[str, FieldSettings | None] = {}
+    fields: dict[str, Annotated[FieldSettings | None, BeforeValidator(_off)]] = {}
+    """What the profile says otherwise; ``NAME = false`` (or ``"off"``) takes a field away."""
     verify_tls: bool = True
     ca_file: Path | None = None
     connect_timeout: Duration = timedelta(seconds=60)
