@@ -66,6 +66,8 @@ class Facts(msgspec.Struct, kw_only=True):
     """Differences of an approved plan that are no longer identical."""
     pruned: list[int] = []
     """Runs whose personal values this run removed."""
+    pruned_receipts: int = 0
+    """The last receipt that has lost its personal values; 0 when none has."""
     warnings: list[str] = []
     causes: dict[str, int] = {}
     """Differences by cause, settled ones left out."""

@@ -1,7 +1,9 @@
 """The journal's tables: what happened, durably. SQLite by default, PostgreSQL by URL.
 
 ``table=True`` models do not validate; rows are only ever made by :mod:`zvirka.journal.book`.
-Times are aware UTC. Personal values live only in the JSON columns that ``prune`` empties.
+Times are aware UTC. Personal values live only in the columns that ``prune`` empties: ``name``,
+``fields``, ``note`` and ``evidence`` of a difference, ``before`` and ``after`` of a correction,
+``extra`` of a receipt. What the digests cover: :mod:`zvirka.journal.chain`.
 """
 
 from __future__ import annotations
@@ -9,8 +11,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, MetaData
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, MetaData
 from sqlmodel import Field, SQLModel
+
+from zvirka.journal.columns import JsonText, UtcTime
+
+SCHEMA = "0001"
+"""The revision of the newest migration, so that a journal in step is opened without Alembic."""
 
 metadata = MetaData(
     naming_convention={
@@ -30,31 +37,36 @@ class JournalModel(SQLModel):
 
 
 def _time(nullable: bool = True) -> Any:
-    return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=nullable))
+    return Field(default=None, sa_column=Column(UtcTime, nullable=nullable))
 
 
-def _json() -> Any:
-    return Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+def _json(kind: type[Any] = dict) -> Any:
+    return Field(default_factory=kind, sa_column=Column(JsonText, nullable=False))
 
 
 class RunRow(JournalModel, table=True):
     """One run: who or what asked for it, what it saw, how it ended.
 
-    ``command``: reconcile, plan, resync, approve, undo. ``trigger``: schedule, manual, timer,
-    catch-up, receiver. ``status``: running, finished, failed, held, approved, rejected,
-    interrupted. ``mode``: full, light, targeted. ``facts`` holds counts, snapshot window, limits
-    held, scope and the mapping's description (documented in report/findings). ``error`` is
-    cause, place, remedy. The digest chain runs over finished reports, see journal/chain.
+    ``command``: reconcile, plan, resync, approve, reject, undo, prune. ``trigger``: schedule,
+    catch-up, timer, manual, web, receiver. ``status``: running, then finished, failed, held or
+    interrupted; it never changes after sealing. ``mode``: full, light, targeted. ``facts`` is
+    :class:`zvirka.journal.facts.Facts`; ``error`` is cause, place, remedy.
+
+    ``seal`` counts the sealed runs from 1, ``sealed`` holds the digests of the run's rows and of
+    the standings, pairings and receipts at that moment, ``previous_digest`` is the digest of the
+    run sealed before. ``salt`` goes into the digests of personal values and leaves with them.
     """
 
     __tablename__ = "run"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(
+        default=None, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
     command: str
     trigger: str
     who: str
     reason: str = ""
-    started_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    started_at: datetime = _time(nullable=False)
     finished_at: datetime | None = _time()
     status: str = Field(default="running", index=True)
     phase: str = ""
@@ -62,9 +74,15 @@ class RunRow(JournalModel, table=True):
     exit_code: int | None = None
     fingerprint: str = ""
     plan_digest: str = ""
-    parent: int | None = Field(default=None, description="the run approved or undone by this one")
+    parent: int | None = Field(
+        default=None, index=True, description="the run approved, rejected or undone by this one"
+    )
     facts: dict[str, Any] = _json()
     error: dict[str, Any] = _json()
+    salt: str = Field(default="", repr=False)
+    salt_digest: str = ""
+    seal: int | None = Field(default=None, unique=True)
+    sealed: dict[str, Any] = _json()
     previous_digest: str = ""
     digest: str = Field(default="", index=True)
     signature: str = ""
@@ -74,15 +92,15 @@ class RunRow(JournalModel, table=True):
 class DifferenceRow(JournalModel, table=True):
     """One difference of one run; columns as in :class:`zvirka.counterparty.Difference`.
 
-    ``fields`` is a list of {field, wanted, found, read_back}. ``digest`` covers the values, so
-    that the chain stays verifiable after prune has removed them.
+    ``fields`` is a list of {field, wanted, found, read_back}. ``values_digest`` covers the
+    personal values, ``digest`` the rest and ``values_digest``, so that the chain stays verifiable
+    after prune has removed them. ``disposition`` is covered by the run's seal.
     """
 
     __tablename__ = "difference"
 
-    id: int | None = Field(default=None, primary_key=True)
-    run_id: int = Field(foreign_key="run.id", index=True)
-    number: int
+    run_id: int = Field(foreign_key="run.id", primary_key=True)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     kind: str
     cause: str
     key: str = Field(default="", index=True)
@@ -91,23 +109,34 @@ class DifferenceRow(JournalModel, table=True):
     action: str = ""
     disposition: str = ""
     name: str = ""
-    rows: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
-    fields: list[dict[str, Any]] = Field(
-        default_factory=list, sa_column=Column(JSON, nullable=False)
-    )
+    rows: list[str] = _json(list)
+    fields: list[dict[str, Any]] = _json(list)
     note: str = ""
     evidence: str = ""
+    values_digest: str = ""
     digest: str = ""
 
 
 class CorrectionRow(JournalModel, table=True):
-    """One correction: on disk as ``intended`` before the store is touched, settled after."""
+    """One correction: on disk as ``intended`` before the store is touched, settled after.
+
+    ``number`` is the difference it settles. ``digest`` covers what was intended and is sealed
+    with the run; ``settled_digest`` covers ``state``, ``detail``, ``written_row`` and
+    ``settled_at`` and is sealed with the run ``settled_by``: the same one, or a later one that
+    found the intent of a run that died.
+    """
 
     __tablename__ = "correction"
+    __table_args__ = (
+        ForeignKeyConstraint(["run_id", "number"], ["difference.run_id", "difference.number"]),
+        Index("ix_correction_run_id_number", "run_id", "number"),
+    )
 
-    id: int | None = Field(default=None, primary_key=True)
-    run_id: int = Field(foreign_key="run.id", index=True)
-    difference_id: int | None = Field(default=None, foreign_key="difference.id", index=True)
+    id: int | None = Field(
+        default=None, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    run_id: int = Field(foreign_key="run.id")
+    number: int
     action: str
     key: str = Field(default="", index=True)
     ref: str = ""
@@ -116,31 +145,55 @@ class CorrectionRow(JournalModel, table=True):
     new_key: str | None = None
     before: dict[str, Any] = _json()
     after: dict[str, Any] = _json()
+    intended_at: datetime = _time(nullable=False)
+    values_digest: str = ""
+    digest: str = ""
     state: str = Field(default="intended", index=True)
     detail: str = ""
-    digest: str = ""
-    intended_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    written_row: str = ""
     settled_at: datetime | None = _time()
+    settled_by: int | None = Field(default=None, foreign_key="run.id", index=True)
+    settled_digest: str = ""
+
+
+class ChainRow(JournalModel, table=True):
+    """The end of the chain, one row: what a run removed from the end would leave behind.
+
+    ``begun`` is the highest run number given, ``seals`` the number of sealed runs, ``digest`` and
+    ``signature`` those of the last. ``standing`` and ``pairing`` are the digests of these two
+    tables as sets, kept in step with every change (:mod:`zvirka.journal.sets`).
+    """
+
+    __tablename__ = "chain"
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    begun: int = 0
+    seals: int = 0
+    digest: str = ""
+    signature: str = ""
+    standing: str = ""
+    pairing: str = ""
 
 
 class StandingRow(JournalModel, table=True):
     """What the next runs must remember of one counterparty until a side changes.
 
     ``state``: ``not_converging`` (``nights`` counts the same wanted and found) or ``undone``.
-    ``wanted`` and ``found`` are digests of the canonical values then.
+    ``wanted`` and ``found`` are digests of the canonical values then. ``ident`` is the Ref_Key,
+    or the key where there is none.
     """
 
     __tablename__ = "standing"
 
-    id: int | None = Field(default=None, primary_key=True)
-    key: str = Field(index=True)
-    ref: str = Field(default="", index=True)
+    ident: str = Field(primary_key=True)
+    key: str = ""
+    ref: str = ""
     state: str
     wanted: str = ""
     found: str = ""
     nights: int = 1
     run_id: int
-    since: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    since: datetime = _time(nullable=False)
 
 
 class PairingRow(JournalModel, table=True):
@@ -164,7 +217,7 @@ class ReceiptRow(JournalModel, table=True):
     __tablename__ = "receipt"
 
     id: int | None = Field(default=None, primary_key=True)
-    received_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    received_at: datetime = _time(nullable=False)
     action: str
     key: str = Field(default="", index=True)
     ref: str = Field(default="", index=True)

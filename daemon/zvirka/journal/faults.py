@@ -1,0 +1,83 @@
+"""What a database's error means for the journal, in words without any row's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from zvirka.errors import JournalError
+
+_CASES = (
+    (
+        ("disk is full", "53100"),
+        "the disk of the journal is full",
+        "free some space; what was written before is safe, the next run settles what was open",
+    ),
+    (
+        ("database is locked", "table is locked", "55P03", "database is busy"),
+        "the journal is locked by another program",
+        "close what holds the database open for writing, then run again",
+    ),
+    (
+        ("readonly database", "25006", "42501"),
+        "the journal may be read but not written",
+        "give zvirka's user write access to it (for SQLite to its directory too)",
+    ),
+    (
+        ("unable to open database",),
+        "the file of the journal cannot be opened",
+        "check state_dir and the rights of zvirka's user on it",
+    ),
+    (
+        ("malformed", "not a database", "disk I/O error", "XX001", "XX002"),
+        "the file of the journal is damaged, or is no database",
+        "restore it from a backup, or move it away to begin a new journal",
+    ),
+    (
+        ("28P01", "28000", "password authentication failed", "no password supplied"),
+        "the database of the journal refuses the user or the password",
+        "check journal.url and journal.password",
+    ),
+    (
+        ("3D000", "does not exist", "no such table", "no such column"),
+        "the journal lacks a database, table or column it should have",
+        "check journal.url; restore the database from a backup if tables are missing",
+    ),
+)
+
+
+def journal_error(error: SQLAlchemyError, place: str) -> JournalError:
+    """The error with cause, place and remedy; the driver's own text is never passed on."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    state = str(getattr(original, "sqlstate", None) or "")
+    text = f"{state} {original}"
+    for signs, cause, remedy in _CASES:
+        if any(sign in text for sign in signs):
+            return JournalError(cause, place=place, remedy=remedy)
+    if isinstance(error, IntegrityError):
+        return JournalError(
+            "the journal refused a row that contradicts what it holds",
+            place=place,
+            remedy="make sure only one zvirka writes to it, then run `zvirka audit verify`",
+        )
+    kind = f"{type(original or error).__name__} {state}".strip()
+    return JournalError(
+        f"the journal's database does not answer as it should ({kind})",
+        place=place,
+        remedy="check that the server runs and journal.url is right",
+    )
+
+
+@contextmanager
+def guarded(place: str) -> Iterator[None]:
+    """Turn errors of the database into :class:`JournalError`.
+
+    Raises:
+        JournalError: the database said no.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise journal_error(error, place) from None

@@ -1,0 +1,109 @@
+"""Sealing: a run that is over becomes a link of the chain and never changes again."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, select, update
+
+from zvirka.journal.columns import canonical
+from zvirka.journal.digests import raw_columns, run_digest, table_of
+from zvirka.journal.signing import Signer
+from zvirka.journal.tables import ChainRow, CorrectionRow, DifferenceRow, ReceiptRow, RunRow
+
+RUN = table_of(RunRow)
+DIFFERENCE = table_of(DifferenceRow)
+CORRECTION = table_of(CorrectionRow)
+RECEIPT = table_of(ReceiptRow)
+CHAIN = table_of(ChainRow)
+CHUNK = 5000
+
+
+class Section(msgspec.Struct, frozen=True):
+    """Rows of one table under a seal: how many, and the digest over their digests in order."""
+
+    rows: int
+    digest: str
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a seal covers besides the run's own columns.
+
+    ``difference`` and ``correction`` are the run's rows, ``settlement`` the corrections settled by
+    it, whosever they are. ``standing`` and ``pairing`` are the digests of those tables as sets.
+    ``receipt`` is the last webhook receipt then, ``receipt_digest`` its digest.
+    """
+
+    difference: Section
+    correction: Section
+    settlement: Section
+    standing: str = ""
+    pairing: str = ""
+    receipt: int = 0
+    receipt_digest: str = ""
+
+
+SECTIONS = ("difference", "correction", "settlement")
+
+
+def section_query(name: str, run: int) -> Select[*tuple[Any, ...]]:
+    """The cells of a section's rows that its digest covers, in order."""
+    d, c = DIFFERENCE.c, CORRECTION.c
+    query: Select[*tuple[Any, ...]]
+    if name == "difference":
+        query = select(d.number, d.disposition, d.digest).where(d.run_id == run).order_by(d.number)
+    elif name == "correction":
+        query = select(c.id, c.digest).where(c.run_id == run).order_by(c.id)
+    else:
+        query = select(c.id, c.settled_digest).where(c.settled_by == run).order_by(c.id)
+    return query
+
+
+def section(connection: Connection, name: str, run: int) -> Section:
+    """The section as it is now."""
+    running, rows = sha256(), 0
+    streaming = connection.execution_options(yield_per=CHUNK)
+    for part in streaming.execute(section_query(name, run)).partitions():
+        rows += len(part)
+        running.update("".join(canonical(tuple(row)) for row in part).encode())
+    return Section(rows, running.hexdigest())
+
+
+def seal(connection: Connection, run: int, signer: Signer | None) -> str:
+    """Seal a run whose other columns are final, as the next link of the chain.
+
+    Returns:
+        The run's digest.
+    """
+    end = connection.execute(select(CHAIN).with_for_update()).mappings().one()
+    receipt = connection.execute(
+        select(RECEIPT.c.id, RECEIPT.c.digest).order_by(RECEIPT.c.id.desc()).limit(1)
+    ).first()
+    sealed = Sealed(
+        difference=section(connection, "difference", run),
+        correction=section(connection, "correction", run),
+        settlement=section(connection, "settlement", run),
+        standing=end["standing"],
+        pairing=end["pairing"],
+        receipt=receipt[0] if receipt else 0,
+        receipt_digest=receipt[1] if receipt else "",
+    )
+    number = end["seals"] + 1
+    this = RUN.c.id == run
+    connection.execute(
+        update(RUN)
+        .where(this)
+        .values(
+            seal=number,
+            sealed=canonical(msgspec.to_builtins(sealed)),
+            previous_digest=end["digest"],
+        )
+    )
+    row = connection.execute(select(*raw_columns(RunRow)).where(this)).mappings().one()
+    digest = run_digest(dict(row), end["signature"])
+    signature = signer.sign(digest) if signer else ""
+    connection.execute(update(RUN).where(this).values(digest=digest, signature=signature))
+    connection.execute(update(CHAIN).values(seals=number, digest=digest, signature=signature))
+    return digest

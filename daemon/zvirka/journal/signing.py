@@ -1,0 +1,78 @@
+"""Signatures of sealed runs: Ed25519, verifiable with the public key alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from zvirka.errors import SettingsError, UsageError
+
+
+class Signer:
+    """Signs digests with the configured key. Its repr holds no secret."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+
+    def sign(self, digest: str) -> str:
+        """The signature over a digest, in hexadecimal."""
+        return self._key.sign(digest.encode()).hex()
+
+
+def read_signer(path: Path) -> Signer:
+    """The signer of an Ed25519 private key in PEM without a passphrase.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds something else.
+    """
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise SettingsError(
+            f"the signing key cannot be read ({error.strerror})",
+            place=f"report.signing_key_file: {path}",
+            remedy="let zvirka's user read it, or unset the key",
+        ) from None
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SettingsError(
+            "the signing key is not an Ed25519 private key in PEM without a passphrase",
+            place=f"report.signing_key_file: {path}",
+            remedy="make one with: openssl genpkey -algorithm ed25519 -out FILE",
+        )
+    return Signer(key)
+
+
+class SignatureCheck:
+    """Checks signatures with a public key.
+
+    Args:
+        public_key_pem: the key as ``openssl pkey -pubout`` writes it.
+
+    Raises:
+        UsageError: it is not an Ed25519 public key in PEM.
+    """
+
+    def __init__(self, public_key_pem: bytes) -> None:
+        try:
+            key = load_pem_public_key(public_key_pem)
+        except ValueError:
+            key = None
+        if not isinstance(key, Ed25519PublicKey):
+            raise UsageError(
+                "the public key is not an Ed25519 key in PEM",
+                remedy="write it with: openssl pkey -in PRIVATE -pubout",
+            )
+        self._key = key
+
+    def holds(self, digest: str, signature: str) -> bool:
+        """Whether the signature over a digest was made with the private half of the key."""
+        try:
+            self._key.verify(bytes.fromhex(signature), digest.encode())
+        except (InvalidSignature, ValueError):
+            return False
+        return True
