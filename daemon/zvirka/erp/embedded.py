@@ -64,6 +64,8 @@ def embedded_table(mapping: Mapping) -> Table:
         if name not in table.c:
             table.append_column(Column(name, Text))
     Index(f"uq_{TABLE}_{key_column(mapping)}", table.c[key_column(mapping)], unique=True)
+    if key_column(mapping) != "ref":
+        Index(f"ix_{TABLE}_ref", table.c.ref)
     return table
 
 

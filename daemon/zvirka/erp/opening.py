@@ -28,8 +28,7 @@ def open_store(erp: ErpSettings, mapping: Mapping) -> Store:
         SettingsError: the URL or the mapping does not fit.
         StoreError: the database cannot be reached, or a table does not exist.
     """
-    _ensure_embedded(erp, mapping)
-    engine, layout = _open(effective(erp, mapping), mapping)
+    engine, layout = open_layout(erp, mapping)
     return SqlStore(engine, layout)
 
 
@@ -40,9 +39,19 @@ def open_writer(erp: ErpSettings, mapping: Mapping) -> Writer:
         SettingsError: the URL or the mapping does not fit, or ``[erp.webhook]`` is missing.
         StoreError: the database cannot be reached, or a table does not exist.
     """
-    _ensure_embedded(erp, mapping)
-    engine, layout = _open(effective(erp, mapping), mapping)
+    engine, layout = open_layout(erp, mapping)
     return SqlWriter(engine, layout, erp.batch)
+
+
+def open_layout(erp: ErpSettings, mapping: Mapping) -> tuple[Engine, Layout]:
+    """Engine and layout of the store, for whoever writes it within a transaction of their own.
+
+    Raises:
+        SettingsError: the URL or the mapping does not fit.
+        StoreError: the database cannot be reached, or a table does not exist.
+    """
+    _ensure_embedded(erp, mapping)
+    return _open(effective(erp, mapping), mapping)
 
 
 def _open(erp: ErpSettings, mapping: Mapping) -> tuple[Engine, Layout]:

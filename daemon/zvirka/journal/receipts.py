@@ -1,0 +1,326 @@
+"""Receipts of webhooks: opened before the store is touched, settled after, chained throughout.
+
+Opening and settling are each a link of one chain: a link's digest covers the link before it, so
+a receipt that is changed, removed or slipped in afterwards breaks the walk of
+:func:`verify_receipts`. One process writes receipts at a time and holds the chain's tip
+(:mod:`zvirka.receiver.desk`); a unique ``previous_digest`` keeps a second one from forking it.
+
+Functions take a connection where they are part of the caller's transaction, an engine where they
+only look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, Table, bindparam, func, insert, or_, select, update
+
+from zvirka.journal.tables import ReceiptRow, RunRow
+
+GENESIS = ""
+"""What the first link follows."""
+
+SETTLED_LATER = ("failed", "refused", "held", "left")
+"""Outcomes that left the store without this change, so that an older one may still come."""
+
+_RECEIPTS: Table = ReceiptRow.metadata.tables["receipt"]
+_RUNS: Table = RunRow.metadata.tables["run"]
+_CHUNK = 500
+_LAST = 2048
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook as it came in: ``payload`` is kept while the receipt is open, for recovery.
+
+    ``received_at`` is aware, ``stamp`` milliseconds UTC of the push module, ``payload_digest``
+    SHA-256 of the body as received, ``extra`` what came along and no mapping knows.
+    """
+
+    received_at: datetime
+    action: str
+    key: str
+    ref: str
+    message_id: str
+    stamp: int | None
+    payload_digest: str
+    payload: dict[str, Any]
+    extra: dict[str, Any]
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A receipt that is on disk: its number and its link in the chain."""
+
+    id: int
+    digest: str
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What became of an opened receipt; ``detail`` holds no personal data."""
+
+    receipt: Opened
+    outcome: str
+    detail: str = ""
+
+
+class OpenReceipt(msgspec.Struct, frozen=True):
+    """A receipt without an outcome: its process ended in between."""
+
+    receipt: Opened
+    received_at: datetime
+    payload: dict[str, Any]
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt as the report tells it: «came, and failed with …», «came, edited later»."""
+
+    id: int
+    received_at: datetime
+    action: str
+    key: str
+    ref: str
+    message_id: str
+    stamp: int | None
+    outcome: str
+    detail: str
+
+
+def open_receipts(
+    connection: Connection, openings: Sequence[Opening], tip: str
+) -> tuple[list[Opened], str]:
+    """Write open receipts that follow ``tip``; return them in order, and the new tip."""
+    rows = []
+    for opening in openings:
+        row = msgspec.structs.asdict(opening)
+        row["received_at"] = opening.received_at.astimezone(UTC)
+        row |= {"extra_digest": _digest(opening.extra), "previous_digest": tip}
+        tip = row["digest"] = _opening_digest(row)
+        rows.append(row | _UNSETTLED)
+    if not rows:
+        return [], tip
+    statement = insert(_RECEIPTS).returning(_RECEIPTS.c.id, sort_by_parameter_order=True)
+    numbers = connection.execute(statement, rows).scalars().all()
+    pairs = zip(numbers, rows, strict=True)
+    return [Opened(number, row["digest"]) for number, row in pairs], tip
+
+
+def settle_receipts(
+    connection: Connection, settlements: Sequence[Settlement], tip: str, at: datetime
+) -> str:
+    """Write what became of open receipts and let their payloads go; return the new tip."""
+    rows = []
+    for settlement in settlements:
+        row = {
+            "zv_id": settlement.receipt.id,
+            "outcome": settlement.outcome,
+            "detail": settlement.detail,
+            "settled_at": at.astimezone(UTC),
+            "settled_previous": tip,
+            "payload": {},
+        }
+        tip = row["settled_digest"] = _settling_digest(row | {"digest": settlement.receipt.digest})
+        rows.append(row)
+    if rows:
+        statement = update(_RECEIPTS).where(_RECEIPTS.c.id == bindparam("zv_id"))
+        names = [name for name in rows[0] if name != "zv_id"]
+        connection.execute(statement.values({name: bindparam(name) for name in names}), rows)
+    return tip
+
+
+def chain_tip(connection: Connection) -> str:
+    """The chain's last link: the one among the latest that no other link follows.
+
+    A journal somebody tampered with may have several or none; the latest opening then serves, and
+    :func:`verify_receipts` tells of the break.
+    """
+    receipts = _RECEIPTS.c
+    latest = (
+        select(
+            receipts.digest,
+            receipts.previous_digest,
+            receipts.settled_digest,
+            receipts.settled_previous,
+        )
+        .order_by(receipts.id.desc())
+        .limit(_LAST)
+    )
+    followed: set[str] = set()
+    links: list[str] = []
+    for digest, previous, settled, settled_previous in connection.execute(latest):
+        links.append(digest)
+        followed.add(previous)
+        if settled:
+            links.append(settled)
+            followed.add(settled_previous)
+    loose = [link for link in links if link not in followed]
+    return (loose or links or [GENESIS])[0]
+
+
+def unsettled_receipts(connection: Connection) -> list[OpenReceipt]:
+    """Receipts without an outcome, oldest first."""
+    receipts = _RECEIPTS.c
+    statement = (
+        select(receipts.id, receipts.digest, receipts.received_at, receipts.payload)
+        .where(receipts.outcome == "")
+        .order_by(receipts.id)
+    )
+    return [
+        OpenReceipt(Opened(number, digest), _aware(at), payload)
+        for number, digest, at, payload in connection.execute(statement)
+    ]
+
+
+def reconciled_since(connection: Connection, moment: datetime) -> bool:
+    """Whether a reconciliation that began after the moment has finished."""
+    statement = (
+        select(func.count())
+        .select_from(_RUNS)
+        .where(_RUNS.c.command == "reconcile", _RUNS.c.status == "finished")
+        .where(_RUNS.c.started_at > moment.astimezone(UTC))
+    )
+    return bool(connection.execute(statement).scalar())
+
+
+def last_stamps(
+    connection: Connection, refs: Sequence[str], keys: Sequence[str]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The newest stamp the store has taken in, by Ref_Key and by pairing key.
+
+    A receipt of the same transaction that is still open does not count.
+    """
+    found: list[dict[str, int]] = []
+    for column, values in ((_RECEIPTS.c.ref, refs), (_RECEIPTS.c.key, keys)):
+        newest: dict[str, int] = {}
+        wanted = sorted({value for value in values if value})
+        for start in range(0, len(wanted), _CHUNK):
+            statement = (
+                select(column, func.max(_RECEIPTS.c.stamp))
+                .where(column.in_(wanted[start : start + _CHUNK]))
+                .where(_RECEIPTS.c.stamp.is_not(None), _RECEIPTS.c.outcome != "")
+                .where(_RECEIPTS.c.outcome.not_in(SETTLED_LATER))
+                .group_by(column)
+            )
+            newest |= {row[0]: row[1] for row in connection.execute(statement)}
+        found.append(newest)
+    return found[0], found[1]
+
+
+def find_receipts(
+    engine: Engine,
+    *,
+    refs: Iterable[str] = (),
+    keys: Iterable[str] = (),
+    since: datetime | None = None,
+) -> Iterator[Receipt]:
+    """Receipts of these counterparties not older than ``since`` (aware), each once, in no order.
+
+    The reconciliation asks with the differences it found: no receipt means that the webhook for
+    the change never came.
+    """
+    receipts = _RECEIPTS.c
+    wanted = [(receipts.ref, value) for value in sorted({*refs} - {""})]
+    wanted += [(receipts.key, value) for value in sorted({*keys} - {""})]
+    names = Receipt.__struct_fields__
+    seen: set[int] = set()
+    with engine.connect() as connection:
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            by_ref = [value for column, value in chunk if column is receipts.ref]
+            by_key = [value for column, value in chunk if column is receipts.key]
+            statement = select(*(receipts[name] for name in names)).where(
+                or_(receipts.ref.in_(by_ref), receipts.key.in_(by_key))
+            )
+            if since is not None:
+                statement = statement.where(receipts.received_at >= since.astimezone(UTC))
+            for row in connection.execute(statement):
+                if row.id not in seen:
+                    seen.add(row.id)
+                    values = dict(zip(names, row, strict=True))
+                    yield Receipt(**values | {"received_at": _aware(row.received_at)})
+
+
+def verify_receipts(engine: Engine) -> Iterator[str]:
+    """Walk the chain from its beginning and tell every break, one English sentence each.
+
+    An empty iterator means that no receipt was changed, removed or slipped in since the tip was
+    noted. Memory holds the receipts of one batch.
+    """
+    tip = GENESIS
+    pending: dict[int, dict[str, Any]] = {}
+    chosen = [column for column in _RECEIPTS.c if column.name != "payload"]
+    with engine.connect() as connection:
+        result = connection.execution_options(yield_per=1000).execute(
+            select(*chosen).order_by(_RECEIPTS.c.id)
+        )
+        for found in result.mappings():
+            row = dict(found)
+            tip = _follow(pending, tip)
+            if row["previous_digest"] != tip:
+                yield f"receipt {row['id']}: a link before it was changed or removed"
+                yield from _abandoned(pending)
+            yield from _own_problems(row)
+            tip = row["digest"]
+            pending[row["id"]] = row
+    _follow(pending, tip)
+    yield from _abandoned(pending)
+
+
+def _own_problems(row: dict[str, Any]) -> Iterator[str]:
+    if _opening_digest(row) != row["digest"]:
+        yield f"receipt {row['id']}: what was received does not match its digest"
+    if row["extra"] and _digest(row["extra"]) != row["extra_digest"]:
+        yield f"receipt {row['id']}: the extra keys do not match their digest"
+    if row["outcome"] and _settling_digest(row) != row["settled_digest"]:
+        yield f"receipt {row['id']}: the outcome does not match its digest"
+    if not row["outcome"] and (row["settled_digest"] or row["settled_at"] is not None):
+        yield f"receipt {row['id']}: the outcome was removed"
+
+
+def _follow(pending: dict[int, dict[str, Any]], tip: str) -> str:
+    """Take settled receipts out of ``pending`` as long as they continue the chain."""
+    links = {row["settled_previous"]: row for row in pending.values() if row["outcome"]}
+    while row := links.pop(tip, None):
+        del pending[row["id"]]
+        tip = row["settled_digest"]
+    return tip
+
+
+def _abandoned(pending: dict[int, dict[str, Any]]) -> Iterator[str]:
+    for number, row in list(pending.items()):
+        if row["outcome"]:
+            del pending[number]
+            yield f"receipt {number}: its outcome does not continue the chain"
+
+
+_UNSETTLED = {
+    "outcome": "",
+    "detail": "",
+    "settled_at": None,
+    "settled_previous": "",
+    "settled_digest": "",
+}
+
+
+def _opening_digest(row: dict[str, Any]) -> str:
+    names = ("previous_digest", "action", "key", "ref", "message_id", "stamp", "payload_digest")
+    at = _aware(row["received_at"]).isoformat(timespec="microseconds")
+    return _digest(["opened", at, *(row[name] for name in names), row["extra_digest"]])
+
+
+def _settling_digest(row: dict[str, Any]) -> str:
+    at = "" if row["settled_at"] is None else _aware(row["settled_at"])
+    moment = at if isinstance(at, str) else at.isoformat(timespec="microseconds")
+    names = ("settled_previous", "digest", "outcome", "detail")
+    return _digest(["settled", moment, *(row[name] for name in names)])
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+
+
+def _aware(moment: datetime) -> datetime:
+    # SQLite gives back what was written, without its zone: always UTC here.
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,123 @@
+"""Who may send webhooks, and how much at a time: checked before a body is read or decoded."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from hashlib import sha256
+from ipaddress import ip_address
+
+from starlette.requests import ClientDisconnect, Request
+
+from zvirka.errors import SettingsError
+from zvirka.receiver.message import Refusal
+from zvirka.settings import ReceiverSettings
+
+
+class Tokens:
+    """The bearer tokens that are good: several, so that one can be replaced without a gap."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        # Digests have one length, so comparing them tells nothing about a token's own.
+        self._digests = [sha256(token.encode()).digest() for token in tokens]
+
+    @property
+    def needed(self) -> bool:
+        """Whether a request needs a token at all."""
+        return bool(self._digests)
+
+    def check(self, authorization: str | None) -> None:
+        """Let the request pass when ``Authorization`` holds a good token, or no token is set.
+
+        Raises:
+            Refusal: 401.
+        """
+        if not self._digests:
+            return
+        scheme, _, token = (authorization or "").partition(" ")
+        given = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
+        matches = [hmac.compare_digest(given, digest) for digest in self._digests]
+        if scheme.lower() != "bearer" or not any(matches):
+            raise Refusal(401, "a valid bearer token is needed", "Authorization")
+
+
+def tokens_of(settings: ReceiverSettings) -> Tokens:
+    """The tokens of the settings.
+
+    Raises:
+        SettingsError: none is set, and the address is not of this machine alone.
+    """
+    host, _ = address_of(settings.listen, "receiver.listen")
+    tokens = [token.get_secret_value() for token in settings.tokens]
+    if any(not token.strip() for token in tokens):
+        raise SettingsError(
+            "a token of the receiver is empty",
+            place="receiver.tokens",
+            remedy="write it or drop it",
+        )
+    if not tokens and not is_loopback(host):
+        raise SettingsError(
+            "the receiver would take webhooks from anybody",
+            place="receiver.tokens",
+            remedy="set a token (receiver.tokens_file), or listen on 127.0.0.1 only",
+        )
+    return Tokens(tokens)
+
+
+def address_of(listen: str, place: str) -> tuple[str, int]:
+    """Host and port of ``127.0.0.1:8791`` or ``[::1]:8791``.
+
+    Raises:
+        SettingsError: it is not such an address.
+    """
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise SettingsError(
+            "the address to listen on is not HOST:PORT", place=place, remedy="e.g. 127.0.0.1:8791"
+        )
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_type(content_type: str | None) -> None:
+    """Let JSON in UTF-8 pass.
+
+    Raises:
+        Refusal: 415.
+    """
+    kind, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
+    charset = next((p.partition("=")[2] for p in parameters if p.startswith("charset=")), "utf-8")
+    if kind != "application/json" or charset.strip('"') not in {"utf-8", "utf8"}:
+        raise Refusal(415, "the body is application/json in UTF-8", "Content-Type")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, read no further than the limit in bytes.
+
+    Raises:
+        Refusal: 413, or 422 when the sender is gone midway.
+    """
+    declared = request.headers.get("content-length", "0")
+    size = 0
+    parts: list[bytes] = []
+    if not declared.isdecimal() or int(declared) > limit:
+        raise Refusal(413, f"the body has more than {limit} bytes", "body")
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise Refusal(413, f"the body has more than {limit} bytes", "body")
+            parts.append(part)
+    except ClientDisconnect:
+        raise Refusal(422, "the body was cut off", "body") from None
+    return b"".join(parts)

@@ -1,0 +1,232 @@
+"""One webhook's body, decoded into types at the edge: old payloads of six fields and new ones.
+
+The contract is the push module's: ``{"action", "clientData": {…}, "messageId", "stamp"}``, of
+which older modules send the first two only. Keys of ``clientData`` are the mapping's ``payload``
+names; one that is absent leaves the stored value, an empty string clears it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from zvirka.counterparty import ZERO_REF
+from zvirka.mapping import Mapping
+
+ACTIONS = ("create", "update", "delete")
+REF, MARK, VERSION = "Ссылка", "ПометкаУдаления", "ВерсияДанных"
+LONGEST = 200
+"""Characters of a pairing key or a messageId."""
+LONGEST_VALUE = 10_000
+"""Characters of any other value."""
+LAST_STAMP = 253_402_300_799_999
+"""The last millisecond of the year 9999, and small enough for every reader of JSON."""
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
+    """The webhook is not taken in: the HTTP status, the reason, and the field it is about."""
+
+    def __init__(
+        self, status: int, reason: str, field: str = "", message_id: str | None = None
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.field = field
+        self.message_id = message_id
+        super().__init__(reason)
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook understood: which client, and what it should be.
+
+    ``ref`` is empty when the payload does not carry Ссылка, ``marked`` is ``None`` when it does
+    not carry ПометкаУдаления, ``stamp`` milliseconds UTC. ``extra`` is what no mapping knows.
+    """
+
+    received_at: datetime
+    action: Literal["create", "update", "delete"]
+    key: str
+    ref: str
+    marked: bool | None
+    values: dict[str, str | None]
+    message_id: str | None
+    stamp: int | None
+    digest: str
+    extra: dict[str, Any]
+
+
+class Reader:
+    """Reads bodies by one mapping."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._fields = {field.payload: field.name for field in mapping.fields if field.payload}
+        self._payloads = {name: payload for payload, name in self._fields.items()}
+        self._key = mapping.key
+        # Numbers keep the text they came with: «1.50» is not 1.5.
+        self._decoder = msgspec.json.Decoder(dict[str, Any], float_hook=str)
+
+    def read(self, body: bytes, received_at: datetime) -> Message:
+        """Return what the body says.
+
+        Raises:
+            Refusal: it is not such a message; the field at fault is named.
+        """
+        whole = self._decoded(body)
+        message_id = _message_id(whole.pop("messageId", None))
+        try:
+            return self._message(whole, message_id, received_at, hashlib.sha256(body).hexdigest())
+        except Refusal as refusal:
+            refusal.message_id = message_id
+            raise
+
+    def place(self, field: str) -> str:
+        """Where a mapped field stands in the body, for a reason: ``clientData.ИНН``."""
+        return f"clientData.{self._payloads[field]}" if field in self._payloads else ""
+
+    def place_in(self, detail: str) -> str:
+        """Where the mapped field a store's reason begins with («field tax_id …») stands."""
+        words = detail.split(" ", 2)
+        return self.place(words[1]) if words[0] == "field" and len(words) > 1 else ""
+
+    def schema(self) -> dict[str, Any]:
+        """The body as JSON Schema, for OpenAPI."""
+        text = {
+            "type": ["string", "number", "boolean", "null"],
+            "maxLength": LONGEST_VALUE,
+            "pattern": r"^[^\u0000]*$",
+        }
+        data: dict[str, Any] = dict.fromkeys(self._fields, text)
+        if self._key != "ref":
+            key = {"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST}
+            pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+            data[self._payloads[self._key]] = key | {"pattern": pattern}
+        data[REF] = {"type": "string", "format": "uuid", "not": {"const": ZERO_REF}}
+        data[MARK] = {"type": "boolean"}
+        data[VERSION] = {"type": "string", "maxLength": LONGEST}
+        needed = REF if self._key == "ref" else self._payloads[self._key]
+        return {
+            "type": "object",
+            "required": ["action", "clientData"],
+            "properties": {
+                "action": {"enum": list(ACTIONS)},
+                "clientData": {"type": "object", "required": [needed], "properties": data},
+                "messageId": {
+                    "type": ["string", "null"],
+                    "maxLength": LONGEST,
+                    "pattern": r"^[^\u0000]*$",
+                },
+                "stamp": {"type": ["integer", "null"], "minimum": 0, "maximum": LAST_STAMP},
+            },
+        }
+
+    def _decoded(self, body: bytes) -> dict[str, Any]:
+        try:
+            return self._decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
+        except msgspec.ValidationError:
+            raise Refusal(422, "the body is not a JSON object") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Refusal(422, "the body is not JSON in UTF-8") from None
+
+    def _message(
+        self, whole: dict[str, Any], message_id: str | None, received_at: datetime, digest: str
+    ) -> Message:
+        action = whole.pop("action", None)
+        if action not in ACTIONS:
+            raise Refusal(422, "action is create, update or delete", "action")
+        data = whole.pop("clientData", None)
+        if not isinstance(data, dict):
+            raise Refusal(422, "clientData is an object", "clientData")
+        stamp = _stamp(whole.pop("stamp", None))
+        ref = _ref(data.pop(REF, None))
+        marked = _marked(data.pop(MARK, None))
+        values = {
+            name: _text(payload, data.pop(payload))
+            for payload, name in self._fields.items()
+            if payload in data
+        }
+        extra = whole | ({"clientData": data} if data else {})
+        return Message(
+            received_at=received_at,
+            action=action,
+            key=self._pairing_key(ref, values),
+            ref=ref,
+            marked=marked,
+            values=values,
+            message_id=message_id,
+            stamp=stamp,
+            digest=digest,
+            extra=extra,
+        )
+
+    def _pairing_key(self, ref: str, values: dict[str, str | None]) -> str:
+        if self._key == "ref":
+            if not ref:
+                raise Refusal(
+                    422, "clients are paired by Ref_Key: Ссылка is needed", f"clientData.{REF}"
+                )
+            return ref
+        place = self.place(self._key)
+        if self._key not in values:
+            raise Refusal(422, "the pairing key is missing", place)
+        key = (values[self._key] or "").strip()
+        if not key:
+            raise Refusal(422, "the pairing key is empty", place)
+        if len(key) > LONGEST:
+            raise Refusal(422, f"the pairing key has more than {LONGEST} characters", place)
+        return key
+
+
+def _text(payload: str, value: Any) -> str | None:
+    """A value as the text OData would give: 1C's old module sends what the attribute holds."""
+    place = f"clientData.{payload}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        value = str(value)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Refusal(422, "the value is a text", place)
+    if len(value) > LONGEST_VALUE:
+        raise Refusal(422, f"the value has more than {LONGEST_VALUE} characters", place)
+    if "\x00" in value:
+        raise Refusal(422, "the value holds the character U+0000", place)
+    return value
+
+
+def _message_id(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > LONGEST or "\x00" in value:
+        raise Refusal(422, f"messageId is a text of at most {LONGEST} characters", "messageId")
+    return value
+
+
+def _stamp(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LAST_STAMP:
+        raise Refusal(422, "stamp is milliseconds UTC since 1970", "stamp")
+    return value
+
+
+def _ref(value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    try:
+        ref = str(UUID(value))
+    except (ValueError, AttributeError, TypeError):
+        ref = ZERO_REF
+    if ref == ZERO_REF or len(value) != len(ZERO_REF):
+        raise Refusal(422, "Ссылка is a Ref_Key, and not the empty one", f"clientData.{REF}")
+    return ref
+
+
+def _marked(value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise Refusal(422, "ПометкаУдаления is true or false", f"clientData.{MARK}")
+    return value
