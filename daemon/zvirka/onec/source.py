@@ -64,6 +64,11 @@ class Source(Protocol):
 
     traffic: Traffic
 
+    @property
+    def restricted(self) -> bool:
+        """Whether rows may be missing without a word (allowedOnly): absence proves nothing."""
+        ...
+
     def __enter__(self) -> Source: ...
     def __exit__(self, *exc: object) -> None: ...
 

@@ -1,0 +1,255 @@
+"""Why 1C could not be read: one class a cause, each with the way out.
+
+Whether asking again can help is an attribute of the class, ``passing``: requests are repeated a
+few times on a passing error, and a nightly run may be; a permanent one waits for a person.
+Internal codes of the interface: 0 not supported, 6 bad URL, 8 entity type not found, 9 object not
+found, 10 property not found, 14 bad query option, 20 no rights, 21 function misuse.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from zvirka.errors import SourceError
+
+_LONGEST_MESSAGE = 300
+_QUOTED = re.compile(r"'([^']*)'")
+_DIGITS = re.compile(r"\d{5,}")
+_NAME = re.compile(r"[^\W\d][\w./$-]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class OnecError(SourceError):
+    """1C refused, failed or was not there.
+
+    Args:
+        message: what 1C itself said, in Russian as always; made safe by :func:`safe_message`.
+        code: 1C's internal code, empty when the answer held none.
+        status: the HTTP status, 0 when there was no answer.
+        place: the URL or the name that is meant, without secrets.
+        remedy: replaces the advice of the class.
+        cause: replaces the cause of the class.
+        retry_after: seconds the server asked to wait, when it did.
+    """
+
+    passing: ClassVar[bool] = False
+    says: ClassVar[str] = "1C could not be read"
+    advice: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str = "",
+        status: int = 0,
+        place: str = "",
+        remedy: str = "",
+        cause: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        self.message = safe_message(message)
+        self.code = code
+        self.status = status
+        self.retry_after = retry_after
+        details = [f"code {code}"] if code else []
+        details += [f"HTTP {status}"] if status else []
+        text = cause or self.says
+        text += f": «{self.message}»" if self.message else ""
+        text += f" ({', '.join(details)})" if details else ""
+        super().__init__(text, place=place, remedy=remedy or self.advice)
+
+
+def safe_message(text: str) -> str:
+    """1C's message on one line, short, with values masked: it may echo a filter's literals.
+
+    Names and GUIDs stay, since they identify; everything else in quotes and every long run of
+    digits (tax ids, phones) goes.
+    """
+
+    def mask(match: re.Match[str]) -> str:
+        inner = match[1]
+        known = _NAME.fullmatch(inner) or _GUID.fullmatch(inner)
+        return match[0] if known else "'…'"
+
+    line = _CONTROL.sub(" ", text).strip()
+    line = _QUOTED.sub(mask, line)
+    parts = _GUID.split(line)
+    guids = [*_GUID.findall(line), ""]
+    line = "".join(_DIGITS.sub("…", part) + guid for part, guid in zip(parts, guids, strict=True))
+    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
+
+
+# -- there is no conversation ----------------------------------------------------------------------
+
+
+class UnreachableError(OnecError):
+    """No connection: refused, dropped, or the host name is unknown."""
+
+    passing = True
+    says = "1C does not answer: the connection failed"
+    advice = "check that the web server of 1C runs and that host and port of onec.url are right"
+
+
+class TimedOutError(OnecError):
+    """No connection or no answer within the time-out."""
+
+    passing = True
+    says = "1C did not answer in time"
+    advice = "raise onec.read_timeout or lower onec.page_bytes; look at the load of the 1C server"
+
+
+class TlsRefusedError(OnecError):
+    """The certificate of the web server is not trusted, or there is no TLS there."""
+
+    says = "the TLS connection to 1C was refused"
+    advice = "name the authority's certificate in onec.ca_file, or mend the server's certificate"
+
+
+class CutShortError(OnecError):
+    """The body ended early, or is not the JSON that its beginning promised."""
+
+    passing = True
+    says = "the answer of 1C was cut short"
+    advice = "look for a proxy that limits answers, or lower onec.page_bytes"
+
+
+class RedirectedError(OnecError):
+    """The address leads elsewhere; credentials are not carried along."""
+
+    says = "the address of the publication redirects elsewhere"
+    advice = "write the final address into onec.url (https instead of http, most often)"
+
+
+class NotOdataError(OnecError):
+    """Something answers there, but not 1C's OData: a login page, a proxy, another site."""
+
+    says = "the answer is a web page and not OData"
+    advice = (
+        "check onec.url (…/<publication>/odata/standard.odata/), that the publication has OData "
+        "switched on, and that no login page or proxy stands before it"
+    )
+
+
+class UnexpectedAnswerError(OnecError):
+    """Well-formed, and yet not what the schema promises."""
+
+    says = "the answer of 1C does not have the shape its schema promises"
+    advice = "run zvirka check, which reads $metadata anew"
+
+
+# -- who asks --------------------------------------------------------------------------------------
+
+
+class UnauthorizedError(OnecError):
+    """401 without code 20: the user name or the password is wrong, or the user may not log in."""
+
+    says = "1C does not accept the user name or the password"
+    advice = (
+        "check onec.user and the password file; the user needs «Аутентификация 1С:Предприятия» "
+        "and, to log in by HTTP, an enabled account"
+    )
+
+
+class AccessDeniedError(OnecError):
+    """Code 20: a right is missing, or the set holds a row that the user may not see."""
+
+    says = "1C denies access: a right is missing or access is restricted by row (RLS)"
+    advice = (
+        "give the user a role with «Чтение» on the catalogue (and its kinds, partners or "
+        "registers that are mapped) without row restriction; onec.allowed_only = true reads only "
+        "the visible rows, and then nothing is ever deleted in the ERP"
+    )
+
+
+class ForbiddenError(OnecError):
+    """403 of the web server or of the publication."""
+
+    says = "the web server forbids the request"
+    advice = "check the access rules of the web server for the publication and the user's rights"
+
+
+# -- what is asked ---------------------------------------------------------------------------------
+
+
+class PublicationNotFoundError(OnecError):
+    """404 that is not 1C's own: there is no such publication, or OData is off in it."""
+
+    says = "there is no OData publication at this address"
+    advice = (
+        "check the publication's name in onec.url; in the publication (default.vrd) "
+        "standardOdata must be enabled"
+    )
+
+
+class NotInCompositionError(OnecError):
+    """Code 8: the object exists in the configuration but is not published by OData."""
+
+    says = "the object is not in the composition of the OData interface"
+    advice = (
+        "add it to the composition: an external processing calls "
+        "УстановитьСоставСтандартногоИнтерфейсаOData with it (see bsl/README.uk.md)"
+    )
+
+
+class ObjectNotFoundError(OnecError):
+    """Code 9: 1C itself says that it has no such object. The only proof of absence there is."""
+
+    says = "1C has no such object"
+
+
+class NameNotFoundError(OnecError):
+    """Code 6 or 10: a name in the request does not exist in this configuration."""
+
+    says = "a name in the request does not exist in this configuration of 1C"
+    advice = "correct the name in onec.fields; zvirka check proposes near ones"
+
+
+class QueryRefusedError(OnecError):
+    """Codes 0, 14, 21, or a comparison that the platform cannot make."""
+
+    says = "1C refuses the query"
+    advice = "check onec.scope: it must be an OData filter that the platform supports"
+
+
+class MappingMismatchError(OnecError):
+    """A mapped name is not in the schema."""
+
+    says = "the mapping names what the schema of 1C does not have"
+    advice = "correct onec.fields; zvirka check proposes near names"
+
+
+# -- not now ---------------------------------------------------------------------------------------
+
+
+class NoLicenceError(OnecError):
+    """406, or 500/503 that speaks of licences: 1C cannot start one more session."""
+
+    passing = True
+    says = "1C cannot start a session: no free licence"
+    advice = "free a client licence, or run at another time; onec.session = true takes only one"
+
+
+class MaintenanceLockError(OnecError):
+    """Sessions are locked: an update, a backup, or an administrator's decision."""
+
+    passing = True
+    says = "the infobase is locked for maintenance"
+    advice = "wait until the work on the infobase ends; the next run catches up"
+
+
+class ServerFailureError(OnecError):
+    """429, 500, 502, 503, 504 without a better explanation."""
+
+    passing = True
+    says = "1C or its web server failed"
+    advice = "look into the log of the web server and the «Журнал регистрации» of the infobase"
+
+
+class UnstableOrderError(OnecError):
+    """Pages never overlap: the order of the set changes between two requests."""
+
+    passing = True
+    says = "the order of the set changes faster than its pages can be read"
+    advice = "run at a quiet time; a catalogue with Код is read by Код and does not suffer"

@@ -1,0 +1,137 @@
+"""Does the mapping fit the schema: which entities it needs, and which of its names are missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
+from zvirka.onec.decoding import GUID_PATTERN
+from zvirka.onec.schema import Entity, Schema, near
+
+KINDS = "Catalog_ВидыКонтактнойИнформации"
+_GUID = re.compile(GUID_PATTERN)
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A name that the schema does not have.
+
+    ``entity`` is where it was looked for; ``name`` is empty when the entity itself is missing.
+    ``near`` are names that resemble it, ``field`` is the mapped field, empty for the catalogue.
+    """
+
+    field: str
+    entity: str
+    name: str = ""
+    near: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What is missing, as a sentence."""
+        if not self.name:
+            return f"{self.entity} is not in the OData composition"
+        return f"{self.entity} has no property {self.name}"
+
+
+def catalog_entity(mapping: Mapping, name: str = "") -> str:
+    """The entity of the mapping's catalogue, or of another."""
+    return f"Catalog_{name or mapping.catalog}"
+
+
+def section_entity(mapping: Mapping, source: ContactLine) -> str:
+    """The entity of a contact line's tabular section."""
+    return f"{catalog_entity(mapping, source.catalog)}_{source.section}"
+
+
+def register_entity(source: RegisterLine) -> str:
+    """The entity of an information register."""
+    return f"InformationRegister_{source.register}"
+
+
+def is_guid(text: str) -> bool:
+    """Whether a kind is given by its Ref_Key."""
+    return bool(_GUID.match(text))
+
+
+def kind_property(entity: Entity) -> str:
+    """The property that holds the kind of a line: a reference, or a composite of older bases."""
+    return "Вид_Key" if entity.has("Вид_Key") else "Вид"
+
+
+def object_property(entity: Entity, source: RegisterLine) -> str:
+    """The dimension that holds the owner: a reference, or a composite of older bases."""
+    key = f"{source.object}_Key"
+    return key if entity.has(key) else source.object
+
+
+def asked_of(mapping: Mapping) -> frozenset[str]:
+    """Names of the entity types that the mapping may need."""
+    names = {catalog_entity(mapping)}
+    for field in mapping.fields:
+        source = field.source
+        if isinstance(source, RegisterLine):
+            names.add(register_entity(source))
+        else:
+            names.add(catalog_entity(mapping, source.catalog))
+        if isinstance(source, ContactLine):
+            names.add(section_entity(mapping, source))
+        if needs_kinds(field):
+            names.add(KINDS)
+    return frozenset(names)
+
+
+def needs_kinds(field: Field) -> bool:
+    """Whether the field names a kind that has to be looked up."""
+    kind = getattr(field.source, "kind", "")
+    return bool(kind) and not is_guid(kind)
+
+
+def missing_in(schema: Schema, mapping: Mapping, all_names: tuple[str, ...] = ()) -> list[Missing]:
+    """Every name of the mapping that the schema lacks, with near ones.
+
+    Args:
+        schema: the schema of :func:`asked_of`.
+        mapping: what is looked for.
+        all_names: every entity type of the publication, when known, for proposals.
+    """
+    found: list[Missing] = []
+    catalogue = catalog_entity(mapping)
+    if schema.entity(catalogue) is None:
+        return [Missing("", catalogue, near=tuple(near(catalogue, all_names)))]
+    for field in mapping.fields:
+        for entity, name in _needed(schema, mapping, field):
+            holder = schema.entity(entity)
+            if holder is None:
+                found.append(Missing(field.name, entity, near=tuple(near(entity, all_names))))
+                break
+            if name and not holder.has(name):
+                proposals = tuple(near(name, holder.properties))
+                found.append(Missing(field.name, entity, name, proposals))
+    return found
+
+
+def _needed(schema: Schema, mapping: Mapping, field: Field) -> Iterator[tuple[str, str]]:
+    """Pairs of entity and property that a field needs; an empty property means the entity."""
+    source = field.source
+    if not isinstance(source, RegisterLine) and source.via:
+        yield catalog_entity(mapping), source.via
+    if isinstance(source, Attribute):
+        yield catalog_entity(mapping, source.catalog), source.name
+        return
+    if isinstance(source, ContactLine):
+        entity = section_entity(mapping, source)
+    else:
+        entity = register_entity(source)
+    yield entity, "Тип"
+    yield entity, source.value
+    holder = schema.entity(entity)
+    if holder is None:
+        return
+    if source.kind:
+        yield entity, kind_property(holder)
+    if isinstance(source, RegisterLine):
+        yield entity, object_property(holder, source)
+    if needs_kinds(field) and isinstance(source, ContactLine):
+        yield KINDS, "Ref_Key"

@@ -1,0 +1,58 @@
+"""From settings to a catalogue ready to be entered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zvirka.mapping import Mapping
+from zvirka.onec.catalogue import Catalogue
+from zvirka.onec.fitting import catalog_entity
+from zvirka.onec.queries import JSON
+from zvirka.onec.schema import SchemaCache
+from zvirka.onec.session import Session, Timeouts
+from zvirka.settings import OnecSettings
+
+
+def open_session(onec: OnecSettings, mapping: Mapping) -> Session:
+    """A session as the settings want it; no request is made yet."""
+    return Session(
+        onec.url,
+        onec.user,
+        onec.password.get_secret_value() if onec.password else "",
+        timeouts=Timeouts(
+            connect=onec.connect_timeout.total_seconds(), read=onec.read_timeout.total_seconds()
+        ),
+        retries=onec.retries,
+        verify=str(onec.ca_file) if onec.ca_file and onec.verify_tls else onec.verify_tls,
+        sessions=onec.session,
+        closing=(
+            catalog_entity(mapping),
+            {"$top": "1", "$select": "Ref_Key", "$format": JSON},
+        ),
+    )
+
+
+def open_schemas(session: Session, state_dir: Path) -> SchemaCache:
+    """The schema cache of the session's publication."""
+    return SchemaCache(
+        state_dir / "metadata", session.url, lambda: session.get("$metadata", decode=bytes)
+    )
+
+
+def open_source(onec: OnecSettings, mapping: Mapping, state_dir: Path) -> Catalogue:
+    """The catalogue of the settings, to be used as a context manager.
+
+    Args:
+        onec: the publication; the password is resolved already.
+        mapping: which fields, and where they live.
+        state_dir: where the schema is cached (``metadata/``).
+    """
+    session = open_session(onec, mapping)
+    return Catalogue(
+        session,
+        mapping,
+        open_schemas(session, state_dir),
+        page_bytes=onec.page_bytes,
+        max_url=onec.max_url,
+        allowed_only=onec.allowed_only,
+    )

@@ -1,0 +1,255 @@
+"""Pages of a set that lose nothing, sized by bytes.
+
+1C has no server-driven paging, compares no GUIDs, and orders by presentation. So a set with a
+scalar Code is read by keyset: ``Code ge '<last>'``, the overlap dropped by identity. Any other set
+is read by ``$skip`` in a stable order, each page overlapping the one before it: where no row of
+the overlap comes back, rows were deleted before it, and the page is asked for further back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+
+import msgspec
+from loguru import logger
+
+from zvirka.onec import errors
+from zvirka.onec.decoding import Row, Shape, decode_count
+from zvirka.onec.queries import Queries, Query, all_of, any_of, canonical
+from zvirka.onec.session import HEAVY, Session
+
+_PROBE = 100
+_SMALLEST = 20
+_LARGEST = 20_000
+_GROWTH = 20
+_OVERLAP = 20
+_STEPS_BACK = 50
+_MOST_KEYS = 200
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What to page through: rows of ``shape`` that satisfy ``where``.
+
+    ``keyset`` is the property whose order carries the pages, empty for ``$skip``; ``order`` is the
+    order for the latter, and ``identity`` what makes a row that row.
+    """
+
+    shape: Shape
+    where: str
+    order: tuple[str, ...]
+    identity: tuple[str, ...] = ("Ref_Key",)
+    keyset: str = ""
+
+
+class _Size:
+    """How many rows to ask for, so that an answer weighs about the target."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.rows = _PROBE
+        self.floor = _SMALLEST
+        """The least that makes progress: more than the rows that share one Code."""
+        self._ceiling = _LARGEST
+
+    def saw(self, rows: int, weight: int) -> None:
+        self._ceiling = min(_LARGEST, self._ceiling * 2)
+        if rows:
+            fitting = self.target * rows // max(weight, 1)
+            self.rows = min(fitting, self.rows * _GROWTH, self._ceiling)
+        self.rows = max(self.rows, self.floor)
+
+    def shrink(self) -> bool:
+        """Ask for less; false when it is the least already."""
+        if self.rows <= self.floor:
+            return False
+        self.rows = self._ceiling = max(self.floor, self.rows // 4)
+        return True
+
+    def grow(self) -> None:
+        """More rows share one Code than a page holds."""
+        self.rows = self.floor = self.rows * 2
+
+
+class Reader:
+    """Reads sets through one session.
+
+    Args:
+        session: where to ask.
+        queries: how to ask.
+        page_bytes: what a page should weigh.
+        max_url: the longest URL the web server takes.
+    """
+
+    def __init__(
+        self, session: Session, queries: Queries, *, page_bytes: int, max_url: int
+    ) -> None:
+        self.session = session
+        self.queries = queries
+        self._page_bytes = page_bytes
+        self._max_url = max_url
+        self.counts = True
+        """Whether ``/$count`` is served, as far as known."""
+
+    def rows(self, query: Query, shape: Shape) -> list[Row]:
+        """The rows of one small answer."""
+        return self.session.get(query.path, query.params, decode=shape.decode)
+
+    def pages(self, selection: Selection) -> Iterator[list[Row]]:
+        """All rows, in pages, without the overlap; a row that moves meanwhile may come twice.
+
+        Raises:
+            OnecError: a page could not be read however small; no page is ever left out.
+        """
+        return self._by_keyset(selection) if selection.keyset else self._by_skip(selection)
+
+    def _page(
+        self, selection: Selection, size: _Size, where: str, skip: int, order: Sequence[str]
+    ) -> tuple[list[Row], bool]:
+        """One page, smaller where 1C cannot make it as large, and whether it was full."""
+        shape = selection.shape
+        failures = 0
+
+        def weigh(body: bytes) -> tuple[list[Row], int]:
+            return shape.decode(body), len(body)
+
+        while True:
+            asked = size.rows
+            query = self.queries.page(
+                shape.entity, shape.select, top=asked, skip=skip, where=where, order=order
+            )
+            try:
+                rows, weight = self.session.get(
+                    query.path, query.params, decode=weigh, patient=asked <= size.floor
+                )
+            except HEAVY as error:
+                if not size.shrink():
+                    raise
+                failures += 1
+                logger.info(
+                    "a page is too much for 1C, asking for a smaller one",
+                    reason=type(error).__name__,
+                    rows=size.rows,
+                )
+                self.session.pause(failures)
+            else:
+                size.saw(len(rows), weight)
+                return rows, len(rows) >= asked
+
+    def _by_keyset(self, selection: Selection) -> Iterator[list[Row]]:
+        shape, name = selection.shape, selection.keyset
+        size = _Size(self._page_bytes)
+        identity: Callable[[Row], Hashable] = shape.getter(*selection.identity)
+        last: str | None = None
+        known: set[Hashable] = set()
+        while True:
+            after = self.queries.clause(shape.entity, name, last, "ge") if last is not None else ""
+            where = all_of([after, selection.where])
+            asked = size.rows
+            rows, full = self._page(selection, size, where, 0, (name,))
+            fresh = [row for row in rows if identity(row) not in known]
+            if fresh:
+                yield fresh
+            if not full:
+                return
+            reached = shape.texts(rows[-1:], name)[0] or ""
+            if reached == last or not fresh:
+                size.rows = max(size.rows, asked)
+                size.grow()
+                known.update(map(identity, rows))
+            else:
+                last, known = reached, set(map(identity, rows))
+                size.floor = _SMALLEST
+
+    def _by_skip(self, selection: Selection) -> Iterator[list[Row]]:
+        size = _Size(self._page_bytes)
+        identity: Callable[[Row], Hashable] = selection.shape.getter(*selection.identity)
+        known: set[Hashable] = set()
+        position = steps = 0
+        while True:
+            start = max(0, position - _OVERLAP)
+            size.rows = max(size.rows, 2 * _OVERLAP)
+            while True:
+                rows, full = self._page(selection, size, selection.where, start, selection.order)
+                found = set(map(identity, rows))
+                if not known or start == 0 or known & found:
+                    break
+                steps += 1
+                if steps > _STEPS_BACK:
+                    raise errors.UnstableOrderError(place=selection.shape.entity.name)
+                start = max(0, start - len(known))
+                logger.info("rows moved between two pages, stepping back", skip=start)
+            fresh = [row for row in rows if identity(row) not in known]
+            if fresh:
+                yield fresh
+            if not full:
+                return
+            position, known = start + len(rows), found
+
+    def by_keys(
+        self,
+        shape: Shape,
+        refs: Sequence[str],
+        *,
+        clause: Callable[[str], str] | None = None,
+        where: str = "",
+    ) -> Iterator[tuple[list[str], list[Row]]]:
+        """Rows whose Ref_Key is one of the references, as many a request as fit a URL.
+
+        ``clause`` makes a filter of a reference where it is not the Ref_Key that is compared.
+
+        Yields:
+            The references of one request, in canonical form, and the rows 1C returned for them.
+        """
+        entity = shape.entity
+        of = clause or (lambda ref: self.queries.clause(entity, "Ref_Key", ref))
+        wanted = list(dict.fromkeys(map(canonical, refs)))
+        while wanted:
+            taken = self._fitting(shape, list(map(of, wanted[:_MOST_KEYS])), where)
+            query = self._keyed(shape, list(map(of, wanted[:taken])), where)
+            yield wanted[:taken], self.rows(query, shape)
+            wanted = wanted[taken:]
+
+    def _keyed(self, shape: Shape, clauses: Sequence[str], where: str) -> Query:
+        keys = any_of(clauses)
+        scope = f"({where})" if where else ""
+        return self.queries.page(
+            shape.entity, shape.select, top=_LARGEST, where=all_of([keys, scope])
+        )
+
+    def _fitting(self, shape: Shape, clauses: Sequence[str], where: str) -> int:
+        """How many of the clauses one URL holds; at least one."""
+
+        def length(count: int) -> int:
+            query = self._keyed(shape, clauses[:count], where)
+            return len(self.session.address(query.path, query.params))
+
+        few, many = 1, len(clauses)
+        if length(many) <= self._max_url:
+            return many
+        while many - few > 1:
+            middle = (few + many) // 2
+            few, many = (middle, many) if length(middle) <= self._max_url else (few, middle)
+        return few
+
+    def count(self, selection: Selection) -> int:
+        """How many rows there are: asked for, or where ``/$count`` is not served, counted.
+
+        Raises:
+            OnecError: 1C cannot be read at all.
+        """
+        if self.counts:
+            query = self.queries.count(selection.shape.entity, selection.where)
+            try:
+                counted: int = self.session.get(query.path, query.params, decode=decode_count)
+                return counted
+            except (
+                errors.PublicationNotFoundError,
+                errors.QueryRefusedError,
+                errors.NameNotFoundError,
+                errors.NotOdataError,
+                errors.UnexpectedAnswerError,
+                errors.ServerFailureError,
+            ) as error:
+                logger.info("1C does not serve $count, counting keys", reason=type(error).__name__)
+                self.counts = False
+        return sum(map(len, self.pages(selection)))
