@@ -14,6 +14,9 @@ from zvirka.settings import ErpSettings
 LOCK_WAIT_SECONDS = 15
 """How long a lock of somebody else is waited for. A time-out in the URL's query comes first."""
 
+CONNECT_SECONDS = 10
+"""How long a server may take to accept a connection. ``connect_timeout`` in the URL comes first."""
+
 WRITES = "zvirka_writes"
 """Execution option of connections that write: SQLite then takes its lock at the beginning."""
 
@@ -59,14 +62,15 @@ def store_engine(erp: ErpSettings) -> Engine:
     url = store_url(erp)
     backend = url.get_backend_name()
     options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": backend != "sqlite"}
+    if backend in {"postgresql", "mysql", "mariadb"}:
+        # A row locked by this transaction must be read as it is now, not as in an older snapshot.
+        options["isolation_level"] = "READ COMMITTED"
     if backend == "sqlite":
         _require_file(url)
         if "timeout" not in url.query:
             options["connect_args"] = {"timeout": LOCK_WAIT_SECONDS}
     elif backend == "postgresql":
-        options["isolation_level"] = "READ COMMITTED"
-        if "options" not in url.query:
-            options["connect_args"] = {"options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s"}
+        options["connect_args"] = _postgresql_arguments(url)
     elif backend in {"mysql", "mariadb"}:
         options["connect_args"] = _mysql_arguments(url)
     try:
@@ -94,16 +98,23 @@ def _require_file(url: URL) -> None:
     )
 
 
+def _postgresql_arguments(url: URL) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s",
+        "connect_timeout": CONNECT_SECONDS,
+    }
+    return {name: value for name, value in arguments.items() if name not in url.query}
+
+
 def _mysql_arguments(url: URL) -> dict[str, Any]:
     # Without strict mode the server cuts long values and says nothing.
-    first = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
-    if "init_command" in url.query:
-        return {}
-    wait = f", SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}"
-    arguments: dict[str, Any] = {"init_command": first + wait}
-    if "charset" not in url.query:
-        arguments["charset"] = "utf8mb4"
-    return arguments
+    strict = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+    arguments: dict[str, Any] = {
+        "init_command": f"{strict}, SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+        "connect_timeout": CONNECT_SECONDS,
+        "charset": "utf8mb4",
+    }
+    return {name: value for name, value in arguments.items() if name not in url.query}
 
 
 def _sqlite_connect(connection: Any, _record: object) -> None:

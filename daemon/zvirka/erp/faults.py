@@ -46,11 +46,19 @@ def is_row_fault(error: StatementError) -> bool:
     return state[:2] in {"22", "23"} or state == "P0001" or _errno(error) in _MYSQL_ROW_ERRORS
 
 
-def is_passing(error: StatementError) -> bool:
-    """Whether the same transaction may well go through when tried again: deadlocks."""
-    if not isinstance(error, DBAPIError):
-        return False
-    return _sqlstate(error) in {"40001", "40P01"} or _errno(error) == _MYSQL_DEADLOCK
+def is_passing(error: BaseException | None) -> bool:
+    """Whether the same transaction may well go through when tried again: deadlocks.
+
+    MariaDB ends the whole transaction that lost, so that going back to a savepoint then fails:
+    what counts is the error before that one.
+    """
+    while error is not None:
+        if isinstance(error, DBAPIError) and (
+            _sqlstate(error) in {"40001", "40P01"} or _errno(error) == _MYSQL_DEADLOCK
+        ):
+            return True
+        error = error.__context__
+    return False
 
 
 def row_reason(error: StatementError) -> str:
@@ -123,7 +131,7 @@ def _is_denied(error: DBAPIError) -> bool:
 
 def _summary(error: DBAPIError) -> str:
     """Class and code; the text too where it cannot hold a row's values (SQLite, connecting)."""
-    code = _sqlstate(error) or str(_errno(error) or "")
+    code = str(_errno(error) or "") or _sqlstate(error)
     if code:
         return f"{type(error.orig).__name__} {code}"
     first = str(error.orig).splitlines()[0] if str(error.orig) else ""

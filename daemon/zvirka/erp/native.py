@@ -27,17 +27,21 @@ def native(column: Column[Any], value: str) -> Any:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[value.strip().lower()]
         if kind is int:
-            number = int(value)
-            if str(number) != value.strip():
-                raise UnstorableError(
-                    f"column {column.name} holds numbers and would change the value"
-                )
-            return number
+            return _whole_number(column, value.strip())
         if kind in _PARSERS:
             return _PARSERS[kind](value.strip())
+    except UnstorableError:
+        raise
     except (ValueError, KeyError, InvalidOperation):
         raise UnstorableError(f"column {column.name} does not take such a value") from None
     return value
+
+
+def _whole_number(column: Column[Any], value: str) -> int:
+    number = int(value)
+    if str(number) != value:
+        raise UnstorableError(f"column {column.name} holds numbers and would change the value")
+    return number
 
 
 _PARSERS: dict[type, Any] = {

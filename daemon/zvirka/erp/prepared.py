@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zvirka.counterparty import Action, Correction
+from zvirka.counterparty import Action, Correction, Values
 from zvirka.erp.layout import Child, Layout, MappedColumn
 from zvirka.erp.native import native, storable
 
 
 @dataclass(frozen=True)
 class ChildValues:
-    """What goes into one child row: ``update`` where there is one, ``insert`` where not."""
+    """What goes into the client's child row, which is there or is to be created."""
 
-    update: dict[str, Any]
-    insert: dict[str, Any]
-    worth_creating: bool
+    values: dict[str, Any]
+    exists: bool
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ class Prepared:
     values: dict[str, Any]
     children: dict[str, ChildValues] = field(default_factory=dict)
     cut: tuple[str, ...] = ()
+    parked: bool = False
+    """Its unique columns are empty by now, with which it may not be an owned row."""
 
     @property
     def shape(self) -> tuple[Action, bool, tuple[str, ...]]:
@@ -36,8 +37,12 @@ class Prepared:
         return self.correction.action, self.correction.active, tuple(self.values)
 
 
-def prepare(layout: Layout, correction: Correction, *, nul: bool) -> Prepared:
+def prepare(
+    layout: Layout, correction: Correction, *, nul: bool, children: Container[tuple[str, Any]]
+) -> Prepared:
     """Convert the values of a correction; ``nul`` as in :func:`~zvirka.erp.native.storable`.
+
+    ``children`` holds name and parent of the child rows that are there.
 
     Raises:
         UnstorableError: some value could not be stored as it is.
@@ -63,12 +68,15 @@ def prepare(layout: Layout, correction: Correction, *, nul: bool) -> Prepared:
         if name in after
     }
     _add_key(layout, correction, values)
-    children = {
-        child.name: _child_values(child, correction, convert)
-        for child in layout.children
-        if any(mapped.field in after for mapped in child.columns)
-    }
-    return Prepared(correction, row, values, children, tuple(dict.fromkeys(cut)))
+    into: dict[str, ChildValues] = {}
+    for child in layout.children:
+        exists = (child.name, row) in children
+        given = _given(child, correction, exists=exists)
+        if given is not None:
+            columns = child.columns if exists else (*child.columns, *child.copies)
+            converted = {m.column.name: convert(m, given) for m in columns if m.field in given}
+            into[child.name] = ChildValues(converted, exists)
+    return Prepared(correction, row, values, into, tuple(dict.fromkeys(cut)))
 
 
 def _add_key(layout: Layout, correction: Correction, values: dict[str, Any]) -> None:
@@ -80,15 +88,16 @@ def _add_key(layout: Layout, correction: Correction, values: dict[str, Any]) -> 
         values[layout.ref.name] = native(layout.ref, correction.ref)
 
 
-def _child_values(child: Child, correction: Correction, convert: Any) -> ChildValues:
+def _given(child: Child, correction: Correction, *, exists: bool) -> Values | None:
+    """The fields to write into a child row; ``None`` when there is nothing to write."""
+    if not any(mapped.field in correction.after for mapped in child.columns):
+        return None
+    if exists:
+        return correction.after
     whole = {**correction.before, **correction.after}
-    insert = {m.column.name: convert(m, whole) for m in (*child.columns, *child.copies)}
-    return ChildValues(
-        update={
-            mapped.column.name: insert[mapped.column.name]
-            for mapped in child.columns
-            if mapped.field in correction.after
-        },
-        insert=insert,
-        worth_creating=any((whole.get(mapped.field) or "").strip() for mapped in child.columns),
+    worth_creating = any((whole.get(mapped.field) or "").strip() for mapped in child.columns)
+    return (
+        dict.fromkeys(m.field for m in (*child.columns, *child.copies)) | whole
+        if (worth_creating)
+        else None
     )

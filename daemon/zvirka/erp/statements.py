@@ -61,8 +61,13 @@ class Statements:
             {name: value for name, value in constants.items() if name not in columns}
         )
 
-    def change(self, action: Action, active: bool, columns: Sequence[str]) -> Update | None:
-        """Update, restore or soft-delete a row that is still as scanned; ``None``: no column."""
+    def change(
+        self, action: Action, active: bool, columns: Sequence[str], *, parked: bool = False
+    ) -> Update | None:
+        """Update, restore or soft-delete a row that is still as scanned; ``None``: no column.
+
+        A ``parked`` row was owned when this transaction locked it.
+        """
         layout = self._layout
         values: dict[str, Any] = dict(layout.on_update)
         if layout.soft is not None and action is Action.RESTORE:
@@ -72,18 +77,20 @@ class Statements:
         values |= _set(layout.table, columns)
         if not values:
             return None
-        return update(layout.table).values(values).where(*self._as_scanned(active))
+        conditions = self._as_scanned(active, owned=not parked)
+        return update(layout.table).values(values).where(*conditions)
 
     def remove(self, active: bool) -> Delete:
         """Delete for good a row that is still as scanned."""
         return delete(self._layout.table).where(*self._as_scanned(active))
 
-    def _as_scanned(self, active: bool) -> list[ColumnElement[Any]]:
+    def _as_scanned(self, active: bool, *, owned: bool = True) -> list[ColumnElement[Any]]:
         layout = self._layout
         conditions: list[ColumnElement[Any]] = [
-            layout.pk == bindparam("zv_row", type_=layout.pk.type),
-            layout.owned,
+            layout.pk == bindparam("zv_row", type_=layout.pk.type)
         ]
+        if owned:
+            conditions.append(layout.owned)
         if layout.soft is not None:
             state = case((layout.soft.column == layout.soft.deleted, 0), else_=1)
             conditions.append(state == literal(int(active)))

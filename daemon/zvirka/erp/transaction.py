@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -32,6 +34,7 @@ KEY_TWICE = "another correction of this batch creates the same key"
 KEY_HELD = "another client holds the new key"
 NO_RESTORE = "the store deletes for good, there is nothing to restore"
 NOT_OWNED = "the created row would not be owned; complete erp.on_create so that erp.owned holds"
+NOT_OWNED_SO = "the row would not be owned any more with these values"
 CIRCLE = "clients exchange a unique value in a circle"
 
 
@@ -79,17 +82,17 @@ class Transaction:
         ready, outcomes = self._judge(unit, clean=clean)
         if len(ready) < 2 or len(ready) < len(unit):
             return outcomes + [self._single(prepared) for prepared in ready]
-        parked = [prepared for prepared in ready if self._parkable(prepared)]
-        if not parked:
-            reason = f"{CIRCLE}, and its column cannot be empty meanwhile"
-            return [_outcome(p.correction, OutcomeState.FAILED, reason) for p in ready]
         try:
-            with self._connection.begin_nested():
-                released = [self._park(prepared) for prepared in parked]
-                rest = [prepared for prepared in ready if prepared not in parked]
-                return [o for prepared in (*rest, *released) for o in self._write([prepared])]
+            with self._savepoint():
+                parked = [self._park(prepared) for prepared in ready]
+                outcomes = [o for p in parked if not p.parked for o in self._write([p])]
+                outcomes += [o for p in parked if p.parked for o in self._write([p])]
+                self._require_owned([p.row for p in parked if p.parked])
+                return outcomes
         except _Changed:
             return [_outcome(p.correction, OutcomeState.SUPERSEDED, CHANGED) for p in ready]
+        except _NotOwnedError:
+            return [_outcome(p.correction, OutcomeState.REFUSED, NOT_OWNED_SO) for p in ready]
         except StatementError as error:
             if not is_row_fault(error):
                 raise
@@ -116,7 +119,9 @@ class Transaction:
                 outcomes.append(_outcome(correction, *verdict))
                 continue
             try:
-                ready.append(prepare(self._layout, correction, nul=self._nul))
+                ready.append(
+                    prepare(self._layout, correction, nul=self._nul, children=self._child_rows)
+                )
             except UnstorableError as reason:
                 outcomes.append(_outcome(correction, OutcomeState.REFUSED, str(reason)))
         return ready, outcomes
@@ -174,7 +179,7 @@ class Transaction:
 
     def _write(self, group: list[Prepared]) -> list[Outcome]:
         """Write corrections of one shape, all or none of them."""
-        with self._connection.begin_nested():
+        with self._savepoint():
             if group[0].correction.action is Action.CREATE:
                 rows = self._create(group)
             else:
@@ -186,7 +191,7 @@ class Transaction:
                 prepared.correction,
                 OutcomeState.APPLIED,
                 f"truncated: {', '.join(prepared.cut)}" if prepared.cut else "",
-                str(row),
+                str(prepared.values.get(self._layout.pk.name, row)),
             )
             for prepared, row in zip(group, rows, strict=True)
         ]
@@ -199,10 +204,13 @@ class Transaction:
             rows = list(self._connection.execute(returning, parameters).scalars())
         else:
             rows = [self._created(statement, one) for one in parameters]
+        self._require_owned(rows)
+        return rows
+
+    def _require_owned(self, rows: list[Any]) -> None:
         owned = self._connection.execute(self._statements.owned_among(rows)).all()
         if len(owned) < len(rows):
             raise _NotOwnedError
-        return rows
 
     def _created(self, statement: Any, parameters: dict[str, Any]) -> Any:
         key = self._connection.execute(statement, parameters).inserted_primary_key
@@ -214,7 +222,8 @@ class Transaction:
         if action is Action.DELETE and self._layout.soft is None:
             statement: Any = self._statements.remove(active)
         else:
-            statement = self._statements.change(action, active, columns)
+            parked = group[0].parked
+            statement = self._statements.change(action, active, columns, parked=parked)
         if statement is not None:
             parameters = [self._statements.parameters(prepared) for prepared in group]
             if self._connection.execute(statement, parameters).rowcount != len(group):
@@ -226,47 +235,54 @@ class Transaction:
         creates: list[dict[str, Any]] = []
         columns: tuple[str, ...] = ()
         for prepared, row in zip(group, rows, strict=True):
-            values = prepared.children.get(child.name)
-            if values is None:
+            into = prepared.children.get(child.name)
+            if into is None:
                 continue
-            if (child.name, row) in self._child_rows:
-                parameters = values_of(values.update) | {"zv_parent": row}
-                if child.pk is not None:
-                    parameters["zv_child"] = self._child_rows[child.name, row]
-                changes[tuple(values.update)].append(parameters)
-            elif values.worth_creating:
-                columns = tuple(values.insert)
-                creates.append(values_of(values.insert) | {"zv_parent": row})
+            parameters = values_of(into.values) | {"zv_parent": row}
+            if not into.exists:
+                columns = tuple(into.values)
+                creates.append(parameters)
+                continue
+            if child.pk is not None:
+                parameters["zv_child"] = self._child_rows[child.name, row]
+            changes[tuple(into.values)].append(parameters)
         for changed, many in changes.items():
             self._connection.execute(change_child(child, changed), many)
         if creates:
             self._connection.execute(create_child(child, columns), creates)
 
-    def _parkable(self, prepared: Prepared) -> bool:
-        return all(self._layout.table.c[name].nullable for name in self._moving(prepared))
-
-    def _moving(self, prepared: Prepared) -> list[str]:
-        return [name for name in prepared.values if name in self._layout.unique_columns]
-
     def _park(self, prepared: Prepared) -> Prepared:
         """Empty the unique columns a client gives up, and expect them empty from here on."""
-        names = self._moving(prepared)
-        empty = Prepared(prepared.correction, prepared.row, dict.fromkeys(names))
         correction = prepared.correction
-        statement = self._statements.change(Action.UPDATE, correction.active, names)
-        assert statement is not None
+        fields = [name for name in correction.after if self._gives_up(name, prepared)]
+        if not fields:
+            return prepared
+        columns = [self._layout.columns[name].column.name for name in fields]
+        statement = self._statements.change(Action.UPDATE, correction.active, columns)
+        empty = Prepared(correction, prepared.row, dict.fromkeys(columns))
         parameters = self._statements.parameters(empty)
-        if self._connection.execute(statement, [parameters]).rowcount != 1:
+        if statement is None or self._connection.execute(statement, [parameters]).rowcount != 1:
             raise _Changed
-        fields = {f for f, mapped in self._layout.columns.items() if mapped.column.name in names}
         before = {**correction.before, **dict.fromkeys(fields)}
-        return Prepared(
-            msgspec.structs.replace(correction, before=before),
-            prepared.row,
-            prepared.values,
-            prepared.children,
-            prepared.cut,
-        )
+        expecting = msgspec.structs.replace(correction, before=before)
+        return replace(prepared, correction=expecting, parked=True)
+
+    def _gives_up(self, field: str, prepared: Prepared) -> bool:
+        mapped = self._layout.columns.get(field)
+        if mapped is None or not mapped.column.nullable:
+            return False
+        correction = prepared.correction
+        changes = correction.before.get(field) != correction.after[field]
+        return changes and mapped.column.name in self._layout.unique_columns
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        """All or nothing, with the constraints PostgreSQL would only check at the very end."""
+        with self._connection.begin_nested():
+            yield
+            if self._connection.dialect.name == "postgresql":
+                self._connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+                self._connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
 
 
 def _outcome(correction: Correction, state: OutcomeState, detail: str, row: str = "") -> Outcome:

@@ -1,0 +1,161 @@
+"""Unique values that move between clients, and those that cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.store_shapes import Shape
+from zvirka.counterparty import Action, Outcome, OutcomeState
+
+
+def states(outcomes: dict[int, Outcome]) -> list[OutcomeState]:
+    return [outcomes[number].state for number in sorted(outcomes)]
+
+
+APPLIED = OutcomeState.APPLIED
+
+
+def test_a_create_with_a_taken_tax_code_fails_alone_and_names_no_value(shape: Shape) -> None:
+    if shape.name == "embedded":
+        pytest.skip("the embedded table has no unique tax code")
+    shape.create(1)
+    taken = str(shape.values(1)["tax_id"])
+    outcomes = shape.apply(
+        shape.creation(2), shape.creation(3, tax_id=taken), shape.creation(4), shape.creation(5)
+    )
+    assert states(outcomes) == [APPLIED, OutcomeState.FAILED, APPLIED, APPLIED]
+    assert taken not in outcomes[3].detail
+    assert "Клієнт" not in outcomes[3].detail
+    assert "refused the row" in outcomes[3].detail
+    column = "inn" if shape.name == "hard" else "tax_code"
+    assert column in outcomes[3].detail
+    assert shape.find(shape.key(3)) == []
+
+
+def test_a_tax_code_of_an_unowned_row_is_taken_too(shape: Shape) -> None:
+    if shape.name != "production":
+        pytest.skip("only the production shape has an unowned row with a tax code")
+    row = shape.insert_unowned()
+    correction = shape.creation(1, tax_id="99999999")
+    assert shape.apply(correction)[1].state is OutcomeState.FAILED
+    store = shape.store()
+    assert store.conflicts(correction) == [row]
+    store.close()
+
+
+def test_empty_tax_codes_do_not_collide(shape: Shape) -> None:
+    outcomes = shape.apply(
+        shape.creation(1, tax_id=""), shape.creation(2, tax_id=None), shape.creation(3, tax_id=" ")
+    )
+    assert states(outcomes) == [APPLIED, APPLIED, APPLIED]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_value_moves_from_one_client_to_another(shape: Shape, order: tuple[int, int]) -> None:
+    first, second = shape.create(1, 2)
+    code = shape.values(1)["tax_id"]
+    corrections = [
+        shape.change(Action.UPDATE, first, tax_id="40000000"),
+        shape.change(Action.UPDATE, second, tax_id=code),
+    ]
+    outcomes = shape.apply(*(corrections[number] for number in order))
+    assert states(outcomes) == [APPLIED, APPLIED]
+    assert (shape.read(1).values["tax_id"], shape.read(2).values["tax_id"]) == ("40000000", code)
+
+
+def test_a_value_moves_to_a_client_that_is_created(shape: Shape) -> None:
+    (first,) = shape.create(1)
+    code = shape.values(1)["tax_id"]
+    outcomes = shape.apply(
+        shape.creation(2, tax_id=code), shape.change(Action.UPDATE, first, tax_id=None)
+    )
+    assert states(outcomes) == [APPLIED, APPLIED]
+    assert shape.read(2).values["tax_id"] == code
+
+
+def test_a_value_of_a_client_deleted_for_good_is_free(shape: Shape) -> None:
+    if shape.name != "hard":
+        pytest.skip("a soft delete leaves the value where it is")
+    (first,) = shape.create(1)
+    code = shape.values(1)["tax_id"]
+    outcomes = shape.apply(shape.creation(2, tax_id=code), shape.change(Action.DELETE, first))
+    assert states(outcomes) == [APPLIED, APPLIED]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_values_that_go_round_in_a_circle_go_through(shape: Shape, size: int) -> None:
+    clients = shape.create(*range(1, size + 1))
+    wanted = [clients[(n + 1) % size].values["tax_id"] for n in range(size)]
+    outcomes = shape.apply(
+        *(
+            shape.change(Action.UPDATE, client, tax_id=value, name=f"Обмін {value}")
+            for client, value in zip(clients, wanted, strict=True)
+        )
+    )
+    assert states(outcomes) == [APPLIED] * size
+    after = [shape.read(number) for number in range(1, size + 1)]
+    assert [client.values["tax_id"] for client in after] == wanted
+    assert [client.values["name"] for client in after] == [f"Обмін {value}" for value in wanted]
+    assert [client.row for client in after] == [client.row for client in clients]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_keys_that_go_round_in_a_circle_go_through(shape: Shape, size: int) -> None:
+    if shape.mapping.key != "code":
+        pytest.skip("a Ref_Key never changes")
+    clients = shape.create(*range(1, size + 1))
+    wanted = [clients[(n + 1) % size].key for n in range(size)]
+    outcomes = shape.apply(
+        *(
+            shape.change(Action.UPDATE, client, code=key)
+            for client, key in zip(clients, wanted, strict=True)
+        )
+    )
+    assert states(outcomes) == [APPLIED] * size
+    for client, key in zip(clients, wanted, strict=True):
+        (moved,) = shape.find(key)
+        assert moved.row == client.row
+
+
+def test_unique_keys_swap_although_an_empty_key_would_not_be_owned(shape: Shape) -> None:
+    if shape.name != "production":
+        pytest.skip("only the production shape owns rows by their key")
+    shape.sql("CREATE UNIQUE INDEX uq_external ON clients (external_id)")
+    first, second = shape.create(1, 2)
+    outcomes = shape.apply(
+        shape.change(Action.UPDATE, first, code=second.key),
+        shape.change(Action.UPDATE, second, code=first.key),
+    )
+    assert states(outcomes) == [APPLIED, APPLIED]
+    assert shape.find(first.key)[0].row == second.row
+
+
+def test_a_circle_with_a_client_touched_since_leaves_all_of_it(shape: Shape) -> None:
+    first, second = shape.create(1, 2)
+    shape.apply(shape.change(Action.UPDATE, second, address="Змінена"))
+    before = shape.tables()
+    outcomes = shape.apply(
+        shape.change(Action.UPDATE, first, tax_id=second.values["tax_id"]),
+        shape.change(Action.UPDATE, second, tax_id=first.values["tax_id"]),
+    )
+    assert outcomes[2].state is OutcomeState.SUPERSEDED
+    if shape.name == "embedded":
+        assert outcomes[1].state is APPLIED
+    else:
+        assert outcomes[1].state is OutcomeState.FAILED
+        assert shape.tables() == before
+
+
+def test_a_circle_over_a_not_null_column_fails_whole_and_says_why(shape: Shape) -> None:
+    if shape.name != "hard":
+        pytest.skip("one shape is enough")
+    shape.sql("CREATE UNIQUE INDEX uq_title ON partners (title)")
+    first, second = shape.create(1, 2)
+    before = shape.tables()
+    outcomes = shape.apply(
+        shape.change(Action.UPDATE, first, name=second.values["name"]),
+        shape.change(Action.UPDATE, second, name=first.values["name"]),
+    )
+    assert states(outcomes) == [OutcomeState.FAILED] * 2
+    assert "in a circle" in outcomes[1].detail
+    assert shape.tables() == before
