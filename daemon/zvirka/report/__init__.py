@@ -1,1 +1,138 @@
-"""The same findings as HTML, XLSX, CSV, JSON and Markdown."""
+"""The same findings as HTML, XLSX, CSV, JSON and Markdown.
+
+:func:`write_reports` writes files, :func:`render` writes to a stream. The same sealed run, form,
+language and time zone always give the same bytes, by the same version of zvirka: that is how a
+report file is verified (:mod:`zvirka.report.verify`).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+from pathlib import Path
+from typing import BinaryIO
+
+from zvirka.errors import UsageError, ZvirkaError
+from zvirka.journal.book import Book
+from zvirka.report import form_csv, form_html, form_json, form_markdown, form_xlsx
+from zvirka.report.findings import Findings, findings_of
+from zvirka.report.words import Words
+
+__all__ = ["FORMATS", "Findings", "findings_of", "render", "report_stem", "write_reports"]
+
+FORMATS = ("html", "xlsx", "csv", "json", "md")
+_MODE = 0o640
+
+
+def report_stem(run: int) -> str:
+    """The name of a run's report files, without the ending."""
+    return f"zvirka-run-{run:06}"
+
+
+def write_reports(
+    book: Book,
+    run: int,
+    *,
+    formats: Sequence[str],
+    language: str,
+    directory: Path,
+    timezone: str | tzinfo = "Europe/Kyiv",
+) -> list[Path]:
+    """Write a run's report in these forms, and return the files in the order written.
+
+    Each file appears whole or not at all, readable by owner and group. ``csv`` gives two files,
+    ``;`` and ``,``; ``html`` gives pages beside the summary when there are many differences.
+
+    Raises:
+        JournalError: the journal has no such run.
+        UsageError: an unknown form or language.
+        ZvirkaError: the directory cannot be written.
+    """
+    findings = findings_of(book, run)
+    words = Words(language, timezone)
+    stem = report_stem(run)
+    written: list[Path] = []
+
+    @contextmanager
+    def open_file(name: str) -> Iterator[BinaryIO]:
+        with _atomic(directory / name) as stream:
+            yield stream
+        written.append(directory / name)
+
+    for form in formats:
+        if form == "html":
+            form_html.write_files(findings, words, open_file, stem=stem)
+        elif form == "csv":
+            for variant, name in (("csv", f"{stem}.csv"), ("csv-comma", f"{stem}-comma.csv")):
+                with open_file(name) as stream:
+                    _render(findings, words, variant, stream)
+        else:
+            with open_file(f"{stem}.{form}") as stream:
+                _render(findings, words, form, stream)
+    return written
+
+
+def render(
+    book: Book,
+    run: int,
+    form: str,
+    language: str,
+    stream: BinaryIO,
+    *,
+    timezone: str | tzinfo = "Europe/Kyiv",
+) -> None:
+    """Write a run's report in one form to a binary stream.
+
+    ``csv`` is the ``;`` variant, ``csv-comma`` the other; HTML is one document whatever its size.
+
+    Raises:
+        JournalError: the journal has no such run.
+        UsageError: an unknown form or language.
+    """
+    _render(findings_of(book, run), Words(language, timezone), form, stream)
+
+
+def _render(findings: Findings, words: Words, form: str, stream: BinaryIO) -> None:
+    if form == "html":
+        form_html.write(findings, words, stream, name=f"{report_stem(findings.run)}.html")
+    elif form == "json":
+        form_json.write(findings, stream)
+    elif form == "md":
+        form_markdown.write(findings, words, stream)
+    elif form == "xlsx":
+        form_xlsx.write(findings, words, stream)
+    elif form in {"csv", "csv-comma"}:
+        form_csv.write(findings, words, stream, ";" if form == "csv" else ",")
+    else:
+        raise UsageError(
+            f"there is no report in the form {form!r}",
+            place="--format",
+            remedy="choose one of: " + ", ".join(FORMATS),
+        )
+
+
+@contextmanager
+def _atomic(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name only when it is whole and on disk."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise ZvirkaError(
+            "a report cannot be written",
+            place=str(path),
+            remedy="make the directory writable for the service's user, or change report.dir",
+        ) from error
+    try:
+        with os.fdopen(handle, "w+b") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(_MODE)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

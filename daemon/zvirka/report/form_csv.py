@@ -1,0 +1,50 @@
+"""The differences as CSV, for Excel and for scripts: UTF-8 with a byte order mark.
+
+Two variants, because a spreadsheet splits by its own locale: ``;`` where the decimal sign is a
+comma (Ukraine), ``,`` elsewhere. Every cell is quoted.
+
+A cell that a spreadsheet would take for a formula (it begins with ``= + - @``, their full-width
+forms, a tab or a line break) gets an apostrophe in front, and so does such a sign right after a
+``;``, a ``,`` or a line break within a cell: a file opened with the other separator is split
+there. So a phone number reads ``'+380441234567``. Whoever needs the very values takes the JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import datetime
+from typing import BinaryIO, Literal
+
+from zvirka.report.findings import Findings
+from zvirka.report.table import DIFFERENCE_COLUMNS, Cell, difference_rows, headings
+from zvirka.report.visible import cell
+from zvirka.report.words import Words
+
+Separator = Literal[";", ","]
+_FORMULA = re.compile(r"(^|[;,\n\"])(?=[ ]*[=+\-@\t\n＝＋－＠])")
+
+
+def write(findings: Findings, words: Words, stream: BinaryIO, separator: Separator = ";") -> None:
+    """Write the differences, one row a field, in flat memory."""
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="", write_through=True)
+    try:
+        writer = csv.writer(text, delimiter=separator, quoting=csv.QUOTE_ALL)
+        writer.writerow(headings(DIFFERENCE_COLUMNS, words))
+        for entry in findings.entries():
+            for row in difference_rows(entry, words):
+                writer.writerow([neutral(value) for value in row])
+    finally:
+        text.detach()
+
+
+def neutral(value: Cell) -> str | int:
+    """The cell as no spreadsheet takes it for anything but text or a number."""
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    return _FORMULA.sub(r"\1'", cell(value))

@@ -1,0 +1,426 @@
+"""A journal with runs worth reporting, made through the journal's own door.
+
+Times, salts and therefore digests are fixed, so that a report of it is always the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from zvirka.counterparty import (
+    Action,
+    Cause,
+    Correction,
+    Difference,
+    Disposition,
+    FieldDifference,
+    Kind,
+    Outcome,
+    OutcomeState,
+)
+from zvirka.errors import SourceError
+from zvirka.journal.book import Book
+from zvirka.journal.facts import Facts, FieldFact, Hold
+from zvirka.journal.opening import open_engine
+from zvirka.settings import ErpSettings, OnecSettings, Settings
+
+NIGHT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
+"""Half past two in Kyiv."""
+
+
+def sample_book(directory: Path) -> Book:
+    """An empty journal in SQLite whose salts are zeros."""
+    settings = Settings(
+        state_dir=directory,
+        onec=OnecSettings(url="https://1c.example.ua/bas/odata/standard.odata"),
+        erp=ErpSettings(url="sqlite:///erp.db"),
+    )
+    engine, name = open_engine(settings)
+    return Book(engine, name, random=bytes)
+
+
+def ref(number: int) -> str:
+    """A Ref_Key."""
+    return f"6f1c2d34-8a5b-11ee-9c3d-{number:012x}"
+
+
+def facts(**changes: object) -> Facts:
+    """The circumstances of a full pull of 1,248 counterparties."""
+    known: dict[str, object] = {
+        "base": "https://1c.example.ua/bas/odata/standard.odata",
+        "store": "postgresql://erp.example.ua/erp, table clients",
+        "catalog": "Контрагенты",
+        "key": "code",
+        "scope": "IsFolder eq false",
+        "writer": "sql",
+        "deletion_mark": "keep",
+        "fields": [
+            FieldFact("code", "Code", "trimmed"),
+            FieldFact("name", "Description", "trimmed"),
+            FieldFact("full_name", "НаименованиеПолное", "trimmed"),
+            FieldFact("tax_id", "КодПоЕДРПОУ", "digits"),
+            FieldFact("phone", "КонтактнаяИнформация[Тип=Телефон].Представление", "phone"),
+            FieldFact("email", "КонтактнаяИнформация[Тип=АдресЭлектроннойПочты]", "email"),
+        ],
+        "snapshot_from": "2026-11-24T00:30:02+00:00",
+        "snapshot_to": "2026-11-24T00:31:19+00:00",
+        "complete": True,
+        "source_count_before": 1248,
+        "source_count_after": 1248,
+        "source_rows": 1248,
+        "store_rows": 1251,
+        "store_active": 1246,
+        "fetched": 1248,
+        "requests": 9,
+        "bytes": 3_812_400,
+    }
+    return Facts(**{**known, **changes})  # type: ignore[arg-type]
+
+
+def seal_run(
+    book: Book,
+    differences: Sequence[Difference],
+    *,
+    at: datetime = NIGHT,
+    command: str = "reconcile",
+    trigger: str = "schedule",
+    who: str = "zvirka.service",
+    reason: str = "",
+    status: str = "finished",
+    exit_code: int = 0,
+    states: Sequence[tuple[OutcomeState, str]] = (),
+    seen: Facts | None = None,
+    error: SourceError | None = None,
+    mode: str = "full",
+) -> int:
+    """Begin, fill and seal a run; ``states`` are the outcomes of its corrections, in turn."""
+    run = book.begin(command=command, trigger=trigger, who=who, reason=reason, now=at)
+    book.set_mode(run, mode)
+    book.save_facts(run, seen or facts())
+    book.add_differences(run, differences)
+    corrected = [d for d in differences if d.disposition is Disposition.CORRECT and d.action]
+    intended = book.intend(
+        run, [(d.number, _correction(d)) for d in corrected], at + timedelta(seconds=80)
+    )
+    applied: Sequence[tuple[OutcomeState, str]] = states or [(OutcomeState.APPLIED, "")]
+    outcomes = [
+        Outcome(
+            correction=correction.id,
+            state=applied[index % len(applied)][0],
+            detail=applied[index % len(applied)][1],
+            row=correction.row or str(5000 + index),
+        )
+        for index, correction in enumerate(intended)
+    ]
+    book.settle(run, outcomes, at + timedelta(seconds=84))
+    book.finish(
+        run,
+        status=status,
+        exit_code=exit_code,
+        now=at + timedelta(seconds=95),
+        error=error,
+        plan_digest=book.plan_digest(run),
+    )
+    return run
+
+
+def _correction(difference: Difference) -> Correction:
+    action = difference.action or Action.UPDATE
+    before = {} if action is Action.CREATE else {f.field: f.found for f in difference.fields}
+    after = {} if action is Action.DELETE else {f.field: f.wanted for f in difference.fields}
+    return Correction(
+        id=0,
+        action=action,
+        key=difference.key,
+        ref=difference.ref,
+        row=difference.row,
+        before=before,
+        after=after,
+    )
+
+
+def missing(number: int, name: str, code: str, **values: str | None) -> Difference:
+    """A counterparty the ERP never heard of."""
+    fields = {"code": code, "name": name, **values}
+    return Difference(
+        number=number,
+        kind=Kind.MISSING,
+        cause=Cause.MISSED_CREATE,
+        key=code,
+        ref=ref(number),
+        name=name,
+        fields=tuple(FieldDifference(f, v, None, v) for f, v in fields.items()),
+        action=Action.CREATE,
+    )
+
+
+STORY: tuple[Difference, ...] = (
+    Difference(
+        number=1,
+        kind=Kind.MISSING,
+        cause=Cause.MISSED_CREATE,
+        key="000001249",
+        ref=ref(1),
+        name="ТОВ «Зелений Гай»",
+        fields=(
+            FieldDifference("code", "000001249", None, "000001249"),
+            FieldDifference("name", "ТОВ «Зелений Гай»", None, "ТОВ «Зелений Гай»"),
+            FieldDifference("tax_id", "41203987", None, "41203987"),
+            FieldDifference("phone", "+380 44 123-45-67", None, "+380 44 123-45-67"),
+        ),
+        action=Action.CREATE,
+        evidence="2026-11-23T14:02:11.482Z ERROR create 000001249 503 Service Unavailable",
+    ),
+    Difference(
+        number=2,
+        kind=Kind.DIFFERENT,
+        cause=Cause.MISSED_UPDATE,
+        key="000000317",
+        ref=ref(2),
+        name="ПП «Дніпро-Сервіс Плюс»",
+        row="318",
+        fields=(
+            FieldDifference(
+                "name", "ПП «Дніпро-Сервіс Плюс»", "ПП «Дніпро-Сервіс»", "ПП «Дніпро-Сервіс Плюс»"
+            ),
+            FieldDifference("email", "office@dnipro.example", None, "office@dnipro.example"),
+        ),
+        action=Action.UPDATE,
+    ),
+    Difference(
+        number=3,
+        kind=Kind.DIFFERENT,
+        cause=Cause.ERP_EDIT,
+        key="000000642",
+        ref=ref(3),
+        name="ФОП Коваленко Ірина Петрівна",
+        row="655",
+        fields=(
+            FieldDifference("phone", "+380 67 555-01-02", "+380675550199", "+380 67 555-01-02"),
+        ),
+        action=Action.UPDATE,
+        evidence="receipt 8812, 2026-11-20T09:15:40Z, update applied; the row was edited later",
+    ),
+    Difference(
+        number=4,
+        kind=Kind.DIFFERENT,
+        cause=Cause.NOT_CONVERGING,
+        key="000000871",
+        ref=ref(4),
+        name="ТОВ «Атлант-Логістик Україна»",
+        row="884",
+        fields=(FieldDifference("email", None, "old@atlant.example", "old@atlant.example"),),
+        action=Action.UPDATE,
+        note="The store kept the old e-mail for 3 nights; it is not written again until a side changes.",
+    ),
+    Difference(
+        number=5,
+        kind=Kind.EXTRA,
+        cause=Cause.MISSED_DELETE,
+        key="000000404",
+        ref=ref(5),
+        name="ТОВ «Стара назва»",
+        row="411",
+        action=Action.DELETE,
+    ),
+    Difference(
+        number=6,
+        kind=Kind.EXTRA,
+        cause=Cause.NOT_OURS,
+        key="M-0007",
+        ref="",
+        name="Власний клієнт менеджера",
+        row="1190",
+        disposition=Disposition.REPORTED,
+        note="The row was created by hand in the ERP; zvirka does not own it.",
+    ),
+    Difference(
+        number=7,
+        kind=Kind.DUPLICATE,
+        cause=Cause.DUPLICATE,
+        key="000000555",
+        ref=ref(7),
+        name="ТОВ «Подвійний облік»",
+        rows=("561", "1203"),
+        disposition=Disposition.REPORTED,
+    ),
+    Difference(
+        number=8,
+        kind=Kind.DIFFERENT,
+        cause=Cause.MISSED_UPDATE,
+        key="000000100",
+        ref=ref(8),
+        name="ТОВ «Вчасно»",
+        row="102",
+        fields=(FieldDifference("name", "ТОВ «Вчасно»", "ТОВ «Вчастно»"),),
+        action=Action.UPDATE,
+        disposition=Disposition.SETTLED,
+    ),
+    Difference(
+        number=9,
+        kind=Kind.DIFFERENT,
+        cause=Cause.CONFLICT,
+        key="000000733",
+        ref=ref(9),
+        name="АТ «Київхліб-2»",
+        row="745",
+        fields=(FieldDifference("full_name", "АТ «Київхліб-2»", "АТ «Київський хліб»", None),),
+        action=Action.UPDATE,
+    ),
+)
+STORY_STATES = (
+    (OutcomeState.APPLIED, ""),
+    (OutcomeState.APPLIED, ""),
+    (OutcomeState.APPLIED, ""),
+    (OutcomeState.NOT_CONVERGING, "email reads back as before"),
+    (OutcomeState.APPLIED, ""),
+    (OutcomeState.SUPERSEDED, "the row changed at 00:31:25"),
+)
+
+
+def nights(book: Book, number: int) -> None:
+    """So many nightly runs before :data:`NIGHT`, with few differences of several causes."""
+    causes = (Cause.MISSED_UPDATE, Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.ERP_EDIT)
+    for night in range(number):
+        at = NIGHT - timedelta(days=number - night)
+        if night % 31 == 17:
+            error = SourceError("1C did not answer", place="1c.example.ua", remedy="start it")
+            seal_run(book, (), at=at, status="failed", exit_code=2, error=error, seen=Facts())
+            continue
+        differences = [
+            Difference(
+                number=place + 1,
+                kind=Kind.DIFFERENT,
+                cause=causes[(night + place * 3) % 4],
+                key=f"{place:09}",
+                ref=ref(place),
+                name="ТОВ",
+                disposition=Disposition.REPORTED,
+            )
+            for place in range((night * 7 + night * night // 5) % 11)
+        ]
+        seal_run(book, differences, at=at)
+
+
+def story_run(book: Book) -> int:
+    """A night with something of everything."""
+    seen = facts(warnings=["the push log ends at 2026-11-23T14:02:11Z"])
+    return seal_run(book, STORY, exit_code=1, states=STORY_STATES, seen=seen)
+
+
+def quiet_run(book: Book) -> int:
+    """A night with nothing to report."""
+    return seal_run(book, ())
+
+
+def held_run(book: Book) -> int:
+    """A night whose deletes a limit holds."""
+    differences = [
+        Difference(
+            number=number,
+            kind=Kind.EXTRA,
+            cause=Cause.MISSED_DELETE,
+            key=f"{number:09}",
+            ref=ref(number),
+            name=f"ТОВ «Клієнт {number}»",
+            row=str(number),
+            action=Action.DELETE,
+            disposition=Disposition.HELD,
+        )
+        for number in range(1, 4)
+    ]
+    holds = [Hold("max_deletes", "3", "2", "deletes")]
+    return seal_run(book, differences, status="held", exit_code=3, seen=facts(held=holds))
+
+
+def failed_run(book: Book) -> int:
+    """A night on which 1C did not answer."""
+    error = SourceError(
+        "1C answered 503 four times",
+        place="https://1c.example.ua/bas/odata/standard.odata",
+        remedy="see whether the publication runs, then start zvirka reconcile",
+    )
+    return seal_run(book, (), status="failed", exit_code=2, error=error, seen=Facts())
+
+
+HOSTILE_VALUES = (
+    '=HYPERLINK("http://evil.example","click")',
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "\u202eяинажатсок\u202c\u200f",
+    "x" * 10_000,
+    "y" * 40_000,
+    "перший рядок\nдругий рядок\r\n=1+1",
+    "+380441234567",
+    "-1",
+    "@SUM(A1)",
+    "\t=1+1",
+    "a;=1+1,=2+2",
+    "_x0041_",
+    "nul\x00bell\x07escape\x1b[31m",
+    "{{ 7 * 7 }}{% raw %}",
+    "`code` | pipe | **bold** [link](http://evil.example)",
+    "http://evil.example/",
+    "mailto:x@evil.example",
+    "no\u00a0break\u00adsoft\ufeffmark",
+    '"; DROP TABLE client; --',
+    "&lt;already&gt; &amp; escaped",
+    "]]>",
+    "＝1+1",
+    "😀 Ґанна Їжак",
+    "NULL",
+    " outer spaces ",
+    "",
+)
+
+
+def hostile_run(book: Book) -> int:
+    """A night on which every outside text means harm."""
+    differences = [
+        Difference(
+            number=number,
+            kind=Kind.DIFFERENT,
+            cause=Cause.MISSED_UPDATE,
+            key=value[:60],
+            ref=value[:60],
+            name=value,
+            row=value[:60],
+            fields=(
+                FieldDifference("name", value, value[::-1], value),
+                FieldDifference(value[:60] or "x", None, value, None),
+            ),
+            action=Action.UPDATE,
+            note=value,
+            evidence=value,
+        )
+        for number, value in enumerate(HOSTILE_VALUES, start=1)
+    ]
+    evil = '<script>"=1+1\u202e'
+    seen = facts(
+        base=evil,
+        store=evil,
+        catalog=evil,
+        scope=evil,
+        writer=evil,
+        key=evil,
+        warnings=[evil],
+        recovered=[evil],
+        targets=[evil],
+        incomplete_because=[evil],
+        complete=False,
+        held=[Hold(evil, evil, evil, evil)],
+        fields=[FieldFact(evil, evil, evil)],
+    )
+    return seal_run(
+        book,
+        differences,
+        trigger=evil,
+        who=evil,
+        reason=evil,
+        states=[(OutcomeState.FAILED, evil)],
+        seen=seen,
+        error=SourceError(evil, place=evil, remedy=evil),
+        exit_code=1,
+    )
