@@ -133,6 +133,8 @@ class ContactLines:
             names.append(self._kind)
         self.shape = Shape(section, names)
         self._set = Shape(section, ["Ref_Key", *names]) if section.published else None
+        self.published = self._set is not None
+        """Whether the section has an entity set of its own."""
         extra = [owners.keyset] if owners.keyset else []
         self._owner = Shape(owner, ["Ref_Key", *extra], {name: self.shape}) if self.nested else None
         self._owners = owners
