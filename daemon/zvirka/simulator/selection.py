@@ -1,0 +1,232 @@
+"""Which rows a query means, and in which order.
+
+Orders and filtered sets are kept until the next write, so that page after page of a deep
+``$skip`` costs a slice.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zvirka.simulator.catalogue import Catalogue, Lines, Table
+from zvirka.simulator.errors import incomparable, segment_not_found
+from zvirka.simulator.filters import (
+    Binary,
+    Literal,
+    Name,
+    Node,
+    collated,
+    conjuncts,
+    names_in,
+    predicate,
+    refs_named,
+    text_of,
+)
+from zvirka.simulator.people import Ids
+
+Order = tuple[tuple[str, bool], ...]
+"""Property and whether it descends, the most significant first."""
+
+_CHUNK = 50_000
+
+
+class Selector:
+    """Answers which rows of a table a filter admits, in the wanted order."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Ids] = OrderedDict()
+        self._base: dict[tuple[str, str], tuple[Ids, list[str]]] = {}
+        self._turn = 0
+
+    def rows(self, table: Table, where: Node | None, order: Order) -> Ids:
+        """The rows of the table that the filter admits, in that order.
+
+        Raises:
+            Refusal: an unknown property, or one that cannot be compared or sorted.
+        """
+        check_order(table, order)
+        if where is None:
+            return self.ordered(table, order)
+        predicate(where, table.type)
+        candidates = self._candidates(table, where)
+        if candidates is not None:
+            rows = candidates[matching(table, candidates, where)]
+            return sort(table, rows, order)
+        rest, lowest = _split(table, where, order)
+        rows = self._filtered(table, rest, order)
+        return rows if lowest is None else rows[_place(table, rows, lowest) :]
+
+    def ordered(self, table: Table, order: Order) -> Ids:
+        """All rows of the table in that order."""
+        if isinstance(table, Lines) and order == (("Ref_Key", False),):
+            # Lines of one owner come in whatever order: pages cut inside an owner lose lines.
+            self._turn += 1
+            owners = self.ordered(table.owner, order)
+            return table.of(owners, backwards=self._turn % 2 == 0)
+        return self._keep(
+            (table.type.name, order, "", table.stamp), lambda: self._sort(table, order)
+        )
+
+    def _filtered(self, table: Table, rest: list[Node], order: Order) -> Ids:
+        rows = self.ordered(table, order)
+        if not rest:
+            return rows
+        text = " and ".join(text_of(each) for each in rest)
+
+        def compute() -> Ids:
+            found = rows
+            for each in rest:
+                found = found[matching(table, found, each)]
+            return found
+
+        return self._keep((table.type.name, order, text, table.stamp), compute)
+
+    def _keep(self, key: Hashable, compute: Callable[[], Ids]) -> Ids:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        self._kept[key] = found = compute()
+        while len(self._kept) > 8:
+            self._kept.popitem(last=False)
+        return found
+
+    def _candidates(self, table: Table, where: Node) -> Ids | None:
+        for name in ("Ref_Key", "Объект"):
+            refs = refs_named(where, name)
+            found = None if refs is None else table.named(refs, name)
+            if found is not None:
+                return np.array(found, dtype=np.int64)
+        return None
+
+    def _sort(self, table: Table, order: Order) -> Ids:
+        if not order:
+            return table.ids()
+        if isinstance(table, Catalogue) and len(order) == 1 and not order[0][1] and table.size:
+            name = table.type.presentation if order[0][0] == "Ref_Key" else order[0][0]
+            if name in {"Code", "Description"}:
+                return self._merge(table, name)
+        if isinstance(table, Lines) and order == (("Ref_Key", False), ("LineNumber", False)):
+            return table.of(self.ordered(table.owner, order[:1]))
+        return sort(table, table.ids(), order)
+
+    def _merge(self, table: Catalogue, name: str) -> Ids:
+        """The generated rows by that property, sorted once, and the written ones put between."""
+        base, keys = self._generated_order(table, name)
+        keep = ~table.touched[base]
+        written = np.array(
+            [table.size + n for n, each in enumerate(table.slots) if each is not None],
+            dtype=np.int64,
+        )
+        written = sort(table, written, ((name, False),))
+        before = np.concatenate([[0], np.cumsum(keep)])
+        found = (
+            [bisect_right(keys, each) for each in table.sort_column(written, name)]
+            if len(written)
+            else []
+        )
+        return np.insert(base[keep], before[np.array(found, dtype=np.int64)], written)
+
+    def _generated_order(self, table: Catalogue, name: str) -> tuple[Ids, list[str]]:
+        known = self._base.get((table.type.name, name))
+        if known is None:
+            ids = np.arange(table.size)
+            assert table.generated is not None
+            keys = [collated(each) for each in table.generated.columns(ids, [name])[0]]
+            if name == "Code":
+                known = ids, keys
+            else:
+                places = sorted(range(table.size), key=keys.__getitem__)
+                known = np.array(places, dtype=np.int64), [keys[place] for place in places]
+            self._base[table.type.name, name] = known
+        return known
+
+
+def check_order(table: Table, order: Order) -> None:
+    """Refuse an order by an unknown property or by a string of unlimited length."""
+    for name, _ in order:
+        found = table.type.find(name)
+        if found is None:
+            raise segment_not_found(name)
+        if found.unlimited:
+            raise incomparable()
+
+
+def sort(table: Table, rows: Ids, order: Order) -> Ids:
+    """These rows in that order; the sort is stable."""
+    for name, descending in reversed(order):
+        keys = table.sort_column(rows, name)
+        ranks = [(each is not None, each) for each in keys]
+        places = sorted(range(len(rows)), key=ranks.__getitem__, reverse=descending)
+        rows = rows[np.array(places, dtype=np.int64)]
+    return rows
+
+
+def matching(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_]:
+    """Which of these rows the filter admits."""
+    result = np.zeros(len(rows), dtype=np.bool_)
+    written = table.is_written(rows)
+    early = np.flatnonzero(~written)
+    known = _by_value(table, rows[early], where) if len(early) else None
+    if known is not None:
+        result[early] = known
+        late = np.flatnonzero(written)
+        result[late] = _one_by_one(table, rows[late], where)
+        return result
+    return _one_by_one(table, rows, where)
+
+
+def _by_value(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_] | None:
+    """The filter decided once a value, where it reads one property that has few values."""
+    names = names_in(where)
+    if len(names) != 1:
+        return None
+    name = names.pop()
+    coded = table.flags(rows, name)
+    if coded is None:
+        return None
+    codes, values = coded
+    holds = predicate(where, table.type)
+    return np.array([holds({name: value}) for value in values], dtype=np.bool_)[codes]
+
+
+def _one_by_one(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_]:
+    names = sorted(names_in(where) | ({table.type.presentation} & set(table.type.names)))
+    holds = predicate(where, table.type)
+    found: list[bool] = []
+    for start in range(0, len(rows), _CHUNK):
+        columns = table.columns(rows[start : start + _CHUNK], names)
+        found.extend(
+            holds(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)
+        )
+    return np.array(found, dtype=np.bool_)
+
+
+def _split(table: Table, where: Node, order: Order) -> tuple[list[Node], tuple[str, str] | None]:
+    """The filter without its lower bound on Код, and that bound, when Код orders the rows."""
+    rest: list[Node] = []
+    lowest: tuple[str, str] | None = None
+    keyset = isinstance(table, Catalogue) and order[:1] == (("Code", False),)
+    for each in conjuncts(where):
+        match each:
+            case Binary("ge" | "gt" as operator, Name("Code"), Literal("string", value)) if (
+                keyset and lowest is None
+            ):
+                lowest = (operator, collated(str(value)))
+            case _:
+                rest.append(each)
+    return rest, lowest
+
+
+def _place(table: Table, rows: Ids, lowest: tuple[str, str]) -> int:
+    operator, value = lowest
+    search = bisect_left if operator == "ge" else bisect_right
+
+    def key(row: np.int64) -> str:
+        return str(table.sort_column(np.array([row]), "Code")[0])
+
+    return search(rows, value, key=key)

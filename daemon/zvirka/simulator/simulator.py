@@ -1,0 +1,126 @@
+"""The simulator as others use it: a real HTTP server over an infobase, with switches for faults."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from zvirka.simulator.faults import Faults
+from zvirka.simulator.infobase import Infobase
+from zvirka.simulator.publication import Publication
+from zvirka.simulator.server import Door, Logged, Traffic, WebServer
+from zvirka.simulator.sessions import Sessions
+from zvirka.simulator.shape import Profile
+
+BASE_PATH = "/base/odata/standard.odata/"
+
+
+class SimulatorOptions(msgspec.Struct, kw_only=True):
+    """What to simulate.
+
+    ``profile`` is accounting, trade, custom or legacy. ``counterparties`` are invented from
+    ``seed``, groups not counted. ``recording`` is a folder with a recorded ``*metadata.xml`` and
+    ``*select_changes*.xml`` to serve in their place. ``licences`` limits the open sessions.
+    ``code_width`` pads a written Код with spaces to a fixed length. ``metadata_bytes`` pads
+    ``$metadata``. An empty ``password`` is replaced by a random one. ``gzip`` compresses answers
+    for those who accept it.
+    """
+
+    profile: Literal["accounting", "trade", "custom", "legacy"] = "accounting"
+    counterparties: int = 2000
+    seed: int = 1
+    host: str = "127.0.0.1"
+    port: int = 0
+    user: str = "Обмін"
+    password: str = ""
+    recording: Path | None = None
+    licences: int | None = None
+    sessions: Literal["manage", "autouse"] = "manage"
+    code_width: int = 0
+    metadata_bytes: int = 0
+    gzip: bool = True
+
+    def __repr__(self) -> str:
+        """Leave the password out."""
+        return f"SimulatorOptions(profile={self.profile!r}, port={self.port})"
+
+
+class Simulator:
+    """A 1C publication in miniature, served on a port from a background thread.
+
+    Use it as a context manager, or :meth:`start` and :meth:`stop`, or :meth:`serve_forever`.
+    ``base`` is the infobase to write to, ``faults`` the switches, ``requests`` the log of what
+    was asked, ``traffic`` the sums of it.
+    """
+
+    def __init__(self, options: SimulatorOptions | None = None) -> None:
+        options = options or SimulatorOptions()
+        self.user = options.user
+        self.password = options.password or secrets.token_urlsafe(12)
+        self.faults = Faults()
+        self.base = Infobase.generate(
+            Profile(options.profile),
+            options.counterparties,
+            options.seed,
+            code_width=options.code_width,
+        )
+        recorded_metadata = None
+        self.publication = Publication(
+            self.base,
+            self.faults,
+            metadata_bytes=options.metadata_bytes,
+            recorded_metadata=recorded_metadata,
+        )
+        self.sessions = Sessions(options.sessions, options.licences, self.faults)
+        self._door = Door(
+            publication=self.publication,
+            sessions=self.sessions,
+            faults=self.faults,
+            user=self.user,
+            password=self.password,
+            base_path=BASE_PATH,
+            gzip=options.gzip,
+        )
+        self._server = WebServer((options.host, options.port), self._door)
+        self.port = self._server.server_address[1]
+        self.url = f"http://{options.host}:{self.port}{BASE_PATH}"
+        self.publication.address = self.url
+        self._thread: threading.Thread | None = None
+
+    @property
+    def requests(self) -> list[Logged]:
+        """What was asked so far, in order."""
+        return self._door.requests
+
+    @property
+    def traffic(self) -> Traffic:
+        """The number of requests and the bytes of answer bodies so far."""
+        return self._door.traffic
+
+    def start(self) -> Simulator:
+        """Serve from a background thread."""
+        self._thread = threading.Thread(target=self.serve_forever, name="simulator", daemon=True)
+        self._thread.start()
+        return self
+
+    def serve_forever(self) -> None:
+        """Serve from this thread until :meth:`stop`."""
+        self._server.serve_forever(poll_interval=0.05)
+
+    def stop(self) -> None:
+        """Stop serving and close the port and every open connection."""
+        if self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._thread = None
+        self._server.server_close()
+
+    def __enter__(self) -> Simulator:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
