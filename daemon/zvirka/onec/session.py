@@ -164,7 +164,7 @@ class Session:
         return self._repeat(attempt, patient)
 
     def post(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
-        """Call a function with side effects: never repeated.
+        """Call a function with side effects: repeated only where 1C had forgotten the session.
 
         Raises:
             OnecError: the cause; whether 1C did it may be unknown then.

@@ -1,0 +1,91 @@
+"""A real HTTP server that answers what a test tells it to, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Reply:
+    """One answer. ``cut`` closes the connection after that many bytes of the body."""
+
+    body: bytes = b"{}"
+    status: int = 200
+    content_type: str = "application/json;charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    dropped: bool = False
+
+
+@dataclass
+class Asked:
+    """One request as the server saw it."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+class Script:
+    """The answers still to give; the last one is given for ever."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.replies = list(replies)
+        self.asked: list[Asked] = []
+        self.url = ""
+
+    def next(self, asked: Asked) -> Reply:
+        self.asked.append(asked)
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+
+
+def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            reply = script.next(Asked(self.command, self.path, dict(self.headers.items())))
+            if reply.dropped:
+                self.close_connection = True
+                return
+            self.send_response(reply.status)
+            self.send_header("Content-Type", reply.content_type)
+            self.send_header("Content-Length", str(len(reply.body)))
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(reply.body if reply.cut is None else reply.body[: reply.cut])
+            self.close_connection = reply.cut is not None
+
+        do_GET = do_POST = _answer
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+@contextmanager
+def served(*replies: Reply) -> Iterator[Script]:
+    """Serve these answers on a free port; ``script.url`` is the base."""
+    script = Script(*replies)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script))
+    script.url = f"http://127.0.0.1:{server.server_address[1]}/base/odata/standard.odata/"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield script
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def sleeper() -> tuple[list[float], Callable[[float], None]]:
+    """A clock that only remembers how long it was told to sleep."""
+    slept: list[float] = []
+    return slept, slept.append

@@ -1,0 +1,147 @@
+"""Which error an answer of 1C is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zvirka.errors import SourceError
+from zvirka.onec import errors
+from zvirka.onec.answers import error_in
+from zvirka.onec.errors import OnecError, safe_message
+
+JSON = "application/json;charset=utf-8"
+HTML = "text/html; charset=utf-8"
+PLACE = "http://1c/base/odata/standard.odata/Catalog_Контрагенты"
+
+
+def odata_error(code: str, text: str) -> bytes:
+    return (
+        f'{{"odata.error":{{"code":"{code}","message":{{"lang":"ru","value":"{text}"}}}}}}'.encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (401, b"", errors.UnauthorizedError),
+        (401, odata_error("20", "Доступ запрещен"), errors.AccessDeniedError),
+        (403, b"", errors.ForbiddenError),
+        (404, b"", errors.PublicationNotFoundError),
+        (404, odata_error("8", "Тип сущности не найден"), errors.NotInCompositionError),
+        (404, odata_error("9", "Объект не найден"), errors.ObjectNotFoundError),
+        (400, odata_error("6", "Сегмент пути X не найден!"), errors.NameNotFoundError),
+        (404, odata_error("10", "Свойство не найдено"), errors.NameNotFoundError),
+        (400, odata_error("14", "Неверный параметр"), errors.QueryRefusedError),
+        (501, odata_error("0", "Не поддерживается"), errors.ServerFailureError),
+        (400, odata_error("21", "Функция"), errors.QueryRefusedError),
+        (406, b"", errors.NoLicenceError),
+        (429, b"", errors.ServerFailureError),
+        (500, b"", errors.ServerFailureError),
+        (503, "Нет свободных лицензий".encode(), errors.NoLicenceError),
+        (500, "Не найдена лицензия. Не обнаружен ключ защиты".encode(), errors.NoLicenceError),
+        (
+            503,
+            "Начало сеанса с информационной базой запрещено".encode(),
+            errors.MaintenanceLockError,
+        ),
+        (302, b"", errors.RedirectedError),
+        (200, odata_error("20", "Нет прав"), errors.AccessDeniedError),
+        (
+            500,
+            odata_error("-1", "Нельзя сравнивать поля неограниченной длины"),
+            errors.QueryRefusedError,
+        ),
+    ],
+)
+def test_the_cause_is_told_by_code_status_and_words(
+    status: int, body: bytes, kind: type[OnecError]
+) -> None:
+    content_type = JSON if body.startswith(b"{") else "text/plain; charset=utf-8"
+    error = error_in(status, content_type, body, place=PLACE)
+    assert type(error) is kind
+    assert isinstance(error, SourceError)
+    assert error.remedy or kind is errors.ObjectNotFoundError
+
+
+def test_a_good_answer_is_no_error() -> None:
+    assert error_in(200, JSON, b'{"value":[]}', place=PLACE) is None
+    assert error_in(200, "text/plain;charset=utf-8", b"500", place=PLACE) is None
+    assert error_in(200, "application/xml", b"<edmx:Edmx/>", place=PLACE) is None
+
+
+def test_an_error_in_xml_is_read_like_one_in_json() -> None:
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<m:error xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata">'
+        '<m:code>9</m:code><m:message xml:lang="ru">Объект не найден</m:message></m:error>'
+    ).encode()
+    error = error_in(404, "application/xml", body, place=PLACE)
+    assert isinstance(error, errors.ObjectNotFoundError)
+    assert error.message == "Объект не найден"
+    assert error.code == "9"
+    assert error.status == 404
+
+
+def test_a_web_page_with_status_200_is_not_data() -> None:
+    page = "<!DOCTYPE html><html><body>Вхід до порталу, клієнт Іваненко</body></html>".encode()
+    error = error_in(200, HTML, page, place=PLACE)
+    assert isinstance(error, errors.NotOdataError)
+    assert not error.passing
+    assert "Іваненко" not in str(error)
+
+
+def test_a_web_page_may_give_the_reason_of_a_503() -> None:
+    page = "<html><body>Информационная база заблокирована для обновления</body></html>".encode()
+    error = error_in(503, HTML, page, place=PLACE)
+    assert isinstance(error, errors.MaintenanceLockError)
+    assert "заблокирована" in str(error)
+
+
+def test_a_message_reads_as_cause_place_and_remedy() -> None:
+    error = error_in(401, JSON, odata_error("20", "Нарушение прав доступа!"), place=PLACE)
+    assert str(error) == (
+        "1C denies access: a right is missing or access is restricted by row (RLS): "
+        f"«Нарушение прав доступа!» (code 20, HTTP 401) [{PLACE}] → {error.remedy}"
+    )
+    assert "allowed_only" in error.remedy
+
+
+def test_only_passing_errors_are_worth_another_try() -> None:
+    passing = {
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and getattr(kind, "passing", 0)
+    }
+    assert passing == {
+        errors.UnreachableError,
+        errors.TimedOutError,
+        errors.CutShortError,
+        errors.NoLicenceError,
+        errors.MaintenanceLockError,
+        errors.ServerFailureError,
+        errors.UnstableOrderError,
+    }
+
+
+def test_a_message_keeps_names_and_keys_and_loses_values() -> None:
+    guid = "a348aa8c-d629-11e5-0a9b-000c295e30eb"
+    text = safe_message(f"Поле 'КодПоЕДРПОУ' 'ТОВ Приклад' 1234567890 guid'{guid}'\n\x00")
+    assert text == f"Поле 'КодПоЕДРПОУ' '…' … guid'{guid}'"
+
+
+@given(st.text(), st.from_regex(r"[0-9]{5,12}", fullmatch=True), st.text())
+def test_no_long_number_survives_in_a_message(before: str, number: str, after: str) -> None:
+    text = safe_message(f"{before} {number} {after}")
+    outside = re.sub(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "", text)
+    assert not re.search(r"[0-9]{5}", outside)
+    assert len(text) <= 300
+
+
+@given(st.integers(200, 599), st.sampled_from([JSON, HTML, "text/plain", ""]), st.binary())
+def test_no_body_breaks_the_judgement(status: int, content_type: str, body: bytes) -> None:
+    error = error_in(status, content_type, body, place=PLACE)
+    assert error is not None or status < 300
