@@ -35,7 +35,7 @@ class Tokens:
         if not self._digests:
             return
         scheme, _, token = (authorization or "").partition(" ")
-        given = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
+        given = sha256(token.strip(" \t").encode("latin-1")).digest()  # as Starlette decoded it
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if scheme.lower() != "bearer" or not any(matches):
             raise Refusal(401, "a valid bearer token is needed", "Authorization")

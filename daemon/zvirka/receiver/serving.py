@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
 from loguru import logger
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine
 
 from zvirka.erp.engines import store_url
 from zvirka.erp.opening import open_layout
@@ -30,6 +30,7 @@ from zvirka.settings import Settings
 STOP_SECONDS = 20
 """How long requests under way may take once the receiver is told to stop."""
 
+T = TypeVar("T")
 Clock = Callable[[], datetime]
 
 
@@ -87,33 +88,33 @@ def receiver_app(
             place="erp.writer",
             remedy='let 1C post to the ERP, or set erp.writer = "sql"',
         )
-    journal, _ = open_engine(settings)
+    with (
+        _alone(settings.state_dir / "receiver.lock"),
+        # The store first: where both are one SQLite file, an embedded store creates it.
+        _disposed(open_layout(settings.erp, mapping)) as (store, layout),
+        _disposed(open_engine(settings)) as (journal, _),
+    ):
+        policy = Policy(settings.policy.deletion_mark, settings.policy.rekey)
+        shared = same_database(journal_url(settings), store_url(settings.erp))
+        desk = Desk(journal, store, layout, policy, clock, shared=shared)
+        desk.recover()
+        yield create_app(
+            desk,
+            Reader(mapping),
+            tokens,
+            path=settings.receiver.path,
+            max_body=settings.receiver.max_body,
+            clock=clock,
+            on_taken=on_taken,
+        )
+
+
+@contextmanager
+def _disposed(opened: tuple[Engine, T]) -> Iterator[tuple[Engine, T]]:
     try:
-        with _alone(settings.state_dir / "receiver.lock"):
-            store, layout = open_layout(settings.erp, mapping)
-            try:
-                desk = Desk(
-                    journal,
-                    store,
-                    layout,
-                    Policy(settings.policy.deletion_mark, settings.policy.rekey),
-                    clock,
-                    shared=same_database(journal_url(settings), store_url(settings.erp)),
-                )
-                desk.recover()
-                yield create_app(
-                    desk,
-                    Reader(mapping),
-                    tokens,
-                    path=settings.receiver.path,
-                    max_body=settings.receiver.max_body,
-                    clock=clock,
-                    on_taken=on_taken,
-                )
-            finally:
-                store.dispose()
+        yield opened
     finally:
-        journal.dispose()
+        opened[0].dispose()
 
 
 def same_database(one: URL, other: URL) -> bool:

@@ -1,0 +1,232 @@
+"""A receiver that dies at any step loses nothing and repeats nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.integration.receiver_world import MAPPING, NOW, STAMP, body, new_body, settings
+from zvirka.erp.opening import open_layout
+from zvirka.errors import JournalError
+from zvirka.journal.book import Book
+from zvirka.journal.opening import open_engine
+from zvirka.journal.receipts import find_receipts, verify_receipts
+from zvirka.receiver import desk as desk_module
+from zvirka.receiver.desk import Desk, Policy
+from zvirka.receiver.message import Message, Reader
+
+
+class Killed(BaseException):
+    """What stands for kill -9: nothing in the receiver catches it and goes on."""
+
+
+class Station:
+    """A desk over real databases, and what a look from aside sees."""
+
+    def __init__(self, directory: Path) -> None:
+        made = settings(directory)
+        self.store, layout = open_layout(made.erp, MAPPING)
+        self.journal, _ = open_engine(made)
+        policy = Policy("keep", "propose")
+        self.desk = Desk(self.journal, self.store, layout, policy, lambda: NOW, shared=False)
+
+    def close(self) -> None:
+        self.store.dispose()
+        self.journal.dispose()
+
+    def clients(self) -> list[tuple[Any, ...]]:
+        return _rows(self.store, "SELECT code, name FROM clients ORDER BY id")
+
+    def outcomes(self) -> list[str]:
+        return [row[0] for row in _rows(self.journal, "SELECT outcome FROM receipt ORDER BY id")]
+
+
+def _rows(engine: Engine, statement: str) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(statement))]
+
+
+@contextmanager
+def station(directory: Path) -> Iterator[Station]:
+    opened = Station(directory)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def message(content: dict[str, Any]) -> Message:
+    return Reader(MAPPING).read(json.dumps(content).encode(), NOW)
+
+
+def die_at(monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    def dies(*_: object, **__: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(desk_module, function, dies)
+
+
+@pytest.mark.parametrize(
+    ("step", "in_store"), [("waves", False), ("settle_receipts", True)]
+)  # before the store, after it
+def test_what_a_crash_left_open_is_settled_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, in_store: bool
+) -> None:
+    batch = [message(new_body("create")), message(body("create", code="2"))]
+    with station(tmp_path) as killed, monkeypatch.context() as patched:
+        killed.desk.recover()
+        die_at(patched, step)
+        with pytest.raises(Killed):
+            killed.desk.take(batch)
+        assert killed.outcomes() == ["", ""]
+        assert len(killed.clients()) == (2 if in_store else 0)
+    with station(tmp_path) as again:
+        assert again.desk.recover() == 2
+        assert again.clients() == [("000000001", "Альфа"), ("2", "Альфа")]
+        assert again.outcomes() == ["unchanged" if in_store else "created"] * 2
+        assert again.desk.recover() == 0
+        assert list(verify_receipts(again.journal)) == []
+        assert _rows(again.journal, "SELECT DISTINCT payload FROM receipt") == [("{}",)]
+
+
+def test_a_receipt_that_could_not_be_settled_is_settled_before_the_next_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with station(tmp_path) as one:
+        one.desk.recover()
+        with monkeypatch.context() as patched:
+
+            def full(*_: object) -> None:
+                raise JournalError("the disk is full")
+
+            patched.setattr(desk_module, "settle_receipts", full)
+            with pytest.raises(JournalError):
+                one.desk.take([message(body("create"))])
+        one.desk.take([message(body("update", name="Бета"))])
+        assert one.outcomes() == ["unchanged", "updated"]
+        assert list(verify_receipts(one.journal)) == []
+
+
+def test_after_a_reconciliation_an_old_open_receipt_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with station(tmp_path) as killed, monkeypatch.context() as patched:
+        killed.desk.recover()
+        die_at(patched, "waves")
+        with pytest.raises(Killed):
+            killed.desk.take([message(body("create"))])
+        book = Book(killed.journal, "journal")
+        moment = NOW + timedelta(minutes=1)
+        run = book.begin(command="reconcile", trigger="manual", who="admin", reason="", now=moment)
+        book.finish(run, status="finished", exit_code=0, now=moment)
+    with station(tmp_path) as again:
+        again.desk.recover()
+        assert again.clients() == []
+        assert again.outcomes() == ["left"]
+        assert list(verify_receipts(again.journal)) == []
+
+
+def test_in_one_batch_each_message_sees_what_those_before_it_did(tmp_path: Path) -> None:
+    batch = [
+        new_body("create"),
+        new_body("update", STAMP + 2, name="Друга"),
+        new_body("update", STAMP + 1, name="Перша"),
+        new_body("delete", STAMP + 3),
+        body("create", code="2"),
+        body("create", code="2"),
+    ]
+    with station(tmp_path) as one:
+        verdicts = one.desk.take([message(content) for content in batch])
+        assert [verdict.outcome for verdict in verdicts] == [
+            "created",
+            "updated",
+            "stale",
+            "deleted",
+            "created",
+            "unchanged",
+        ]
+        assert one.clients() == [("000000001", "Друга"), ("2", "Альфа")]
+
+
+def test_receipts_are_found_by_ref_and_by_key_since_a_moment(tmp_path: Path) -> None:
+    with station(tmp_path) as one:
+        one.desk.take([message(new_body("create")), message(body("create", code="2"))])
+        first = message(new_body("create"))
+        found = find_receipts(one.journal, refs=[first.ref], keys=["2", "000000001"], since=NOW)
+        assert sorted((receipt.key, receipt.outcome) for receipt in found) == [
+            ("000000001", "created"),
+            ("2", "created"),
+        ]
+        later = NOW + timedelta(seconds=1)
+        assert list(find_receipts(one.journal, keys=["2"], since=later)) == []
+        assert list(find_receipts(one.journal, keys=["3"])) == []
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Station]:
+    with station(tmp_path) as one:
+        for number in range(1, 4):
+            one.desk.take(
+                [
+                    message(body("create", code=f"{number}-{half}") | {"origin": "x"})
+                    for half in range(2)
+                ]
+            )
+        yield one
+
+
+def test_an_untouched_chain_verifies(filled: Station) -> None:
+    assert list(verify_receipts(filled.journal)) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE receipt SET key = 'x' WHERE id = 3", "receipt 3: what was received"),
+        ("UPDATE receipt SET received_at = '2020-01-01 00:00:00.000000' WHERE id = 3", "receipt 3"),
+        ("UPDATE receipt SET outcome = 'failed' WHERE id = 6", "receipt 6: the outcome does not"),
+        ("UPDATE receipt SET detail = 'x' WHERE id = 4", "receipt 4: the outcome does not"),
+        ("UPDATE receipt SET outcome = '' WHERE id = 6", "receipt 6: the outcome was removed"),
+        ("UPDATE receipt SET extra = '{\"a\":1}' WHERE id = 2", "receipt 2: the extra keys"),
+        ("DELETE FROM receipt WHERE id = 3", "receipt 4: a link before it"),
+        ("DELETE FROM receipt WHERE id = 1", "receipt 2: a link before it"),
+        (
+            "INSERT INTO receipt SELECT 9, received_at, action, key, ref, message_id, stamp,"
+            " payload_digest, payload, extra, extra_digest, 'p', digest, outcome, detail,"
+            " settled_at, settled_previous, settled_digest FROM receipt WHERE id = 2",
+            "receipt 9: a link before it",
+        ),
+    ],
+)
+def test_whatever_is_changed_in_a_receipt_is_told(
+    filled: Station, statement: str, told: str
+) -> None:
+    with filled.journal.begin() as connection:
+        assert connection.exec_driver_sql(statement).rowcount == 1
+    problems = list(verify_receipts(filled.journal))
+    assert any(problem.startswith(told) for problem in problems), problems
+
+
+def test_extra_keys_emptied_by_prune_do_not_break_the_chain(filled: Station) -> None:
+    with filled.journal.begin() as connection:
+        connection.execute(text("UPDATE receipt SET extra = '{}'"))
+    assert list(verify_receipts(filled.journal)) == []
+
+
+def test_a_second_writer_cannot_fork_the_chain(filled: Station, tmp_path: Path) -> None:
+    other = Station(tmp_path)
+    try:
+        other.desk.recover()
+        filled.desk.take([message(body("create", code="9"))])
+        with pytest.raises(JournalError, match="another process writes receipts"):
+            other.desk.take([message(body("create", code="10"))])
+    finally:
+        other.close()
+    assert list(verify_receipts(filled.journal)) == []
