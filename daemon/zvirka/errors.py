@@ -78,3 +78,7 @@ class HeldError(ZvirkaError):
     """The run waits for a person's approval."""
 
     exit_code = ExitCode.HELD
+
+
+class RunInterrupted(ZvirkaError):  # noqa: N818 - not an error of anybody's: somebody asked
+    """The run was asked to stop and left at a safe place; the next run takes it up."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from zvirka.counterparty import Client, Correction
+from zvirka.counterparty import Client, Correction, Values
 from zvirka.erp.faults import store_error
 from zvirka.erp.layout import Layout
 from zvirka.erp.queries import Reading, conflicting_rows
@@ -35,6 +35,11 @@ class SqlStore:
     def soft_delete(self) -> bool:
         """Whether a delete leaves an inactive row."""
         return self._layout.soft is not None
+
+    @property
+    def has_ref(self) -> bool:
+        """Whether a column keeps the Ref_Key."""
+        return self._layout.ref is not None
 
     def scan(self) -> Iterator[ScanBatch]:
         """Every owned row, streamed out of one statement, which is one snapshot on every database.
@@ -102,6 +107,24 @@ class SqlStore:
         except SQLAlchemyError as error:
             raise store_error(error, self.name) from None
         return list(found)
+
+    def fitting(self, values: Values) -> dict[str, str | None]:
+        """The values as the columns could hold them: cut where the mapping says truncate."""
+        fitted = dict(values)
+        for name, limit in self._cuts.items():
+            value = fitted.get(name)
+            if value is not None:
+                fitted[name] = value[:limit]
+        return fitted
+
+    @cached_property
+    def _cuts(self) -> dict[str, int]:
+        homes = [(name, self._layout.home(name)) for name in self._layout.fields]
+        return {
+            name: home.max_length
+            for name, home in homes
+            if home.truncate and home.max_length is not None
+        }
 
     def close(self) -> None:
         """Give back connections."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from zvirka.counterparty import Client, Correction, Outcome
+from zvirka.counterparty import Client, Correction, Outcome, Values
 
 IMAGE_SEPARATOR = "\x1f"
 """U+001F between the fields of a row's image; 1C values that contain it are compared singly."""
@@ -45,6 +45,11 @@ class Store(Protocol):
         """Whether a delete leaves an inactive row that a restore can bring back."""
         ...
 
+    @property
+    def has_ref(self) -> bool:
+        """Whether the store keeps the Ref_Key; without, the journal remembers the pairing."""
+        ...
+
     def scan(self) -> Iterator[ScanBatch]:
         """Every owned row, active or not, as a stream.
 
@@ -63,6 +68,13 @@ class Store(Protocol):
 
     def conflicts(self, correction: Correction) -> list[str]:
         """Primary keys of rows, owned or not, that a unique constraint would collide with."""
+        ...
+
+    def fitting(self, values: Values) -> dict[str, str | None]:
+        """The values as the store could hold them: cut where the mapping says truncate.
+
+        A value that was cut once must not be a difference again every night.
+        """
         ...
 
     def close(self) -> None:

@@ -299,6 +299,11 @@ class Book:
                 return
             after = page[-1].number
 
+    def differences_by_number(self, run: int, numbers: Collection[int]) -> dict[int, Difference]:
+        """Differences of a run by number; a few thousand numbers at most."""
+        with self.reading() as connection:
+            return reading.numbered_differences(connection, run, numbers)
+
     def count(self, run: int) -> Totals:
         """A run in numbers."""
         with self.reading() as connection:
@@ -423,7 +428,7 @@ class Book:
             return reading.held_runs(connection)
 
     def last_good(self, number: int) -> list[RunRow]:
-        """The last runs over everything whose snapshot of 1C was complete, newest first."""
+        """The last runs over everything that finished on a complete snapshot, newest first."""
         with self.reading() as connection:
             return reading.last_good(connection, number)
 

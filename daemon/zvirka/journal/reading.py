@@ -120,7 +120,10 @@ def held_runs(connection: Connection) -> list[RunRow]:
 
 
 def last_good(connection: Connection, number: int) -> list[RunRow]:
-    """Sealed runs over everything whose snapshot of 1C was complete, newest first."""
+    """Runs over everything that finished on a complete snapshot of 1C, newest first.
+
+    A held run is not good: what it saw is what a person has yet to believe.
+    """
     good: list[RunRow] = []
     before: int | None = None
     while len(good) < number:
@@ -128,8 +131,8 @@ def last_good(connection: Connection, number: int) -> list[RunRow]:
         good += [
             run
             for run in page
-            if run.command in {"reconcile", "resync"}
-            and run.status in {"finished", "held"}
+            if run.command in {"reconcile", "resync", "approve"}
+            and run.status == "finished"
             and run.mode != "targeted"
             and run.facts.get("complete")
         ]
@@ -200,6 +203,17 @@ def page_of_differences(
             query = query.where(column.in_([one.value for one in wanted]))
     rows = connection.execute(query.order_by(d.number).limit(limit)).mappings()
     return [difference_from(row) for row in rows]
+
+
+def numbered_differences(
+    connection: Connection, run: int, numbers: Collection[int]
+) -> dict[int, Difference]:
+    """Differences of a run by number, those asked for that are there."""
+    d = DIFFERENCE.c
+    rows = connection.execute(
+        select(DIFFERENCE).where(d.run_id == run, d.number.in_(numbers))
+    ).mappings()
+    return {row["number"]: difference_from(row) for row in rows}
 
 
 def page_of_corrections(

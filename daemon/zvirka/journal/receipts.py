@@ -242,6 +242,12 @@ def find_receipts(
                     yield Receipt(**values | {"received_at": _aware(row.received_at)})
 
 
+def has_receipts(engine: Engine) -> bool:
+    """Whether a receiver has ever kept a receipt here: without one, none came is no news."""
+    with engine.connect() as connection:
+        return connection.execute(select(_RECEIPTS.c.id).limit(1)).first() is not None
+
+
 def verify_receipts(engine: Engine) -> Iterator[str]:
     """Walk the chain from its beginning and tell every break, one English sentence each.
 

@@ -21,6 +21,7 @@ from zvirka.counterparty import (
 from zvirka.journal.columns import canonical, plain
 from zvirka.journal.digests import (
     Raw,
+    content_digest,
     correction_row_digest,
     correction_values_digest,
     difference_row_digest,
@@ -142,3 +143,17 @@ def outcome_from(row: Raw) -> Outcome:
         detail=row["detail"],
         row=row["written_row"],
     )
+
+
+def approved_content(difference: Difference) -> str:
+    """The content digest of a difference as it would be recorded."""
+    row = {
+        "kind": difference.kind.value,
+        "key": plain(difference.key),
+        "ref": plain(difference.ref),
+        "row": plain(difference.row),
+        "rows": list(difference.rows),
+        "action": difference.action.value if difference.action else "",
+        "fields": msgspec.to_builtins(difference.fields),
+    }
+    return content_digest(row)

@@ -1,0 +1,145 @@
+"""Phase apply: every correction is on disk as an intent before the store is touched.
+
+A correction is made from the difference and from the row as it is *now*: when the row no longer
+shows what the difference found, somebody was faster, and nothing is written (superseded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from zvirka.counterparty import (
+    Action,
+    Cause,
+    Client,
+    Correction,
+    Difference,
+    Disposition,
+    Outcome,
+    OutcomeState,
+)
+from zvirka.erp.store import Store, Writer
+from zvirka.journal.book import Book
+from zvirka.reconcile.house import House
+
+AT_ONCE = 5000
+"""Corrections handed to the writer together: within them a unique value can change hands."""
+
+_ORDER = (Action.DELETE, Action.UPDATE, Action.RESTORE, Action.CREATE)
+"""Who gives a unique value up goes before who takes it."""
+
+
+def apply(house: House, run: int, store: Store, writer: Writer) -> None:
+    """Write the run's corrections, batch by batch, each outcome durable as it comes.
+
+    Corrections that failed get one second try at the end: by then the value they collided with
+    may have moved on. What fails again is examined for the rows it collides with.
+
+    Raises:
+        StoreError: the store is gone; intents stay open for the next run to settle.
+    """
+    again: list[tuple[Difference, Correction]] = []
+    for action in _ORDER:
+        for batch in house.book.differences(
+            run, dispositions=[Disposition.CORRECT], actions=[action], batch=AT_ONCE
+        ):
+            again += _apply_batch(house, run, store, writer, batch)
+            house.tick(len(batch))
+    if again:
+        still = _apply_batch(house, run, store, writer, [difference for difference, _ in again])
+        _tell_collisions(house.book, run, store, still)
+
+
+def _apply_batch(
+    house: House, run: int, store: Store, writer: Writer, batch: Sequence[Difference]
+) -> list[tuple[Difference, Correction]]:
+    """Try a batch; return what failed."""
+    corrections = list(corrections_for(store, batch))
+    intended = house.book.intend(run, corrections, house.now())
+    by_id = {
+        correction.id: (number, correction)
+        for (number, _), correction in zip(corrections, intended, strict=True)
+    }
+    differences = {difference.number: difference for difference in batch}
+    failed: list[tuple[Difference, Correction]] = []
+    waiting: list[Outcome] = []
+    for outcome in writer.apply(intended):
+        waiting.append(outcome)
+        if outcome.state is OutcomeState.FAILED:
+            number, correction = by_id[outcome.correction]
+            failed.append((differences[number], correction))
+        if len(waiting) >= house.settings.erp.batch:
+            house.book.settle(run, waiting, house.now())
+            waiting = []
+            house.tick()
+    house.book.settle(run, waiting, house.now())
+    return failed
+
+
+def corrections_for(
+    store: Store, differences: Sequence[Difference]
+) -> Iterator[tuple[int, Correction]]:
+    """Corrections for differences, with the rows as they are now as before-images.
+
+    A row that is gone, or no longer shows what was found, gets its correction all the same, with
+    the image that was found: the writer then answers *superseded* and the journal shows it.
+    """
+    rows = [difference.row for difference in differences if difference.row]
+    clients = {client.row: client for client in store.read_rows(rows)}
+    for difference in differences:
+        assert difference.action is not None
+        yield (
+            difference.number,
+            correction_for(difference, difference.action, clients.get(difference.row)),
+        )
+
+
+def correction_for(difference: Difference, action: Action, client: Client | None) -> Correction:
+    """One correction; ``client`` is its row as it is now, ``None`` for a create or a lost row."""
+    wanted = {field.field: field.wanted for field in difference.fields}
+    found = {field.field: field.found for field in difference.fields}
+    if action is Action.CREATE:
+        return Correction(id=0, action=action, key=difference.key, ref=difference.ref, after=wanted)
+    before = {**client.values, **found} if client is not None else found
+    active = action is not Action.RESTORE
+    new_key = None
+    if client is not None and action is not Action.DELETE:
+        moved = client.key != difference.key or client.ref not in {None, difference.ref}
+        new_key = difference.key if moved else None
+    return Correction(
+        id=0,
+        action=action,
+        key=client.key if client is not None else difference.key,
+        ref=difference.ref,
+        row=difference.row,
+        active=active,
+        before=before,
+        after={} if action is Action.DELETE else wanted,
+        new_key=new_key,
+    )
+
+
+def _tell_collisions(
+    book: Book, run: int, store: Store, failed: Sequence[tuple[Difference, Correction]]
+) -> None:
+    """Name both rows of a create or update that a unique value of another row stands against."""
+    told = []
+    for difference, correction in failed:
+        rows = store.conflicts(correction)
+        if not rows:
+            continue
+        owned = {client.row for client in store.read_rows(rows)}
+        mine = all(row in owned for row in rows)
+        told.append(
+            msgspec.structs.replace(
+                difference,
+                cause=Cause.DUPLICATE if mine else Cause.NOT_OURS,
+                rows=tuple(dict.fromkeys([*filter(None, [difference.row]), *rows])),
+                note=(difference.note + "; " if difference.note else "")
+                + "a unique value is held by "
+                + ", ".join(f"row {row}{'' if row in owned else ' (not ours)'}" for row in rows),
+            )
+        )
+    book.update_differences(run, told)

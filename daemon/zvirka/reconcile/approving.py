@@ -1,0 +1,68 @@
+"""Answers to a held run: exactly the plan that was shown, once.
+
+The plan is recomputed; what is still identical is applied, everything else is listed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from zvirka.counterparty import Difference, Disposition
+from zvirka.errors import UsageError
+from zvirka.journal.book import Book
+from zvirka.journal.rows import approved_content
+from zvirka.journal.tables import RunRow
+from zvirka.reconcile.ground import Ground
+from zvirka.reconcile.request import Request
+
+_NOT_APPROVED = "not part of the approved plan; the next reconciliation takes it up"
+
+
+def held_run(book: Book, request: Request) -> RunRow:
+    """The open held run a request answers.
+
+    Raises:
+        UsageError: it is not held, has been answered, or is not what the approver was shown.
+    """
+    assert request.parent is not None
+    held = {run.id: run for run in book.held()}
+    run = held.get(request.parent)
+    if run is None:
+        raise UsageError(
+            f"run {request.parent} is not waiting for an answer",
+            place=f"{request.command} {request.parent}",
+            remedy="`zvirka runs --held` lists the runs that do; an answer is good once",
+        )
+    if request.digest and request.digest != run.plan_digest:
+        raise UsageError(
+            f"the plan of run {request.parent} is not the one that was shown",
+            place=f"{request.command} {request.parent}",
+            remedy=f"look at it again with `zvirka show {request.parent}`",
+        )
+    return run
+
+
+def narrow_to_approved(ground: Ground, parent: int) -> None:
+    """Leave to be corrected only what the held run showed and what is still identical."""
+    book = ground.house.book
+    approved = Counter(book.difference_digests(parent, Disposition.HELD))
+    total = approved.total()
+    kept = 0
+    for batch in book.differences(ground.run, dispositions=[Disposition.CORRECT, Disposition.HELD]):
+        changed: list[Difference] = []
+        for difference in batch:
+            content = approved_content(difference)
+            if content in approved and difference.disposition is Disposition.CORRECT:
+                kept += 1
+                continue
+            changed.append(
+                msgspec.structs.replace(
+                    difference,
+                    disposition=Disposition.REPORTED,
+                    note=f"{difference.note}; {_NOT_APPROVED}".lstrip("; "),
+                )
+            )
+        book.update_differences(ground.run, changed)
+    ground.facts.changed_meanwhile = total - kept

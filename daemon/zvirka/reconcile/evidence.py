@@ -1,0 +1,96 @@
+"""Why a difference came about, where somebody wrote it down: the push log and the receipts.
+
+The push module logs the errors it met; the receiver keeps a receipt of every webhook. Both are
+hints for the reader of the report, never a reason to write or not to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from loguru import logger
+
+from zvirka.counterparty import Difference
+from zvirka.errors import ZvirkaError
+from zvirka.journal.book import Book
+from zvirka.journal.receipts import Receipt, find_receipts, has_receipts
+from zvirka.push_log import PushLogLine, errors_by_ref
+
+if TYPE_CHECKING:
+    from zvirka.reconcile.ground import Ground
+
+_LOOK_BACK = timedelta(days=30)
+"""How far back evidence is sought when no good run says since when."""
+
+
+class Evidence:
+    """The push errors since the last good run, and the receipts by question."""
+
+    def __init__(
+        self, book: Book, errors: dict[str, PushLogLine], since: datetime, receiving: bool
+    ) -> None:
+        self._book = book
+        self._errors = errors
+        self._since = since
+        self._receiving = receiving
+
+    @classmethod
+    def of(cls, ground: Ground) -> Evidence:
+        """Collect the evidence for one run; an unreadable push log is a warning in the report."""
+        book = ground.house.book
+        good = book.last_good(1)
+        now = ground.house.now()
+        since = good[0].started_at if good else now - _LOOK_BACK
+        errors: dict[str, PushLogLine] = {}
+        path: Path | None = ground.house.settings.report.push_log
+        if path is not None:
+            try:
+                errors = errors_by_ref(path, since)
+            except ZvirkaError as error:
+                logger.warning("the push log could not be read", cause=error.cause)
+                ground.facts.warnings.append(str(error))
+        return cls(book, errors, since, has_receipts(book.engine))
+
+    def explain(self, differences: Sequence[Difference]) -> list[Difference]:
+        """Add the line or receipt that explains each difference, where there is one."""
+        receipts = self._receipts_of(differences)
+        return [
+            msgspec.structs.replace(difference, evidence=evidence)
+            if (evidence := self._told(difference, receipts))
+            else difference
+            for difference in differences
+        ]
+
+    def _receipts_of(self, differences: Sequence[Difference]) -> dict[str, Receipt]:
+        """The newest receipt by Ref_Key and by key."""
+        if not self._receiving:
+            return {}
+        newest: dict[str, Receipt] = {}
+        for receipt in find_receipts(
+            self._book.engine,
+            refs=[difference.ref for difference in differences],
+            keys=[difference.key for difference in differences],
+            since=self._since,
+        ):
+            for name in {receipt.ref, receipt.key} - {""}:
+                if name not in newest or newest[name].id < receipt.id:
+                    newest[name] = receipt
+        return newest
+
+    def _told(self, difference: Difference, receipts: dict[str, Receipt]) -> str:
+        error = self._errors.get(difference.ref) or self._errors.get(difference.key)
+        if error is not None:
+            return f"push log {error.at.isoformat()} {error.action} {error.status}: {error.text}"
+        if not self._receiving:
+            return ""
+        receipt = receipts.get(difference.ref) or receipts.get(difference.key)
+        if receipt is None:
+            return "no webhook came for this counterparty since the last good run"
+        came = f"webhook {receipt.action} came {receipt.received_at.isoformat()}"
+        if receipt.outcome == "applied":
+            return f"{came} and was stored; the row was edited later"
+        return f"{came}: {receipt.outcome or 'no outcome yet'} {receipt.detail}".rstrip()

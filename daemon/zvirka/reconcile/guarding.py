@@ -1,0 +1,77 @@
+"""Phase guard: limits, checked before anything is written. They hold, they never drop.
+
+Past a delete limit only the deletes wait for a person and the rest goes on; past a change limit
+everything waits. Nothing is held where there is nothing to hold, and one single deletion is
+never a mass deletion, whatever its share of a small store.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from zvirka.counterparty import Action, Disposition
+from zvirka.journal.facts import Hold
+from zvirka.reconcile.ground import Ground
+
+_GOOD_RUNS = 7
+
+
+def guard(ground: Ground) -> list[Hold]:
+    """Hold what is past the limits, in the journal, and say which limit held what.
+
+    An approval and a targeted run pass: somebody decided about exactly these corrections.
+    """
+    deletes = sum(
+        count
+        for (action, disposition), count in ground.planned.items()
+        if action == Action.DELETE and disposition in {Disposition.CORRECT, Disposition.HELD}
+    )
+    changes = sum(
+        count
+        for (action, disposition), count in ground.planned.items()
+        if action and disposition in {Disposition.CORRECT, Disposition.HELD}
+    )
+    holds = [*_change_holds(ground, changes)] or [*_delete_holds(ground, deletes)]
+    if holds:
+        everything = any(hold.what == "all" for hold in holds)
+        ground.house.book.hold(ground.run, None if everything else [Action.DELETE])
+    return holds
+
+
+def _change_holds(ground: Ground, changes: int) -> list[Hold]:
+    limits = ground.house.settings.guard
+    base = max(ground.facts.store_active, ground.facts.source_rows)
+    return [
+        *_past("max_changes", changes, limits.max_changes, "all"),
+        *_past("max_change_share", changes, _allowed(limits.max_change_share, base), "all"),
+    ]
+
+
+def _delete_holds(ground: Ground, deletes: int) -> list[Hold]:
+    if not deletes:
+        return []
+    limits = ground.house.settings.guard
+    allowed = _allowed(limits.max_delete_share, ground.facts.store_active)
+    holds = [
+        *_past("max_deletes", deletes, limits.max_deletes, "deletes"),
+        *_past("max_delete_share", deletes, allowed, "deletes"),
+    ]
+    good = ground.house.book.last_good(_GOOD_RUNS)
+    if not good or good[0].fingerprint != ground.house.fingerprint():
+        what = "scope, mapping or policy are new" if good else "this is the first run"
+        holds.append(Hold("fingerprint", what, "a person approves", "deletes"))
+    rows = [count for run in good if (count := int(run.facts.get("source_rows", 0)))]
+    if rows:
+        usual = median(rows)
+        least = round(usual * (1 - limits.shrink_share))
+        if ground.facts.source_rows < least:
+            holds.append(Hold("shrink_share", str(ground.facts.source_rows), str(least), "deletes"))
+    return holds
+
+
+def _allowed(share: float, base: int) -> int:
+    return max(1, int(share * base))
+
+
+def _past(limit: str, found: int, allowed: int, what: str) -> list[Hold]:
+    return [Hold(limit, str(found), str(allowed), what)] if found > allowed else []

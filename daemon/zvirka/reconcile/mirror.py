@@ -1,0 +1,351 @@
+"""The mirror: what 1C said last, counterparty by counterparty, kept between runs.
+
+Tables: ``object`` (Ref_Key, DataVersion, deletion mark, attributes, links), ``line`` (values that
+live outside the object), ``wanted`` (the pairing key and the digest of what the store should
+hold), ``agreed`` (the pair of digests on which both sides last agreed – the third side of every
+cause) and ``stamp``. A mirror of another mapping or another DuckDB is thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from zvirka.counterparty import ZERO_REF, Counterparty
+from zvirka.errors import StagingError
+from zvirka.mapping import Attribute, RegisterLine
+from zvirka.onec.source import LineBatch, ObjectBatch, VersionBatch
+from zvirka.reconcile.staging import Staging, page_of
+
+_PARTITION = 100_000
+_FULL = "next"
+
+
+class Mirror:
+    """The 1C side of one run's staging.
+
+    ``known`` says whether the last full pull can be built upon (a light pull is possible).
+    """
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+        mapping = staging.mapping
+        self._attributes = [
+            (number, field)
+            for number, field in enumerate(mapping.fields)
+            if isinstance(field.source, Attribute) and not field.source.via
+        ]
+        self.links = sorted({getattr(field.source, "via", "") for field in mapping.fields} - {""})
+        self.known = self._open()
+        staging.run("CREATE TEMP TABLE seen(ref UUID, version VARCHAR, mark BOOLEAN)")
+
+    def _open(self) -> bool:
+        """Attach the mirror if it is whole and of this stamp, else begin an empty one."""
+        staging = self._staging
+        staging.remove(_FULL)
+        if staging.path("mirror").exists():
+            try:
+                staging.attach("mirror")
+                if staging.rows("SELECT stamp FROM mirror.stamp") == [(staging.stamp,)]:
+                    return True
+            except StagingError:
+                pass
+            with contextlib.suppress(StagingError):
+                staging.detach("mirror")
+            staging.remove("mirror")
+        staging.attach("mirror")
+        self._create("mirror")
+        return False
+
+    def _create(self, schema: str) -> None:
+        values = "".join(f", f{number} VARCHAR" for number, _ in self._attributes)
+        links = "".join(f", l{number} UUID" for number in range(len(self.links)))
+        self._staging.run(
+            f"CREATE TABLE {schema}.object"
+            f"(ref UUID, version VARCHAR, mark BOOLEAN{values}{links});"
+            f"CREATE TABLE {schema}.line"
+            "(field UTINYINT, via UTINYINT, ref UUID, ord INTEGER, value VARCHAR);"
+            f"CREATE TABLE {schema}.wanted(ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT);"
+            f"CREATE TABLE {schema}.agreed"
+            "(ref UUID, key VARCHAR, row_id VARCHAR, wanted UBIGINT, client UBIGINT);"
+            f"CREATE TABLE {schema}.stamp(stamp VARCHAR, pulled_at VARCHAR)"
+        )
+
+    # -- a full pull ---------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def full_pull(self, pulled_at: str) -> Iterator[None]:
+        """Build the mirror anew beside the old one; it takes its place only when complete."""
+        staging = self._staging
+        staging.remove(_FULL)
+        staging.attach(_FULL)
+        try:
+            with staging.transaction():
+                self._create(_FULL)
+                yield
+                self._distinct()
+                self._resolve(_FULL)
+                staging.run(f"INSERT INTO {_FULL}.agreed SELECT * FROM mirror.agreed")
+                staging.run(f"INSERT INTO {_FULL}.stamp VALUES (?, ?)", [staging.stamp, pulled_at])
+        except BaseException:
+            with contextlib.suppress(StagingError):
+                staging.detach(_FULL)
+            staging.remove(_FULL)
+            raise
+        staging.detach(_FULL)
+        staging.detach("mirror")
+        staging.remove("mirror")
+        staging.path(_FULL).replace(staging.path("mirror"))
+        staging.attach("mirror")
+        self.known = True
+
+    def add_objects(self, batch: ObjectBatch, schema: str = _FULL) -> None:
+        """Stage a page of whole objects."""
+        if not batch.refs:
+            return
+        page = page_of(
+            ref=batch.refs,
+            version=batch.versions,
+            mark=batch.marks,
+            **{f"f{number}": batch.values[field.name] for number, field in self._attributes},
+            **{
+                f"l{number}": [ref or ZERO_REF for ref in batch.links[link]]
+                for number, link in enumerate(self.links)
+            },
+        )
+        self._staging.insert(
+            page, f"{schema}.object", uuid=("ref", *(name for name in page if name[0] == "l"))
+        )
+
+    def add_lines(self, batch: LineBatch, schema: str = _FULL) -> None:
+        """Stage a page of outside values of one field."""
+        if not batch.refs:
+            return
+        field = self._staging.number[batch.field]
+        via = self.links.index(batch.via) + 1 if batch.via else 0
+        page = page_of(ref=batch.refs, ord=batch.orders, value=batch.values)
+        self._staging.insert(page, f"{schema}.line", uuid=("ref",), constants=(field, via))
+
+    def _distinct(self) -> None:
+        """Drop what came twice: rows move between pages, keyset pages overlap."""
+        staging = self._staging
+        if staging.number_of(f"SELECT count(*) - count(DISTINCT ref) FROM {_FULL}.object"):
+            staging.run(
+                f"DELETE FROM {_FULL}.object WHERE rowid NOT IN"
+                f" (SELECT max(rowid) FROM {_FULL}.object GROUP BY ref)"
+            )
+
+    # -- what the store should hold ------------------------------------------------------------
+
+    def _resolve(self, schema: str, only: str = "") -> None:
+        """Fill ``wanted`` from objects and lines, a partition at a time so that memory is flat.
+
+        ``only`` names a table of refs to resolve anew, all of them when empty.
+        """
+        staging = self._staging
+        count = staging.number_of(f"SELECT count(*) FROM {schema}.object")
+        parts = 1 if only else max(1, count // _PARTITION)
+        within = f" AND ref IN (SELECT ref FROM {only})" if only else ""
+        for part in range(parts):
+            here = f"(hash(ref) % {parts} = {part}{within})"
+            joins = [f"LEFT JOIN ({self._sums(schema, 0, here)}) own ON own.ref = o.ref"]
+            sums = ["coalesce(own.part, 0)"]
+            for number in range(len(self.links)):
+                joins.append(
+                    f"LEFT JOIN ({self._sums(schema, number + 1, 'true')}) via{number}"
+                    f" ON via{number}.ref = o.l{number}"
+                )
+                sums.append(f"coalesce(via{number}.part, 0)")
+            sums += [staging.part(f"o.f{number}", str(number)) for number, _ in self._attributes]
+            staging.run(
+                f"INSERT INTO {schema}.wanted SELECT o.ref, {self._key_of(schema)}, o.mark,"
+                f" ({' + '.join(sums)})::UBIGINT"
+                f" FROM (SELECT * FROM {schema}.object WHERE {here}) o {' '.join(joins)}"
+            )
+
+    def _sums(self, schema: str, via: int, where: str) -> str:
+        part = self._staging.part("value", "field")
+        return (
+            f"SELECT ref, sum(part)::UBIGINT part FROM (SELECT ref, arg_min({part}, ord) part"
+            f" FROM {schema}.line WHERE via = {via} AND {where} GROUP BY ref, field) GROUP BY ref"
+        )
+
+    def _key_of(self, schema: str) -> str:
+        staging = self._staging
+        if staging.mapping.key == "ref":
+            return "o.ref::VARCHAR"
+        number = staging.number[staging.mapping.key]
+        if any(number == known for known, _ in self._attributes):
+            return f"coalesce(trim(o.f{number}), '')"
+        link = getattr(staging.mapping.fields[number].source, "via", "")
+        holder = f"o.l{self.links.index(link)}" if link else "o.ref"
+        return (
+            f"coalesce((SELECT trim(arg_min(value, ord)) FROM {schema}.line"
+            f" WHERE line.ref = {holder} AND field = {number}), '')"
+        )
+
+    # -- a light pull --------------------------------------------------------------------------
+
+    def see_versions(self, batch: VersionBatch) -> None:
+        """Stage a page of the light pull."""
+        if batch.refs:
+            page = page_of(ref=batch.refs, version=batch.versions, mark=batch.marks)
+            self._staging.insert(page, "temp.seen", uuid=("ref",))
+
+    def forget_seen(self) -> None:
+        """Begin a second look."""
+        self._staging.run("DELETE FROM temp.seen")
+
+    def seen_count(self) -> int:
+        """Distinct counterparties of the light pull."""
+        return self._staging.number_of("SELECT count(DISTINCT ref) FROM temp.seen")
+
+    def went_back(self) -> bool:
+        """Whether some DataVersion is older than the mirror's: a backup was restored."""
+        return bool(
+            self._staging.number_of(
+                "SELECT count(*) FROM temp.seen s JOIN mirror.object o USING (ref)"
+                " WHERE s.version <> o.version"
+                " AND try(from_base64(s.version)) < try(from_base64(o.version))"
+            )
+        )
+
+    def stale(self) -> list[str]:
+        """Refs seen that the mirror does not have, or has in another version or mark."""
+        return self._refs(
+            "SELECT DISTINCT s.ref FROM temp.seen s LEFT JOIN mirror.object o USING (ref)"
+            " WHERE o.ref IS NULL OR o.version <> s.version OR o.mark <> s.mark"
+        )
+
+    def gone(self) -> list[str]:
+        """Refs of the mirror that the light pull did not see."""
+        return self._refs(
+            "SELECT o.ref FROM mirror.object o LEFT JOIN temp.seen s USING (ref)"
+            " WHERE s.ref IS NULL"
+        )
+
+    def _refs(self, sql: str) -> list[str]:
+        return [str(ref) for (ref,) in self._staging.rows(sql)]
+
+    def unseen_versions(self) -> list[str]:
+        """Refs of the light pull that the full pull under way has lost."""
+        return self._refs(
+            f"SELECT DISTINCT s.ref FROM temp.seen s LEFT JOIN {_FULL}.object o USING (ref)"
+            " WHERE o.ref IS NULL"
+        )
+
+    def pulled_count(self) -> int:
+        """Distinct counterparties of the full pull under way."""
+        return self._staging.number_of(f"SELECT count(DISTINCT ref) FROM {_FULL}.object")
+
+    def drop_unseen(self) -> None:
+        """Remove from the full pull under way what the second look no longer saw."""
+        self._staging.run(
+            f"DELETE FROM {_FULL}.object WHERE ref NOT IN (SELECT ref FROM temp.seen)"
+        )
+
+    def forget(self, refs: Sequence[str]) -> None:
+        """Remove what 1C no longer has; what was agreed of it stays, as evidence of a delete."""
+        for table in ("object", "line", "wanted"):
+            via = " AND via = 0" if table == "line" else ""
+            self._staging.run(
+                f"DELETE FROM mirror.{table} WHERE ref IN (SELECT unnest(?)::UUID){via}",
+                [list(refs)],
+            )
+
+    def replace(self, objects: ObjectBatch, lines: Iterable[LineBatch]) -> None:
+        """Put freshly fetched objects in the place of what the mirror held of them."""
+        if not objects.refs:
+            return
+        staging = self._staging
+        with staging.transaction():
+            self.forget(objects.refs)
+            self.add_objects(objects, "mirror")
+            for batch in lines:
+                if batch.via:
+                    staging.run(
+                        "DELETE FROM mirror.line WHERE field = ? AND ref IN"
+                        " (SELECT unnest(?)::UUID)",
+                        [staging.number[batch.field], batch.refs],
+                    )
+                self.add_lines(batch, "mirror")
+            staging.run("CREATE OR REPLACE TEMP TABLE renewed(ref UUID)")
+            staging.run("INSERT INTO renewed SELECT unnest(?)::UUID", [objects.refs])
+            self._resolve("mirror", only="renewed")
+
+    def renew_light_lines(self, batches: Iterable[LineBatch], tick: Callable[[], None]) -> None:
+        """Replace the lines no DataVersion covers (partners, registers) and resolve anew."""
+        fields = [
+            str(number)
+            for number, field in enumerate(self._staging.mapping.fields)
+            if getattr(field.source, "via", "") or isinstance(field.source, RegisterLine)
+        ]
+        if not fields:
+            return
+        staging = self._staging
+        with staging.transaction():
+            staging.run(f"DELETE FROM mirror.line WHERE field IN ({', '.join(fields)})")
+            for batch in batches:
+                self.add_lines(batch, "mirror")
+                tick()
+            staging.run("DELETE FROM mirror.wanted")
+            self._resolve("mirror")
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def pulled_at(self) -> str:
+        """When the mirror was last pulled in full (ISO 8601), '' when never."""
+        rows = self._staging.rows("SELECT pulled_at FROM mirror.stamp")
+        return str(rows[0][0]) if rows else ""
+
+    def count(self) -> int:
+        """Distinct counterparties in the mirror."""
+        return self._staging.number_of("SELECT count(*) FROM mirror.wanted")
+
+    def has_keys(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that some counterparty of the mirror has."""
+        rows = self._staging.rows(
+            "SELECT DISTINCT key FROM mirror.wanted WHERE key IN (SELECT unnest(?))", [list(keys)]
+        )
+        return {key for (key,) in rows}
+
+    def counterparties(self, refs: Sequence[str]) -> dict[str, Counterparty]:
+        """Whole counterparties by Ref_Key, those the mirror has."""
+        if not refs:
+            return {}
+        attributes = "".join(f", o.f{number}" for number, _ in self._attributes)
+        links = "".join(f", o.l{number}" for number in range(len(self.links)))
+        rows = self._staging.rows(
+            f"SELECT o.ref, o.version, o.mark, w.key{attributes}{links} FROM mirror.object o"
+            " JOIN mirror.wanted w USING (ref) WHERE o.ref IN (SELECT unnest(?)::UUID)",
+            [list(refs)],
+        )
+        first_link = 4 + len(self._attributes)
+        holders = {str(ref) for row in rows for ref in (row[0], *row[first_link:]) if ref}
+        outside = self._outside(sorted(holders))
+        found: dict[str, Counterparty] = {}
+        for ref, version, mark, key, *rest in rows:
+            holder_of = {0: str(ref)}
+            for number in range(len(self.links)):
+                holder_of[number + 1] = str(rest[len(self._attributes) + number])
+            values: dict[str, str | None] = {}
+            for number, field in enumerate(self._staging.mapping.fields):
+                link = getattr(field.source, "via", "")
+                via = self.links.index(link) + 1 if link else 0
+                values[field.name] = outside.get((holder_of[via], number))
+            for (_, field), value in zip(self._attributes, rest, strict=False):
+                values[field.name] = value
+            found[str(ref)] = Counterparty(
+                ref=str(ref), key=key, version=version, deletion_mark=mark, values=values
+            )
+        return found
+
+    def _outside(self, holders: Sequence[str]) -> dict[tuple[str, int], str | None]:
+        if len(self._attributes) == len(self._staging.mapping.fields):
+            return {}
+        rows = self._staging.rows(
+            "SELECT ref, field, arg_min(value, ord) FROM mirror.line"
+            " WHERE ref IN (SELECT unnest(?)::UUID) GROUP BY ref, field",
+            [list(holders)],
+        )
+        return {(str(ref), field): value for ref, field, value in rows}

@@ -1,0 +1,181 @@
+"""Phase pull: the catalogue streams into the mirror, whole or just what changed.
+
+A count that does not add up leads to a second look, not to a guess; what still does not add up
+makes the snapshot partial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from loguru import logger
+
+from zvirka.onec.source import LineBatch, ObjectBatch, Source
+from zvirka.reconcile.house import House
+from zvirka.reconcile.mirror import Mirror
+from zvirka.reconcile.snapshot import Snapshot, judged
+
+_RENEWED_AT_ONCE = 1000
+_LIGHT_UP_TO = 0.2
+"""Past this share of changed counterparties a full pull asks fewer requests than fetching them."""
+_ALWAYS_LIGHT = 200
+
+
+class Pulled:
+    """What a pull gave: the snapshot, ``full`` or ``light``, and how many came whole."""
+
+    def __init__(self, snapshot: Snapshot, mode: str, fetched: int, counted: int) -> None:
+        self.snapshot = snapshot
+        self.mode = mode
+        self.fetched = fetched
+        self.counted = counted
+
+
+def pull(
+    house: House,
+    source: Source,
+    mirror: Mirror,
+    *,
+    counted: int,
+    full: bool,
+    now: datetime,
+) -> Pulled:
+    """Bring the mirror up to date; ``counted`` is the number the preflight was told.
+
+    Raises:
+        SourceError: 1C cannot be read.
+        StagingError: the staging cannot be written.
+    """
+    if not full and mirror.known and _recent(house, mirror.pulled_at(), now):
+        light = _light(house, source, mirror, counted)
+        if light is not None:
+            return light
+    return _full(house, source, mirror, counted, now)
+
+
+def _recent(house: House, pulled_at: str, now: datetime) -> bool:
+    every: timedelta = house.settings.onec.full_pull_every
+    return bool(pulled_at) and now - datetime.fromisoformat(pulled_at) < every
+
+
+# -- full ---------------------------------------------------------------------------------------
+
+
+def _full(house: House, source: Source, mirror: Mirror, counted: int, now: datetime) -> Pulled:
+    with mirror.full_pull(now.isoformat()):
+        for objects in source.objects():
+            mirror.add_objects(objects)
+            house.tick(len(objects.refs))
+        for lines in source.lines():
+            mirror.add_lines(lines)
+            house.tick()
+        after = source.count()
+        if not counted == after == mirror.pulled_count():
+            after = _second_look(house, source, mirror)
+        rows = mirror.pulled_count()
+        reasons = _doubts(source, rows, after)
+    return Pulled(judged(mirror.count(), reasons), "full", mirror.count(), after)
+
+
+def _second_look(house: House, source: Source, mirror: Mirror) -> int:
+    """Ask for all keys again, fetch what the pages lost, drop what is no longer there."""
+    logger.info("the count moved during the pull, looking again")
+    _see_versions(house, source, mirror)
+    after = source.count()
+    for objects, lines in source.fetch(mirror.unseen_versions()):
+        mirror.add_objects(objects)
+        for batch in lines:
+            mirror.add_lines(batch)
+    if mirror.seen_count() == after:
+        mirror.drop_unseen()
+    return after
+
+
+def _doubts(source: Source, rows: int, counted: int) -> list[str]:
+    reasons = []
+    if rows != counted:
+        reasons.append(f"1C counts {counted} counterparties, {rows} could be read")
+    if source.restricted:
+        reasons.append("allowed_only is set: 1C leaves out what the user may not see")
+    return reasons
+
+
+# -- light --------------------------------------------------------------------------------------
+
+
+def _light(house: House, source: Source, mirror: Mirror, counted: int) -> Pulled | None:
+    """Read keys and versions, fetch what changed; ``None`` when a full pull is called for."""
+    _see_versions(house, source, mirror)
+    after = source.count()
+    if not counted == after == mirror.seen_count():
+        logger.info("the count moved during the light pull, looking again")
+        _see_versions(house, source, mirror)
+        after = source.count()
+    if mirror.went_back():
+        logger.warning("a DataVersion went back: a backup was restored in 1C, pulling in full")
+        return None
+    stale = mirror.stale()
+    if len(stale) > max(_ALWAYS_LIGHT, _LIGHT_UP_TO * after):
+        return None
+    fetched = renew(house, source, mirror, stale)
+    reasons = _doubts(source, mirror.seen_count(), after)
+    if not reasons:
+        mirror.forget([*mirror.gone(), *(set(stale) - fetched)])
+    mirror.renew_light_lines(source.light_lines(), house.tick)
+    return Pulled(judged(mirror.count(), reasons), "light", len(fetched), after)
+
+
+def _see_versions(house: House, source: Source, mirror: Mirror) -> None:
+    mirror.forget_seen()
+    for batch in source.versions():
+        mirror.see_versions(batch)
+        house.tick(len(batch.refs))
+
+
+def renew(house: House, source: Source, mirror: Mirror, refs: Sequence[str]) -> set[str]:
+    """Fetch counterparties whole into the mirror; return the Ref_Keys 1C gave."""
+    fetched: set[str] = set()
+    for objects, lines in _gathered(source.fetch(refs)):
+        mirror.replace(objects, lines)
+        fetched.update(objects.refs)
+        house.tick(len(objects.refs))
+    return fetched
+
+
+def _gathered(
+    answers: Iterable[tuple[ObjectBatch, list[LineBatch]]],
+) -> Iterator[tuple[ObjectBatch, list[LineBatch]]]:
+    """Answers of some twenty objects each, joined into batches worth a transaction."""
+    together: list[ObjectBatch] = []
+    lines: list[LineBatch] = []
+    for objects, more in answers:
+        together.append(objects)
+        lines += more
+        if sum(len(batch.refs) for batch in together) >= _RENEWED_AT_ONCE:
+            yield _joined(together), lines
+            together, lines = [], []
+    if together:
+        yield _joined(together), lines
+
+
+def _joined(batches: list[ObjectBatch]) -> ObjectBatch:
+    first = batches[0]
+    return ObjectBatch(
+        refs=[ref for batch in batches for ref in batch.refs],
+        versions=[version for batch in batches for version in batch.versions],
+        marks=[mark for batch in batches for mark in batch.marks],
+        values={
+            name: [value for batch in batches for value in batch.values[name]]
+            for name in first.values
+        },
+        links={
+            name: [link for batch in batches for link in batch.links[name]] for name in first.links
+        },
+    )
+
+
+def canaries_missing(house: House, mirror: Mirror) -> list[str]:
+    """Configured keys that must be in every snapshot and are not in this one."""
+    wanted = house.settings.guard.canaries
+    return sorted(set(wanted) - mirror.has_keys(wanted))

@@ -1,0 +1,122 @@
+"""What a run finds when it starts: runs that were killed, and intents without an outcome.
+
+The store itself says what became of an intent: nothing is applied twice because the row is read
+before anything is written again, nothing is lost because this very run plans anew afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from loguru import logger
+
+from zvirka.counterparty import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.store import Store
+from zvirka.errors import ExitCode
+from zvirka.mapping import Mapping
+from zvirka.reconcile.comparing import field_differences
+from zvirka.reconcile.house import House
+
+_AT_ONCE = 500
+
+
+def recover(house: House, run: int) -> list[str]:
+    """Settle what dead runs left open; call it with the lock held, in the new run.
+
+    Returns:
+        A sentence for each intent and each run, for the report of this run.
+
+    Raises:
+        StoreError: the store cannot be read, so nothing can be said.
+    """
+    told: list[str] = []
+    intents = house.book.open_intents()
+    if intents:
+        store = house.open_store()
+        try:
+            for batch in _batches(intents):
+                told += _settle(house, store, batch)
+        finally:
+            store.close()
+    for dead in house.book.running():
+        if dead.id is not None and dead.id != run:
+            house.book.finish(
+                dead.id,
+                status="interrupted",
+                exit_code=ExitCode.FAILED,
+                now=house.now(),
+                error={"cause": f"the run ended in phase {dead.phase or 'begin'}, not by itself"},
+            )
+            told.append(f"run {dead.id} was interrupted in phase {dead.phase or 'begin'}")
+    if told:
+        logger.warning("settled what an interrupted run left", findings=len(told))
+    return told
+
+
+def _batches(
+    intents: Sequence[tuple[int, int, Correction]],
+) -> Iterator[list[tuple[int, int, Correction]]]:
+    left = iter(intents)
+    while batch := list(islice(left, _AT_ONCE)):
+        yield batch
+
+
+def _settle(house: House, store: Store, batch: Sequence[tuple[int, int, Correction]]) -> list[str]:
+    corrections = [correction for _, _, correction in batch]
+    rows = {c.row: c for c in store.read_rows([c.row for c in corrections if c.row])}
+    keys: dict[str, list[Client]] = {}
+    for client in store.read_keys([c.key for c in corrections if c.action is Action.CREATE]):
+        keys.setdefault(client.key, []).append(client)
+    told = []
+    by_run: dict[int, list[Outcome]] = {}
+    for run, number, correction in batch:
+        state, detail, row = _became(house.mapping, store, correction, rows, keys)
+        by_run.setdefault(run, []).append(
+            Outcome(correction=correction.id, state=state, detail=detail, row=row)
+        )
+        told.append(f"run {run}, difference {number}: {correction.action} {detail}")
+    for run, outcomes in by_run.items():
+        house.book.settle(run, outcomes, house.now())
+    return told
+
+
+_APPLIED = "had reached the store before the run was interrupted"
+_NOT_APPLIED = "had not reached the store; it is planned anew"
+_CHANGED = "the row has changed since, by zvirka or by somebody else; it is compared anew"
+
+
+def _became(
+    mapping: Mapping,
+    store: Store,
+    correction: Correction,
+    rows: dict[str, Client],
+    keys: dict[str, list[Client]],
+) -> tuple[OutcomeState, str, str]:
+    if correction.action is Action.CREATE:
+        held = keys.get(correction.key, [])
+        if not held:
+            return OutcomeState.FAILED, _NOT_APPLIED, ""
+        same = [client for client in held if _is(mapping, store, correction.after, client)]
+        if same:
+            return OutcomeState.APPLIED, _APPLIED, same[0].row
+        return OutcomeState.SUPERSEDED, _CHANGED, held[0].row
+    client = rows.get(correction.row)
+    if correction.action is Action.DELETE:
+        if client is None or not client.active:
+            return OutcomeState.APPLIED, _APPLIED, correction.row
+    elif client is None:
+        return OutcomeState.SUPERSEDED, _CHANGED, correction.row
+    elif client.active and _is(mapping, store, {**correction.before, **correction.after}, client):
+        return OutcomeState.APPLIED, _APPLIED, correction.row
+    if (
+        client is not None
+        and client.active == correction.active
+        and (client.values == correction.before)
+    ):
+        return OutcomeState.FAILED, _NOT_APPLIED, correction.row
+    return OutcomeState.SUPERSEDED, _CHANGED, correction.row
+
+
+def _is(mapping: Mapping, store: Store, wanted: dict[str, str | None], client: Client) -> bool:
+    return not field_differences(mapping, store.fitting(wanted), client.values)

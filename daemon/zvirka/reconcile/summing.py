@@ -1,0 +1,70 @@
+"""The end of a run: its report on disk, and the summary for whoever asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from loguru import logger
+
+from zvirka.errors import ZvirkaError
+from zvirka.journal.facts import Facts
+from zvirka.journal.tables import RunRow
+from zvirka.reconcile.house import House
+from zvirka.reconcile.request import Summary
+from zvirka.report import write_reports
+
+
+def report_directory(house: House) -> Path:
+    """Where reports go: ``report.dir``, or ``reports`` in the state directory."""
+    return house.settings.report.dir or house.settings.state_dir / "reports"
+
+
+def write_report(house: House, run: int) -> tuple[list[Path], str]:
+    """Write the run's report; a report that cannot be written does not undo the run.
+
+    Returns:
+        The files, and the trouble in words ('' for none). The journal has the run either way, and
+        ``zvirka report RUN`` makes the report anew.
+    """
+    settings = house.settings
+    try:
+        paths = write_reports(
+            house.book,
+            run,
+            formats=settings.report.formats,
+            language=settings.report.language,
+            directory=report_directory(house),
+            timezone=settings.schedule.timezone,
+        )
+    except ZvirkaError as error:
+        logger.error("the report could not be written", cause=error.cause, place=error.place)
+        return [], str(error)
+    return paths, ""
+
+
+def summary_of(row: RunRow, reports: Sequence[Path], seconds: float, trouble: str) -> Summary:
+    """A sealed run as a summary."""
+    facts = msgspec.convert(row.facts, Facts)
+    error = row.error
+    text = str(
+        ZvirkaError(
+            error.get("cause", ""), place=error.get("place", ""), remedy=error.get("remedy", "")
+        )
+    )
+    return Summary(
+        run=row.id or 0,
+        command=row.command,
+        status=row.status,
+        exit_code=row.exit_code or 0,
+        causes=facts.causes,
+        actions=facts.actions,
+        outcomes=facts.outcomes,
+        held=tuple(f"{hold.limit}: {hold.found} > {hold.allowed}" for hold in facts.held),
+        remaining=facts.remaining,
+        plan_digest=row.plan_digest,
+        reports=tuple(reports),
+        error=(text if error.get("cause") else "") or trouble,
+        seconds=round(seconds, 3),
+    )

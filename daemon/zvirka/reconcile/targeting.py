@@ -1,0 +1,178 @@
+"""A targeted resync: only the named counterparties are asked for, compared and corrected.
+
+It can never delete outside its targets: a delete needs 1C's own answer for that very key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from zvirka.counterparty import Client, Counterparty, Difference
+from zvirka.errors import UsageError
+from zvirka.mapping import Attribute
+from zvirka.reconcile import judging
+from zvirka.reconcile.absence import absent_by_key
+from zvirka.reconcile.evidence import Evidence
+from zvirka.reconcile.ground import Ground
+from zvirka.reconcile.matching import Candidate
+from zvirka.reconcile.pull import renew
+from zvirka.reconcile.request import Targets
+from zvirka.reconcile.snapshot import Absence
+
+
+def check_targets(ground: Ground, targets: Targets) -> None:
+    """Refuse targets that cannot be looked up.
+
+    Raises:
+        UsageError: none at all, a Ref_Key that is none, or a field 1C cannot search.
+    """
+    if not (targets.codes or targets.refs or targets.tax_ids):
+        raise UsageError(
+            "nothing to resync was named",
+            place="resync",
+            remedy="name counterparties with --code, --ref or --tax-id, or say --all",
+        )
+    for ref in targets.refs:
+        try:
+            UUID(ref)
+        except ValueError:
+            raise UsageError(
+                "a Ref_Key is not a GUID", place=f"--ref {ref}", remedy="copy it from a report"
+            ) from None
+    for option, field, values in (
+        ("--code", "code", targets.codes),
+        ("--tax-id", "tax_id", targets.tax_ids),
+    ):
+        if values and not _searchable(ground, field):
+            raise UsageError(
+                f"1C cannot be searched by {field} in this mapping",
+                place=option,
+                remedy="name counterparties by --ref",
+            )
+
+
+def _searchable(ground: Ground, field: str) -> bool:
+    if field not in ground.mapping.names:
+        return False
+    home = ground.mapping.field(field).source
+    return isinstance(home, Attribute) and not home.via
+
+
+def resync(ground: Ground, targets: Targets) -> None:
+    """Compare the targets and record their differences.
+
+    Raises:
+        UsageError: the targets cannot be looked up.
+        SourceError: 1C does not answer.
+        StoreError: the store cannot be read.
+    """
+    check_targets(ground, targets)
+    found = [*_found(ground, "code", targets.codes), *_found(ground, "tax_id", targets.tax_ids)]
+    refs = list(dict.fromkeys([*(str(UUID(ref)) for ref in targets.refs), *(p.ref for p in found)]))
+    there = renew(ground.house, ground.source, ground.mirror, refs)
+    parties = ground.mirror.counterparties(sorted(there))
+    ground.facts.targets = [
+        *(f"code {code}" for code in targets.codes),
+        *(f"ref {ref}" for ref in targets.refs),
+        *(
+            f"tax id of {party.key or party.ref}"
+            for party in _found(ground, "tax_id", targets.tax_ids)
+        ),
+    ]
+    ground.asked = {*refs, *targets.codes, *(party.key for party in parties.values())}
+    gone = [ref for ref in refs if ref not in there]
+    differences = [
+        *_of_parties(ground, list(parties.values())),
+        *_of_absent_refs(ground, gone),
+        *_of_absent_codes(ground, targets, {party.key for party in parties.values()}),
+    ]
+    evidence = Evidence.of(ground)
+    ground.house.book.add_differences(
+        ground.run,
+        evidence.explain(
+            [judging.numbered(one, number) for number, one in enumerate(differences, start=1)]
+        ),
+    )
+
+
+def _found(ground: Ground, field: str, values: Sequence[str]) -> list[Counterparty]:
+    return ground.source.find(field, list(values)) if values else []
+
+
+def _of_parties(ground: Ground, parties: Sequence[Counterparty]) -> list[Difference]:
+    remembered = ground.matching.remembered_rows([party.ref for party in parties])
+    by_row = {client.row: client for client in ground.store.read_rows(list(remembered.values()))}
+    by_key: dict[str, list[Client]] = {}
+    keys = [party.key for party in parties if party.key]
+    for client in ground.store.read_keys(keys):
+        by_key.setdefault(client.key, []).append(client)
+    differences = []
+    for party in parties:
+        paired = by_row.get(remembered.get(party.ref, ""))
+        held = [paired] if paired is not None else by_key.get(party.key, [])
+        difference = _compare(ground, party, held)
+        if difference is not None:
+            differences.append(difference)
+    return differences
+
+
+def _compare(ground: Ground, party: Counterparty, held: Sequence[Client]) -> Difference | None:
+    if not party.key and not held:
+        candidate = Candidate("keyless_1c", party.ref, "", "", None, None)
+        return judging.keyless(candidate, party.values)
+    active = [client for client in held if client.active]
+    if len(active) > 1 or (not active and len(held) > 1):
+        rows = tuple(client.row for client in held)
+        candidate = Candidate("duplicate_store", party.ref, "", party.key, None, None, rows=rows)
+        return judging.duplicate(candidate, list(held), [party])
+    client = active[0] if active else held[0] if held else None
+    if ground.marks_count and party.deletion_mark:
+        alive = client is not None and client.active
+        return judging.marked(ground.mapping, party, client) if alive and client else None
+    if client is None:
+        return judging.missing(ground.mapping, party, None, first=False)
+    if not client.active:
+        return judging.inactive(ground.mapping, party, client, None)
+    return judging.different_as_stored(ground.mapping, ground.store.fitting, party, client, None)
+
+
+def _of_absent_refs(ground: Ground, refs: Sequence[str]) -> list[Difference]:
+    """Named Ref_Keys 1C did not return: gone only when it says so for each."""
+    remembered = ground.matching.remembered_rows(refs)
+    by_row = {client.row: client for client in ground.store.read_rows(list(remembered.values()))}
+    keyed = {
+        client.key: client
+        for client in (ground.store.read_keys(list(refs)) if ground.mapping.key == "ref" else [])
+    }
+    differences = []
+    for ref in refs:
+        client = by_row.get(remembered.get(ref, "")) or keyed.get(ref)
+        if client is None or not client.active or ground.source.exists(ref):
+            continue
+        proof = Absence(ref, client.key, f"Ref_Key {ref}")
+        differences.append(
+            judging.absent(ground.mapping, client, proof, agreed=True, ref=ref, note="")
+        )
+    return differences
+
+
+def _of_absent_codes(ground: Ground, targets: Targets, there: set[str]) -> list[Difference]:
+    """Named codes no counterparty has: their clients are gone from 1C when it says so."""
+    if ground.mapping.key != "code":
+        return []
+    codes = [code for code in targets.codes if code not in there]
+    differences = []
+    for client in ground.store.read_keys(codes):
+        if not client.active:
+            continue
+        proof = absent_by_key(ground.source, ground.mapping, client.key)
+        if isinstance(proof, str):
+            ground.facts.warnings.append(f"code {client.key}: {proof}")
+            continue
+        differences.append(
+            judging.absent(
+                ground.mapping, client, proof, agreed=True, ref=client.ref or "", note=""
+            )
+        )
+    return differences

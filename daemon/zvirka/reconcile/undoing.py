@@ -1,0 +1,238 @@
+"""An undo: the before-images of a run go back where its rows are still as it left them.
+
+It is a run like any other, and the next reconciliation knows of it: what was undone stays undone,
+and is reported, until 1C changes that counterparty or somebody asks for a resync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from zvirka.counterparty import (
+    Action,
+    Cause,
+    Client,
+    Correction,
+    Difference,
+    FieldDifference,
+    Kind,
+    Outcome,
+    OutcomeState,
+)
+from zvirka.erp.store import Store
+from zvirka.errors import UsageError
+from zvirka.journal.book import Book
+from zvirka.journal.memory import Standing
+from zvirka.mapping import Mapping
+from zvirka.reconcile.comparing import ABSENT, values_digest
+from zvirka.reconcile.house import House
+from zvirka.reconcile.request import Targets
+from zvirka.reconcile.verifying import read_back, with_read_back
+
+_BACK = {
+    Action.CREATE: Action.DELETE,
+    Action.UPDATE: Action.UPDATE,
+    Action.RESTORE: Action.DELETE,
+    Action.DELETE: Action.RESTORE,
+}
+_AT_ONCE = 1000
+
+
+def check_undoable(book: Book, parent: int) -> None:
+    """Refuse to undo a run that changed nothing or is pruned.
+
+    Raises:
+        UsageError: with what to do instead.
+        JournalError: there is no such run.
+    """
+    run = book.get(parent)
+    if run.pruned_at is not None:
+        raise UsageError(
+            f"the values of run {parent} were pruned, so they cannot be put back",
+            place=f"undo {parent}",
+            remedy="correct the clients by hand, or resync them from 1C",
+        )
+    if not run.facts.get("outcomes", {}).get(OutcomeState.APPLIED.value) and not run.facts.get(
+        "outcomes", {}
+    ).get(OutcomeState.NOT_CONVERGING.value):
+        raise UsageError(
+            f"run {parent} changed nothing in the store",
+            place=f"undo {parent}",
+            remedy="`zvirka runs` lists the runs and what they did",
+        )
+
+
+def undo(house: House, run: int, store: Store, parent: int, targets: Targets) -> None:
+    """Put back what the parent run wrote, and remember that it was undone.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    number = 0
+    writer = house.open_writer(None)
+    try:
+        for page in house.book.corrections(parent, batch=_AT_ONCE):
+            batch = list(_reversals(house.mapping, store, page, targets, number))
+            number += len(batch)
+            _put_back(house, run, store, writer.apply, batch)
+            house.tick(len(batch))
+    finally:
+        writer.close()
+
+
+def _reversals(
+    mapping: Mapping,
+    store: Store,
+    page: Sequence[tuple[int, Correction, Outcome]],
+    targets: Targets,
+    after: int,
+) -> Iterator[tuple[Difference, Correction, Correction]]:
+    """For each applied correction: the difference to show, the way back, and the original."""
+    number = after
+    for _, correction, outcome in page:
+        if outcome.state not in {OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING}:
+            continue
+        if targets.codes and not {correction.key, correction.new_key} & set(targets.codes):
+            continue
+        if targets.refs and correction.ref not in targets.refs:
+            continue
+        number += 1
+        back = _way_back(store, correction, outcome)
+        yield _shown(mapping, correction, back, number), back, correction
+
+
+def _way_back(store: Store, correction: Correction, outcome: Outcome) -> Correction:
+    """The correction that leads back; its before-image is what the run left behind."""
+    left = store.fitting({**correction.before, **correction.after})
+    key = correction.new_key or correction.key
+    action = _BACK[correction.action]
+    row = outcome.row or correction.row
+    if correction.action is Action.DELETE:
+        if not store.soft_delete:
+            action, row = Action.CREATE, ""
+        return Correction(
+            id=0,
+            action=action,
+            key=key,
+            ref=correction.ref,
+            row=row,
+            active=False,
+            before=correction.before if row else {},
+            after=correction.before if not row else {},
+        )
+    after = (
+        {name: correction.before.get(name) for name in correction.after}
+        if action is Action.UPDATE
+        else {}
+    )
+    return Correction(
+        id=0,
+        action=action,
+        key=key,
+        ref=correction.ref,
+        row=row,
+        active=True,
+        before=left,
+        after=after,
+        new_key=correction.key if correction.new_key else None,
+    )
+
+
+def _shown(mapping: Mapping, correction: Correction, back: Correction, number: int) -> Difference:
+    fields = tuple(
+        FieldDifference(field.name, back.after.get(field.name), back.before.get(field.name))
+        for field in mapping.fields
+        if field.name in back.after or (back.action is Action.DELETE and field.name in back.before)
+    )
+    return Difference(
+        number=number,
+        kind=Kind.DIFFERENT if back.action is Action.UPDATE else Kind.EXTRA,
+        cause=Cause.UNDONE,
+        key=correction.key,
+        ref=correction.ref,
+        name=(correction.before.get("name") or correction.after.get("name") or "").strip(),
+        row=back.row,
+        fields=fields,
+        action=back.action,
+        note=f"puts back what the {correction.action} had changed",
+    )
+
+
+def _put_back(
+    house: House,
+    run: int,
+    store: Store,
+    apply: object,
+    batch: Sequence[tuple[Difference, Correction, Correction]],
+) -> None:
+    if not batch:
+        return
+    assert callable(apply)
+    house.book.add_differences(run, [shown for shown, _, _ in batch])
+    # Standings come first: killed in between, the next night reports and does not redo.
+    house.book.put_standings([_standing(house, run, original) for _, _, original in batch])
+    intended = house.book.intend(
+        run, [(shown.number, back) for shown, back, _ in batch], house.now()
+    )
+    outcomes = {outcome.correction: outcome for outcome in apply(intended)}
+    house.book.settle(run, list(outcomes.values()), house.now())
+    done = [
+        (correction, outcomes[correction.id])
+        for correction in intended
+        if correction.id in outcomes and outcomes[correction.id].state is OutcomeState.APPLIED
+    ]
+    now = read_back(store, done)
+    shown_by_id = {
+        correction.id: shown for correction, (shown, _, _) in zip(intended, batch, strict=True)
+    }
+    wrong = [
+        Outcome(
+            correction=correction.id,
+            state=OutcomeState.NOT_CONVERGING,
+            detail="reads back otherwise",
+            row=outcome.row,
+        )
+        for correction, outcome in done
+        if not _taken(correction, now.get(correction.id))
+    ]
+    house.book.settle(run, wrong, house.now())
+    house.book.update_differences(
+        run,
+        [
+            with_read_back(
+                shown_by_id[correction.id], correction, now.get(correction.id), wrong=False
+            )
+            for correction, _ in done
+        ],
+    )
+    left = [
+        correction.ref or correction.key
+        for correction, (_, _, _) in zip(intended, batch, strict=True)
+        if correction.id in outcomes and outcomes[correction.id].state is not OutcomeState.APPLIED
+    ]
+    house.book.drop_standings(left)
+
+
+def _taken(correction: Correction, client: Client | None) -> bool:
+    if correction.action is Action.DELETE:
+        return client is None or not client.active
+    if client is None or not client.active:
+        return False
+    return all(
+        (client.values.get(name) or "").strip() == (value or "").strip()
+        for name, value in correction.after.items()
+    )
+
+
+def _standing(house: House, run: int, original: Correction) -> Standing:
+    """What 1C wanted when it was undone; while it still wants that, nothing is redone."""
+    gone = original.action is Action.DELETE
+    wanted = None if gone else {**original.before, **original.after}
+    return Standing(
+        key=original.new_key or original.key,
+        ref=original.ref,
+        state="undone",
+        wanted=values_digest(house.mapping, wanted) if wanted is not None else ABSENT,
+        run=run,
+        since=house.now(),
+    )

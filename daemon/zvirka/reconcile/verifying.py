@@ -1,0 +1,180 @@
+"""Phase verify: the store is read back. What was accepted and yet reads otherwise did not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from zvirka.counterparty import (
+    Action,
+    Cause,
+    Client,
+    Correction,
+    Difference,
+    FieldDifference,
+    Outcome,
+    OutcomeState,
+)
+from zvirka.erp.store import Store
+from zvirka.journal.memory import Standing
+from zvirka.reconcile.comparing import ABSENT, field_differences, values_digest
+from zvirka.reconcile.ground import Ground
+
+_AT_ONCE = 1000
+
+
+def verify(ground: Ground) -> None:
+    """Read back every row written in this run and give the verdict.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    seen: set[str] = set()
+    for batch in ground.house.book.corrections(ground.run, batch=_AT_ONCE):
+        _verify_batch(ground, batch, seen)
+        ground.house.tick(len(batch))
+    _forget_settled(ground, seen)
+
+
+def _verify_batch(
+    ground: Ground, batch: Sequence[tuple[int, Correction, Outcome]], seen: set[str]
+) -> None:
+    book = ground.house.book
+    done = [item for item in batch if item[2].state is OutcomeState.APPLIED]
+    if not done:
+        return
+    numbers = {number for number, _, _ in done}
+    differences = book.differences_by_number(ground.run, numbers)
+    now = read_back(ground.store, [(correction, outcome) for _, correction, outcome in done])
+    told: list[Difference] = []
+    verdicts: list[Outcome] = []
+    standings: list[Standing] = []
+    settled: list[tuple[str, str]] = []
+    clients: list[Client] = []
+    for number, correction, outcome in done:
+        client = now.get(correction.id)
+        wrong = not_taken(ground, correction, client)
+        told.append(with_read_back(differences[number], correction, client, wrong=bool(wrong)))
+        if wrong:
+            verdicts.append(
+                Outcome(
+                    correction=correction.id,
+                    state=OutcomeState.NOT_CONVERGING,
+                    detail=f"reads back otherwise: {', '.join(wrong)}",
+                    row=outcome.row,
+                )
+            )
+            standing = _standing(ground, correction, client)
+            seen.add(standing.ident)
+            standings.append(standing)
+        elif client is not None and correction.action is not Action.DELETE:
+            settled.append((correction.ref, client.row))
+            clients.append(client)
+    book.settle(ground.run, verdicts, ground.house.now())
+    book.update_differences(ground.run, told)
+    book.put_standings(standings)
+    ground.matching.renew_clients(clients)
+    ground.matching.settle([pair for pair in settled if pair[0]])
+
+
+def read_back(store: Store, done: Sequence[tuple[Correction, Outcome]]) -> dict[int, Client]:
+    """The row each correction was about, as the store holds it now; by correction id.
+
+    By primary key where it is known; a row a webhook created is found by its key.
+    """
+    rows = {
+        client.row: client
+        for client in store.read_rows([outcome.row for _, outcome in done if outcome.row])
+    }
+    lost = [correction.new_key or correction.key for correction, outcome in done if not outcome.row]
+    keys: dict[str, Client] = {}
+    for client in store.read_keys(lost):
+        if client.key not in keys or client.active:
+            keys[client.key] = client
+    found: dict[int, Client] = {}
+    for correction, outcome in done:
+        key = correction.new_key or correction.key
+        now = rows.get(outcome.row) if outcome.row else keys.get(key)
+        if now is not None:
+            found[correction.id] = now
+    return found
+
+
+def not_taken(ground: Ground, correction: Correction, client: Client | None) -> list[str]:
+    """What the store does not hold as the correction wanted: field names, or the row itself."""
+    if correction.action is Action.DELETE:
+        return ["the client is still there"] if client is not None and client.active else []
+    if client is None:
+        return ["the client is not there"]
+    wrong = [] if client.active else ["the client is inactive"]
+    wanted = ground.store.fitting({**correction.before, **correction.after})
+    wrong += [
+        field.field
+        for field in field_differences(ground.mapping, wanted, client.values)
+        if field.field in correction.after
+    ]
+    if correction.new_key and client.key != correction.new_key:
+        wrong.append("key")
+    return wrong
+
+
+def with_read_back(
+    difference: Difference, correction: Correction, client: Client | None, *, wrong: bool
+) -> Difference:
+    """The difference with what every field reads as now."""
+    gone = client is None or (correction.action is Action.DELETE and not client.active)
+    fields = tuple(
+        FieldDifference(
+            field.field,
+            field.wanted,
+            field.found,
+            None if gone or client is None else client.values.get(field.field),
+        )
+        for field in difference.fields
+    )
+    changed = msgspec.structs.replace(difference, fields=fields)
+    return msgspec.structs.replace(changed, cause=Cause.NOT_CONVERGING) if wrong else changed
+
+
+def _standing(ground: Ground, correction: Correction, client: Client | None) -> Standing:
+    """Remember the same wanted and found; count the nights it happened."""
+    is_delete = correction.action is Action.DELETE
+    merged = None if is_delete else {**correction.before, **correction.after}
+    wanted = values_digest(ground.mapping, merged) if merged is not None else ABSENT
+    active = client.values if client is not None and client.active else None
+    found = values_digest(ground.mapping, active)
+    key = correction.new_key or correction.key
+    before = ground.standings.get(correction.ref or key)
+    same = before is not None and (before.state, before.wanted, before.found) == (
+        "not_converging",
+        wanted,
+        found,
+    )
+    return Standing(
+        key=key,
+        ref=correction.ref,
+        state="not_converging",
+        wanted=wanted,
+        found=found,
+        nights=before.nights + 1 if same and before is not None else 1,
+        run=ground.run,
+        since=before.since if same and before is not None else ground.house.now(),
+    )
+
+
+def _forget_settled(ground: Ground, seen: set[str]) -> None:
+    """Drop standings whose counterparty no longer differs, or differs in another way now."""
+    if not ground.standings or ground.request.command not in {"reconcile", "resync"}:
+        return
+    for batch in ground.house.book.differences(ground.run):
+        seen.update(
+            difference.ref or difference.key
+            for difference in batch
+            if difference.cause in {Cause.UNDONE, Cause.NOT_CONVERGING}
+            or difference.disposition.value == "held"
+        )
+    asked = ground.asked if ground.targeted else set(ground.standings)
+    ground.house.book.drop_standings(
+        [ident for ident in ground.standings if ident in asked and ident not in seen]
+    )
