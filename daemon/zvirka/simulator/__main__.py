@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--metadata-bytes", type=int, default=0)
     parser.add_argument("--no-gzip", action="store_true")
     parser.add_argument("--until-eof", action="store_true")
+    parser.add_argument("--warm", action="store_true", help="sort before serving")
     given = parser.parse_args()
     password = os.environ.get(PASSWORD, "")
     simulator = Simulator(
@@ -51,6 +52,8 @@ def main() -> None:
             gzip=not given.no_gzip,
         )
     )
+    if given.warm:
+        simulator.warm()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

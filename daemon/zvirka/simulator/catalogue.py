@@ -122,6 +122,8 @@ class Catalogue:
     def columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
         """Values of these properties of these rows, a list a property."""
         written = ids >= self.size
+        if not len(ids):
+            return [[] for _ in names]
         if not written.any():
             assert self.generated is not None
             return self.generated.columns(ids, names)
@@ -248,6 +250,8 @@ class Lines:
         return self._line_columns(ids, names)
 
     def _line_columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
+        if not len(ids):
+            return [[] for _ in names]
         owners, numbers = ids // LINE_SPAN, ids % LINE_SPAN
         written = owners >= self.owner.size
         generated = self.owner.generated

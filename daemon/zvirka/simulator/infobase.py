@@ -23,7 +23,6 @@ from zvirka.simulator.people import contact_fields, version_text
 from zvirka.simulator.shape import (
     CONTACTS,
     COUNTERPARTIES,
-    EXCHANGE_PLAN,
     KINDS,
     PARTNERS,
     REGISTER,
@@ -35,12 +34,16 @@ from zvirka.simulator.shape import (
     shape,
 )
 
-_DEFAULTS: dict[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "Edm.Boolean": False,
     "Edm.Guid": ZERO_REF,
     "Edm.DateTime": "0001-01-01T00:00:00",
     "Edm.Int64": "0",
+    "Edm.Int32": 0,
+    "Edm.Int16": 0,
+    "Edm.Double": 0.0,
 }
+"""What an attribute holds that nobody filled in, by type; the others hold an empty string."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -84,11 +87,14 @@ class Infobase:
         return cls(types, generated, code_width=code_width)
 
     def _add(self, type_: EntityType, generated: Generated | None) -> None:
-        if type_.name == KINDS:
+        if type_.name == KINDS and generated is not None:
             partners = self.shape.type(PARTNERS) is not None
             self.tables[KINDS] = SmallTable(type_, kind_rows(partners))
-        elif type_.name == EXCHANGE_PLAN:
-            self.tables[EXCHANGE_PLAN] = SmallTable(type_, self.plan.rows)
+        elif type_.name.startswith("ExchangePlan_"):
+            for row in self.plan.rows:
+                for missing in type_.properties:
+                    row.setdefault(missing.name, _default(missing))
+            self.tables[type_.name] = SmallTable(type_, self.plan.rows)
         elif type_.name == REGISTER:
             section = Section(CONTACTS, ())
             self.tables[REGISTER] = Lines(self._catalogue(COUNTERPARTIES), section, type_)
@@ -224,8 +230,8 @@ class Infobase:
         return Object(values, sections)
 
     def _next_code(self) -> str:
-        assert self._generated is not None
-        return self._generated.code(self.counterparties.size + self._created - 1)
+        number = self.counterparties.size + self._created - 1
+        return self._generated.code(number) if self._generated else f"{number:09d}"
 
     def _new_partner(self, ref: str, name: str) -> str:
         partners = self._catalogue(PARTNERS)
@@ -280,7 +286,7 @@ class Infobase:
 
 
 def _default(each: Property) -> Any:
-    return _DEFAULTS.get(each.type, "")
+    return DEFAULTS.get(each.type, "")
 
 
 def _line(held: Object, place: ContactLine | RegisterLine) -> dict[str, Any] | None:

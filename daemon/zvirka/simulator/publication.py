@@ -70,6 +70,16 @@ class Publication:
         self._turn = 0
         self._pages = 0
 
+    def warm(self) -> None:
+        """Sort the catalogues and their lines as requests are likely to ask."""
+        for table in self.base.tables.values():
+            if isinstance(table, Lines) and table.type.find("Ref_Key"):
+                self._selector.ordered(table, (("Ref_Key", False), ("LineNumber", False)))
+            elif isinstance(table, Catalogue):
+                self._selector.ordered(table, (("Ref_Key", False),))
+                if table.type.find("Code"):
+                    self._selector.ordered(table, (("Code", False),))
+
     def answer(self, method: str, path: str, params: dict[str, str], accept: str) -> Answer:
         """The answer to a request; ``path`` is decoded and relative to the interface."""
         json = "json" in params.get("$format", accept).lower()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,21 +182,27 @@ def matching(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_]:
 
 
 def _by_value(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_] | None:
-    """The filter decided once a value, where it reads one property that has few values."""
-    names = names_in(where)
-    if len(names) != 1:
+    """The filter decided once a combination of values, where it reads properties of few values."""
+    names = sorted(names_in(where))
+    coded = [table.flags(rows, name) for name in names]
+    if not names or table.type.presentation in names:
         return None
-    name = names.pop()
-    coded = table.flags(rows, name)
-    if coded is None:
-        return None
-    codes, values = coded
+    joint = np.zeros(len(rows), dtype=np.int64)
+    cases: list[dict[str, Any]] = [{table.type.presentation: ""}]
+    for name, found in zip(names, coded, strict=True):
+        if found is None:
+            return None
+        codes, values = found
+        joint = joint * len(values) + codes
+        cases = [case | {name: value} for case in cases for value in values]
     holds = predicate(where, table.type)
-    return np.array([holds({name: value}) for value in values], dtype=np.bool_)[codes]
+    return np.array([holds(case) for case in cases], dtype=np.bool_)[joint]
 
 
 def _one_by_one(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_]:
-    names = sorted(names_in(where) | ({table.type.presentation} & set(table.type.names)))
+    read = names_in(where)
+    presented = any(each.reference for each in table.type.properties if each.name in read)
+    names = sorted(read | ({table.type.presentation} if presented else set()))
     holds = predicate(where, table.type)
     found: list[bool] = []
     for start in range(0, len(rows), _CHUNK):

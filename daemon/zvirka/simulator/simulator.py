@@ -12,6 +12,7 @@ import msgspec
 from zvirka.simulator.faults import Faults
 from zvirka.simulator.infobase import Infobase
 from zvirka.simulator.publication import Publication
+from zvirka.simulator.recording import recorded
 from zvirka.simulator.server import Door, Logged, Traffic, WebServer
 from zvirka.simulator.sessions import Sessions
 from zvirka.simulator.shape import Profile
@@ -62,13 +63,16 @@ class Simulator:
         self.user = options.user
         self.password = options.password or secrets.token_urlsafe(12)
         self.faults = Faults()
-        self.base = Infobase.generate(
-            Profile(options.profile),
-            options.counterparties,
-            options.seed,
-            code_width=options.code_width,
-        )
         recorded_metadata = None
+        if options.recording is not None:
+            self.base, recorded_metadata = recorded(options.recording)
+        else:
+            self.base = Infobase.generate(
+                Profile(options.profile),
+                options.counterparties,
+                options.seed,
+                code_width=options.code_width,
+            )
         self.publication = Publication(
             self.base,
             self.faults,
@@ -100,6 +104,10 @@ class Simulator:
     def traffic(self) -> Traffic:
         """The number of requests and the bytes of answer bodies so far."""
         return self._door.traffic
+
+    def warm(self) -> None:
+        """Work out the orders that first requests would wait for: seconds for a million."""
+        self.publication.warm()
 
     def start(self) -> Simulator:
         """Serve from a background thread."""
