@@ -80,18 +80,22 @@ def open_engine(settings: Settings) -> tuple[Engine, str]:
     return engine, name
 
 
-def journal_engine(url: URL) -> Engine:
+def journal_engine(url: URL, **options: Any) -> Engine:
     """An engine whose commits are durable. Parameters never reach an exception text.
+
+    Args:
+        url: as :func:`journal_url` makes it.
+        options: further ones for SQLAlchemy's ``create_engine``.
 
     Raises:
         SettingsError: the driver is not installed.
     """
-    options: dict[str, Any] = {"hide_parameters": True}
+    options["hide_parameters"] = True
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite:
         options["connect_args"] = {"timeout": LOCK_WAIT_SECONDS}
     else:
-        options["pool_pre_ping"] = True
+        options.setdefault("pool_pre_ping", "poolclass" not in options)
         options["connect_args"] = {
             "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c synchronous_commit=on",
             "application_name": "zvirka",

@@ -6,10 +6,11 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
 from zvirka.journal.columns import canonical
 from zvirka.journal.digests import raw_columns, run_digest, table_of
+from zvirka.journal.receipts import chain_tip
 from zvirka.journal.signing import Signer
 from zvirka.journal.tables import ChainRow, CorrectionRow, DifferenceRow, ReceiptRow, RunRow
 
@@ -33,7 +34,8 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
     ``difference`` and ``correction`` are the run's rows, ``settlement`` the corrections settled by
     it, whosever they are. ``standing`` and ``pairing`` are the digests of those tables as sets.
-    ``receipt`` is the last webhook receipt then, ``receipt_digest`` its digest.
+    ``receipt`` is the last webhook receipt then, 0 without any, and ``receipt_digest`` the tip of
+    the receipts' own chain.
     """
 
     difference: Section
@@ -78,17 +80,14 @@ def seal(connection: Connection, run: int, signer: Signer | None) -> str:
         The run's digest.
     """
     end = connection.execute(select(CHAIN).with_for_update()).mappings().one()
-    receipt = connection.execute(
-        select(RECEIPT.c.id, RECEIPT.c.digest).order_by(RECEIPT.c.id.desc()).limit(1)
-    ).first()
     sealed = Sealed(
         difference=section(connection, "difference", run),
         correction=section(connection, "correction", run),
         settlement=section(connection, "settlement", run),
         standing=end["standing"],
         pairing=end["pairing"],
-        receipt=receipt[0] if receipt else 0,
-        receipt_digest=receipt[1] if receipt else "",
+        receipt=connection.execute(select(func.max(RECEIPT.c.id))).scalar() or 0,
+        receipt_digest=chain_tip(connection),
     )
     number = end["seals"] + 1
     this = RUN.c.id == run

@@ -1,0 +1,303 @@
+"""Walking the chain: what was altered, removed or inserted since it was sealed.
+
+What the chain covers. A row's digest covers its columns, a run's seal the rows' digests in order,
+the standings and pairings as sets and the tip of the receipts; the run's digest covers its own
+columns, its seal and the digest and signature of the run sealed before. The table ``chain`` holds
+the end, so that nothing goes missing there either.
+
+What it cannot do alone: somebody who may write the whole journal can compute all digests anew.
+Against that stand the digests printed on reports, and signatures with a key the journal's
+database does not hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Connection, Text, select, type_coerce
+
+from zvirka.errors import JournalError
+from zvirka.journal import memory
+from zvirka.journal.digests import Raw, raw_columns, run_digest
+from zvirka.journal.receipts import verify_receipts
+from zvirka.journal.sealing import CHAIN, RUN, SECTIONS, Sealed, section
+from zvirka.journal.signing import SignatureCheck
+from zvirka.journal.soundness import ChainProblem as ChainProblem
+from zvirka.journal.soundness import stray_rows, unsound_receipts, unsound_rows
+from zvirka.journal.tables import RunRow
+
+if TYPE_CHECKING:
+    from zvirka.journal.book import Book
+
+_PLURAL = {
+    "difference": "differences",
+    "correction": "corrections",
+    "settlement": "outcomes of corrections",
+}
+
+
+class _Pruned(msgspec.Struct):
+    """What sealed prune runs say they emptied, and when."""
+
+    runs: dict[int, datetime]
+    receipt: int = 0
+
+
+def verify_chain(book: Book, start: int | None = None) -> Iterator[ChainProblem]:
+    """Tell everything that does not hold, in the order of the chain; nothing when all holds.
+
+    Runs that are not sealed yet are no problem: :meth:`Book.running` tells them; their rows are
+    checked by themselves.
+
+    Args:
+        book: the journal. One state of it is looked at, though a run may be writing.
+        start: the run to begin with; those sealed before it are taken as they are.
+
+    Raises:
+        JournalError: ``start`` is not a sealed run, or the journal cannot be read.
+    """
+    with book.reading() as connection:
+        runs = [(row[0], row[1]) for row in connection.execute(_runs())]
+        sealed = sorted(
+            ((seal, run) for run, seal in runs if isinstance(seal, int)), key=lambda pair: pair[0]
+        )
+        first = _first(book, sealed, start)
+        pruned = _pruned(connection)
+        end = connection.execute(select(CHAIN)).mappings().all()
+        if len(end) != 1 or end[0]["id"] != 1:
+            yield ChainProblem(0, "table chain: its one row was removed, doubled or renumbered")
+            return
+        yield from _numbers(dict(end[0]), runs)
+        yield from _links(connection, sealed, first, pruned)
+        yield from _unsealed(connection, [run for run, seal in runs if seal is None])
+        yield from _end(connection, dict(end[0]), sealed, has_unsealed=len(sealed) < len(runs))
+        yield from stray_rows(connection)
+        yield from unsound_receipts(connection, pruned.receipt, _sealed_receipts(connection))
+    for text in verify_receipts(book.engine):
+        yield ChainProblem(0, text)
+
+
+def verify_signatures(book: Book, public_key_pem: bytes) -> Iterator[ChainProblem]:
+    """Tell every sealed run without a valid signature, from the first signed one on.
+
+    A signature proves a digest; that the digest is the run's is for :func:`verify_chain`.
+
+    Raises:
+        UsageError: the key is not an Ed25519 public key in PEM.
+        JournalError: the journal cannot be read.
+    """
+    check = SignatureCheck(public_key_pem)
+    with book.reading() as connection:
+        signed = False
+        query = select(RUN.c.id, RUN.c.digest, RUN.c.signature).where(RUN.c.seal.is_not(None))
+        for run, digest, signature in connection.execute(query.order_by(RUN.c.seal)).all():
+            if signature and not check.holds(digest, signature):
+                yield ChainProblem(run, f"run {run}: the signature is not one of this key")
+            elif not signature and signed:
+                yield ChainProblem(run, f"run {run}: not signed, though runs before it are")
+            signed = signed or bool(signature)
+        if not signed:
+            yield ChainProblem(0, "no run is signed")
+
+
+def _runs() -> Any:
+    return select(RUN.c.id, RUN.c.seal).order_by(RUN.c.id)
+
+
+def _first(book: Book, sealed: list[tuple[int, int]], start: int | None) -> int:
+    """The seal to begin with."""
+    if start is None:
+        return 1
+    for seal, run in sealed:
+        if run == start:
+            return seal
+    raise JournalError(
+        f"run {start} is not in the chain",
+        place=book.name,
+        remedy="name a run that has ended; see `zvirka runs`",
+    )
+
+
+def _numbers(end: Mapping[str, Any], runs: list[tuple[Any, Any]]) -> Iterator[ChainProblem]:
+    """Run numbers and seals have no gaps, up to what the end of the chain says."""
+    ids = {run for run, _ in runs}
+    for run in range(1, int(end["begun"]) + 1):
+        if run not in ids:
+            yield ChainProblem(run, f"run {run}: removed, or given another number")
+    for run in sorted(ids, key=str):
+        if not (isinstance(run, int) and 1 <= run <= end["begun"]):
+            number = run if isinstance(run, int) else 0
+            yield ChainProblem(number, f"run {run}: inserted, no run of that number was begun")
+    for run, seal in runs:
+        if seal is not None and not isinstance(seal, int):
+            yield ChainProblem(run, f"run {run}: table run was altered (seal)")
+
+
+def _links(
+    connection: Connection, sealed: list[tuple[int, int]], first: int, pruned: _Pruned
+) -> Iterator[ChainProblem]:
+    previous: Mapping[str, Any] = {"id": 0, "seal": 0, "digest": "", "signature": ""}
+    # Told last: an altered prune run is to blame before the runs it no longer speaks for.
+    retention: list[ChainProblem] = []
+    for seal, run in sealed:
+        if seal < first - 1:
+            continue
+        try:
+            row = _run_row(connection, run)
+            if seal >= first:
+                yield from _link(row, previous)
+                yield from _sealed_rows(connection, row)
+                retention += _retention(row, pruned)
+        except (ValueError, TypeError, KeyError) as error:
+            yield ChainProblem(run, f"run {run}: table run was altered ({type(error).__name__})")
+            row = dict(
+                connection.execute(
+                    select(RUN.c.id, RUN.c.seal, RUN.c.digest, RUN.c.signature).where(
+                        RUN.c.id == run
+                    )
+                )
+                .mappings()
+                .one()
+            )
+        previous = row
+    yield from retention
+
+
+def _run_row(connection: Connection, run: int) -> dict[str, Any]:
+    found = connection.execute(select(*raw_columns(RunRow)).where(RUN.c.id == run))
+    return dict(found.mappings().one())
+
+
+def _link(row: Mapping[str, Any], previous: Mapping[str, Any]) -> Iterator[ChainProblem]:
+    run, before = row["id"], previous["id"]
+    if row["seal"] != previous["seal"] + 1:
+        yield ChainProblem(run, f"run {run}: a run sealed before it, after run {before}, is gone")
+        return
+    if row["previous_digest"] != previous["digest"]:
+        yield ChainProblem(
+            run, f"run {run}: does not follow run {before}; the digest of one was altered"
+        )
+    if run_digest(row, previous["signature"]) != row["digest"]:
+        yield ChainProblem(
+            run,
+            f"run {run}: table run was altered, or the signature of the run before it",
+        )
+
+
+def _sealed_rows(connection: Connection, row: Mapping[str, Any]) -> Iterator[ChainProblem]:
+    run = row["id"]
+    sealed = _sealed(row["sealed"])
+    if sealed is None:
+        yield ChainProblem(run, f"run {run}: table run was altered (sealed)")
+        return
+    yield from unsound_rows(connection, row)
+    for name in SECTIONS:
+        then, now = getattr(sealed, name), section(connection, name, run)
+        if now.rows < then.rows:
+            what = f"{then.rows - now.rows} removed, {then.rows} were sealed"
+        elif now.rows > then.rows:
+            what = f"{now.rows - then.rows} inserted, {then.rows} were sealed"
+        elif now.digest != then.digest:
+            what = "one was altered or exchanged since they were sealed"
+        else:
+            continue
+        table = "difference" if name == "difference" else "correction"
+        yield ChainProblem(run, f"run {run}, table {table}, {_PLURAL[name]}: {what}")
+
+
+def _unsealed(connection: Connection, runs: list[int]) -> Iterator[ChainProblem]:
+    for run in runs:
+        try:
+            row = _run_row(connection, run)
+            if row["status"] != "running" or row["digest"] or row["signature"] or row["pruned_at"]:
+                yield ChainProblem(run, f"run {run}: ended, and yet not sealed; table run altered")
+            elif sha256(row["salt"].encode()).hexdigest() != row["salt_digest"]:
+                yield ChainProblem(run, f"run {run}: table run was altered (salt)")
+            else:
+                yield from unsound_rows(connection, row)
+        except (ValueError, TypeError) as error:
+            yield ChainProblem(run, f"run {run}: table run was altered ({type(error).__name__})")
+
+
+def _retention(row: Mapping[str, Any], pruned: _Pruned) -> Iterator[ChainProblem]:
+    run, expected = row["id"], pruned.runs.get(row["id"])
+    if row["pruned_at"] != expected:
+        yield ChainProblem(
+            run, f"run {run}: table run was altered (pruned_at); no prune run says so"
+        )
+    if expected is None and sha256(row["salt"].encode()).hexdigest() != row["salt_digest"]:
+        yield ChainProblem(run, f"run {run}: table run was altered (salt)")
+    if expected is not None and row["salt"]:
+        yield ChainProblem(run, f"run {run}: table run was altered (salt); it was pruned")
+
+
+def _pruned(connection: Connection) -> _Pruned:
+    pruned = _Pruned({})
+    facts = type_coerce(RUN.c.facts, Text)
+    query = select(RUN.c.id, facts).where(RUN.c.command == "prune", RUN.c.seal.is_not(None))
+    for run, text in connection.execute(query).all():
+        try:
+            said = json.loads(text)
+            at = connection.execute(select(RUN.c.started_at).where(RUN.c.id == run)).scalar_one()
+            pruned.runs.update(dict.fromkeys(said["pruned"], at))
+            pruned.receipt = max(pruned.receipt, said["pruned_receipts"])
+        except (ValueError, TypeError, KeyError):
+            continue  # the walk names this run: its digest cannot hold
+    return pruned
+
+
+def _end(
+    connection: Connection,
+    end: Mapping[str, Any],
+    sealed: list[tuple[int, int]],
+    *,
+    has_unsealed: bool,
+) -> Iterator[ChainProblem]:
+    """The end of the chain against the last sealed run, and against the tables it sums up."""
+    last: Raw = {"seal": 0, "digest": "", "signature": "", "sealed": "{}", "id": 0}
+    if sealed:
+        cells = [c for c in raw_columns(RunRow) if c.name in last]
+        last = connection.execute(select(*cells).where(RUN.c.id == sealed[-1][1])).mappings().one()
+    run = last["id"]
+    told = (end["seals"], end["digest"], end["signature"])
+    if told != (last["seal"], last["digest"], last["signature"]):
+        yield ChainProblem(
+            run,
+            f"table chain: its end is not run {run}; a run behind it is gone, or it was altered",
+        )
+    try:
+        now = memory.set_digests(connection)
+    except ValueError as error:
+        now = {}
+        yield ChainProblem(0, f"table standing: a row was altered ({error.args[0]})")
+    then = _sealed(last["sealed"])
+    for name, digest in now.items():
+        if end[name] != digest:
+            yield ChainProblem(0, f"table {name}: a row was altered, removed or inserted")
+        elif then and not has_unsealed and getattr(then, name) != digest:
+            yield ChainProblem(run, f"table {name}: not as it was when run {run} was sealed")
+
+
+def _sealed_receipts(connection: Connection) -> dict[int | str, int]:
+    """The last receipt and the tip of the receipts at each seal, with the first run they had."""
+    known: dict[int | str, int] = {}
+    query = select(RUN.c.id, type_coerce(RUN.c.sealed, Text)).where(RUN.c.seal.is_not(None))
+    for run, text in connection.execute(query.order_by(RUN.c.seal)).all():
+        sealed = _sealed(text)
+        if sealed and sealed.receipt:
+            known.setdefault(sealed.receipt, run)
+            known.setdefault(sealed.receipt_digest, run)
+    return known
+
+
+def _sealed(text: str) -> Sealed | None:
+    """A seal from its JSON; ``None`` when it was altered beyond reading: the walk names its run."""
+    try:
+        return msgspec.json.decode(text, type=Sealed)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,180 @@
+"""A journal to look at: books on SQLite, differences and corrections of every sort."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from zvirka.counterparty import (
+    Action,
+    Cause,
+    Correction,
+    Difference,
+    Disposition,
+    FieldDifference,
+    Kind,
+    Outcome,
+    OutcomeState,
+)
+from zvirka.journal.book import Book
+from zvirka.journal.facts import Facts, FieldFact
+from zvirka.journal.memory import Standing
+from zvirka.journal.receipts import Opening, Settlement, chain_tip, open_receipts, settle_receipts
+from zvirka.journal.retention import prune
+from zvirka.settings import Settings
+
+NOW = datetime(2026, 11, 24, 0, 30, 15, 123456, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def settings(state: Path, **more: Any) -> Settings:
+    return Settings.model_validate(
+        {
+            "state_dir": state,
+            "onec": {"url": "https://1c.example/base"},
+            "erp": {"url": "sqlite:////nowhere/erp.db"},
+            **more,
+        }
+    )
+
+
+def begin(book: Book, command: str = "reconcile", now: datetime = NOW, **more: Any) -> int:
+    return book.begin(
+        command=command, trigger="manual", who="olena", reason="сверка", now=now, **more
+    )
+
+
+def difference(number: int, **more: Any) -> Difference:
+    given: dict[str, Any] = {
+        "number": number,
+        "kind": Kind.DIFFERENT,
+        "cause": Cause.MISSED_UPDATE,
+        "key": f"{number:06}",
+        "ref": ref(number),
+        "name": f"ТОВ «Мрія {number}»",
+        "row": str(1000 + number),
+        "rows": ("7", "8"),
+        "fields": (FieldDifference("phone", "+380501112233", "+380509998877", "+380501112233"),),
+        "action": Action.UPDATE,
+        "note": "the store cut the name",
+        "evidence": "2026-11-23T12:00:00.000Z ERROR",
+    }
+    return Difference(**given | more)
+
+
+def correction(number: int, **more: Any) -> Correction:
+    given: dict[str, Any] = {
+        "id": 0,
+        "action": Action.UPDATE,
+        "key": f"{number:06}",
+        "ref": ref(number),
+        "row": str(1000 + number),
+        "before": {"phone": "+380509998877"},
+        "after": {"phone": "+380501112233"},
+        "new_key": "000777",
+    }
+    return Correction(**given | more)
+
+
+def ref(number: int) -> str:
+    return f"00000000-0000-0000-0000-{number:012}"
+
+
+def key_pair(directory: Path) -> tuple[Path, bytes]:
+    """A private key file and the public key in PEM."""
+    key = Ed25519PrivateKey.generate()
+    path = directory / f"signing-{len(list(directory.iterdir()))}.pem"
+    path.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return path, public
+
+
+def night(book: Book, now: datetime = NOW, size: int = 3, status: str = "finished") -> int:
+    """A run with differences, of which the first is held and the others are corrected."""
+    run = begin(book, now=now, fingerprint="f" * 64)
+    book.set_mode(run, "full")
+    book.set_phase(run, "apply")
+    book.save_facts(run, Facts(base="https://1c.example", complete=True, fields=[FIELD]))
+    book.add_differences(run, [difference(number) for number in range(1, size + 1)])
+    book.update_differences(run, [difference(1, disposition=Disposition.HELD)])
+    items = [(number, correction(number)) for number in range(2, size + 1)]
+    intended = book.intend(run, items, now)
+    outcomes = [applied(one, row="55", detail="read back") for one in intended]
+    book.settle(run, outcomes, now)
+    book.finish(
+        run,
+        status=status,
+        exit_code=1,
+        now=now + timedelta(minutes=1),
+        error={"cause": "c", "place": "p", "remedy": "r"},
+        plan_digest=book.plan_digest(run),
+    )
+    return run
+
+
+FIELD = FieldFact("phone", "contact Телефон", "phone")
+
+
+def applied(one: Correction, **more: Any) -> Outcome:
+    return Outcome(correction=one.id, state=OutcomeState.APPLIED, **more)
+
+
+def standing(number: int, **more: Any) -> Standing:
+    given: dict[str, Any] = {
+        "key": f"{number:06}",
+        "ref": ref(number),
+        "state": "not_converging",
+        "wanted": "w",
+        "found": "f",
+        "nights": 2,
+        "run": 1,
+        "since": NOW,
+    }
+    return Standing(**given | more)
+
+
+def receipts(book: Book, now: datetime, numbers: range) -> None:
+    """Webhooks that came and were settled."""
+    openings = [
+        Opening(
+            received_at=now,
+            action="update",
+            key=f"{number:06}",
+            ref=ref(number),
+            message_id=f"m{number}",
+            stamp=number,
+            payload_digest="d" * 64,
+            payload={"Код": f"{number:06}"},
+            extra={"Інше": "+380671234567"},
+        )
+        for number in numbers
+    ]
+    with book.writing() as connection:
+        opened, tip = open_receipts(connection, openings, chain_tip(connection))
+        settled = [Settlement(one, "applied", "in time") for one in opened]
+        settle_receipts(connection, settled, tip, now)
+
+
+def full_journal(book: Book) -> None:
+    """Rows in every table: three nights, the first pruned; receipts of both ages; standings."""
+    receipts(book, NOW, range(1, 3))
+    night(book, NOW)
+    receipts(book, NOW + 400 * DAY, range(3, 5))
+    book.put_standings([standing(1), standing(2, ref="", state="undone")])
+    book.put_pairings([(ref(number), f"{number:06}", str(number)) for number in (1, 2)])
+    night(book, NOW + 400 * DAY, status="held")
+    prune(book, 365 * DAY, NOW + 401 * DAY, "olena", "three years are over")
+    child = begin(book, "approve", NOW + 402 * DAY, parent=2)
+    book.finish(child, status="failed", exit_code=2, now=NOW + 402 * DAY)
+    night(book, NOW + 403 * DAY)
