@@ -7,29 +7,40 @@ report file is verified (:mod:`zvirka.report.verify`).
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
-from zvirka.errors import UsageError, ZvirkaError
+from zvirka.errors import UsageError
 from zvirka.journal.book import Book
 from zvirka.report import form_csv, form_html, form_json, form_markdown, form_xlsx
+from zvirka.report.files import atomic
 from zvirka.report.findings import Findings, findings_of
 from zvirka.report.words import Words
 
-__all__ = ["FORMATS", "Findings", "findings_of", "render", "report_stem", "write_reports"]
+__all__ = [
+    "FORMATS",
+    "Findings",
+    "findings_of",
+    "render",
+    "report_files",
+    "report_stem",
+    "write_reports",
+]
 
 FORMATS = ("html", "xlsx", "csv", "json", "md")
-_MODE = 0o640
 
 
 def report_stem(run: int) -> str:
     """The name of a run's report files, without the ending."""
     return f"zvirka-run-{run:06}"
+
+
+def report_files(directory: Path, run: int) -> list[Path]:
+    """All report files of a run in a directory: what retention removes with the values."""
+    return sorted(directory.glob(f"{report_stem(run)}[.-]*"))
 
 
 def write_reports(
@@ -58,7 +69,7 @@ def write_reports(
 
     @contextmanager
     def open_file(name: str) -> Iterator[BinaryIO]:
-        with _atomic(directory / name) as stream:
+        with atomic(directory / name) as stream:
             yield stream
         written.append(directory / name)
 
@@ -112,27 +123,3 @@ def _render(findings: Findings, words: Words, form: str, stream: BinaryIO) -> No
             place="--format",
             remedy="choose one of: " + ", ".join(FORMATS),
         )
-
-
-@contextmanager
-def _atomic(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its name only when it is whole and on disk."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise ZvirkaError(
-            "a report cannot be written",
-            place=str(path),
-            remedy="make the directory writable for the service's user, or change report.dir",
-        ) from error
-    try:
-        with os.fdopen(handle, "w+b") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(_MODE)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

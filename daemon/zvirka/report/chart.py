@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from zvirka.counterparty import Cause
 from zvirka.report.findings import CHART_RUNS, Night
@@ -16,7 +17,7 @@ WIDTH = 900.0
 HEIGHT = 200.0
 _LEFT = 52.0
 _TOP = 10.0
-_TICKS = 4
+_TICKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,10 @@ def chart_of(nights: Sequence[Night]) -> Chart | None:
     """The drawing of these nights, ``None`` when there are none."""
     if not nights:
         return None
-    step = nice_step(max(night.total for night in nights) / _TICKS)
-    top = step * _TICKS
+    highest = max(night.total for night in nights)
+    step = nice_step(highest / _TICKS)
+    steps = max(ceil(highest / step), 1)
+    top = step * steps
     base = _TOP + HEIGHT
     slot = (WIDTH - _LEFT) / max(len(nights), min(CHART_RUNS, 30))
     width = min(slot * 0.78, 22.0)
@@ -82,7 +85,7 @@ def chart_of(nights: Sequence[Night]) -> Chart | None:
             )
             for index, night in enumerate(nights)
         ),
-        ticks=tuple((round(base - HEIGHT * n / _TICKS, 2), step * n) for n in range(_TICKS + 1)),
+        ticks=tuple((round(base - HEIGHT * n / steps, 2), step * n) for n in range(steps + 1)),
         causes=tuple((cause, count) for cause, count in totals.items() if count),
     )
 

@@ -163,11 +163,20 @@ class Findings:
         return self.status == "finished" and self.found == 0 and not self.outcomes
 
     @property
-    def kinds(self) -> dict[Kind, int]:
-        """All differences by kind, in the order of :class:`Kind`, kinds without any left out."""
+    def listed(self) -> dict[Kind, int]:
+        """All differences by kind, in the order of :class:`Kind`: the list's sections."""
         counts = dict.fromkeys(Kind, 0)
         for tally in self.tallies:
             counts[tally.kind] += tally.count
+        return {kind: count for kind, count in counts.items() if count}
+
+    @property
+    def kinds(self) -> dict[Kind, int]:
+        """Differences that stood, by kind, in the order of :class:`Kind`."""
+        counts = dict.fromkeys(Kind, 0)
+        for tally in self.tallies:
+            if tally.disposition is not Disposition.SETTLED:
+                counts[tally.kind] += tally.count
         return {kind: count for kind, count in counts.items() if count}
 
     @property
@@ -178,16 +187,6 @@ class Findings:
             if tally.disposition is not Disposition.SETTLED:
                 counts[tally.cause] += tally.count
         return {cause: count for cause, count in counts.items() if count}
-
-    def cross(self, cause: Cause, kind: Kind) -> int:
-        """Differences that stood, of that cause and kind."""
-        return sum(
-            tally.count
-            for tally in self.tallies
-            if tally.cause is cause
-            and tally.kind is kind
-            and tally.disposition is not Disposition.SETTLED
-        )
 
     def entries(self, kinds: Collection[Kind] | None = None) -> Iterator[Entry]:
         """Stream the differences with their corrections, by number, in flat memory."""

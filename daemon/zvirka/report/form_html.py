@@ -64,7 +64,7 @@ class Page:
 
 def write(findings: Findings, words: Words, stream: BinaryIO, *, name: str) -> None:
     """Write everything as one document; ``name`` is the file's own, printed in the seal."""
-    _emit("report.html", stream, words, file_name=name, pages=(), **_summary(findings))
+    emit("report.html", stream, words, file_name=name, pages=(), **_summary(findings))
 
 
 def write_files(
@@ -76,7 +76,14 @@ def write_files(
     if findings.total > page:
         pages = tuple(_write_pages(findings, words, open_file, stem, page))
     with open_file(index) as stream:
-        _emit("report.html", stream, words, file_name=index, pages=pages, **_summary(findings))
+        emit("report.html", stream, words, file_name=index, pages=pages, **_summary(findings))
+
+
+def emit(template: str, stream: BinaryIO, words: Words, **context: Any) -> None:
+    """Render a template of :data:`TEMPLATES` piece by piece into a binary stream."""
+    made = _environment(words.language).get_template(template)
+    for piece in made.generate(words=words, **context):
+        stream.write(piece.encode())
 
 
 def environment(language: str) -> Environment:
@@ -126,7 +133,7 @@ def _summary(findings: Findings) -> dict[str, Any]:
 def _write_pages(
     findings: Findings, words: Words, open_file: Opener, stem: str, size: int
 ) -> Iterator[Page]:
-    shares = {kind: ceil(count / size) for kind, count in findings.kinds.items()}
+    shares = {kind: ceil(count / size) for kind, count in findings.listed.items()}
     page_count = sum(shares.values())
     names = [f"{stem}-p{number + 1:03}.html" for number in range(page_count)]
     number = 0
@@ -136,7 +143,7 @@ def _write_pages(
             held = list(islice(entries, size))
             page = _page(names[number], number + 1, kind, held)
             with open_file(page.name) as stream:
-                _emit(
+                emit(
                     "page.html",
                     stream,
                     words,
@@ -167,12 +174,6 @@ def _page(name: str, number: int, kind: Kind, held: list[Entry]) -> Page:
         first=held[0].difference.key if held else "",
         last=held[-1].difference.key if held else "",
     )
-
-
-def _emit(template: str, stream: BinaryIO, words: Words, **context: Any) -> None:
-    made = _environment(words.language).get_template(template)
-    for piece in made.generate(words=words, **context):
-        stream.write(piece.encode())
 
 
 def _shown(value: Any) -> Any:

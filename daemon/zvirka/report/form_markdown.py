@@ -80,7 +80,7 @@ def _lines(findings: Findings, words: Words) -> Iterator[str]:
                 for _n, label, source, law in telling.mapping(findings, words)
             ),
         )
-    for kind, count in findings.kinds.items():
+    for kind, count in findings.listed.items():
         yield from _kind(findings, words, kind, count)
     yield from _section(_("Seal"))
     yield from _seal(findings, words)

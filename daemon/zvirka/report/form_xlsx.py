@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 
 from zvirka.report import telling
 from zvirka.report.findings import Findings
@@ -37,7 +38,7 @@ _OPTIONS = {
 }
 
 
-class Book:
+class Workbook:
     """A workbook being written: formats, and sheets that never hold more than one row."""
 
     def __init__(self, stream: BinaryIO, words: Words, *, title: str, created: datetime) -> None:
@@ -78,16 +79,42 @@ class Book:
         else:
             sheet.write_string(row, column, cell(value), text_format or self.plain)
 
+    def blocks(
+        self, sheet: Any, row: int, blocks: Iterable[tuple[str, Sequence[Sequence[Cell]]]]
+    ) -> None:
+        """Headed blocks of lines below each other, from that row on; empty ones are left out."""
+        sheet.set_column(0, 0, 38)
+        sheet.set_column(1, 1, 60)
+        sheet.set_column(2, 4, 24)
+        for heading, lines in blocks:
+            if not lines:
+                continue
+            self.put(sheet, row, 0, heading, self.header)
+            for line in lines:
+                row += 1
+                for column, value in enumerate(line):
+                    self.put(sheet, row, column, value, self.wrapped if column else self.plain)
+            row += 2
+
     def close(self) -> None:
-        """Finish the file."""
-        self._book.close()
+        """Finish the file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            raise OSError(str(error)) from error
 
 
 class Listing:
     """Rows under a frozen, filtered header, over as many sheets as they need."""
 
-    def __init__(self, book: Book, name: str, columns: Sequence[Column], limit: int) -> None:
-        self._book = book
+    def __init__(
+        self, workbook: Workbook, name: str, columns: Sequence[Column], limit: int
+    ) -> None:
+        self._workbook = workbook
         self._name = name
         self._columns = tuple(columns)
         self._limit = limit
@@ -101,7 +128,7 @@ class Listing:
                 self.finish()
                 self._begin()
             for column, value in enumerate(row):
-                self._book.put(self._sheet, self._row, column, value)
+                self._workbook.put(self._sheet, self._row, column, value)
             self._row += 1
 
     def finish(self) -> None:
@@ -111,13 +138,13 @@ class Listing:
     def _begin(self) -> None:
         self._sheets += 1
         suffix = f" {self._sheets}" if self._sheets > 1 else ""
-        self._sheet = self._book.sheet(self._name + suffix)
+        self._sheet = self._workbook.sheet(self._name + suffix)
         self._sheet.freeze_panes(1, 0)
         self._sheet.repeat_rows(0)
         for index, column in enumerate(self._columns):
             self._sheet.set_column(index, index, column.width)
-        for index, heading in enumerate(headings(self._columns, self._book.words)):
-            self._book.put(self._sheet, 0, index, heading, self._book.header)
+        for index, heading in enumerate(headings(self._columns, self._workbook.words)):
+            self._workbook.put(self._sheet, 0, index, heading, self._workbook.header)
         self._row = 1
 
 
@@ -126,43 +153,30 @@ def write(
 ) -> None:
     """Write the workbook of one run; ``sheet_rows`` is how many rows a sheet may have."""
     _ = words.gettext
-    book = Book(
+    workbook = Workbook(
         stream,
         words,
         title=telling.title(findings, words),
         created=words.local(findings.finished_at or findings.started_at),
     )
-    summary(book, book.sheet(_("Summary")), findings)
-    differences = Listing(book, _("Differences"), DIFFERENCE_COLUMNS, sheet_rows)
-    corrections = Listing(book, _("Corrections"), CORRECTION_COLUMNS, sheet_rows)
+    summary(workbook, workbook.sheet(_("Summary")), findings)
+    differences = Listing(workbook, _("Differences"), DIFFERENCE_COLUMNS, sheet_rows)
+    corrections = Listing(workbook, _("Corrections"), CORRECTION_COLUMNS, sheet_rows)
     for entry in findings.entries():
         differences.add(difference_rows(entry, words))
         for one in entry.writes:
             corrections.add(correction_rows(entry.difference.number, one, words))
     differences.finish()
     corrections.finish()
-    book.close()
+    workbook.close()
 
 
-def summary(book: Book, sheet: Any, findings: Findings) -> None:
+def summary(workbook: Workbook, sheet: Any, findings: Findings) -> None:
     """The first sheet: what was compared, who asked, totals, limits, errors, digests."""
-    words = book.words
-    _ = words.gettext
-    sheet.set_column(0, 0, 38)
-    sheet.set_column(1, 1, 60)
-    sheet.set_column(2, 4, 24)
-    book.put(sheet, 0, 0, telling.title(findings, words), book.heading)
-    book.put(sheet, 1, 0, telling.verdict(findings, words), book.bold)
-    row = 3
-    for heading, lines in _blocks(findings, words):
-        if not lines:
-            continue
-        book.put(sheet, row, 0, heading, book.header)
-        for line in lines:
-            row += 1
-            for column, value in enumerate(line):
-                book.put(sheet, row, column, value, book.wrapped if column else book.plain)
-        row += 2
+    words = workbook.words
+    workbook.put(sheet, 0, 0, telling.title(findings, words), workbook.heading)
+    workbook.put(sheet, 1, 0, telling.verdict(findings, words), workbook.bold)
+    workbook.blocks(sheet, 3, _blocks(findings, words))
 
 
 def _blocks(findings: Findings, words: Words) -> Iterable[tuple[str, list[tuple[Cell, ...]]]]:

@@ -80,7 +80,7 @@ def difference_rows(entry: Entry, words: Words) -> Iterator[tuple[Cell, ...]]:
         words.action(difference.action) if difference.action else None,
         words.disposition(difference.disposition),
         words.outcome(last.outcome.state) if last else None,
-        _local(last.settled_at, words) if last else None,
+        local_cell(last.settled_at, words) if last else None,
         last.outcome.detail if last else None,
         difference.evidence,
         difference.note,
@@ -107,8 +107,8 @@ def correction_rows(number: int, write: Write, words: Words) -> Iterator[tuple[C
     tail: tuple[Cell, ...] = (
         words.outcome(write.outcome.state),
         write.outcome.detail,
-        _local(write.intended_at, words),
-        _local(write.settled_at, words),
+        local_cell(write.intended_at, words),
+        local_cell(write.settled_at, words),
     )
     touched = changes(write)
     if not touched:
@@ -123,6 +123,6 @@ def headings(columns: tuple[Column, ...], words: Words) -> list[str]:
     return [translate(column.heading) for column in columns]
 
 
-def _local(moment: datetime | None, words: Words) -> datetime | None:
+def local_cell(moment: datetime | None, words: Words) -> datetime | None:
     """The wall clock of the report's zone: a spreadsheet knows no zones."""
     return words.local(moment).replace(tzinfo=None, microsecond=0) if moment else None

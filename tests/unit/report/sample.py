@@ -213,7 +213,7 @@ STORY: tuple[Difference, ...] = (
         row="884",
         fields=(FieldDifference("email", None, "old@atlant.example", "old@atlant.example"),),
         action=Action.UPDATE,
-        note="The store kept the old e-mail for 3 nights; it is not written again until a side changes.",
+        note="sent 3 times in vain; not sent again until a side changes",
     ),
     Difference(
         number=5,
@@ -234,7 +234,7 @@ STORY: tuple[Difference, ...] = (
         name="Власний клієнт менеджера",
         row="1190",
         disposition=Disposition.REPORTED,
-        note="The row was created by hand in the ERP; zvirka does not own it.",
+        note="the key belongs to a row that was created by hand",
     ),
     Difference(
         number=7,

@@ -1,0 +1,277 @@
+"""A period in one workbook, in the manner of an акт звірки; or as JSON.
+
+The workbook holds the act itself (what was reconciled, how often, with what result, between which
+digests), the runs, and every difference and correction of the period with its run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sqlalchemy import select
+
+from zvirka.errors import UsageError
+from zvirka.journal.book import Book
+from zvirka.journal.sealing import RUN
+from zvirka.report import form_json, telling
+from zvirka.report.files import atomic
+from zvirka.report.findings import Findings, findings_of
+from zvirka.report.form_xlsx import SHEET_ROWS, Listing, Workbook
+from zvirka.report.table import (
+    CORRECTION_COLUMNS,
+    DIFFERENCE_COLUMNS,
+    Cell,
+    Column,
+    correction_rows,
+    difference_rows,
+    local_cell,
+)
+from zvirka.report.words import COMMANDS, N_, TRIGGERS, Words
+
+PERIOD_FORMATS = ("xlsx", "json")
+_RUN_COLUMN = Column(N_("Run"), 8)
+_RUN_COLUMNS = (
+    _RUN_COLUMN,
+    Column(N_("What"), 28),
+    Column(N_("Status"), 18),
+    Column(N_("Triggered by"), 24),
+    Column(N_("Who"), 24),
+    Column(N_("Why"), 32),
+    Column(N_("Started"), 19),
+    Column(N_("Ended"), 19),
+    Column(N_("in 1C, read"), 12),
+    Column(N_("in the ERP, owned"), 14),
+    Column(N_("Differences"), 12),
+    Column(N_("Corrected and verified"), 14),
+    Column(N_("Left"), 10),
+    Column(N_("Error"), 40),
+    Column(N_("Digest of this run"), 66),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The sealed runs begun from the first day to the last, both included, oldest first."""
+
+    first: date
+    last: date
+    runs: tuple[int, ...]
+
+
+def period_of(book: Book, first: date, last: date, zone: tzinfo) -> Period:
+    """Find the runs of a period; days are days of ``zone``.
+
+    Raises:
+        UsageError: the last day is before the first.
+    """
+    if last < first:
+        raise UsageError(
+            "the period ends before it begins",
+            place=f"--from {first} --to {last}",
+            remedy="give the earlier day first",
+        )
+    begin = datetime.combine(first, time(), zone).astimezone(UTC)
+    end = datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
+    query = (
+        select(RUN.c.id)
+        .where(RUN.c.started_at >= begin, RUN.c.started_at < end, RUN.c.digest != "")
+        .order_by(RUN.c.id)
+    )
+    with book.reading() as connection:
+        return Period(first, last, tuple(connection.execute(query).scalars()))
+
+
+def export_period(
+    book: Book,
+    first: date,
+    last: date,
+    form: str,
+    language: str,
+    stream: BinaryIO,
+    *,
+    timezone: str | tzinfo = "Europe/Kyiv",
+) -> int:
+    """Write the period to a binary stream, in flat memory, and return how many runs it has.
+
+    Raises:
+        UsageError: an unknown form or language, or the period ends before it begins.
+    """
+    words = Words(language, timezone)
+    if form not in PERIOD_FORMATS:
+        raise UsageError(
+            f"a period cannot be exported in the form {form!r}",
+            place="--format",
+            remedy="choose one of: " + ", ".join(PERIOD_FORMATS),
+        )
+    period = period_of(book, first, last, words.timezone)
+    if form == "json":
+        _write_json(book, period, stream)
+    else:
+        _write_workbook(book, period, words, stream)
+    return len(period.runs)
+
+
+def write_export(
+    book: Book,
+    first: date,
+    last: date,
+    path: Path,
+    *,
+    language: str,
+    timezone: str | tzinfo = "Europe/Kyiv",
+    form: str = "xlsx",
+) -> int:
+    """As :func:`export_period`, into a file that appears whole or not at all.
+
+    Raises:
+        ZvirkaError: the file cannot be written.
+    """
+    with atomic(path) as stream:
+        return export_period(book, first, last, form, language, stream, timezone=timezone)
+
+
+def _write_json(book: Book, period: Period, stream: BinaryIO) -> None:
+    head = f'{{"version": 1, "from": "{period.first}", "to": "{period.last}", "reports": ['
+    stream.write(head.encode())
+    for place, run in enumerate(period.runs):
+        stream.write(b",\n" if place else b"\n")
+        form_json.write(findings_of(book, run), stream)
+    stream.write(b"]}\n")
+
+
+def _write_workbook(book: Book, period: Period, words: Words, stream: BinaryIO) -> None:
+    _ = words.gettext
+    title = _("Reconciliation act, %(first)s to %(last)s") % {
+        "first": words.day(datetime.combine(period.first, time(12), words.timezone)),
+        "last": words.day(datetime.combine(period.last, time(12), words.timezone)),
+    }
+    created = datetime.combine(period.last, time(), UTC)
+    workbook = Workbook(stream, words, title=title, created=created)
+    act = workbook.sheet(_("Act"))
+    runs = Listing(workbook, _("Runs"), _RUN_COLUMNS, SHEET_ROWS)
+    differences = Listing(
+        workbook, _("Differences"), (_RUN_COLUMN, *DIFFERENCE_COLUMNS), SHEET_ROWS
+    )
+    corrections = Listing(
+        workbook, _("Corrections"), (_RUN_COLUMN, *CORRECTION_COLUMNS), SHEET_ROWS
+    )
+    summary = Act()
+    for run in period.runs:
+        findings = findings_of(book, run)
+        summary.add(findings)
+        runs.add([_run_row(findings, words)])
+        for entry in findings.entries():
+            number = entry.difference.number
+            differences.add((run, *row) for row in difference_rows(entry, words))
+            for write in entry.writes:
+                corrections.add((run, *row) for row in correction_rows(number, write, words))
+    for listing in (runs, differences, corrections):
+        listing.finish()
+    workbook.put(act, 0, 0, title, workbook.heading)
+    workbook.blocks(act, 2, summary.blocks(words))
+    workbook.close()
+
+
+class Act:
+    """The sums of a period, run by run."""
+
+    def __init__(self) -> None:
+        self._commands: Counter[str] = Counter()
+        self._causes: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._failed = 0
+        self._bases: dict[str, None] = {}
+        self._stores: dict[str, None] = {}
+        self._opening: Findings | None = None
+        self._closing: Findings | None = None
+        self._last_night: Findings | None = None
+
+    def add(self, findings: Findings) -> None:
+        """Count one run."""
+        self._opening = self._opening or findings
+        self._closing = findings
+        self._commands[findings.command] += 1
+        self._failed += findings.status in {"failed", "interrupted"}
+        if findings.facts.base:
+            self._bases[findings.facts.base] = None
+            self._stores[findings.facts.store] = None
+        if findings.command == "reconcile":
+            self._causes.update({cause.value: n for cause, n in findings.causes.items()})
+            if findings.status not in {"failed", "interrupted"}:
+                self._last_night = findings
+        self._outcomes.update({state.value: n for state, n in findings.outcomes.items()})
+
+    def blocks(self, words: Words) -> Iterator[tuple[str, list[tuple[Cell, ...]]]]:
+        """The act, block by block."""
+        _ = words.gettext
+        yield (
+            _("What was compared"),
+            [
+                (_("1C base"), "; ".join(self._bases) or "—"),
+                (_("Store of the ERP"), "; ".join(self._stores) or "—"),
+            ],
+        )
+        runs: list[tuple[Cell, ...]] = [
+            (words.word(COMMANDS, command), count) for command, count in self._commands.items()
+        ]
+        yield _("Runs"), [*runs, (_("of them failed"), self._failed)]
+        yield (
+            _("Differences by cause; one that lasts several nights counts each night"),
+            [(words.cause(cause), count) for cause, count in self._causes.items()],
+        )
+        yield (
+            _("Corrections by outcome"),
+            [(words.outcome(state), count) for state, count in self._outcomes.items()],
+        )
+        if self._last_night:
+            last = self._last_night
+            yield (
+                _("At the end of the period"),
+                [
+                    (_("Last reconciliation"), telling.title(last, words)),
+                    *telling.counts(last, words),
+                    (_("Left"), last.facts.remaining),
+                    *telling.left(last, words),
+                ],
+            )
+        if self._opening and self._closing:
+            yield (
+                _("Seal"),
+                [
+                    (_("Digest before the period"), self._opening.previous_digest or "—"),
+                    (_("Digest at the end of the period"), self._closing.digest),
+                ],
+            )
+        yield (
+            _("Signed"),
+            [
+                (_("For the accounting side (1C)"), "______________________"),
+                (_("For the ERP side"), "______________________"),
+            ],
+        )
+
+
+def _run_row(findings: Findings, words: Words) -> tuple[Any, ...]:
+    fault = findings.fault
+    return (
+        findings.run,
+        words.word(COMMANDS, findings.command),
+        words.status(findings.status),
+        words.word(TRIGGERS, findings.trigger),
+        findings.who,
+        findings.reason,
+        local_cell(findings.started_at, words),
+        local_cell(findings.finished_at, words),
+        findings.facts.source_rows,
+        findings.facts.store_rows,
+        findings.found,
+        findings.applied,
+        findings.facts.remaining,
+        f"{fault.cause} [{fault.place}] → {fault.remedy}" if fault else None,
+        findings.digest,
+    )

@@ -1,0 +1,49 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from zvirka.errors import ZvirkaError
+
+_MODE = 0o640
+"""Owner writes, group (the auditors) reads, nobody else: a report holds personal data."""
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A file being written, which takes its name only when it is whole and on disk.
+
+    Raises:
+        ZvirkaError: the directory or the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise _cannot(path, error) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w+b") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(_MODE)
+        temporary.replace(path)
+    except OSError as error:
+        raise _cannot(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _cannot(path: Path, error: OSError) -> ZvirkaError:
+    return ZvirkaError(
+        f"a report cannot be written ({error.strerror or error})",
+        place=str(path),
+        remedy="see to the space and the rights of the directory, or change report.dir",
+    )

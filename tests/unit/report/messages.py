@@ -1,0 +1,37 @@
+"""Every message the report's sources and templates name, extracted as a translator's tool would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import zvirka.report
+
+ROOT = Path(zvirka.report.__file__).parent
+UKRAINIAN = ROOT / "locale" / "uk" / "LC_MESSAGES" / "zvirka.po"
+_KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
+_METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
+_OPTIONS = {"templates/**.html": {"trimmed": "true", "newstyle_gettext": "true"}}
+
+Message = str | tuple[str, ...]
+
+
+def named() -> Iterator[Message]:
+    """The messages of the sources, in their order, each once."""
+    found = extract_from_dir(
+        ROOT, method_map=_METHODS, options_map=_OPTIONS, keywords=_KEYWORDS, comment_tags=()
+    )
+    seen: dict[Message, None] = {}
+    for _file, _line, message, _comments, _context in found:
+        seen[tuple(message) if isinstance(message, list | tuple) else message] = None
+    return iter(seen)
+
+
+def ukrainian() -> Catalog:
+    """The Ukrainian catalogue."""
+    with UKRAINIAN.open("rb") as file:
+        return read_po(file, locale="uk")
