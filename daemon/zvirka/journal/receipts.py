@@ -11,7 +11,6 @@ only look.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, Table, bindparam, func, insert, or_, select, update
 
+from zvirka.journal.digests import digest_of
 from zvirka.journal.tables import ReceiptRow, RunRow
 
 GENESIS = ""
@@ -96,7 +96,7 @@ def open_receipts(
     for opening in openings:
         row = msgspec.structs.asdict(opening)
         row["received_at"] = opening.received_at.astimezone(UTC)
-        row |= {"extra_digest": _digest(opening.extra), "previous_digest": tip}
+        row |= {"extra_digest": digest_of(opening.extra), "previous_digest": tip}
         tip = row["digest"] = _opening_digest(row)
         rows.append(row | _UNSETTLED)
     if not rows:
@@ -277,7 +277,7 @@ def verify_receipts(engine: Engine) -> Iterator[str]:
 def _own_problems(row: dict[str, Any]) -> Iterator[str]:
     if _opening_digest(row) != row["digest"]:
         yield f"receipt {row['id']}: what was received does not match its digest"
-    if row["extra"] and _digest(row["extra"]) != row["extra_digest"]:
+    if row["extra"] and digest_of(row["extra"]) != row["extra_digest"]:
         yield f"receipt {row['id']}: the extra keys do not match their digest"
     if row["outcome"] and _settling_digest(row) != row["settled_digest"]:
         yield f"receipt {row['id']}: the outcome does not match its digest"
@@ -313,18 +313,14 @@ _UNSETTLED = {
 def _opening_digest(row: dict[str, Any]) -> str:
     names = ("previous_digest", "action", "key", "ref", "message_id", "stamp", "payload_digest")
     at = _aware(row["received_at"]).isoformat(timespec="microseconds")
-    return _digest(["opened", at, *(row[name] for name in names), row["extra_digest"]])
+    return digest_of(["opened", at, *(row[name] for name in names), row["extra_digest"]])
 
 
 def _settling_digest(row: dict[str, Any]) -> str:
     at = "" if row["settled_at"] is None else _aware(row["settled_at"])
     moment = at if isinstance(at, str) else at.isoformat(timespec="microseconds")
     names = ("settled_previous", "digest", "outcome", "detail")
-    return _digest(["settled", moment, *(row[name] for name in names)])
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+    return digest_of(["settled", moment, *(row[name] for name in names)])
 
 
 def _aware(moment: datetime) -> datetime:

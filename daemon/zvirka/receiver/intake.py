@@ -7,9 +7,11 @@ reading requests while a batch is being written. Under load the batches grow, no
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol
 
 from loguru import logger
@@ -74,7 +76,7 @@ class Intake:
 
         Raises:
             BusyError: it was not taken in; it may come again.
-            JournalError, StoreError: a database cannot be used; it may come again.
+            ZvirkaError: a database cannot be used; it may come again.
         """
         if self._closing or len(self._queue) >= WAITING:
             raise BusyError
@@ -98,8 +100,16 @@ class Intake:
         loop = asyncio.get_running_loop()
         try:
             verdicts = await loop.run_in_executor(self._thread, self._desk.take, messages)
-        except Exception as error:
+        except ZvirkaError as error:
             self._refuse(batch, error)
+            return
+        except Exception as error:
+            if len(batch) == 1:
+                self._refuse(batch, _unexpected(error))
+                return
+            # Whatever message nobody thought of: the others must not go down with it.
+            for single in batch:
+                await self._take([single])
             return
         self.trouble = ""
         for (_, future), verdict in zip(batch, verdicts, strict=True):
@@ -108,10 +118,21 @@ class Intake:
         if self._on_taken is not None:
             self._on_taken(len(batch))
 
-    def _refuse(self, batch: list[Waiting], error: Exception) -> None:
-        # An unexpected error's own text could hold values: its type must do.
-        self.trouble = error.cause if isinstance(error, ZvirkaError) else type(error).__name__
-        logger.error("webhooks not taken in", messages=len(batch), cause=self.trouble)
+    def _refuse(self, batch: list[Waiting], error: ZvirkaError) -> None:
+        self.trouble = error.cause
+        logger.error(
+            "webhooks not taken in", messages=len(batch), cause=error.cause, place=error.place
+        )
         for _, future in batch:
             if not future.done():
                 future.set_exception(error)
+
+
+def _unexpected(error: Exception) -> ZvirkaError:
+    """An error nobody thought of: its type and place only, its text could hold values."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return ZvirkaError(
+        f"the message could not be taken in ({type(error).__name__})",
+        place=f"{Path(frame.filename).name}:{frame.lineno}",
+        remedy="this is an error in zvirka: report it with its place",
+    )

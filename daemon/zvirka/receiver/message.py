@@ -8,9 +8,9 @@ names; one that is absent leaves the stored value, an empty string clears it.
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
 import msgspec
 
@@ -19,12 +19,17 @@ from zvirka.mapping import Mapping
 
 ACTIONS = ("create", "update", "delete")
 REF, MARK, VERSION = "Ссылка", "ПометкаУдаления", "ВерсияДанных"
+_REF = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LONGEST = 200
 """Characters of a pairing key or a messageId."""
 LONGEST_VALUE = 10_000
 """Characters of any other value."""
 LAST_STAMP = 253_402_300_799_999
 """The last millisecond of the year 9999, and small enough for every reader of JSON."""
+
+
+class Written(str):
+    """A number with a point, an exponent or too many digits, as the body wrote it: «1.50»."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not an error of ours
@@ -66,8 +71,7 @@ class Reader:
         self._fields = {field.payload: field.name for field in mapping.fields if field.payload}
         self._payloads = {name: payload for payload, name in self._fields.items()}
         self._key = mapping.key
-        # Numbers keep the text they came with: «1.50» is not 1.5.
-        self._decoder = msgspec.json.Decoder(dict[str, Any], float_hook=str)
+        self._decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Written)
 
     def read(self, body: bytes, received_at: datetime) -> Message:
         """Return what the body says.
@@ -76,7 +80,7 @@ class Reader:
             Refusal: it is not such a message; the field at fault is named.
         """
         whole = self._decoded(body)
-        message_id = _message_id(whole.pop("messageId", None))
+        message_id = _short_text(whole.pop("messageId", None), "messageId")
         try:
             return self._message(whole, message_id, received_at, hashlib.sha256(body).hexdigest())
         except Refusal as refusal:
@@ -104,21 +108,20 @@ class Reader:
             key = {"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST}
             pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
             data[self._payloads[self._key]] = key | {"pattern": pattern}
-        data[REF] = {"type": "string", "format": "uuid", "not": {"const": ZERO_REF}}
-        data[MARK] = {"type": "boolean"}
-        data[VERSION] = {"type": "string", "maxLength": LONGEST}
-        needed = REF if self._key == "ref" else self._payloads[self._key]
+        by_ref = self._key == "ref"
+        short = {"maxLength": LONGEST, "pattern": r"^[^\u0000]*$"}
+        ref = {"pattern": f"^{_REF.pattern}$", "not": {"const": ZERO_REF}}
+        data[REF] = {"type": "string" if by_ref else ["string", "null"], **ref}
+        data[MARK] = {"type": ["boolean", "null"]}
+        data[VERSION] = {"type": ["string", "null"], **short}
+        needed = REF if by_ref else self._payloads[self._key]
         return {
             "type": "object",
             "required": ["action", "clientData"],
             "properties": {
                 "action": {"enum": list(ACTIONS)},
                 "clientData": {"type": "object", "required": [needed], "properties": data},
-                "messageId": {
-                    "type": ["string", "null"],
-                    "maxLength": LONGEST,
-                    "pattern": r"^[^\u0000]*$",
-                },
+                "messageId": {"type": ["string", "null"], **short},
                 "stamp": {"type": ["integer", "null"], "minimum": 0, "maximum": LAST_STAMP},
             },
         }
@@ -143,6 +146,8 @@ class Reader:
         stamp = _stamp(whole.pop("stamp", None))
         ref = _ref(data.pop(REF, None))
         marked = _marked(data.pop(MARK, None))
+        _short_text(data.get(VERSION), f"clientData.{VERSION}")
+        key = self._pairing_key(ref, data)
         values = {
             name: _text(payload, data.pop(payload))
             for payload, name in self._fields.items()
@@ -152,7 +157,7 @@ class Reader:
         return Message(
             received_at=received_at,
             action=action,
-            key=self._pairing_key(ref, values),
+            key=key,
             ref=ref,
             marked=marked,
             values=values,
@@ -162,68 +167,67 @@ class Reader:
             extra=extra,
         )
 
-    def _pairing_key(self, ref: str, values: dict[str, str | None]) -> str:
+    def _pairing_key(self, ref: str, data: dict[str, Any]) -> str:
         if self._key == "ref":
             if not ref:
-                raise Refusal(
-                    422, "clients are paired by Ref_Key: Ссылка is needed", f"clientData.{REF}"
-                )
+                reason = "clients are paired by Ref_Key: Ссылка is needed"
+                raise Refusal(422, reason, f"clientData.{REF}")
             return ref
         place = self.place(self._key)
-        if self._key not in values:
+        if self._payloads[self._key] not in data:
             raise Refusal(422, "the pairing key is missing", place)
-        key = (values[self._key] or "").strip()
-        if not key:
+        value = data[self._payloads[self._key]]
+        if type(value) not in (str, int):
+            raise Refusal(422, "the pairing key is a text", place)
+        key = str(value)
+        if not key.strip():
             raise Refusal(422, "the pairing key is empty", place)
         if len(key) > LONGEST:
             raise Refusal(422, f"the pairing key has more than {LONGEST} characters", place)
-        return key
+        return key.strip()
 
 
 def _text(payload: str, value: Any) -> str | None:
     """A value as the text OData would give: 1C's old module sends what the attribute holds."""
     place = f"clientData.{payload}"
+    if value is None:
+        return None
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        value = str(value)
-    if value is None:
-        return None
-    if not isinstance(value, str):
+    if not isinstance(value, str | int):
         raise Refusal(422, "the value is a text", place)
-    if len(value) > LONGEST_VALUE:
+    text = str(value)
+    if len(text) > LONGEST_VALUE:
         raise Refusal(422, f"the value has more than {LONGEST_VALUE} characters", place)
-    if "\x00" in value:
+    if "\x00" in text:
         raise Refusal(422, "the value holds the character U+0000", place)
-    return value
+    return text
 
 
-def _message_id(value: Any) -> str | None:
+def _short_text(value: Any, place: str) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > LONGEST or "\x00" in value:
-        raise Refusal(422, f"messageId is a text of at most {LONGEST} characters", "messageId")
+    if type(value) is not str or len(value) > LONGEST or "\x00" in value:
+        raise Refusal(422, f"a text of at most {LONGEST} characters", place)
     return value
 
 
 def _stamp(value: Any) -> int | None:
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LAST_STAMP:
+    if isinstance(value, Written) and float(value).is_integer():
+        value = int(float(value))  # 1.0E3 is an integer, too
+    if type(value) is not int or not 0 <= value <= LAST_STAMP:
         raise Refusal(422, "stamp is milliseconds UTC since 1970", "stamp")
     return value
 
 
 def _ref(value: Any) -> str:
-    if value is None or value == "":
+    if value is None:
         return ""
-    try:
-        ref = str(UUID(value))
-    except (ValueError, AttributeError, TypeError):
-        ref = ZERO_REF
-    if ref == ZERO_REF or len(value) != len(ZERO_REF):
+    if type(value) is not str or not _REF.fullmatch(value) or value == ZERO_REF:
         raise Refusal(422, "Ссылка is a Ref_Key, and not the empty one", f"clientData.{REF}")
-    return ref
+    return value.lower()
 
 
 def _marked(value: Any) -> bool | None:
