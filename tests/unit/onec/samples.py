@@ -1,0 +1,91 @@
+"""A small publication for the tests: its $metadata, and where recordings of real bases may be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+EDM = "http://schemas.microsoft.com/ado/2009/11/edm"
+
+
+def _type(name: str, key: str, properties: dict[str, str], extra: str = "") -> str:
+    lines = "".join(
+        f'<Property Name="{prop}" Type="{kind}" Nullable="true"/>'
+        for prop, kind in properties.items()
+    )
+    keys = "".join(f'<PropertyRef Name="{part}"/>' for part in key.split(","))
+    return f'<EntityType Name="{name}" OpenType="true"><Key>{keys}</Key>{lines}{extra}</EntityType>'
+
+
+SECTION = {
+    "Ref_Key": "Edm.Guid",
+    "LineNumber": "Edm.Int64",
+    "Тип": "Edm.String",
+    "Вид_Key": "Edm.Guid",
+    "Представление": "Edm.String",
+}
+CATALOGUE = {
+    "Ref_Key": "Edm.Guid",
+    "DataVersion": "Edm.String",
+    "DeletionMark": "Edm.Boolean",
+    "Code": "Edm.String",
+    "Description": "Edm.String",
+    "IsFolder": "Edm.Boolean",
+    "КодПоЕДРПОУ": "Edm.String",
+    "Лимит": "Edm.Double",
+    "Порядок": "Edm.Int64",
+    "Резидент": "Edm.Boolean",
+    "Создан": "Edm.DateTime",
+    "Партнер_Key": "Edm.Guid",
+    "Фото": "Edm.Stream",
+    "КонтактнаяИнформация": (
+        "Collection(StandardODATA.Catalog_Контрагенты_КонтактнаяИнформация_RowType)"
+    ),
+    "ИсторияКПП": "Collection(StandardODATA.Catalog_Контрагенты_ИсторияКПП_RowType)",
+}
+NAVIGATION = (
+    '<NavigationProperty Name="Партнер" Relationship="StandardODATA.Nowhere" '
+    'FromRole="Begin" ToRole="End"/>'
+)
+
+
+def metadata(
+    catalogue: dict[str, str] | None = None, *, section_published: bool = True, padding: int = 0
+) -> bytes:
+    """The $metadata of a base with counterparties, their contact lines and other catalogues."""
+    section = "Catalog_Контрагенты_КонтактнаяИнформация"
+    types = [
+        _type("Catalog_Контрагенты", "Ref_Key", catalogue or CATALOGUE, NAVIGATION),
+        _type("Catalog_КонтрагентыСкладов", "Ref_Key", {"Ref_Key": "Edm.Guid"}),
+        *[_type(f"Document_Зайвий{n}", "Ref_Key", {"Ref_Key": "Edm.Guid"}) for n in range(padding)],
+    ]
+    sets = ["Catalog_Контрагенты", "Catalog_КонтрагентыСкладов"]
+    if section_published:
+        types.append(_type(section, "Ref_Key,LineNumber", SECTION))
+        sets.append(section)
+    rows = "".join(
+        f'<Property Name="{name}" Type="{kind}" Nullable="true"/>' for name, kind in SECTION.items()
+    )
+    published = "".join(
+        f'<EntitySet Name="{name}" EntityType="StandardODATA.{name}"/>' for name in sets
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<edmx:Edmx xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx" Version="1.0">'
+        f'<edmx:DataServices><Schema xmlns="{EDM}" Namespace="StandardODATA">'
+        f'{"".join(types)}<ComplexType Name="{section}_RowType">{rows}</ComplexType>'
+        f'<EntityContainer Name="EnterpriseV8">{published}</EntityContainer>'
+        "</Schema></edmx:DataServices></edmx:Edmx>"
+    ).encode()
+
+
+def recording(name: str) -> bytes:
+    """A recording of a real base; the test is skipped where there is none."""
+    beside = Path(__file__).parents[4] / "shared" / "fixtures" / "onec"
+    folder = Path(os.environ.get("ZVIRKA_RECORDINGS", beside))
+    file = folder / name
+    if not file.exists():
+        pytest.skip(f"no recording {name} here: set ZVIRKA_RECORDINGS to the folder that has it")
+    return file.read_bytes()

@@ -1,0 +1,57 @@
+"""One item ahead, in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zvirka.onec.ahead import ahead
+
+
+@given(st.lists(st.integers()))
+def test_the_items_come_in_their_order(items: list[int]) -> None:
+    assert list(ahead(iter(items))) == items
+
+
+def test_the_next_item_is_made_while_the_last_is_processed() -> None:
+    second_made = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        second_made.set()
+        yield 2
+
+    pages = ahead(items())
+    assert next(pages) == 1
+    assert second_made.wait(5)
+    assert list(pages) == [2]
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("gone")
+
+    pages = ahead(items())
+    assert next(pages) == 1
+    with pytest.raises(OSError, match="gone"):
+        next(pages)
+
+
+def test_who_stops_early_leaves_no_thread_behind() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            made.append(number)
+            yield number
+
+    pages = ahead(items())
+    next(pages)
+    pages.close()  # type: ignore[attr-defined]
+    assert len(made) < 5
+    assert not [t for t in threading.enumerate() if t.name == "zvirka-ahead"]

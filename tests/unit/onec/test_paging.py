@@ -1,0 +1,191 @@
+"""Laws of paging: whatever the codes, weights and page sizes, every row comes; none is lost.
+
+The set under test stands in for 1C's own ordering, which compares text without case, and answers
+in the bytes that 1C would send; transport is not what is tested here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.onec.samples import metadata
+from zvirka.onec import errors, paging
+from zvirka.onec.decoding import Row, Shape
+from zvirka.onec.paging import Reader, Selection
+from zvirka.onec.queries import Queries
+from zvirka.onec.schema import Entity, Schema, trim
+
+T = TypeVar("T")
+SCHEMA = Schema(trim(metadata(), ["Catalog_Контрагенты"])[0])
+
+
+def entity() -> Entity:
+    found = SCHEMA.entity("Catalog_Контрагенты")
+    assert found is not None
+    return found
+
+
+class OneSet:
+    """A catalogue of codes behind the session's methods that paging uses."""
+
+    def __init__(self, codes: list[str], too_many: int = 1_000_000) -> None:
+        self.rows = [
+            {"Ref_Key": str(UUID(int=number)), "Code": code} for number, code in enumerate(codes)
+        ]
+        self.too_many = too_many
+        self.pages = 0
+        self.between: Callable[[OneSet], None] = lambda _: None
+
+    def address(self, path: str, params: Mapping[str, str]) -> str:
+        return path + "".join(params.values())
+
+    def pause(self, attempt: int) -> None:
+        pass
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        decode: Callable[[bytes], T],
+        patient: bool = True,
+    ) -> T:
+        top = int(params["$top"])
+        if top > self.too_many:
+            raise errors.ServerFailureError("No space left on device", status=500)
+        self.pages += 1
+        rows = sorted(self.rows, key=lambda row: row["Code"].casefold())
+        if after := re.match(r"Code ge '(.*)'$", params.get("$filter", "")):
+            least = after[1].replace("''", "'").casefold()
+            rows = [row for row in rows if row["Code"].casefold() >= least]
+        skip = int(params.get("$skip", 0))
+        answer: Any = decode(msgspec.json.encode({"value": rows[skip : skip + top]}))
+        self.between(self)
+        return answer  # type: ignore[no-any-return]
+
+
+def read(base: OneSet, *, keyset: bool, page_bytes: int) -> list[Row]:
+    reader = Reader(base, Queries(SCHEMA), page_bytes=page_bytes, max_url=2000)  # type: ignore[arg-type]
+    shape = Shape(entity(), ["Ref_Key", "Code"])
+    selection = Selection(shape, "", ("Ref_Key",), keyset="Code" if keyset else "")
+    return [ref for page in reader.pages(selection) for ref in shape.refs(page)]
+
+
+CODES = st.lists(
+    st.sampled_from(["", "а", "А", "б", "O'К", "00-1", "00-2", "00-3", "zz"]), max_size=400
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CODES, st.booleans(), st.integers(1, 40_000), st.integers(20, 2000))
+def test_every_row_comes_exactly_once_from_a_quiet_base(
+    codes: list[str], keyset: bool, page_bytes: int, too_many: int
+) -> None:
+    run = max((codes.count(code) + codes.count(code.upper()) for code in codes), default=0)
+    base = OneSet(codes, too_many if not keyset else max(too_many, 4 * run + 40))
+    if not keyset:
+        base.too_many = max(too_many, 2 * paging._OVERLAP)
+    refs = read(base, keyset=keyset, page_bytes=page_bytes)
+    assert sorted(refs) == sorted(row["Ref_Key"] for row in base.rows)
+
+
+def test_more_rows_share_one_code_than_a_page_holds() -> None:
+    base = OneSet(["same"] * 5000 + ["z"])
+    assert len(read(base, keyset=True, page_bytes=5000)) == 5001
+
+
+def test_codes_that_differ_in_case_only_do_not_stop_the_pages() -> None:
+    base = OneSet(["аб", "АБ"] * 300)
+    assert len(read(base, keyset=True, page_bytes=2000)) == 600
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(200, 1500),
+    st.lists(st.tuples(st.integers(0, 1499), st.integers(1, 120)), min_size=1, max_size=8),
+    st.booleans(),
+)
+def test_rows_deleted_between_pages_take_no_other_row_with_them(
+    count: int, deletions: list[tuple[int, int]], keyset: bool
+) -> None:
+    base = OneSet([f"{number:06}" for number in range(count)])
+    gone: set[str] = set()
+    left = list(deletions)
+
+    def delete(base: OneSet) -> None:
+        if left:
+            at, many = left.pop()
+            gone.update(row["Ref_Key"] for row in base.rows[at : at + many])
+            del base.rows[at : at + many]
+
+    base.between = delete
+    refs = set(read(base, keyset=keyset, page_bytes=8000))
+    assert {str(UUID(int=number)) for number in range(count)} - gone <= refs
+
+
+def test_rows_inserted_between_pages_are_no_reason_to_lose_others() -> None:
+    for keyset in (True, False):
+        base = OneSet([f"{number:06}" for number in range(2000)])
+        before = {row["Ref_Key"] for row in base.rows}
+
+        def insert(base: OneSet) -> None:
+            base.rows.insert(0, {"Ref_Key": str(UUID(int=10**6 + base.pages)), "Code": "000000"})
+
+        base.between = insert
+        assert before <= set(read(base, keyset=keyset, page_bytes=10_000))
+
+
+def test_an_order_that_never_holds_is_an_error_and_no_snapshot() -> None:
+    base = OneSet([f"{number:06}" for number in range(5000)])
+
+    def shuffle(base: OneSet) -> None:
+        for number, row in enumerate(base.rows):
+            row["Ref_Key"] = str(UUID(int=base.pages * 10**6 + number))
+
+    base.between = shuffle
+    with pytest.raises(errors.UnstableOrderError):
+        read(base, keyset=False, page_bytes=10_000)
+
+
+def test_pages_aim_at_the_bytes_wanted() -> None:
+    base = OneSet([f"{number:06}" for number in range(20_000)])
+    read(base, keyset=True, page_bytes=200_000)
+    assert base.pages < 12
+
+
+def test_a_page_too_heavy_for_1c_is_asked_for_smaller() -> None:
+    base = OneSet([f"{number:06}" for number in range(3000)], too_many=150)
+    assert len(read(base, keyset=True, page_bytes=10**9)) == 3000
+
+
+def test_the_smallest_page_failing_is_an_error() -> None:
+    base = OneSet(["a"] * 100, too_many=0)
+    with pytest.raises(errors.ServerFailureError):
+        read(base, keyset=True, page_bytes=10**6)
+
+
+@given(st.lists(st.uuids(), max_size=60, unique=True), st.integers(300, 4000))
+def test_keys_are_asked_for_in_urls_that_fit(keys: list[UUID], max_url: int) -> None:
+    asked: list[int] = []
+
+    class Keys(OneSet):
+        def get(self, path: str, params: Mapping[str, str], **options: Any) -> Any:
+            asked.append(len(self.address(path, params)))
+            return []
+
+    reader = Reader(Keys([]), Queries(SCHEMA), page_bytes=10_000, max_url=max_url)  # type: ignore[arg-type]
+    shape = Shape(entity(), ["Ref_Key"])
+    refs = list(map(str, keys))
+    batches = [batch for batch, _ in reader.by_keys(shape, refs, where="IsFolder eq false")]
+    assert [ref for batch in batches for ref in batch] == refs
+    assert all(
+        length <= max_url or len(batch) == 1 for length, batch in zip(asked, batches, strict=True)
+    )
