@@ -139,7 +139,7 @@ def _writer(shape: str, stream: TextIO, environ: Mapping[str, str]) -> Callable[
 
 def human_lines(entry: Entry) -> str:
     """Return the entry for a person: time, level, message, fields, traceback below."""
-    head = f"{entry.at:%Y-%m-%d %H:%M:%S} {entry.level:<8}{entry.message}"
+    head = f"{entry.at:%Y-%m-%d %H:%M:%S} {entry.level:<8} {entry.message}"
     return _with_fields(head, entry)
 
 

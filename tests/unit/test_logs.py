@@ -50,7 +50,7 @@ def test_human_line_has_time_level_message_and_fields() -> None:
         logger.info("page pulled", rows=1000, code="000000123")
     line = stream.getvalue()
     assert (
-        "INFO    page pulled  command=reconcile run=12 phase=pull rows=1000 code=000000123" in line
+        "INFO     page pulled  command=reconcile run=12 phase=pull rows=1000 code=000000123" in line
     )
     assert line[:4].isdigit()
 
@@ -163,7 +163,7 @@ def test_braces_in_data_are_only_data() -> None:
 
 def test_line_break_in_data_cannot_forge_an_entry() -> None:
     stream = configured()
-    logger.info("said", detail="x\n2026-11-25 02:30:00 INFO    all is well")
+    logger.info("said", detail="x\n2026-11-25 02:30:00 INFO     all is well")
     assert len(stream.getvalue().splitlines()) == 1
 
 

@@ -1,0 +1,214 @@
+"""``zvirka audit`` and ``zvirka prune``: proving what happened, and forgetting what must go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from zvirka.cli.call import Call
+from zvirka.cli.commands import ReasonOption, command, new_group
+from zvirka.errors import ExitCode, UsageError
+from zvirka.settings import Duration
+
+if TYPE_CHECKING:
+    from zvirka.journal.book import Book
+    from zvirka.journal.chain import ChainProblem
+
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--public-key",
+        metavar="FILE",
+        help="Also prove every signature with this Ed25519 key (PEM).",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this family."""
+    audit = new_group("Prove what happened, look at one counterparty, export a period.")
+    command(
+        audit,
+        "verify",
+        examples="""
+            zvirka audit verify
+            zvirka audit verify --from 120 --public-key zvirka.pub.pem
+        """,
+    )(verify)
+    command(
+        audit,
+        "history",
+        examples="""
+            zvirka audit history --code 000000123
+            zvirka audit history --ref 0f9e375d-6e83-11e5-96ed-0025907c0298 --json
+        """,
+    )(history)
+    command(
+        audit,
+        "export",
+        examples="zvirka audit export --from 2026-10-01 --to 2026-10-31 --format xlsx",
+    )(export)
+    app.add_typer(audit, name="audit")
+    command(
+        app,
+        "prune",
+        examples='zvirka prune --older-than 3y --reason "retention rule of the company"',
+    )(prune)
+
+
+def verify(
+    call: Call,
+    start: Annotated[
+        int | None, typer.Option("--from", metavar="RUN", min=1, help="The run to begin with.")
+    ] = None,
+    public_key: KeyOption = None,
+) -> int:
+    """Walk the chain of digests and name every run that was altered, removed or inserted.
+
+    Exit code 0 when the chain is whole, 1 when it is not.
+    """
+    with call.book() as book:
+        problems = list(_problems(book, start, public_key))
+        sealed = next((run for run in book.runs(limit=1000) if run.digest), None)
+    if call.common.json:
+        end = {"run": sealed.id, "digest": sealed.digest} if sealed else None
+        call.print_json({"whole": not problems, "end": end, "problems": problems})
+    elif problems:
+        call.print(f"{call.say('chain_bad')}:")
+        for problem in problems:
+            call.print(f"  ✗ {problem.text}")
+    elif sealed is None:
+        call.print(call.say("no_runs"))
+    else:
+        call.print(call.say("chain_good", run=sealed.id, digest=sealed.digest))
+    return ExitCode.DIFFERENCES if problems else ExitCode.IN_SYNC
+
+
+def history(
+    call: Call,
+    code: Annotated[
+        str, typer.Option("--code", metavar="CODE", help="Код, or whatever pairs both sides.")
+    ] = "",
+    ref: Annotated[str, typer.Option("--ref", metavar="REF", help="Ref_Key.")] = "",
+) -> int:
+    """Show the life of one counterparty across runs.
+
+    What 1C said, what the ERP held, what was changed, by which run, asked for by whom.
+    """
+    if bool(code) == bool(ref):
+        raise UsageError(
+            "a history is of one counterparty",
+            place="zvirka audit history",
+            remedy="name it by --code or by --ref",
+        )
+    with call.book() as book:
+        entries = book.history(key=code, ref=ref.lower())
+    if call.common.json:
+        call.print_json(entries)
+        return ExitCode.IN_SYNC
+    if not entries:
+        call.print(call.say("no_history", key=code or ref))
+        return ExitCode.IN_SYNC
+    words = call.words
+    for entry in entries:
+        outcome = words.outcome(entry.outcome) if entry.outcome else "—"
+        action = words.action(entry.action) if entry.action else "—"
+        parts = [words.clock(entry.at), f"{call.say('run')} {entry.run}", words.kind(entry.kind)]
+        call.print(" · ".join([*parts, words.cause(entry.cause), action, outcome, entry.who]))
+        for field in entry.fields:
+            back = "" if field.read_back is None else f" ⇒ {field.read_back!r}"
+            name = words.field(field.field)
+            call.print(f"    {name}: {field.found!r} → {field.wanted!r}{back}")
+        for text in (entry.detail, entry.note, entry.evidence):
+            if text:
+                call.print(f"    {text}")
+    return ExitCode.IN_SYNC
+
+
+def export(
+    call: Call,
+    start: Annotated[str, typer.Option("--from", metavar="DAY", help="First day, as 2026-10-01.")],
+    end: Annotated[str, typer.Option("--to", metavar="DAY", help="Last day, as 2026-10-31.")],
+    form: Annotated[Literal["xlsx"], typer.Option("--format", help="The form.")] = "xlsx",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The file to write.")
+    ] = None,
+) -> int:
+    """Write all runs of a period into one workbook, like an акт звірки."""
+    from zvirka.report.export import write_export
+
+    first, last = _day("--from", start), _day("--to", end)
+    if first > last:
+        raise UsageError(
+            "the period ends before it begins", place="--from, --to", remedy="exchange the two days"
+        )
+    path = out or Path(f"zvirka-{first}-{last}.{form}")
+    with call.book() as book:
+        write_export(
+            book,
+            first,
+            last,
+            path,
+            language=call.language,
+            timezone=call.settings.schedule.timezone,
+        )
+    if call.common.json:
+        call.print_json([path])
+    else:
+        call.print(call.say("written", path=path))
+    return ExitCode.IN_SYNC
+
+
+def prune(
+    call: Call,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="AGE", help="An age such as 3y or 400d.")
+    ],
+    reason: ReasonOption,
+) -> int:
+    """Remove personal values of old runs; digests, counts and the chain stay verifiable."""
+    from zvirka.journal.retention import prune as prune_journal
+
+    try:
+        age = TypeAdapter(Duration).validate_python(older_than)
+    except ValidationError:
+        raise UsageError(
+            f"{older_than!r} is no age", place="--older-than", remedy="write it as 3y, 26w or 400d"
+        ) from None
+    with call.book() as book:
+        pruned = prune_journal(book, age, datetime.now(UTC), call.who, reason)
+    if call.common.json:
+        call.print_json(pruned)
+    else:
+        call.print(call.say("pruned", count=len(pruned.runs)))
+    return ExitCode.IN_SYNC
+
+
+def _problems(book: Book, start: int | None, public_key: Path | None) -> Iterator[ChainProblem]:
+    from zvirka.journal.chain import verify_chain, verify_signatures
+
+    yield from verify_chain(book, start)
+    if public_key is not None:
+        try:
+            pem = public_key.read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"the public key cannot be read: {error.strerror}",
+                place=str(public_key),
+                remedy="write it with: openssl pkey -in PRIVATE -pubout",
+            ) from None
+        yield from verify_signatures(book, pem)
+
+
+def _day(option: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no day", place=option, remedy="write it as 2026-10-01"
+        ) from None

@@ -1,0 +1,93 @@
+"""Progress bars with rates on a terminal, nothing anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+
+class TerminalProgress:
+    """A :class:`zvirka.reconcile.request.Progress` that draws a bar for each phase.
+
+    It is silent when the stream is not a terminal, so that logs and pipes stay clean.
+
+    Args:
+        stream: standard error, as a rule.
+        name_of: gives the words for a phase.
+        per_second: gives the words for a rate.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        name_of: Callable[[str], str] = str,
+        per_second: Callable[[float], str] = "{:,.0f}/s".format,
+    ) -> None:
+        self._name_of = name_of
+        self._task: TaskID | None = None
+        self._bars: Progress | None = None
+        if stream.isatty():
+            self._bars = Progress(
+                SpinnerColumn(finished_text="✓"),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                _Rate(per_second),
+                TimeElapsedColumn(),
+                console=Console(file=stream),
+                # Only lines of the log are drawn above the bars; results go out untouched.
+                redirect_stdout=False,
+            )
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """A phase begins; the one before it is over."""
+        if self._bars is None:
+            return
+        self._bars.start()
+        self._finish()
+        self._task = self._bars.add_task(self._name_of(name), total=total)
+
+    def advance(self, units: int) -> None:
+        """So many more units of the phase are done."""
+        if self._bars is not None and self._task is not None:
+            self._bars.advance(self._task, units)
+
+    def done(self) -> None:
+        """The run is over: the bars stay as they are, the cursor goes below them."""
+        if self._bars is not None:
+            self._finish()
+            self._bars.stop()
+
+    def _finish(self) -> None:
+        if self._bars is not None and self._task is not None:
+            completed = self._bars.tasks[self._task].completed
+            self._bars.update(self._task, total=max(completed, 1), completed=max(completed, 1))
+            self._bars.stop_task(self._task)
+            self._task = None
+
+
+class _Rate(ProgressColumn):
+    """Units a second, over the whole phase once it is finished."""
+
+    def __init__(self, words: Callable[[float], str]) -> None:
+        super().__init__()
+        self._words = words
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(self._words(speed) if speed and task.completed > 1 else "", style="cyan")

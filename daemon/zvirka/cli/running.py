@@ -1,0 +1,127 @@
+"""``zvirka plan``, ``reconcile`` and ``resync``: the main job, looked at, done, done for some."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from zvirka.cli.call import Call
+from zvirka.cli.commands import ReasonOption, command
+from zvirka.cli.summaries import perform_and_show
+from zvirka.errors import UsageError
+from zvirka.reconcile.request import Request, Targets
+
+WaitOption = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        help="Seconds to wait for another run to end; without it the command says who is running.",
+    ),
+]
+FullOption = Annotated[
+    bool, typer.Option("--full", help="Read the whole catalogue, not only what changed.")
+]
+TriggerOption = Annotated[
+    Literal["manual", "timer"],
+    typer.Option("--trigger", help="Who starts it: a person, or a systemd timer."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this family."""
+    command(
+        app,
+        "plan",
+        examples="""
+            zvirka plan
+            zvirka plan --full --json
+        """,
+    )(plan)
+    command(
+        app,
+        "reconcile",
+        examples="""
+            zvirka reconcile
+            zvirka reconcile --wait 600 --reason "after the restore of 1C"
+        """,
+    )(reconcile)
+    command(
+        app,
+        "resync",
+        examples="""
+            zvirka resync --code 000000123 --code 000000124 --reason "the client called"
+            zvirka resync --tax-id 32855961 --reason "ticket 4711"
+            zvirka resync --all --reason "the ERP was restored from a backup"
+        """,
+    )(resync)
+
+
+def plan(call: Call, full: FullOption = False, wait: WaitOption = None) -> int:
+    """Show what differs and what would be done; nothing is written to the ERP.
+
+    Exit code 0 when both sides agree, 1 when they do not.
+    """
+    request = Request(command="plan", who=call.who, full=full, wait=wait or 0)
+    return perform_and_show(call, request)
+
+
+def reconcile(
+    call: Call,
+    full: FullOption = False,
+    wait: WaitOption = None,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, if there is a why.")
+    ] = "",
+    trigger: TriggerOption = "manual",
+) -> int:
+    """Compare the ERP with 1C, correct it, read it back, and write the report.
+
+    Past a limit of [guard] nothing, or no delete, is written: exit code 3, see `zvirka approve`.
+    """
+    request = Request(
+        command="reconcile",
+        trigger=trigger,
+        who=call.who,
+        reason=reason,
+        full=full,
+        wait=wait or 0,
+    )
+    return perform_and_show(call, request)
+
+
+def resync(
+    call: Call,
+    reason: ReasonOption,
+    code: Annotated[
+        list[str] | None,
+        typer.Option("--code", metavar="CODE", help="Код of a counterparty; repeatable."),
+    ] = None,
+    ref: Annotated[
+        list[str] | None,
+        typer.Option("--ref", metavar="REF", help="Ref_Key of a counterparty; repeatable."),
+    ] = None,
+    tax_id: Annotated[
+        list[str] | None, typer.Option("--tax-id", metavar="ID", help="A tax id; repeatable.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every counterparty.")] = False,
+    wait: WaitOption = None,
+) -> int:
+    """Bring the counterparties named to what 1C says now, asking 1C only for those.
+
+    What is no longer sent because it did not converge, or was undone, is tried again.
+    """
+    targets = Targets(tuple(code or ()), tuple(ref or ()), tuple(tax_id or ()), everything)
+    named = bool(targets.codes or targets.refs or targets.tax_ids)
+    if named == everything:
+        raise UsageError(
+            "a resync is about some counterparties, or about all",
+            place="zvirka resync",
+            remedy="name them by --code, --ref or --tax-id, or say --all",
+        )
+    request = Request(
+        command="resync", who=call.who, reason=reason, targets=targets, wait=wait or 0
+    )
+    return perform_and_show(call, request)

@@ -1,0 +1,158 @@
+"""How a command line ends: exit codes as promised, a sentence for a person, nothing secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.lines import PASSWORD, run
+from zvirka.errors import ExitCode, HeldError, StoreError
+from zvirka.profiles import mapping_of
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["plann"],
+        ["plan", "--no-such-option"],
+        ["show"],
+        ["show", "nought"],
+        ["resync", "--code", "1"],
+        ["resync", "--reason", "x"],
+        ["resync", "--reason", "x", "--all", "--code", "1"],
+        ["audit", "history"],
+        ["audit", "export", "--from", "2026-10-01", "--to", "2026-09-01"],
+        ["audit", "export", "--from", "1.10.2026", "--to", "2026-10-31"],
+        ["prune", "--older-than", "old", "--reason", "x"],
+        ["report", "1", "--format", "pdf"],
+        [],
+        ["config"],
+    ],
+    ids=lambda line: " ".join(line) or "nothing",
+)
+def test_wrong_usage_is_64_and_nothing_on_standard_output(
+    line: list[str], settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*line) == ExitCode.USAGE == 64
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.strip()
+    assert "Traceback" not in shown.err
+
+
+def test_wrong_settings_are_64_with_key_and_remedy(
+    settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settled / "zvirka.toml").write_text('[onec]\nurll = "x"\n')
+    assert run("plan", "--lang", "en") == 64
+    shown = capsys.readouterr().err
+    assert "onec.urll: unknown key (did you mean url?)" in shown
+    assert f"Where: {settled / 'zvirka.toml'}" in shown
+    assert "What to do: " in shown
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (StoreError("the table is gone", place="erp", remedy="bring it back"), 2),
+        (HeldError("waits", place="run 3"), 3),
+    ],
+)
+def test_error_of_zvirka_is_a_sentence_with_its_exit_code(
+    error: Exception,
+    code: int,
+    settled: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("zvirka.cli.call.mapping_of", fail)
+    assert run("config", "check") == code
+    shown = capsys.readouterr()
+    assert str(error.args[0]) in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_secret_in_an_error_is_masked(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError(f"refused for {PASSWORD}")
+
+    monkeypatch.setattr("zvirka.cli.call.mapping_of", fail)
+    assert run("config", "check") == 2
+    assert PASSWORD not in capsys.readouterr().err
+
+
+def test_unexpected_error_is_one_message_and_a_traceback_without_local_values(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(settings: object) -> None:
+        nickname = "Шеф"[::-1] * 2
+        raise RuntimeError(f"broken by {PASSWORD}, tell office@example.com", len(nickname))
+
+    monkeypatch.setattr("zvirka.cli.call.mapping_of", fail)
+    assert run("config", "check", "--lang", "en") == 2
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown
+    assert "Unexpected error RuntimeError." in shown.splitlines()[-1]
+    for hidden in (PASSWORD, "office@example.com", "фешШ", "феШ"):
+        assert hidden.casefold() not in shown.casefold()
+
+
+def test_ctrl_c_is_130(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zvirka.cli.call.mapping_of", stop)
+    assert run("config", "check", "--lang", "en") == 130
+    assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+def test_simulator_ends_by_sigint_in_good_order(settled: Path) -> None:
+    environ = {**os.environ, "ZVIRKA_SIMULATOR_PASSWORD": "marked"}
+    line = [sys.executable, "-m", "zvirka.cli", "simulate", "--counterparties", "5", "--json"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, env=environ, text=True) as process:
+        assert process.stdout is not None
+        text = ""
+        while not text.endswith("}\n"):
+            text += process.stdout.readline()
+        door = json.loads(text)
+        assert door["url"].startswith("http://127.0.0.1:")
+        assert "password" not in door
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+
+
+def test_reader_of_the_results_may_go_away(settled: Path) -> None:
+    line = f"{sys.executable} -m zvirka.cli config show | head -1; echo ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr
+
+
+def test_mapping_is_only_read_where_it_is_needed(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+
+    def count(settings: object) -> object:
+        asked.append(settings)
+        return mapping_of(settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("zvirka.cli.call.mapping_of", count)
+    assert run("config", "show") == 0
+    assert asked == []

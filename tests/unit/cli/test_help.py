@@ -1,0 +1,85 @@
+"""Every command explains itself by example, and is documented."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.lines import run
+from zvirka.cli.app import build
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+def commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for name, found in group.commands.items():
+        if getattr(found, "commands", None):
+            yield from commands(found, (*above, name))
+        else:
+            yield " ".join((*above, name)), found
+
+
+ALL = dict(commands(build()))
+WANTED = {
+    "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
+    "audit verify", "audit history", "audit export", "prune", "config show", "config check",
+    "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
+    "web hash-password",
+}  # fmt: skip
+
+
+def examples(found: Any) -> list[str]:
+    _, _, shown = found.help.partition("Examples:\n")
+    return [line.strip() for line in shown.splitlines() if line.strip()]
+
+
+def test_the_commands_are_those_that_are_promised() -> None:
+    assert set(ALL) == WANTED
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_command_has_help_with_an_example_that_can_be_typed(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*name.split(), "--help") == 0
+    shown = capsys.readouterr().out
+    assert "Examples:" in shown
+    of_this_command = 0
+    for example in examples(ALL[name]):
+        words = [word for word in shlex.split(example) if "=" not in word or word[0] == "-"]
+        words = words[1:] if words[0] == "sudo" else words
+        assert words.pop(0) == "zvirka", example
+        path = next(other for other in ALL if words[: len(other.split())] == other.split())
+        given = words[len(path.split()) :]
+        given = given[: given.index("<")] if "<" in given else given
+        # Parsed by the command itself: an unknown option or a missing argument raises.
+        ALL[path].make_context(path, given, obj=None)
+        of_this_command += path == name
+    assert of_this_command
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_every_option_of_a_command_is_explained(name: str) -> None:
+    for parameter in ALL[name].params:
+        if parameter.name != "help":
+            assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_command_is_documented_in_the_readme(name: str) -> None:
+    assert f"zvirka {name}" in README.read_text(encoding="utf-8")
+
+
+def test_options_of_every_command_stand_before_or_after_its_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for line in (["--config", "/none.toml", "--lang", "en", "config", "check"],
+                 ["config", "check", "--config", "/none.toml", "--lang", "en"]):  # fmt: skip
+        assert run(*line) == 64
+        shown = capsys.readouterr().err
+        assert "/none.toml" in shown
+        assert shown.startswith("Error: ")
