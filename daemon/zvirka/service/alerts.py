@@ -1,0 +1,298 @@
+"""Telling people when something needs them: one message a change of state, not one a night.
+
+Four states are watched: a run failed and is not tried again, a run is held, differences stay, and
+nothing has succeeded for ``stale_after`` (the dead man's switch). What was told, and what is still
+to be sent, stands in ``alerts.json`` of the state directory, so that neither a restart nor a dead
+mail server loses or repeats a message. apprise carries them: e-mail, Telegram, Slack and more.
+
+Messages hold counts and the report's place, never personal data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import apprise
+import msgspec
+from loguru import logger
+
+from zvirka.service.records import Situation
+from zvirka.service.words import counted, say, tallied
+from zvirka.settings import AlertSettings, Settings
+
+CONDITIONS = ("failed", "held", "differences", "stale")
+
+_MOST_WAITING = 50
+_KEPT_FOR = timedelta(days=7)
+_FIRST_PAUSE = timedelta(minutes=1)
+_LONGEST_PAUSE = timedelta(hours=1)
+
+Send = Callable[[str, str, str], bool]
+"""(address, title, body) → whether it was taken."""
+
+
+class Message(msgspec.Struct, kw_only=True):
+    """One message on its way. ``left`` are fingerprints of the addresses still to be served."""
+
+    condition: str
+    title: str
+    body: str
+    since: datetime
+    left: list[str]
+    attempts: int = 0
+    next_attempt: datetime
+
+
+class Active(msgspec.Struct):
+    """A condition that is on. With another ``signature`` it is another state, and told anew."""
+
+    signature: str
+    since: datetime
+
+
+class State(msgspec.Struct, kw_only=True):
+    """What ``alerts.json`` holds.
+
+    ``watching_since`` is when the dead man's switch was armed.
+    """
+
+    active: dict[str, Active] = {}
+    waiting: list[Message] = []
+    watching_since: datetime | None = None
+
+
+class Alerts:
+    """The alerts of one state directory.
+
+    Args:
+        settings: the settings in force; addresses, language, ``stale_after``.
+        send: hands one message over; :func:`send_by_apprise` unless told otherwise.
+    """
+
+    def __init__(self, settings: Settings, send: Send | None = None) -> None:
+        self._settings = settings
+        self._send = send or send_by_apprise
+        self._path = settings.state_dir / "alerts.json"
+        self._state = _load(self._path)
+
+    @property
+    def active(self) -> frozenset[str]:
+        """The conditions that are on."""
+        return frozenset(self._state.active)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not delivered yet."""
+        return len(self._state.waiting)
+
+    def watch(self, now: datetime) -> None:
+        """Arm the dead man's switch, once in the life of the state directory."""
+        if self._state.watching_since is None:
+            self._state.watching_since = now
+            self._save()
+
+    def judge(self, situation: Situation, failure: tuple[str, str] | None, now: datetime) -> None:
+        """Compare how things stand with what was told last, and queue what changed.
+
+        Args:
+            situation: from the journal.
+            failure: kind and reason of a run that failed and is not tried again; ``None`` when
+                the last one ended well or an attempt is still to come.
+            now: the time.
+        """
+        found = dict(self._conditions(situation, failure, now))
+        before = dict(self._state.active)
+        for condition in CONDITIONS:
+            known = self._state.active.get(condition)
+            if condition in found:
+                signature, body = found[condition]
+                if known is None or known.signature != signature:
+                    self._state.active[condition] = Active(signature, now)
+                    self._queue(condition, "raised", body, now)
+            elif known is not None and self._is_over(condition, known, situation):
+                del self._state.active[condition]
+                self._queue(condition, "cleared", self._about(situation), now)
+        if self._state.active != before:
+            self._save()
+
+    def tell_failed_unit(self, unit: str, now: datetime) -> None:
+        """Queue the message of ``OnFailure=``: systemd gave a unit up."""
+        language = self._settings.alerts.language
+        body = say(language, "see_journal", unit=unit)
+        self._queue("unit", "raised", body, now, unit=unit)
+        self._save()
+
+    def flush(self, now: datetime) -> None:
+        """Send what waits and is due. Never raises; what fails waits for the next time."""
+        addresses = {_fingerprint(url): url for url in _addresses(self._settings.alerts)}
+        before = msgspec.json.encode(self._state)
+        owed: set[str] = set()
+        for message in self._state.waiting:
+            if message.next_attempt <= now:
+                self._try(message, addresses, owed, now)
+            owed.update(message.left)
+        self._state.waiting = [message for message in self._state.waiting if message.left]
+        if msgspec.json.encode(self._state) != before:
+            self._save()
+
+    @staticmethod
+    def _is_over(condition: str, known: Active, situation: Situation) -> bool:
+        """A failure is over when a run has ended well since; the others when they are not found.
+
+        Only that: the daemon may have been restarted, and a failure may have left no run behind.
+        """
+        if condition != "failed":
+            return True
+        return situation.good is not None and situation.good > known.since
+
+    def _try(
+        self, message: Message, addresses: dict[str, str], owed: set[str], now: datetime
+    ) -> None:
+        """Hand one message over to whom it is owed, unless an earlier one still is (``owed``)."""
+        message.left = [
+            mark
+            for mark in message.left
+            if mark in addresses and (mark in owed or not self._hand_over(addresses[mark], message))
+        ]
+        message.attempts += 1
+        pause = min(_FIRST_PAUSE * 2 ** min(message.attempts, 10), _LONGEST_PAUSE)
+        message.next_attempt = now + pause
+        if message.left and now - message.since > _KEPT_FOR:
+            logger.error("an alert could not be delivered", condition=message.condition)
+            message.left = []
+
+    def _conditions(
+        self, situation: Situation, failure: tuple[str, str] | None, now: datetime
+    ) -> list[tuple[str, tuple[str, str]]]:
+        language = self._settings.alerts.language
+        about = self._about(situation)
+        found = []
+        if failure is not None:
+            kind, why = failure
+            found.append(("failed", (kind, f"{say(language, 'cause', why=why)}\n{about}".strip())))
+        if situation.held:
+            run, digest, actions = situation.held[0]
+            text = say(language, "by_action", counts=tallied(language, actions))
+            text += "\n" + say(language, "approve", run=run)
+            found.append(("held", (digest or str(run), f"{text}\n{about}".strip())))
+        remaining = situation.last.facts.remaining if situation.last else 0
+        if remaining:
+            found.append(("differences", ("remain", about)))
+        good = situation.good or self._state.watching_since
+        if good is not None and now - good > self._settings.schedule.stale_after:
+            hours = int((now - good).total_seconds() // 3600)
+            text = say(language, "silent", hours=counted(language, "hours", hours))
+            found.append(("stale", ("stale", f"{text}\n{about}".strip())))
+        return found
+
+    def _about(self, situation: Situation) -> str:
+        """The last run in a few lines: counts and the report's place."""
+        last, language = situation.last, self._settings.alerts.language
+        if last is None:
+            return ""
+        lines = [f"{say(language, 'run', run=last.run)}: {self._counts(last.facts.remaining)}"]
+        if counts := tallied(language, last.facts.causes):
+            lines.append(say(language, "by_cause", counts=counts))
+        lines.append(say(language, "report", place=report_place(self._settings, last.run)))
+        return "\n".join(lines)
+
+    def _counts(self, remaining: int) -> str:
+        return counted(self._settings.alerts.language, "remaining", remaining)
+
+    def _queue(
+        self, condition: str, change: str, body: str, now: datetime, **values: object
+    ) -> None:
+        title = "zvirka: " + say(self._settings.alerts.language, f"{condition}.{change}", **values)
+        logger.warning("alert", condition=condition, change=change)
+        left = [_fingerprint(url) for url in _addresses(self._settings.alerts)]
+        if left:
+            self._state.waiting.append(
+                Message(
+                    condition=condition,
+                    title=title,
+                    body=body,
+                    since=now,
+                    left=left,
+                    next_attempt=now,
+                )
+            )
+            del self._state.waiting[:-_MOST_WAITING]
+
+    def _hand_over(self, address: str, message: Message) -> bool:
+        try:
+            taken = self._send(address, message.title, message.body)
+        except Exception as error:
+            taken = False
+            logger.warning("an alert was not taken", error=type(error).__name__)
+        else:
+            if not taken:
+                logger.warning("an alert was not taken", condition=message.condition)
+        return taken
+
+    def _save(self) -> None:
+        try:
+            _write(self._path, msgspec.json.encode(self._state))
+        except OSError as error:
+            logger.error("alerts.json cannot be written", error=str(error.strerror))
+
+
+def send_by_apprise(address: str, title: str, body: str) -> bool:
+    """Send one message to one apprise address; whether it was taken.
+
+    apprise's own log is silenced: it may name addresses, and addresses hold secrets.
+    """
+    log = logging.getLogger("apprise")
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
+    carrier = apprise.Apprise()
+    if not carrier.add(address):
+        return False
+    return bool(carrier.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT))
+
+
+def report_place(settings: Settings, run: int) -> str:
+    """Where a person finds the report of a run: a link when there is one, else the folder."""
+    if settings.alerts.report_base:
+        return f"{settings.alerts.report_base.rstrip('/')}/{run}"
+    return str(settings.report.dir or settings.state_dir / "reports")
+
+
+def _addresses(settings: AlertSettings) -> list[str]:
+    return [url.get_secret_value() for url in settings.urls]
+
+
+def _fingerprint(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()[:16]
+
+
+def _load(path: Path) -> State:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=State)
+    except FileNotFoundError:
+        return State()
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        # Worst case a message is told twice; refusing to run would be worse.
+        logger.error("alerts.json cannot be read and begins anew", error=type(error).__name__)
+        return State()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file so that a crash leaves the old or the new one, never half of it."""
+    beside = path.with_name(f".{path.name}.new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

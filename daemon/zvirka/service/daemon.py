@@ -1,0 +1,117 @@
+"""``zvirka daemon``: the long-running service, its signals and its sleep."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from random import SystemRandom
+
+from loguru import logger
+
+from zvirka.errors import ExitCode
+from zvirka.profiles import mapping_of
+from zvirka.reconcile.house import open_house
+from zvirka.reconcile.request import Request, Summary
+from zvirka.reconcile.run import perform
+from zvirka.service.background import Threaded
+from zvirka.service.nightwatch import Nightwatch, Runner, Surroundings
+from zvirka.service.notify import Notifier
+from zvirka.service.records import JournalRecords
+from zvirka.service.watchdog import Pulse
+from zvirka.settings import Settings
+from zvirka.settings_loading import Loaded
+
+STOP_WITHIN = 75.0
+"""Seconds a run may take to leave after SIGTERM; the unit's TimeoutStopSec is longer."""
+
+
+def run_daemon(
+    load: Callable[[], Loaded],
+    *,
+    runner: Runner | None = None,
+    environ: Mapping[str, str] = os.environ,
+    stop_within: float = STOP_WITHIN,
+) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP reads the settings anew. Returns the exit code.
+
+    A run that has not left ``stop_within`` seconds after SIGTERM is cut off with the process;
+    the journal makes that as harmless as a crash.
+
+    Args:
+        load: gives the settings; called again at each SIGHUP.
+        runner: performs the runs; :func:`run_in_house` unless told otherwise.
+        environ: of systemd: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC``.
+        stop_within: seconds, see above.
+
+    Raises:
+        SettingsError: the settings are wrong at the start.
+        JournalError: the journal cannot be opened at the start.
+    """
+    events: queue.SimpleQueue[str] = queue.SimpleQueue()
+    watch: Nightwatch
+
+    def wake() -> None:
+        events.put("look")
+
+    settings = load().settings
+    watch = Nightwatch(
+        settings,
+        Surroundings(
+            records=JournalRecords(lambda: watch.settings),
+            runner=runner or run_in_house,
+            notifier=Notifier(environ),
+            now=lambda: datetime.now(UTC),
+            monotonic=time.monotonic,
+            random=SystemRandom(),
+            run_beside=Threaded("run", wake),
+            look_beside=Threaded("look", wake),
+        ),
+    )
+    # SimpleQueue.put is the one blocking primitive of the library that a signal may re-enter.
+    asked = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGHUP: "reload"}
+    for number in asked:
+        signal.signal(number, lambda number, _frame: events.put(asked[signal.Signals(number)]))
+    try:
+        watch.start()
+        deadline = float("inf")
+        while not (deadline < float("inf") and not watch.running):
+            watch.step()
+            if time.monotonic() > deadline:
+                _cut_off()
+            event = _next(events, watch.pause())
+            if event == "stop" and deadline == float("inf"):
+                deadline = time.monotonic() + stop_within
+                watch.stop()
+            elif event == "reload":
+                watch.reload(lambda: load().settings)
+    finally:
+        watch.close()
+    logger.info("the daemon stops")
+    return int(ExitCode.IN_SYNC)
+
+
+def run_in_house(settings: Settings, request: Request, pulse: Pulse) -> Summary:
+    """Perform one run with the parts of the settings; the pulse is its progress and its stop."""
+    with open_house(settings, mapping_of(settings), progress=pulse) as house:
+        return perform(replace(house, stop=pulse.stop), request)
+
+
+def _next(events: queue.SimpleQueue[str], seconds: float) -> str:
+    try:
+        return events.get(timeout=seconds)
+    except queue.Empty:
+        return "look"
+
+
+def _cut_off() -> None:
+    """End the process although a run goes on.
+
+    Without unwinding: the interpreter would wait for, or crash into, the threads of DuckDB.
+    """
+    logger.warning("the run did not leave in time and is cut off; the next one resumes it")
+    os._exit(int(ExitCode.IN_SYNC))

@@ -1,0 +1,182 @@
+"""One night, one run: what is due now, what is tried again, what is given up.
+
+A night is a slot of :class:`zvirka.service.clock.Clock`. It is settled by one run that finished or
+was held; a passing failure is tried again with pauses that double, a bounded number of times; a
+permanent one waits for a person and for the next night. After a restart the journal tells what
+the night has already had, so that a crash neither repeats nor loses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from loguru import logger
+
+from zvirka.errors import RunInterrupted, SettingsError, SourceError, UsageError, ZvirkaError
+from zvirka.reconcile.request import Summary
+from zvirka.service.clock import Clock
+from zvirka.settings import ScheduleSettings
+
+NIGHTLY = ("schedule", "catch-up")
+"""The triggers of the daemon's own runs."""
+
+_SETTLED = frozenset({"finished", "held"})
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One of the daemon's own runs as the journal has it; ``ended`` is ``None`` for a dead one."""
+
+    started: datetime
+    ended: datetime | None
+    status: str
+
+
+@dataclass(frozen=True)
+class Due:
+    """A run to begin now. ``attempt`` counts from 1 within the night."""
+
+    slot: datetime
+    trigger: Literal["schedule", "catch-up"]
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run's end means for the night.
+
+    ``kind`` names the failure for alerts (the same kind twice is one message); ``why`` is cause,
+    place and remedy.
+    """
+
+    status: Literal["settled", "passing", "permanent", "interrupted"]
+    kind: str = ""
+    why: str = ""
+
+
+def verdict_of(ending: Summary | BaseException) -> Verdict:
+    """Judge a run by its summary or by what it raised.
+
+    Only the type of an error nobody foresaw is told: its text may hold anything.
+    """
+    if isinstance(ending, Summary):
+        if ending.status in _SETTLED:
+            return Verdict("settled")
+        return Verdict("passing", kind="failed", why=ending.error)
+    kind = type(ending).__name__
+    if isinstance(ending, RunInterrupted):
+        return Verdict("interrupted", kind=kind, why="the run was interrupted")
+    if isinstance(ending, ZvirkaError):
+        return Verdict("passing" if is_passing(ending) else "permanent", kind, str(ending))
+    return Verdict("permanent", kind, f"an error nobody foresaw: {kind}; the log has its place")
+
+
+def is_passing(error: ZvirkaError) -> bool:
+    """Whether trying again the same night can help.
+
+    Errors say so themselves (``passing``). Of the others, wrong settings stay wrong and 1C's
+    refusals stay refusals; a store, a journal, a disk or a lock may come round.
+    """
+    passing = getattr(error, "passing", None)
+    if passing is not None:
+        return bool(passing)
+    return not isinstance(error, SettingsError | UsageError | SourceError)
+
+
+class Nights:
+    """The state of the current night.
+
+    Args:
+        settings: retries, their pause, and whether missed nights are caught up.
+        clock: the slots.
+    """
+
+    def __init__(self, settings: ScheduleSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._slot: datetime | None = None
+        self._attempts = 0
+        self._begin: datetime | None = None
+        self._given_up = False
+        self._trigger: Literal["schedule", "catch-up"] = "schedule"
+
+    @property
+    def next_attempt(self) -> datetime | None:
+        """When this night's next attempt begins; ``None`` when the night is settled."""
+        return self._begin
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the night is over without a run that ended well."""
+        return self._given_up
+
+    def recall(self, runs: Iterable[PastRun], last_good: datetime | None, now: datetime) -> None:
+        """Take up the night where the journal left it, at the start of the daemon.
+
+        Args:
+            runs: the daemon's own runs of the last days, in any order.
+            last_good: when a run last ended well, whoever asked for it; ``None`` for never.
+            now: the time.
+        """
+        slot = self._slot = self._clock.last_slot(now)
+        had = sorted((run for run in runs if run.started >= slot), key=lambda run: run.started)
+        self._attempts, self._begin = len(had), None
+        if any(run.status in _SETTLED for run in had):
+            return
+        if had:
+            self._trigger = "catch-up"
+            broken = had[-1].ended is None or had[-1].status == "interrupted"
+            self._try_again(now if broken else (had[-1].ended or now), at_once=broken)
+        elif now <= slot + self._clock.tolerance:
+            self._trigger, self._begin = "schedule", now
+        elif self._settings.catch_up and last_good is not None and now - last_good > _DAY:
+            self._trigger, self._begin = "catch-up", now
+
+    def due(self, now: datetime) -> Due | None:
+        """The run to begin now; ``None`` when nothing is due, or quiet hours are kept."""
+        slot = self._clock.last_slot(now)
+        if self._slot is None or slot > self._slot:
+            self._enter(slot, now)
+        if self._begin is None or self._slot is None:
+            return None
+        if now < self._begin or self._clock.allowed_from(now) > now:
+            return None
+        return Due(self._slot, self._trigger, self._attempts + 1)
+
+    def ended(self, verdict: Verdict, now: datetime) -> bool:
+        """Take note of how the due run ended; return whether the night is over, well or not."""
+        self._attempts += 1
+        self._begin = None
+        if verdict.status == "passing":
+            self._try_again(now)
+        else:
+            self._given_up = verdict.status == "permanent"
+        return self._begin is None
+
+    def adopt(self, earlier: Nights) -> None:
+        """Go on with the night of the settings before a reload, as far as it is the same."""
+        if earlier._slot is not None and earlier._slot == self._slot:
+            self._attempts = earlier._attempts
+            self._begin = earlier._begin
+            self._trigger = earlier._trigger
+            self._given_up = earlier._given_up
+
+    def _enter(self, slot: datetime, now: datetime) -> None:
+        self._slot, self._attempts, self._begin, self._given_up = slot, 0, None, False
+        if now <= slot + self._clock.tolerance:
+            self._trigger, self._begin = "schedule", slot + self._clock.delay()
+        elif self._settings.catch_up:
+            self._trigger, self._begin = "catch-up", now
+        else:
+            logger.warning("the night was missed and is not caught up", slot=slot.isoformat())
+
+    def _try_again(self, since: datetime, *, at_once: bool = False) -> None:
+        if self._attempts > self._settings.retries:
+            self._begin, self._given_up = None, True
+            return
+        pause = self._settings.retry_pause * 2 ** max(0, self._attempts - 1)
+        self._begin = since if at_once else since + pause

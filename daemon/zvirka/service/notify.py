@@ -1,0 +1,70 @@
+"""Telling systemd how the service does: the sd_notify protocol.
+
+Own code instead of a library, for a reason: the protocol is one datagram a message and systemd's
+manual (sd_notify(3), «Notes») recommends implementing it without one; the packages for Python are
+unmaintained since 2017 (sdnotify) or need the headers of libsystemd to build (systemd-python).
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+
+from loguru import logger
+
+
+class Notifier:
+    """Sends to ``$NOTIFY_SOCKET``; silent when there is none, so that a terminal works as well.
+
+    Args:
+        environ: where ``NOTIFY_SOCKET`` and ``WATCHDOG_USEC`` are looked up.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        address = environ.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        usec = environ.get("WATCHDOG_USEC", "")
+        self.watchdog_seconds: float | None = int(usec) / 1e6 if usec.isdigit() else None
+
+    def ready(self, status: str) -> None:
+        """The service works (or works again, after :meth:`reloading`)."""
+        self._send("READY=1", _status(status))
+
+    def reloading(self) -> None:
+        """Settings are being read anew; :meth:`ready` ends it.
+
+        MONOTONIC_USEC is what Type=notify-reload wants (systemd 253 and newer).
+        """
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def status(self, text: str) -> None:
+        """The line that ``systemctl status`` shows."""
+        self._send(_status(text))
+
+    def alive(self) -> None:
+        """Keep the watchdog from barking."""
+        self._send("WATCHDOG=1")
+
+    def stopping(self, status: str) -> None:
+        """The service begins to stop."""
+        self._send("STOPPING=1", _status(status))
+
+    def extend(self, seconds: float) -> None:
+        """Ask for more time for what is going on (start, stop)."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+
+    def _send(self, *lines: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+                channel.settimeout(5)
+                channel.sendto("\n".join(lines).encode(), self._address)
+        except OSError as error:
+            # A supervisor that does not listen must not stop the work it supervises.
+            logger.warning("systemd could not be told", error=str(error.strerror))
+
+
+def _status(text: str) -> str:
+    return "STATUS=" + " ".join(text.split())
