@@ -81,3 +81,23 @@ def parse_line(raw: bytes) -> PushLogLine | None:
     if at.tzinfo is None or not 0 <= status <= 999:
         return None
     return PushLogLine(at, parts[1], parts[2], ref, parts[4].strip(), status, parts[6])
+
+
+def errors_by_ref(path: Path, since: datetime | None = None) -> dict[str, PushLogLine]:
+    """The last error of each counterparty, by Ref_Key and, where the line has one, by Код.
+
+    A later success clears the errors before it: what was delivered in the end explains nothing.
+    Memory holds one line a counterparty that is in error.
+
+    Raises:
+        ZvirkaError: the file is there but cannot be read.
+    """
+    found: dict[str, PushLogLine] = {}
+    for line in read_push_log(path, since):
+        names = {line.ref, line.code} - {""}
+        for name in names:
+            if line.level == "ERROR":
+                found[name] = line
+            elif line.level == "INFO":
+                found.pop(name, None)
+    return found
