@@ -1,0 +1,145 @@
+"""The queue before the desk: batches, order, and answers only after the batch is through."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from zvirka.errors import StoreError, ZvirkaError
+from zvirka.receiver import intake as intake_module
+from zvirka.receiver.desk import Verdict
+from zvirka.receiver.intake import BusyError, Intake
+from zvirka.receiver.message import Message
+
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+def message(key: str) -> Message:
+    return Message(
+        received_at=NOW,
+        action="create",
+        key=key,
+        ref="",
+        marked=None,
+        values={},
+        message_id=None,
+        stamp=None,
+        digest="",
+        extra={},
+    )
+
+
+class Slow:
+    """A desk that waits until it is let go; keeps the batches it was given."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.go = threading.Event()
+        self.error: Exception | None = None
+        self.poison = ""
+
+    def take(self, messages: Sequence[Message]) -> list[Verdict]:
+        keys = [m.key for m in messages]
+        self.batches.append(keys)
+        assert self.go.wait(10)
+        if self.error is not None:
+            raise self.error
+        if self.poison in keys:
+            raise KeyError(self.poison)
+        return [Verdict(f"done {key}") for key in keys]
+
+
+async def posted(desk: Slow, keys: list[str]) -> list[Verdict | BaseException]:
+    async with Intake(desk) as intake:
+        tasks = [asyncio.create_task(intake.submit(message(key))) for key in keys]
+        while not desk.batches:
+            await asyncio.sleep(0.001)
+        desk.go.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_what_came_while_a_batch_was_under_way_is_the_next_batch_and_each_gets_its_own() -> None:
+    async def story() -> None:
+        desk = Slow()
+        async with Intake(desk) as intake:
+            first = asyncio.create_task(intake.submit(message("1")))
+            while not desk.batches:
+                await asyncio.sleep(0.001)
+            rest = [asyncio.create_task(intake.submit(message(key))) for key in "234"]
+            await asyncio.sleep(0.01)
+            assert not first.done()
+            assert intake.waiting == 3
+            desk.go.set()
+            verdicts = await asyncio.gather(first, *rest)
+        assert desk.batches == [["1"], ["2", "3", "4"]]
+        assert [verdict.outcome for verdict in verdicts] == [f"done {key}" for key in "1234"]
+
+    asyncio.run(story())
+
+
+def test_an_unusable_database_fails_the_batch_and_is_told_until_one_goes_through() -> None:
+    async def story() -> None:
+        desk = Slow()
+        desk.go.set()
+        async with Intake(desk) as intake:
+            desk.error = StoreError("the store is gone")
+            with pytest.raises(StoreError):
+                await intake.submit(message("1"))
+            assert intake.trouble == "the store is gone"
+            desk.error = None
+            await intake.submit(message("2"))
+            assert intake.trouble == ""
+
+    asyncio.run(story())
+
+
+def test_a_message_nobody_thought_of_does_not_take_the_others_down() -> None:
+    desk = Slow()
+    desk.poison = "2"
+    outcomes = asyncio.run(posted(desk, ["1", "2", "3"]))
+    assert [getattr(outcome, "outcome", "") for outcome in outcomes] == ["done 1", "", "done 3"]
+    error = outcomes[1]
+    assert isinstance(error, ZvirkaError)
+    assert "KeyError" in error.cause
+    assert "test_intake.py" in error.place
+
+
+def test_leaving_answers_what_waits_and_turns_away_what_comes_after() -> None:
+    async def story() -> None:
+        desk = Slow()
+        desk.go.set()
+        async with Intake(desk) as intake:
+            tasks = [asyncio.create_task(intake.submit(message(str(n)))) for n in range(5)]
+            await asyncio.sleep(0)
+        assert len(await asyncio.gather(*tasks)) == 5
+        with pytest.raises(BusyError):
+            await intake.submit(message("late"))
+
+    asyncio.run(story())
+
+
+def test_more_than_may_wait_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_module, "WAITING", 2)
+    desk = Slow()
+    outcomes = asyncio.run(posted(desk, ["1", "2", "3"]))
+    assert [type(outcome) for outcome in outcomes] == [Verdict, Verdict, BusyError]
+
+
+def test_a_client_that_hung_up_does_not_disturb_the_batch() -> None:
+    async def story() -> None:
+        desk = Slow()
+        async with Intake(desk) as intake:
+            gone = asyncio.create_task(intake.submit(message("1")))
+            stays = asyncio.create_task(intake.submit(message("2")))
+            while not desk.batches:
+                await asyncio.sleep(0.001)
+            gone.cancel()
+            await asyncio.sleep(0)
+            desk.go.set()
+            assert (await stays).outcome == "done 2"
+
+    asyncio.run(story())
