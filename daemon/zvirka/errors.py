@@ -6,6 +6,7 @@ Personal data never goes into a message: Код, Ref_Key and field names identif
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -28,6 +29,8 @@ class ZvirkaError(Exception):
     """
 
     exit_code: ExitCode = ExitCode.FAILED
+    passing: ClassVar[bool] = False
+    """Whether trying again the same night can help; else it waits for a person."""
 
     def __init__(self, cause: str, *, place: str = "", remedy: str = "") -> None:
         self.cause = cause
@@ -61,17 +64,25 @@ class SourceError(ZvirkaError):
 class StoreError(ZvirkaError):
     """The ERP's store could not be read or written."""
 
+    passing = True
+
 
 class JournalError(ZvirkaError):
     """The journal could not be opened, read or written."""
+
+    passing = True
 
 
 class StagingError(ZvirkaError):
     """The staging database could not be used, for want of disk space among other things."""
 
+    passing = True
+
 
 class LockHeldError(ZvirkaError):
     """Another run holds the lock; ``place`` says who."""
+
+    passing = True
 
 
 class HeldError(ZvirkaError):

@@ -47,8 +47,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended: what a terminal, an alert or a metric needs; the journal has the rest.
 
-    ``status``: finished, held, failed. ``causes``, ``actions`` and ``outcomes`` as in
-    :class:`zvirka.journal.facts.Facts`. ``error`` is cause, place and remedy of a failed run.
+    ``status``: finished, held, failed, interrupted. ``causes``, ``actions`` and ``outcomes`` as in
+    :class:`zvirka.journal.facts.Facts`. ``error`` is cause, place and remedy of a failed run,
+    ``kind`` the class of its error, ``passing`` whether trying again can help.
     """
 
     run: int
@@ -63,6 +64,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     plan_digest: str = ""
     reports: tuple[Path, ...] = ()
     error: str = ""
+    kind: str = ""
+    passing: bool = False
     seconds: float = 0.0
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import msgspec
 from loguru import logger
 
 from zvirka.counterparty import Action, Correction, Disposition
@@ -124,12 +125,16 @@ class _Run:
             remaining=summary.remaining,
             cause=error.cause if error is not None else "",
         )
-        return summary
+        if error is None:
+            return summary
+        kind, passing = type(error).__name__, error.passing
+        return msgspec.structs.replace(summary, kind=kind, passing=passing)
 
     @contextmanager
     def _phase(self, name: str, total: int | None = None, *, note: bool = True) -> Iterator[None]:
         house = self._house
-        house.tick()
+        if note:
+            house.tick()
         began = time.monotonic()
         house.progress.phase(name, total)
         if note:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from loguru import logger
 
-from zvirka.errors import RunInterrupted, SettingsError, SourceError, UsageError, ZvirkaError
+from zvirka.errors import RunInterrupted, ZvirkaError
 from zvirka.reconcile.request import Summary
 from zvirka.service.clock import Clock
 from zvirka.settings import ScheduleSettings
@@ -66,25 +66,19 @@ def verdict_of(ending: Summary | BaseException) -> Verdict:
     if isinstance(ending, Summary):
         if ending.status in _SETTLED:
             return Verdict("settled")
-        return Verdict("passing", kind="failed", why=ending.error)
+        if ending.status == "interrupted":
+            return Verdict("interrupted", kind=ending.kind, why=ending.error)
+        return _failed(ending.passing, ending.kind or ending.status, ending.error)
     kind = type(ending).__name__
     if isinstance(ending, RunInterrupted):
         return Verdict("interrupted", kind=kind, why="the run was interrupted")
     if isinstance(ending, ZvirkaError):
-        return Verdict("passing" if is_passing(ending) else "permanent", kind, str(ending))
+        return _failed(ending.passing, kind, str(ending))
     return Verdict("permanent", kind, f"an error nobody foresaw: {kind}; the log has its place")
 
 
-def is_passing(error: ZvirkaError) -> bool:
-    """Whether trying again the same night can help.
-
-    Errors say so themselves (``passing``). Of the others, wrong settings stay wrong and 1C's
-    refusals stay refusals; a store, a journal, a disk or a lock may come round.
-    """
-    passing = getattr(error, "passing", None)
-    if passing is not None:
-        return bool(passing)
-    return not isinstance(error, SettingsError | UsageError | SourceError)
+def _failed(passing: bool, kind: str, why: str) -> Verdict:
+    return Verdict("passing" if passing else "permanent", kind, why)
 
 
 class Nights:

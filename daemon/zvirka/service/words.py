@@ -87,6 +87,8 @@ _NAMES: dict[str, dict[str, str]] = {
     "not_ours": {"uk": "не наші", "en": "not ours"},
     "undone": {"uk": "відмінено", "en": "undone"},
     "unknown": {"uk": "причина невідома", "en": "unknown"},
+    "recover": {"uk": "відновлення", "en": "recovering"},
+    "agree": {"uk": "запис згоди", "en": "noting agreement"},
     "preflight": {"uk": "перевірка доступу", "en": "preflight"},
     "pull": {"uk": "читання 1С", "en": "reading 1C"},
     "scan": {"uk": "читання ERP", "en": "reading the ERP"},

@@ -13,6 +13,7 @@ from tests.unit.service.watching import Act, World, daemon, live, settings
 from zvirka.errors import LockHeldError, SettingsError, StoreError
 from zvirka.onec.errors import AccessDeniedError, TimedOutError
 from zvirka.reconcile.request import Request, Summary
+from zvirka.service.nights import verdict_of
 
 SPRING = datetime(2026, 3, 29, tzinfo=UTC)
 AUTUMN = datetime(2026, 10, 25, tzinfo=UTC)
@@ -309,3 +310,22 @@ def test_a_journal_that_is_away_does_not_stop_the_daemon(
     world.journal_is_down = False
     live(watch, world, NIGHT + timedelta(hours=1))
     assert len(world.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "passing", "expected"),
+    [
+        ("finished", False, "settled"),
+        ("held", False, "settled"),
+        ("failed", True, "passing"),
+        ("failed", False, "permanent"),
+        ("interrupted", False, "interrupted"),
+    ],
+)
+def test_a_summary_says_what_its_run_means_for_the_night(
+    status: str, passing: bool, expected: str
+) -> None:
+    summary = Summary(
+        run=1, command="reconcile", status=status, exit_code=2, kind="X", passing=passing
+    )
+    assert verdict_of(summary).status == expected
