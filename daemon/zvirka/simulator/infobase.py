@@ -156,7 +156,7 @@ class Infobase:
                 for each in self.counterparties.type.properties:
                     if each.item:
                         made.values[each.name] = None
-            elif "Партнер_Key" in made.values:
+            elif PARTNERS in self.tables:
                 made.values["Партнер_Key"] = self._new_partner(ref, values.get("name", ""))
             self.counterparties.put(made)
             self._change(made, values)

@@ -31,7 +31,10 @@ MAX_SEGMENT = 260
 
 
 class Logged(msgspec.Struct):
-    """One request as it came: ``path`` relative to the interface, ``query`` decoded."""
+    """One request as it came: ``path`` relative to the interface, ``query`` decoded.
+
+    Header names are in lower case; credentials are left out.
+    """
 
     method: str
     path: str
@@ -67,12 +70,13 @@ class Door:
         """The answer to a request, before the wire may spoil it."""
         raw_path, _, raw_query = target.partition("?")
         path, query = unquote(raw_path), decoded(raw_query)
-        logged = Logged(method, path.removeprefix(self.base_path), query, headers)
+        shown = {name: value for name, value in headers.items() if name != "authorization"}
+        logged = Logged(method, path.removeprefix(self.base_path), query, shown)
         with self.lock:
             self.requests.append(logged)
             self.traffic.requests += 1
             number = self.traffic.requests
-        answer = self._web_server(raw_path, raw_query) or self._infobase(logged, path, number)
+        answer = self._web_server(raw_path, raw_query) or self._infobase(logged, headers, number)
         logged.status = answer.status
         return answer, logged
 
@@ -85,7 +89,7 @@ class Door:
             return html("404 - File or directory not found.", "The resource was removed.", 404)
         return None
 
-    def _infobase(self, logged: Logged, path: str, number: int) -> Answer:
+    def _infobase(self, logged: Logged, headers: dict[str, str], number: int) -> Answer:
         faults = self.faults
         address = f"{logged.path}?{'&'.join(f'{k}={v}' for k, v in logged.query.items())}"
         meant = faults.applies(address)
@@ -94,21 +98,20 @@ class Door:
         if faults.maintenance:
             text = "Начало сеанса с информационной базой запрещено. Ведутся регламентные работы."
             return Answer(text.encode(), TEXT, 503)
-        if not self._authorised(logged.headers) or faults.expire("unauthorized_after"):
+        if not self._authorised(headers) or faults.expire("unauthorized_after"):
             text = "Идентификация пользователя не выполнена"
             challenge = {"WWW-Authenticate": 'Basic realm="1C:Enterprise"'}
             return Answer(text.encode(), TEXT, 401, challenge)
-        entered = self.sessions.enter(logged.headers)
+        entered = self.sessions.enter(headers)
         if isinstance(entered, Answer):
             return entered
         if number in faults.fail_500_at or (meant and faults.take("fail_500")):
-            text = "Ошибка при выполнении запроса POST к ресурсу: внутренняя ошибка сервера"
+            text = "Внутренняя ошибка сервера: превышено время ожидания блокировки"
             return Answer(text.encode(), TEXT, faults.fail_status)
         if meant and faults.take("html_200"):
             return html("1С:Предприятие", "Не удалось подключиться к серверу 1С", 200)
-        relative = path.removeprefix(self.base_path)
-        accept = logged.headers.get("accept", "")
-        answer = self.publication.answer(logged.method, relative, logged.query, accept)
+        accept = headers.get("accept", "")
+        answer = self.publication.answer(logged.method, logged.path, logged.query, accept)
         answer.headers = answer.headers | entered
         if meant and faults.take("truncate_json"):
             answer.body = answer.body[: len(answer.body) // 2]
@@ -207,10 +210,6 @@ class WebServer(socketserver.ThreadingTCPServer):
     def server_close(self) -> None:
         """Close the port and cut the connections that are kept alive."""
         super().server_close()
-        for each in list(self._open):
+        for each in self._open.copy():
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Let an error of the simulator itself be seen on standard error."""
-        super().handle_error(request, client_address)
