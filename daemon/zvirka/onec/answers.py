@@ -29,6 +29,7 @@ _BY_STATUS: dict[int, type[OnecError]] = {
     401: errors.UnauthorizedError,
     403: errors.ForbiddenError,
     404: errors.PublicationNotFoundError,
+    501: errors.QueryRefusedError,
     406: errors.NoLicenceError,
 }
 _LICENCE = re.compile(r"лиценз|licen[sc]e", re.IGNORECASE)
@@ -119,12 +120,12 @@ def _kind(status: int, code: str, message: str, is_page: bool) -> type[OnecError
         return errors.MaintenanceLockError
     if _NO_SENSE.search(message):
         return errors.QueryRefusedError
-    if code in _BY_CODE and not (code == "0" and status >= 500):
+    if code in _BY_CODE and not (code == "0" and status == 500):
         return _BY_CODE[code]
     if status < 300:
         return errors.NotOdataError if is_page else errors.UnexpectedAnswerError
     if 300 <= status < 400:
         return errors.RedirectedError
-    if status >= 500 or status == 429:
+    if status not in _BY_STATUS and (status >= 500 or status == 429):
         return errors.ServerFailureError
     return _BY_STATUS.get(status, errors.QueryRefusedError if code else errors.NotOdataError)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from zvirka.mapping import Mapping
@@ -13,7 +15,9 @@ from zvirka.onec.session import Session, Timeouts
 from zvirka.settings import OnecSettings
 
 
-def open_session(onec: OnecSettings, mapping: Mapping) -> Session:
+def open_session(
+    onec: OnecSettings, mapping: Mapping, *, sleep: Callable[[float], None] = time.sleep
+) -> Session:
     """A session as the settings want it; no request is made yet."""
     return Session(
         onec.url,
@@ -25,6 +29,7 @@ def open_session(onec: OnecSettings, mapping: Mapping) -> Session:
         retries=onec.retries,
         verify=str(onec.ca_file) if onec.ca_file and onec.verify_tls else onec.verify_tls,
         sessions=onec.session,
+        sleep=sleep,
         closing=(
             catalog_entity(mapping),
             {"$top": "1", "$select": "Ref_Key", "$format": JSON},
@@ -39,15 +44,22 @@ def open_schemas(session: Session, state_dir: Path) -> SchemaCache:
     )
 
 
-def open_source(onec: OnecSettings, mapping: Mapping, state_dir: Path) -> Catalogue:
+def open_source(
+    onec: OnecSettings,
+    mapping: Mapping,
+    state_dir: Path,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Catalogue:
     """The catalogue of the settings, to be used as a context manager.
 
     Args:
         onec: the publication; the password is resolved already.
         mapping: which fields, and where they live.
         state_dir: where the schema is cached (``metadata/``).
+        sleep: how to wait between repetitions.
     """
-    session = open_session(onec, mapping)
+    session = open_session(onec, mapping, sleep=sleep)
     return Catalogue(
         session,
         mapping,

@@ -1,0 +1,141 @@
+"""What ``zvirka check`` says of 1C, against a publication that has each fault in turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tests.integration.test_onec_faults import base_of, mapping_for, onec_settings
+from tests.unit.onec.samples import recording
+from tests.unit.onec.scripted import Reply, served
+from zvirka.findings import Finding
+from zvirka.onec.checking import check_source
+from zvirka.settings import FieldSettings, OnecSettings
+
+CATALOG = "Catalog_Контрагенты"
+
+
+def checked(onec: OnecSettings, directory: Path) -> list[Finding]:
+    return check_source(onec, mapping_for(onec), directory)
+
+
+def failures(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.level == "failure"]
+
+
+@pytest.mark.parametrize("profile", ["accounting", "trade", "custom", "legacy"])
+def test_a_base_that_fits_its_profile_is_all_ok(tmp_path: Path, profile: str) -> None:
+    with base_of(profile) as simulator:
+        findings = checked(onec_settings(simulator, profile), tmp_path)
+    assert {finding.level for finding in findings} == {"ok"}
+    texts = " ".join(finding.text for finding in findings)
+    assert "900 counterparties in scope" in texts
+    assert "one 1C session" in texts
+    assert "values outside the object can be read" in texts or profile == "custom"
+
+
+def test_a_catalogue_without_code_is_told_which_profile_fits(tmp_path: Path) -> None:
+    with base_of("trade") as simulator:
+        findings = checked(onec_settings(simulator, "accounting"), tmp_path)
+    no_code = next(one for one in failures(findings) if one.subject == CATALOG)
+    assert "no Code" in no_code.text
+    assert 'profile = "trade" fits' in no_code.remedy
+
+
+def test_the_recorded_trade_base_is_told_the_same(tmp_path: Path) -> None:
+    document = recording("ut_demo_8.5_metadata.xml")
+    with served(Reply(document, content_type="application/xml;charset=utf-8")) as script:
+        findings = checked(OnecSettings(url=script.url, profile="accounting"), tmp_path)
+    no_code = next(one for one in failures(findings) if one.subject == CATALOG)
+    assert "no Code" in no_code.text
+    assert 'profile = "trade" fits' in no_code.remedy
+    tax_id = next(one for one in failures(findings) if one.subject == "onec.fields.tax_id")
+    assert "КодПоЕДРПОУ" in tax_id.text
+    assert "КодПоОКПО" in tax_id.remedy
+
+
+def test_a_register_base_is_told_its_profile(tmp_path: Path) -> None:
+    with base_of("legacy") as simulator:
+        findings = checked(onec_settings(simulator, "accounting"), tmp_path)
+    advice = next(one for one in findings if one.subject == "profile")
+    assert 'profile = "legacy" fits' in advice.remedy
+
+
+def test_a_misspelt_property_is_a_failure_with_near_names(tmp_path: Path) -> None:
+    with base_of() as simulator:
+        fields = {"tax_id": FieldSettings(attribute="КодПоЄДРПО")}
+        findings = checked(onec_settings(simulator, "accounting", fields=fields), tmp_path)
+    (failure,) = failures(findings)
+    assert failure.subject == "onec.fields.tax_id"
+    assert "КодПоЕДРПОУ" in failure.remedy
+
+
+def test_an_unknown_kind_is_a_failure_with_near_names(tmp_path: Path) -> None:
+    with base_of() as simulator:
+        fields = {"address": FieldSettings(contact="Адрес", kind="ЮрАдресКонтрагентов")}
+        findings = checked(onec_settings(simulator, "accounting", fields=fields), tmp_path)
+    (failure,) = failures(findings)
+    assert "ЮрАдресКонтрагента" in failure.remedy
+
+
+@pytest.mark.parametrize(
+    ("switch", "value", "subject", "word"),
+    [
+        ("unpublished", {CATALOG}, CATALOG, "composition"),
+        ("maintenance", True, "1C connection", "locked"),
+        ("no_licence", True, "1C connection", "licence"),
+        ("html_200", True, "1C connection", "web page"),
+    ],
+)
+def test_each_fault_is_a_failure_with_its_remedy(
+    tmp_path: Path, switch: str, value: Any, subject: str, word: str
+) -> None:
+    with base_of() as simulator:
+        setattr(simulator.faults, switch, value)
+        findings = checked(onec_settings(simulator, "accounting", retries=0), tmp_path)
+    (failure, *_) = failures(findings)
+    assert failure.subject == subject
+    assert word in failure.text
+    assert failure.remedy
+
+
+def test_wrong_password_and_wrong_publication_are_told_apart(tmp_path: Path) -> None:
+    with base_of() as simulator:
+        wrong = onec_settings(simulator, "accounting", password=SecretStr("секрет не той"))
+        (password,) = failures(checked(wrong, tmp_path))
+        elsewhere = simulator.url.replace("/base/", "/other/")
+        moved = onec_settings(simulator, "accounting", url=elsewhere)
+        (publication,) = failures(checked(moved, tmp_path))
+    assert "password" in password.text
+    assert "секрет" not in repr(password)
+    assert "publication" in publication.text
+
+
+def test_a_hidden_row_is_a_failure_and_allowed_only_a_warning(tmp_path: Path) -> None:
+    with base_of() as simulator:
+        simulator.faults.hide = {next(iter(simulator.base.refs()))}
+        (failure, *_) = failures(checked(onec_settings(simulator, "accounting"), tmp_path))
+        restricted = checked(onec_settings(simulator, "accounting", allowed_only=True), tmp_path)
+    assert "code 20" in failure.text
+    assert not failures(restricted)
+    warning = next(one for one in restricted if one.level == "warning")
+    assert warning.subject == "onec.allowed_only"
+
+
+def test_an_unpublished_section_is_a_warning_about_weight(tmp_path: Path) -> None:
+    with base_of() as simulator:
+        simulator.faults.unpublished = {f"{CATALOG}_КонтактнаяИнформация"}
+        findings = checked(onec_settings(simulator, "accounting"), tmp_path)
+    assert not failures(findings)
+    (warning,) = [one for one in findings if one.level == "warning"]
+    assert "ten times" in warning.text
+
+
+def test_unsafe_settings_are_warned_of(tmp_path: Path) -> None:
+    with base_of() as simulator:
+        onec = onec_settings(simulator, "accounting", verify_tls=False, session=False)
+        warned = {one.subject for one in checked(onec, tmp_path) if one.level == "warning"}
+    assert warned == {"onec.verify_tls", "1C session"}
