@@ -14,12 +14,15 @@ from uuid import UUID
 
 import msgspec
 
+from zvirka.counterparty import ZERO_REF
 from zvirka.errors import ZvirkaError
 
 _LEVELS = frozenset({"INFO", "WARNING", "ERROR"})
 _ACTIONS = frozenset({"create", "update", "delete"})
 _FIELDS = 7
 _LONGEST = 4096
+REMEMBERED = 100_000
+"""Names :func:`errors_by_ref` keeps at most."""
 
 
 class PushLogLine(msgspec.Struct, frozen=True):
@@ -63,6 +66,30 @@ def read_push_log(path: Path, since: datetime | None = None) -> Iterator[PushLog
         ) from error
 
 
+def errors_by_ref(path: Path, since: datetime | None = None) -> dict[str, PushLogLine]:
+    """The last error of each counterparty not older than ``since``, by Ref_Key and by Код.
+
+    A later delivery takes the error away: every message carries the whole row. Of more than
+    :data:`REMEMBERED` names the latest are kept, so that memory stays flat when a receiver was
+    away for weeks.
+
+    Raises:
+        ZvirkaError: the file is there but cannot be read.
+    """
+    found: dict[str, PushLogLine] = {}
+    for line in read_push_log(path, since):
+        delivered = 200 <= line.status <= 299 and line.level == "INFO"
+        if not delivered and line.level != "ERROR":
+            continue
+        for name in {line.ref, line.code} - {"", ZERO_REF}:
+            found.pop(name, None)
+            if not delivered:
+                found[name] = line
+        while len(found) > REMEMBERED:
+            del found[next(iter(found))]
+    return found
+
+
 def parse_line(raw: bytes) -> PushLogLine | None:
     """Return the event a line holds, ``None`` when it holds none."""
     try:
@@ -81,23 +108,3 @@ def parse_line(raw: bytes) -> PushLogLine | None:
     if at.tzinfo is None or not 0 <= status <= 999:
         return None
     return PushLogLine(at, parts[1], parts[2], ref, parts[4].strip(), status, parts[6])
-
-
-def errors_by_ref(path: Path, since: datetime | None = None) -> dict[str, PushLogLine]:
-    """The last error of each counterparty, by Ref_Key and, where the line has one, by Код.
-
-    A later success clears the errors before it: what was delivered in the end explains nothing.
-    Memory holds one line a counterparty that is in error.
-
-    Raises:
-        ZvirkaError: the file is there but cannot be read.
-    """
-    found: dict[str, PushLogLine] = {}
-    for line in read_push_log(path, since):
-        names = {line.ref, line.code} - {""}
-        for name in names:
-            if line.level == "ERROR":
-                found[name] = line
-            elif line.level == "INFO":
-                found.pop(name, None)
-    return found

@@ -24,6 +24,9 @@ from zvirka.journal.tables import ReceiptRow, RunRow
 GENESIS = ""
 """What the first link follows."""
 
+STORED = ("created", "updated", "restored", "deleted", "unchanged", "absent")
+"""Outcomes after which the store held what the message said."""
+
 SETTLED_LATER = ("failed", "refused", "held", "left")
 """Outcomes that left the store without this change, so that an older one may still come."""
 

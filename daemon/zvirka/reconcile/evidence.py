@@ -17,7 +17,7 @@ from loguru import logger
 from zvirka.counterparty import Difference
 from zvirka.errors import ZvirkaError
 from zvirka.journal.book import Book
-from zvirka.journal.receipts import Receipt, find_receipts, has_receipts
+from zvirka.journal.receipts import STORED, Receipt, find_receipts, has_receipts
 from zvirka.push_log import PushLogLine, errors_by_ref
 
 if TYPE_CHECKING:
@@ -91,6 +91,6 @@ class Evidence:
         if receipt is None:
             return "no webhook came for this counterparty since the last good run"
         came = f"webhook {receipt.action} came {receipt.received_at.isoformat()}"
-        if receipt.outcome == "applied":
+        if receipt.outcome in STORED:
             return f"{came} and was stored; the row was edited later"
         return f"{came}: {receipt.outcome or 'no outcome yet'} {receipt.detail}".rstrip()
