@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
         examples="""
             zvirka audit verify
             zvirka audit verify --from 120 --public-key zvirka.pub.pem
+            zvirka audit verify --report zvirka-run-000042.html
         """,
     )(verify)
     command(
@@ -67,13 +69,19 @@ def verify(
         int | None, typer.Option("--from", metavar="RUN", min=1, help="The run to begin with.")
     ] = None,
     public_key: KeyOption = None,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option("--report", metavar="FILE", help="Also prove this report file; repeatable."),
+    ] = None,
 ) -> int:
     """Walk the chain of digests and name every run that was altered, removed or inserted.
 
-    Exit code 0 when the chain is whole, 1 when it is not.
+    Exit code 0 when everything holds, 1 when something does not. A report file holds when it is,
+    byte for byte, what the journal yields for its run.
     """
     with call.book() as book:
-        problems = list(_problems(book, start, public_key))
+        problems = [problem.text for problem in _problems(book, start, public_key)]
+        problems += _report_problems(call, book, report or [])
         sealed = next((run for run in book.runs(limit=1000) if run.digest), None)
     if call.common.json:
         end = {"run": sealed.id, "digest": sealed.digest} if sealed else None
@@ -81,7 +89,7 @@ def verify(
     elif problems:
         call.print(f"{call.say('chain_bad')}:")
         for problem in problems:
-            call.print(f"  ✗ {problem.text}")
+            call.print(f"  ✗ {problem}")
     elif sealed is None:
         call.print(call.say("no_runs"))
     else:
@@ -106,27 +114,20 @@ def history(
             place="zvirka audit history",
             remedy="name it by --code or by --ref",
         )
+    from zvirka.report.history import render_history
+
+    stream = BytesIO()
     with call.book() as book:
-        entries = book.history(key=code, ref=ref.lower())
-    if call.common.json:
-        call.print_json(entries)
-        return ExitCode.IN_SYNC
-    if not entries:
-        call.print(call.say("no_history", key=code or ref))
-        return ExitCode.IN_SYNC
-    words = call.words
-    for entry in entries:
-        outcome = words.outcome(entry.outcome) if entry.outcome else "—"
-        action = words.action(entry.action) if entry.action else "—"
-        parts = [words.clock(entry.at), f"{call.say('run')} {entry.run}", words.kind(entry.kind)]
-        call.print(" · ".join([*parts, words.cause(entry.cause), action, outcome, entry.who]))
-        for field in entry.fields:
-            back = "" if field.read_back is None else f" ⇒ {field.read_back!r}"
-            name = words.field(field.field)
-            call.print(f"    {name}: {field.found!r} → {field.wanted!r}{back}")
-        for text in (entry.detail, entry.note, entry.evidence):
-            if text:
-                call.print(f"    {text}")
+        render_history(
+            book,
+            "json" if call.common.json else "text",
+            call.language,
+            stream,
+            key=code,
+            ref=ref.lower(),
+            timezone=call.settings.schedule.timezone,
+        )
+    call.print(stream.getvalue().decode().rstrip("\n"))
     return ExitCode.IN_SYNC
 
 
@@ -134,7 +135,7 @@ def export(
     call: Call,
     start: Annotated[str, typer.Option("--from", metavar="DAY", help="First day, as 2026-10-01.")],
     end: Annotated[str, typer.Option("--to", metavar="DAY", help="Last day, as 2026-10-31.")],
-    form: Annotated[Literal["xlsx"], typer.Option("--format", help="The form.")] = "xlsx",
+    form: Annotated[Literal["xlsx", "json"], typer.Option("--format", help="The form.")] = "xlsx",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="The file to write.")
     ] = None,
@@ -143,10 +144,6 @@ def export(
     from zvirka.report.export import write_export
 
     first, last = _day("--from", start), _day("--to", end)
-    if first > last:
-        raise UsageError(
-            "the period ends before it begins", place="--from, --to", remedy="exchange the two days"
-        )
     path = out or Path(f"zvirka-{first}-{last}.{form}")
     with call.book() as book:
         write_export(
@@ -156,6 +153,7 @@ def export(
             path,
             language=call.language,
             timezone=call.settings.schedule.timezone,
+            form=form,
         )
     if call.common.json:
         call.print_json([path])
@@ -203,6 +201,18 @@ def _problems(book: Book, start: int | None, public_key: Path | None) -> Iterato
                 remedy="write it with: openssl pkey -in PRIVATE -pubout",
             ) from None
         yield from verify_signatures(book, pem)
+
+
+def _report_problems(call: Call, book: Book, reports: list[Path]) -> list[str]:
+    from zvirka.report.verify import Authenticity, verify_report
+
+    timezone = call.settings.schedule.timezone
+    checks = [verify_report(book, path, timezone=timezone) for path in reports]
+    return [
+        f"{check.path}: {check.text}"
+        for check in checks
+        if check.authenticity is not Authenticity.GENUINE
+    ]
 
 
 def _day(option: str, text: str) -> date:

@@ -21,7 +21,7 @@ from zvirka.cli.who import who
 from zvirka.logs import configure_logs
 from zvirka.mapping import Mapping as FieldMapping
 from zvirka.profiles import mapping_of
-from zvirka.settings import LogSettings, Settings
+from zvirka.settings import LogSettings, ScheduleSettings, Settings
 from zvirka.settings_loading import Loaded, load_settings
 from zvirka.settings_secrets import secret_values
 
@@ -119,7 +119,9 @@ class Call:
         """The domain's words in that language, and times in the zone of the schedule."""
         from zvirka.report.words import Words
 
-        return Words(self.language, self.settings.schedule.timezone)
+        loaded = self.__dict__.get("loaded")
+        schedule = loaded.settings.schedule if loaded is not None else ScheduleSettings()
+        return Words(self.language, schedule.timezone)
 
     @property
     def who(self) -> str:

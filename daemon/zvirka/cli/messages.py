@@ -117,14 +117,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "decision": ("Рішення", "Decision"),
     "field": ("Поля", "Fields"),
     "action": ("Дія", "Action"),
-    "outcome": ("Результат", "Outcome"),
     "written": ("Записано: {path}", "Written: {path}"),
     "chain_good": (
         "Ланцюжок цілий до запуску {run}, дайджест {digest}.",
         "The chain is whole up to run {run}, digest {digest}.",
     ),
     "chain_bad": ("Ланцюжок порушено", "The chain is broken"),
-    "no_history": ("У журналі немає {key}.", "The journal knows nothing of {key}."),
     "pruned": (
         "Особисті дані прибрано із запусків: {count}.",
         "Personal values removed from runs: {count}.",
@@ -140,6 +138,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "phase_diff": ("Порівняння", "Comparing"),
     "phase_confirm": ("Підтвердження", "Confirming"),
     "phase_guard": ("Обмеження", "Limits"),
+    "phase_recover": ("Відновлення перерваного", "Recovering"),
+    "phase_agree": ("Запам'ятовування узгодженого", "Remembering what agrees"),
     "phase_apply": ("Виправлення", "Correcting"),
     "phase_verify": ("Перевірка ERP", "Verifying"),
     "phase_report": ("Звіт", "Reporting"),

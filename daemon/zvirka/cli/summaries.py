@@ -51,7 +51,8 @@ def _headline(call: Call, summary: Summary) -> str:
         return call.say(f"run_{summary.status}", run=summary.run)
     if summary.command == "reject":
         return call.say("rejected", run=summary.run)
-    return call.say("run_finished", run=summary.run, seconds=f"{summary.seconds:.1f}")
+    seconds = call.words.number(round(summary.seconds, 1))
+    return call.say("run_finished", run=summary.run, seconds=seconds)
 
 
 def _print_counts(call: Call, summary: Summary) -> None:

@@ -1,0 +1,197 @@
+"""The whole job by its commands: a real server on one side, a real database on the other."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.lines import PASSWORD, run
+from zvirka.simulator import Simulator, SimulatorOptions
+
+
+@pytest.fixture
+def onec(settled: Path) -> Iterator[Simulator]:
+    """1C with forty counterparties; the settings in the working directory lead to it."""
+    options = SimulatorOptions(counterparties=40, password=PASSWORD)
+    with Simulator(options) as simulator:
+        file = settled / "zvirka.toml"
+        text = file.read_text(encoding="utf-8").replace("http://127.0.0.1:9/base", simulator.url)
+        limits = "\n[guard]\nmax_change_share = 1.0\nmax_delete_share = 1.0\nmax_deletes = 1\n"
+        file.write_text(text + limits, encoding="utf-8")
+        yield simulator
+
+
+def counterparties(onec: Simulator) -> list[Any]:
+    held = (onec.base.get(ref) for ref in onec.base.refs())
+    return [one for one in held if not one.group]
+
+
+def clients(directory: Path, column: str) -> dict[str, Any]:
+    with closing(sqlite3.connect(directory / "erp.db")) as erp:
+        return dict(erp.execute(f"SELECT code, {column} FROM clients").fetchall())
+
+
+def answer(capsys: pytest.CaptureFixture[str], *line: str) -> tuple[int, Any]:
+    code = run(*line, "--json")
+    shown = capsys.readouterr()
+    assert PASSWORD not in shown.out + shown.err
+    return code, json.loads(shown.out)
+
+
+def test_plan_writes_nothing_and_reconcile_corrects_and_proves(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, planned = answer(capsys, "plan")
+    size = len(counterparties(onec))
+    assert code == 1
+    assert planned["actions"] == {"create": size}
+    assert clients(settled, "name") == {}
+    code, done = answer(capsys, "reconcile", "--reason", "перша ніч")
+    assert code == 0
+    assert done["outcomes"] == {"applied": size}
+    assert len(clients(settled, "name")) == size
+    assert all(Path(path).is_file() for path in done["reports"])
+    code, again = answer(capsys, "reconcile")
+    assert (code, again["causes"], again["remaining"]) == (0, {}, 0)
+
+    code, found = answer(capsys, "runs")
+    assert [(one["run"], one["command"]) for one in found] == [
+        (3, "reconcile"),
+        (2, "reconcile"),
+        (1, "plan"),
+    ]
+    assert found[1]["reason"] == "перша ніч"
+    assert found[1]["who"]
+    code, seen = answer(capsys, "show", "2")
+    assert (code, seen["total"], len(seen["differences"])) == (0, size, size)
+
+
+def test_results_are_for_people_in_their_language(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("reconcile", "--lang", "uk") == 0
+    shown = capsys.readouterr()
+    assert "причина невідома" in shown.out
+    assert "Звіти:" in shown.out
+    assert run("reconcile", "--lang", "en") == 0
+    assert "The ERP and 1C agree." in capsys.readouterr().out
+    assert run("show", "1", "--lang", "en") == 0
+    shown = capsys.readouterr()
+    assert "missing in the ERP" in shown.out
+    assert run("runs", "--lang", "en") == 0
+    assert "Reconciliation" in capsys.readouterr().out
+
+
+def test_held_deletes_wait_for_a_person_who_approves_or_rejects(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("reconcile") == 0
+    gone = [one.values["code"] for one in counterparties(onec)[:2]]
+    for one in counterparties(onec)[:2]:
+        onec.base.delete(one.ref)
+    capsys.readouterr()
+    assert run("reconcile", "--lang", "en") == 3
+    shown = capsys.readouterr().out
+    assert "Run 2 is held: a person has to decide." in shown
+    assert "zvirka approve 2" in shown
+    assert all(clients(settled, "is_active")[code] == 1 for code in gone)
+    code, held = answer(capsys, "runs", "--held")
+    assert [one["run"] for one in held] == [2]
+    code, approved = answer(capsys, "approve", "2", "--reason", "філію закрито")
+    assert (code, approved["outcomes"]) == (0, {"applied": 2})
+    assert all(clients(settled, "is_active")[code] == 0 for code in gone)
+    assert answer(capsys, "runs", "--held") == (0, [])
+
+    for one in counterparties(onec)[:2]:
+        onec.base.delete(one.ref)
+    assert run("reconcile") == 3
+    capsys.readouterr()
+    held_run = answer(capsys, "runs", "--held")[1][0]["run"]
+    assert run("reject", str(held_run), "--reason", "помилка в 1С") in (0, 1)
+    capsys.readouterr()
+    assert answer(capsys, "runs", "--held") == (0, [])
+
+
+def test_one_counterparty_is_resynced_undone_and_its_history_told(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("reconcile") == 0
+    one, other = counterparties(onec)[:2]
+    key = one.values["code"]
+    before = clients(settled, "name")[key]
+    onec.base.update(one.ref, name="ТОВ «Нова назва»")
+    onec.base.update(other.ref, name="ТОВ «Інша назва»")
+    capsys.readouterr()
+    code, done = answer(capsys, "resync", "--code", key, "--reason", "дзвінок")
+    assert (code, done["outcomes"]) == (0, {"applied": 1})
+    assert clients(settled, "name")[key] == "ТОВ «Нова назва»"
+    assert clients(settled, "name")[other.values["code"]] != "ТОВ «Інша назва»"
+    code, undone = answer(capsys, "undo", str(done["run"]), "--reason", "рано")
+    assert (code, undone["outcomes"]) == (0, {"applied": 1})
+    assert clients(settled, "name")[key] == before
+    assert run("audit", "history", "--code", key, "--lang", "en") == 0
+    assert "ТОВ «Нова назва»" in capsys.readouterr().out
+    code, told = answer(capsys, "audit", "history", "--ref", one.ref.upper())
+    assert [entry["run"] for entry in told["entries"]] == [1, done["run"], undone["run"]]
+
+
+def test_reports_are_written_again_and_proven(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("reconcile") == 0
+    capsys.readouterr()
+    line = ["report", "1", "--format", "md", "--format", "xlsx", "--out", "again", "--lang", "en"]
+    code, written = answer(capsys, *line)
+    assert code == 0
+    assert {Path(path).suffix for path in written} == {".md", ".xlsx"}
+    report = next(path for path in written if path.endswith(".md"))
+    code, proof = answer(capsys, "audit", "verify", "--report", report)
+    assert (code, proof["whole"], proof["problems"]) == (0, True, [])
+    with Path(report).open("a", encoding="utf-8") as file:
+        file.write("і ще рядок\n")
+    code, proof = answer(capsys, "audit", "verify", "--report", report)
+    assert (code, proof["whole"]) == (1, False)
+
+
+def test_altered_journal_is_named(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("reconcile") == 0
+    assert run("audit", "verify", "--lang", "en") == 0
+    assert "The chain is whole up to run 1" in capsys.readouterr().out
+    with closing(sqlite3.connect(settled / "state" / "journal.db")) as journal, journal:
+        journal.execute("UPDATE run SET who = 'хтось інший' WHERE id = 1")
+    assert run("audit", "verify", "--lang", "en") == 1
+    assert "run 1" in capsys.readouterr().out
+
+
+def test_a_period_is_exported_and_old_values_are_pruned(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("reconcile") == 0
+    capsys.readouterr()
+    period = ["audit", "export", "--from", "2020-01-01", "--to", "2099-12-31"]
+    code, written = answer(capsys, *period, "--out", "act.xlsx")
+    assert code == 0
+    assert Path(written[0]).read_bytes()[:2] == b"PK"
+    code, pruned = answer(capsys, "prune", "--older-than", "0d", "--reason", "строк минув")
+    assert (code, pruned["runs"]) == (0, [1])
+    assert run("audit", "verify") == 0
+
+
+def test_wrong_password_is_a_failed_run_that_says_so(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settled / "password").write_text("не той")
+    code = run("reconcile", "--lang", "en")
+    shown = capsys.readouterr()
+    assert code == 2
+    assert "Run 1 failed." in shown.out
+    assert "не той" not in shown.out + shown.err
+    assert not (settled / "erp.db").exists() or clients(settled, "name") == {}
