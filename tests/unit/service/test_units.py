@@ -1,0 +1,150 @@
+"""The units: sound in systemd's own eyes, closed, and installed with the right paths."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zvirka.errors import UsageError
+from zvirka.service.install import install
+from zvirka.settings import Settings
+from zvirka.settings_secrets import _slots
+from zvirka.shipped import shipped
+
+UNITS = shipped("systemd")
+SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
+EXPOSURE = 1.5
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here"
+)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The units as they are installed, starting the zvirka of this environment."""
+    program = Path(sys.executable).parent / "zvirka"
+    install(prefix=tmp_path, executable=program)
+    return tmp_path / "etc/systemd/system"
+
+
+def test_every_unit_the_service_promises_is_there() -> None:
+    assert SERVICES == [
+        "zvirka-alert@.service",
+        "zvirka-receiver.service",
+        "zvirka-reconcile.service",
+        "zvirka-resync@.service",
+        "zvirka.service",
+    ]
+    assert (UNITS / "zvirka-reconcile.timer").is_file()
+
+
+@needs_systemd
+def test_systemd_finds_nothing_to_complain_about(installed: Path) -> None:
+    names = [str(installed / name.replace("@.", "@000000123.")) for name in [*SERVICES]] + [
+        str(installed / "zvirka-reconcile.timer")
+    ]
+    for name in SERVICES:
+        if "@" in name:
+            (installed / name.replace("@.", "@000000123.")).symlink_to(name)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *names],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"SYSTEMD_UNIT_PATH": f"{installed}:", "PATH": "/usr/bin:/bin"},
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_unit_is_hardly_exposed(name: str, installed: Path) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(installed / name)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = re.search(r"Overall exposure level for .*: ([\d.]+)", done.stdout)
+    assert found is not None, done.stdout
+    assert float(found[1]) <= EXPOSURE
+
+
+def block(name: str, title: str) -> list[str]:
+    """The settings of one part of a unit, from its heading to the next blank line."""
+    text = (UNITS / name).read_text("utf-8")
+    part = text[text.index(title) :].split("\n\n")[0]
+    return [line for line in part.splitlines() if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_sandbox_is_the_same_in_every_unit(name: str) -> None:
+    sandbox = block(name, "# --- sandbox")
+    assert sandbox == block("zvirka.service", "# --- sandbox")
+    assert "NoNewPrivileges=yes" in sandbox
+    assert "ProtectSystem=strict" in sandbox
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_credentials_are_named_as_the_settings_look_for_them_and_none_is_required(
+    name: str,
+) -> None:
+    keys = {slot.key for slot in _slots(Settings, ())}
+    named = [
+        line.removeprefix("LoadCredential=").split(":")
+        for line in (UNITS / name).read_text("utf-8").splitlines()
+        if line.startswith("LoadCredential=")
+    ]
+    assert named
+    for key, source in named:
+        assert key in keys
+        # An absolute path would be required; a name is looked for in the credential stores.
+        assert source == f"zvirka.{key}"
+
+
+def test_no_unit_holds_a_secret_or_an_argument_that_could_be_one() -> None:
+    for path in UNITS.glob("*.service"):
+        starts = [line for line in path.read_text().splitlines() if line.startswith("Exec")]
+        assert starts
+        assert not any("password" in line or "token" in line for line in starts)
+        assert "Environment=" not in path.read_text()
+
+
+def test_installing_writes_each_file_to_its_place_with_the_right_program(tmp_path: Path) -> None:
+    written = install(prefix=tmp_path, executable=Path("/opt/zvirka/bin/zvirka"))
+    assert sorted(str(path.relative_to(tmp_path)) for path in written) == sorted(
+        [f"etc/systemd/system/{name}" for name in [*SERVICES, "zvirka-reconcile.timer"]]
+        + ["etc/sysusers.d/zvirka.conf", "etc/tmpfiles.d/zvirka.conf"]
+    )
+    unit = (tmp_path / "etc/systemd/system/zvirka.service").read_text()
+    assert "ExecStart=/opt/zvirka/bin/zvirka daemon" in unit
+    assert "/usr/bin/zvirka" not in unit
+    assert all(path.stat().st_mode & 0o777 == 0o644 for path in written)
+    again = install(prefix=tmp_path, executable=Path("/opt/zvirka/bin/zvirka"))
+    assert again == written
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path: Path) -> None:
+    program = Path("/opt/zvirka/bin/zvirka")
+    shown = install(prefix=tmp_path, dry_run=True, executable=program)
+    assert list(tmp_path.iterdir()) == []
+    assert shown == install(prefix=tmp_path, executable=program)
+
+
+def test_a_zvirka_that_the_sandbox_would_hide_is_refused() -> None:
+    with pytest.raises(UsageError) as refused:
+        install(executable=Path("/home/olena/.venv/bin/zvirka"))
+    assert "/home/olena" in refused.value.place
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "etc").write_text("a file in the way")
+    with pytest.raises(UsageError) as refused:
+        install(prefix=tmp_path, executable=Path("/opt/zvirka/bin/zvirka"))
+    assert "etc/systemd/system" in refused.value.place
