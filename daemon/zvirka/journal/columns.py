@@ -74,6 +74,14 @@ def plain(text: str) -> str:
     return text
 
 
-def iso(time: datetime | None) -> str | None:
-    """A time as digests cover it: ISO 8601 in UTC."""
-    return None if time is None else time.isoformat()
+def iso(time: datetime | str | None) -> str | None:
+    """A time as digests cover it: ISO 8601 in UTC with microseconds.
+
+    SQLite's own text is taken to it character by character, so that one written in another way,
+    though it means the same moment, does not go for the one that was sealed.
+    """
+    if time is None:
+        return None
+    if isinstance(time, str):
+        return f"{time[:10]}T{time[11:]}+00:00" if time[10:11] == " " else time
+    return time.astimezone(UTC).isoformat(timespec="microseconds")

@@ -11,10 +11,19 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Table, Text, type_coerce
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Integer,
+    RowMapping,
+    Table,
+    Text,
+    type_coerce,
+)
 from sqlmodel import SQLModel
 
-from zvirka.journal.columns import JsonText, canonical, iso
+from zvirka.journal.columns import JsonText, UtcTime, canonical, iso
 from zvirka.journal.tables import RunRow
 
 Raw = RowMapping | Mapping[str, Any]
@@ -35,13 +44,20 @@ def table_of(model: type[SQLModel]) -> Table:
 
 
 def raw_columns(model: type[SQLModel]) -> list[ColumnElement[Any]]:
-    """All columns of a table, JSON as the text it is stored as."""
-    return [
-        type_coerce(column, Text).label(column.name)
-        if isinstance(column.type, JsonText)
-        else column
-        for column in table_of(model).columns
-    ]
+    """All columns of a table as the driver gives them, so that no byte is read over.
+
+    JSON is the text it is stored as, a time on SQLite too, a truth value there 0 or 1.
+    """
+    return [raw_column(column) for column in table_of(model).columns]
+
+
+def raw_column(column: Column[Any]) -> ColumnElement[Any]:
+    """One column as the driver gives it."""
+    if isinstance(column.type, JsonText | UtcTime):
+        return type_coerce(column, Text).label(column.name)
+    if isinstance(column.type, Boolean):
+        return type_coerce(column, Integer).label(column.name)
+    return column
 
 
 def difference_values_digest(salt: str, row: Raw) -> str:
@@ -66,7 +82,7 @@ def correction_row_digest(row: Raw) -> str:
     return digest_of(
         [
             *(row[name] for name in columns),
-            bool(row["active"]),
+            {0: False, 1: True}.get(row["active"], row["active"]),
             iso(row["intended_at"]),
             row["values_digest"],
         ]

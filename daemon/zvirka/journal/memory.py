@@ -12,10 +12,10 @@ from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
-from zvirka.journal.columns import iso, plain
-from zvirka.journal.digests import table_of
+from zvirka.journal.columns import UtcTime, iso, plain
+from zvirka.journal.digests import raw_column, table_of
 from zvirka.journal.sets import SetDigest
 from zvirka.journal.tables import ChainRow, PairingRow, StandingRow
 
@@ -127,8 +127,9 @@ def set_digests(connection: Connection) -> dict[str, str]:
     digests = {}
     for name, table in _TABLES.items():
         digest = SetDigest()
-        for row in connection.execution_options(yield_per=_CHUNK).execute(select(table)):
-            digest.add(*_cells(row))
+        query = select(*(raw_column(column) for column in table.columns))
+        for row in connection.execute(query, execution_options={"yield_per": _CHUNK}):
+            digest.add(*_cells(table, row))
         digests[name] = digest.text
     return digests
 
@@ -153,8 +154,8 @@ def _put(connection: Connection, name: str, records: Iterable[dict[str, Any]]) -
             connection.execute(insert(table), [wanted[key] for key in changed])
         for key in changed:
             if key in held:
-                digest.remove(*_cells(held[key]))
-            digest.add(*_cells(cells[key]))
+                digest.remove(*_cells(table, held[key]))
+            digest.add(*_cells(table, cells[key]))
     _keep(connection, name, digest)
 
 
@@ -164,13 +165,14 @@ def _drop(connection: Connection, name: str, idents: Iterable[str]) -> None:
     digest = _digest(connection, name)
     for chunk in _chunks(plain(one) for one in idents):
         for row in connection.execute(select(table).where(ident.in_(chunk))).all():
-            digest.remove(*_cells(row))
+            digest.remove(*_cells(table, row))
         connection.execute(delete(table).where(ident.in_(chunk)))
     _keep(connection, name, digest)
 
 
-def _cells(row: Iterable[object]) -> Iterator[object]:
-    return (iso(cell) if isinstance(cell, datetime) else cell for cell in row)
+def _cells(table: Table, row: Iterable[Any]) -> Iterator[object]:
+    for column, cell in zip(table.columns, row, strict=True):
+        yield iso(cell) if isinstance(column.type, UtcTime) else cell
 
 
 def _digest(connection: Connection, name: str) -> SetDigest:

@@ -25,7 +25,7 @@ from zvirka.counterparty import (
 from zvirka.journal.columns import plain
 from zvirka.journal.digests import content_digest
 from zvirka.journal.rows import correction_from, difference_from, fields_from, outcome_from
-from zvirka.journal.sealing import CHUNK, CORRECTION, DIFFERENCE, RUN
+from zvirka.journal.sealing import CORRECTION, DIFFERENCE, RUN, STREAMED
 from zvirka.journal.sets import SetDigest
 from zvirka.journal.tables import RunRow
 
@@ -245,10 +245,10 @@ def open_intents(connection: Connection) -> list[tuple[int, int, Correction]]:
 def content_digests(connection: Connection, run: int, disposition: Disposition) -> Iterator[str]:
     """The content digests of a run's differences of one disposition, by number."""
     d = DIFFERENCE.c
-    streaming = connection.execution_options(yield_per=CHUNK)
     query = select(d.kind, d.key, d.ref, d.row, d.rows, d.action, d.fields)
-    rows = streaming.execute(
-        query.where(d.run_id == run, d.disposition == disposition.value).order_by(d.number)
+    rows = connection.execute(
+        query.where(d.run_id == run, d.disposition == disposition.value).order_by(d.number),
+        execution_options=STREAMED,
     )
     return (content_digest(row) for row in rows.mappings())
 

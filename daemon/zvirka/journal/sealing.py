@@ -20,6 +20,8 @@ CORRECTION = table_of(CorrectionRow)
 RECEIPT = table_of(ReceiptRow)
 CHAIN = table_of(ChainRow)
 CHUNK = 5000
+STREAMED = {"yield_per": CHUNK}
+"""Execution options of one statement whose rows are not all wanted in memory."""
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -66,8 +68,8 @@ def section_query(name: str, run: int) -> Select[*tuple[Any, ...]]:
 def section(connection: Connection, name: str, run: int) -> Section:
     """The section as it is now."""
     running, rows = sha256(), 0
-    streaming = connection.execution_options(yield_per=CHUNK)
-    for part in streaming.execute(section_query(name, run)).partitions():
+    found = connection.execute(section_query(name, run), execution_options=STREAMED)
+    for part in found.partitions():
         rows += len(part)
         running.update("".join(canonical(tuple(row)) for row in part).encode())
     return Section(rows, running.hexdigest())

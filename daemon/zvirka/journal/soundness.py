@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, Text, select, type_coerce
+from sqlalchemy import Connection, Table, select
 
 from zvirka.journal.columns import canonical
 from zvirka.journal.digests import (
@@ -19,10 +20,11 @@ from zvirka.journal.digests import (
     raw_columns,
     settlement_digest,
 )
-from zvirka.journal.sealing import CHUNK, CORRECTION, DIFFERENCE, RECEIPT, RUN
-from zvirka.journal.tables import CorrectionRow, DifferenceRow
+from zvirka.journal.sealing import CORRECTION, DIFFERENCE, RECEIPT, RUN, STREAMED
+from zvirka.journal.tables import CorrectionRow, DifferenceRow, ReceiptRow
 
 _EMPTY = digest_of({})
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
 
 
 class ChainProblem(msgspec.Struct, frozen=True):
@@ -41,9 +43,8 @@ def unsound_rows(connection: Connection, row: Mapping[str, Any]) -> Iterator[Cha
     ):
         what, order = table.name, "number" if table is DIFFERENCE else "id"
         query = select(*raw_columns(model)).where(table.c.run_id == run).order_by(table.c[order])
-        streaming = connection.execution_options(yield_per=CHUNK)
         try:
-            for cells in streaming.execute(query).mappings():
+            for cells in connection.execute(query, execution_options=STREAMED).mappings():
                 if not check(cells, salt, pruned=gone):
                     number = cells[order]
                     yield ChainProblem(run, f"run {run}, table {what}: {what} {number} altered")
@@ -102,20 +103,21 @@ def unsound_receipts(
     """
     missing = dict(known)
     r = RECEIPT.c
-    extra, payload = type_coerce(r.extra, Text), type_coerce(r.payload, Text)
-    query = select(r.id, r.digest, r.settled_digest, r.outcome, r.extra_digest, extra, payload)
-    streaming = connection.execution_options(yield_per=CHUNK)
-    for number, digest, settled, outcome, extra_digest, more, body in streaming.execute(query):
-        for mark in (number, digest, settled):
+    query = select(*raw_columns(ReceiptRow)).order_by(r.id)
+    for row in connection.execute(query, execution_options=STREAMED).mappings():
+        number, extra = row["id"], row["extra"]
+        for mark in (number, row["digest"], row["settled_digest"]):
             missing.pop(mark, None)
-        if number <= pruned:
-            holds = more == "{}"
+        if isinstance(number, int) and number <= pruned:
+            holds = extra == "{}"
         else:
-            holds = (more == "{}") == (extra_digest == _EMPTY) and _is_canonical(more)
+            holds = (extra == "{}") == (row["extra_digest"] == _EMPTY) and _is_canonical(extra)
         if not holds:
             yield ChainProblem(0, f"table receipt: receipt {number} altered (extra)")
-        if outcome and body != "{}":
+        if row["outcome"] and row["payload"] != "{}":
             yield ChainProblem(0, f"table receipt: receipt {number} altered (payload)")
+        if not (_is_time(row["received_at"]) and _is_time(row["settled_at"])):
+            yield ChainProblem(0, f"table receipt: receipt {number} altered (a time)")
     for run in sorted(set(missing.values())):
         yield ChainProblem(
             run, f"table receipt: the last receipt when run {run} was sealed was altered or removed"
@@ -127,3 +129,8 @@ def _is_canonical(text: str) -> bool:
         return canonical(json.loads(text)) == text
     except ValueError:
         return False
+
+
+def _is_time(value: object) -> bool:
+    """A time as SQLite got it from us; other databases have a type of their own for it."""
+    return not isinstance(value, str) or _TIME.fullmatch(value) is not None

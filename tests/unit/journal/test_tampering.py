@@ -197,6 +197,23 @@ def test_an_inserted_difference_or_correction_is_named(
         door.execute(f"DELETE FROM {table} WHERE {key} = 500")
 
 
+def test_a_time_written_in_another_way_is_named(
+    copy: tuple[Book, sqlite3.Connection],
+) -> None:
+    book, door = copy
+    for table, column, row in (
+        ("run", "started_at", 2),
+        ("correction", "settled_at", 3),
+        ("standing", "since", 1),
+        ("receipt", "received_at", 1),
+    ):
+        known = len(list(verify_chain(book)))
+        door.execute(
+            f"UPDATE {table} SET {column} = replace({column}, ' ', 'T') WHERE rowid = {row}"
+        )
+        assert len(list(verify_chain(book))) > known, table
+
+
 def test_two_runs_exchanged_are_named(copy: tuple[Book, sqlite3.Connection]) -> None:
     book, door = copy
     door.execute("UPDATE run SET seal = 100 WHERE id = 4")
@@ -212,8 +229,13 @@ def test_times_and_numbers_that_are_none_are_named_and_do_not_stop_the_walk(
     door.execute("UPDATE run SET started_at = 'long ago' WHERE id = 2")
     door.execute("UPDATE run SET sealed = '{' WHERE id = 4")
     door.execute("UPDATE correction SET settled_at = 'later' WHERE run_id = 5")
-    named = {problem.run for problem in verify_chain(book)}
-    assert named == {2, 4, 5}
+    door.execute("UPDATE receipt SET received_at = 'tomorrow' WHERE id = 4")
+    door.execute("UPDATE standing SET since = '' WHERE key = '000001'")
+    problems = list(verify_chain(book))
+    assert {problem.run for problem in problems} == {0, 2, 4, 5}
+    texts = " ".join(problem.text for problem in problems)
+    assert "table receipt" in texts
+    assert "table standing" in texts
 
 
 def test_a_value_put_back_into_a_pruned_row_is_found(
