@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -50,6 +50,14 @@ class StandardError:
         return sys.stderr.fileno()
 
 
+def _in_language(loaded: Loaded, language: str) -> Loaded:
+    """The settings with the reports in the language that was asked for."""
+    report = loaded.settings.report.model_copy(update={"language": language})
+    settings = loaded.settings.model_copy(update={"report": report})
+    origins = {**loaded.origins, "report.language": "--lang"}
+    return replace(loaded, settings=settings, origins=origins)
+
+
 @dataclass(frozen=True)
 class Common:
     """The options that every command takes, before its name or after it."""
@@ -85,6 +93,8 @@ class Call:
             SettingsError: they cannot be used.
         """
         loaded = load_settings(self.common.config, self.environ)
+        if self.common.lang is not None:
+            loaded = _in_language(loaded, self.common.lang)
         self.configure_logs(loaded.settings.log, secret_values(loaded.settings))
         return loaded
 

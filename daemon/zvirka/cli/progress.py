@@ -8,7 +8,6 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
@@ -46,7 +45,7 @@ class TerminalProgress:
                 SpinnerColumn(finished_text="✓"),
                 TextColumn("{task.description}"),
                 BarColumn(),
-                MofNCompleteColumn(),
+                _Count(),
                 _Rate(per_second),
                 TimeElapsedColumn(),
                 console=Console(file=stream),
@@ -60,7 +59,7 @@ class TerminalProgress:
             return
         self._bars.start()
         self._finish()
-        self._task = self._bars.add_task(self._name_of(name), total=total)
+        self._task = self._bars.add_task(self._name_of(name), total=total, units=None)
 
     def advance(self, units: int) -> None:
         """So many more units of the phase are done."""
@@ -75,10 +74,23 @@ class TerminalProgress:
 
     def _finish(self) -> None:
         if self._bars is not None and self._task is not None:
-            completed = self._bars.tasks[self._task].completed
-            self._bars.update(self._task, total=max(completed, 1), completed=max(completed, 1))
+            units = self._bars.tasks[self._task].completed
+            # A phase without units is a full bar as well, and counts nothing.
+            full = max(units, 1)
+            self._bars.update(self._task, total=full, completed=full, units=units)
             self._bars.stop_task(self._task)
             self._task = None
+
+
+class _Count(ProgressColumn):
+    """Units done, of how many when that is known."""
+
+    def render(self, task: Task) -> Text:
+        units = task.completed if task.fields["units"] is None else task.fields["units"]
+        if not units:
+            return Text("")
+        total = f"/{int(task.total)}" if task.total is not None else ""
+        return Text(f"{int(units)}{total}")
 
 
 class _Rate(ProgressColumn):
@@ -90,4 +102,5 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(self._words(speed) if speed and task.completed > 1 else "", style="cyan")
+        units = task.completed if task.fields["units"] is None else task.fields["units"]
+        return Text(self._words(speed) if speed and units > 1 else "", style="cyan")

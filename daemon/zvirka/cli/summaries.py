@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from zvirka.cli.call import Call
 from zvirka.errors import ExitCode
 from zvirka.reconcile.request import Request, Summary
+
+_PAGE = re.compile(r"-p\d+\.html$")
 
 
 def perform_and_show(call: Call, request: Request) -> int:
@@ -43,7 +47,9 @@ def show_summary(call: Call, summary: Summary) -> None:
     if summary.reports:
         call.print(f"{call.say('reports')}:")
         for path in summary.reports:
-            call.print(f"  {path}")
+            # The pages of a long report are reached from its first one.
+            if not _PAGE.search(path.name):
+                call.print(f"  {path}")
 
 
 def _headline(call: Call, summary: Summary) -> str:

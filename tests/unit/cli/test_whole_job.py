@@ -79,6 +79,9 @@ def test_results_are_for_people_in_their_language(
     shown = capsys.readouterr()
     assert "причина невідома" in shown.out
     assert "Звіти:" in shown.out
+    code, done = answer(capsys, "reconcile", "--lang", "en")
+    report = next(Path(path) for path in done["reports"] if path.endswith(".html"))
+    assert 'lang="en"' in report.read_text(encoding="utf-8")
     assert run("reconcile", "--lang", "en") == 0
     assert "The ERP and 1C agree." in capsys.readouterr().out
     assert run("show", "1", "--lang", "en") == 0
