@@ -1,4 +1,4 @@
-"""A catalogue: what was generated, and over it what was written since.
+"""A catalogue: what was generated, and over it what was written since; and small tables.
 
 Rows are named by integers. Below ``size`` it is the index of a generated object; from ``size``
 on, a slot that holds a written one. A generated object that is changed moves into a slot.
@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from zvirka.simulator.filters import collated
 from zvirka.simulator.generated import Generated
 from zvirka.simulator.people import Ids
-from zvirka.simulator.shape import CONTACTS, EntityType, Section, section_type
+from zvirka.simulator.predicates import collated
+from zvirka.simulator.shape import CONTACTS, EntityType
 
 
 class Object(msgspec.Struct):
@@ -193,121 +193,6 @@ def woven(written: NDArray[np.bool_], early: list[Any], late: list[Any]) -> list
     return [next(two) if each else next(one) for each in written.tolist()]
 
 
-LINE_SPAN = 64
-"""A line is named by its owner's row times this, plus its number: no owner has more lines."""
-
-
-class Lines:
-    """A tabular section as a table of its own, or the contact register in the same clothes.
-
-    ``register`` gives the lines of the section КонтактнаяИнформация the names of the register.
-    """
-
-    def __init__(self, owner: Catalogue, section: Section, register: EntityType | None) -> None:
-        self.owner = owner
-        self.section = section
-        self.register = register
-        self.type = register or section_type(owner.type, section)
-
-    @property
-    def stamp(self) -> int:
-        """Counts the writes to the owners."""
-        return self.owner.stamp
-
-    def ids(self) -> Ids:
-        """All lines, owner by owner."""
-        return self.of(self.owner.ids())
-
-    def of(self, owners: Ids, *, backwards: bool = False) -> Ids:
-        """The lines of these owners in their order."""
-        counts = self.owner.line_counts(self.section.name, owners)
-        ends = np.cumsum(counts)
-        places = np.arange(int(ends[-1]) if len(ends) else 0)
-        numbers = places - np.repeat(ends - counts, counts)
-        if backwards:
-            numbers = np.repeat(counts, counts) - 1 - numbers
-        return np.repeat(owners, counts) * LINE_SPAN + numbers + 1
-
-    def find(self, key: str) -> int | None:
-        """A line is not read by key in this simulator."""
-        raise KeyError(key)
-
-    def named(self, refs: set[str], name: str) -> list[int] | None:
-        """The lines of these owners, when ``name`` is the property that names the owner."""
-        if name not in {"Ref_Key", "Объект"}:
-            return None
-        owners = self.owner.named(refs, "Ref_Key") or []
-        return [int(each) for each in self.of(np.array(owners, dtype=np.int64))]
-
-    def is_written(self, ids: Ids) -> NDArray[np.bool_]:
-        """Which of these lines belong to written owners."""
-        return np.asarray(ids // LINE_SPAN >= self.owner.size)
-
-    def columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
-        """Values of these properties of these lines, a list a property."""
-        if self.register is not None:
-            return self._register_columns(ids, names)
-        return self._line_columns(ids, names)
-
-    def _line_columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
-        if not len(ids):
-            return [[] for _ in names]
-        owners, numbers = ids // LINE_SPAN, ids % LINE_SPAN
-        written = owners >= self.owner.size
-        generated = self.owner.generated
-        if generated is not None and not written.any():
-            return generated.line_columns(owners, numbers, names)
-        rows = [
-            self._line(owner, number)
-            for owner, number in zip(
-                owners[written].tolist(), numbers[written].tolist(), strict=True
-            )
-        ]
-        late = [[row[name] for row in rows] for name in names]
-        if generated is None or written.all():
-            return late
-        early = generated.line_columns(owners[~written], numbers[~written], names)
-        return [woven(written, *pair) for pair in zip(early, late, strict=True)]
-
-    def _line(self, owner: int, number: int) -> dict[str, Any]:
-        found = self.owner.slot(owner)
-        return {"Ref_Key": found.ref, **found.sections[self.section.name][number - 1]}
-
-    def _register_columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
-        wanted = [each for each in names if each in _REGISTER_NAMES]
-        found = self._line_columns(ids, [_REGISTER_NAMES[each] for each in wanted])
-        given = dict(zip(wanted, found, strict=True))
-        return [given.get(each) or [_REGISTER_CONSTANTS.get(each, "")] * len(ids) for each in names]
-
-    def flags(self, ids: Ids, name: str) -> tuple[Ids, list[Any]] | None:
-        """A property of few values as codes and values, for lines of generated owners."""
-        if self.owner.generated is None or self.section.name != CONTACTS:
-            return None
-        return self.owner.generated.line_flags(ids // LINE_SPAN, ids % LINE_SPAN, name)
-
-    def sort_column(self, ids: Ids, name: str) -> list[Any]:
-        """What lines are ordered by: the owner stands for its presentation."""
-        if name in {"Ref_Key", "Объект"}:
-            return self.owner.sort_column(ids // LINE_SPAN, "Ref_Key")
-        if name == "LineNumber":
-            return list((ids % LINE_SPAN).tolist())
-        column = self.columns(ids, [name])[0]
-        return [collated(each) if isinstance(each, str) else each for each in column]
-
-
-_REGISTER_NAMES = {
-    "Объект": "Ref_Key",
-    "Тип": "Тип",
-    "Вид": "Вид_Key",
-    "Представление": "Представление",
-}
-_REGISTER_CONSTANTS: dict[str, Any] = {
-    "Объект_Type": "StandardODATA.Catalog_Контрагенты",
-    "Вид_Type": "StandardODATA.Catalog_ВидыКонтактнойИнформации",
-    "ЗначениеПоУмолчанию": False,
-}
-
-
 class SmallTable:
     """A table of few rows, held whole: the kinds, the nodes of the exchange plan."""
 
@@ -348,6 +233,3 @@ class SmallTable:
         name = self.type.presentation if name == "Ref_Key" else name
         column = self.columns(ids, [name])[0]
         return [collated(each) if isinstance(each, str) else each for each in column]
-
-
-Table = Catalogue | Lines | SmallTable

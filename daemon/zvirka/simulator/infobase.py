@@ -15,10 +15,11 @@ import msgspec
 
 from zvirka.counterparty import ZERO_REF
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
-from zvirka.simulator.catalogue import Catalogue, Lines, Object, SmallTable, Table
+from zvirka.simulator.catalogue import Catalogue, Object, SmallTable
 from zvirka.simulator.exchange import ExchangePlan
 from zvirka.simulator.generated import Generated
 from zvirka.simulator.kinds import default_kind, kind_of, kind_rows
+from zvirka.simulator.lines import Lines, Table
 from zvirka.simulator.people import contact_fields, version_text
 from zvirka.simulator.shape import (
     CONTACTS,

@@ -22,7 +22,7 @@ from zvirka.simulator.answers import (
     tombstone,
     turned,
 )
-from zvirka.simulator.catalogue import Catalogue, Lines, Object, Table
+from zvirka.simulator.catalogue import Catalogue, Object
 from zvirka.simulator.errors import (
     BAD_URL,
     NO_RIGHTS,
@@ -35,6 +35,7 @@ from zvirka.simulator.errors import (
 )
 from zvirka.simulator.faults import Faults
 from zvirka.simulator.infobase import Infobase
+from zvirka.simulator.lines import Lines, Table
 from zvirka.simulator.metadata import metadata
 from zvirka.simulator.options import Options
 from zvirka.simulator.people import Ids

@@ -90,7 +90,6 @@ def _shape(root: etree._Element) -> Shape:
         types=types,
         places=_places(counterparties),
         folders=counterparties.find("IsFolder") is not None,
-        coded=counterparties.find("Code") is not None,
     )
 
 

@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zvirka.simulator.catalogue import Catalogue, Lines, Table
+from zvirka.simulator.catalogue import Catalogue
 from zvirka.simulator.errors import incomparable, segment_not_found
 from zvirka.simulator.filters import (
     Binary,
     Literal,
     Name,
     Node,
-    collated,
     conjuncts,
     names_in,
-    predicate,
     refs_named,
     text_of,
 )
+from zvirka.simulator.lines import Lines, Table
 from zvirka.simulator.people import Ids
+from zvirka.simulator.predicates import collated, predicate
 
 Order = tuple[tuple[str, bool], ...]
 """Property and whether it descends, the most significant first."""

@@ -84,7 +84,6 @@ class Shape(msgspec.Struct, frozen=True):
     types: tuple[EntityType, ...]
     places: dict[str, FieldSource]
     folders: bool
-    coded: bool
 
     def type(self, name: str) -> EntityType | None:
         """The entity type of that name."""
@@ -247,7 +246,6 @@ _SHAPES = {
         ),
         places={"code": Attribute("Code"), **_PLACES},
         folders=True,
-        coded=True,
     ),
     Profile.TRADE: Shape(
         types=(
@@ -279,7 +277,6 @@ _SHAPES = {
             "email": ContactLine("АдресЭлектроннойПочты", via="Партнер_Key", catalog="Партнеры"),
         },
         folders=False,
-        coded=False,
     ),
     Profile.CUSTOM: Shape(
         types=(
@@ -310,7 +307,6 @@ _SHAPES = {
             "address": Attribute("ЮридическийАдрес"),
         },
         folders=True,
-        coded=True,
     ),
     Profile.LEGACY: Shape(
         types=(
@@ -334,6 +330,5 @@ _SHAPES = {
             "address": RegisterLine("Адрес", "ЮрАдресКонтрагента"),
         },
         folders=True,
-        coded=True,
     ),
 }

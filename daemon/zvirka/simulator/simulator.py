@@ -20,7 +20,7 @@ from zvirka.simulator.shape import Profile
 BASE_PATH = "/base/odata/standard.odata/"
 
 
-class SimulatorOptions(msgspec.Struct, kw_only=True):
+class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to simulate.
 
     ``profile`` is accounting, trade, custom or legacy. ``counterparties`` are invented from

@@ -17,12 +17,11 @@ from zvirka.simulator.filters import (
     Name,
     Node,
     Not,
-    collated,
     parse,
-    predicate,
     refs_named,
     text_of,
 )
+from zvirka.simulator.predicates import collated, predicate
 from zvirka.simulator.shape import EntityType, Property
 
 TYPE = EntityType(

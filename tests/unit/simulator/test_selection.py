@@ -7,9 +7,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zvirka.simulator.catalogue import Catalogue, Lines
-from zvirka.simulator.filters import Node, collated, parse, predicate
+from zvirka.simulator.catalogue import Catalogue
+from zvirka.simulator.filters import Node, parse
 from zvirka.simulator.infobase import Infobase
+from zvirka.simulator.lines import Lines
+from zvirka.simulator.predicates import collated, predicate
 from zvirka.simulator.selection import Order, Selector
 from zvirka.simulator.shape import Profile
 
