@@ -208,5 +208,77 @@ def test_both_variants_ship_one_and_the_same_core() -> None:
     assert read(EXTENSION / "CommonModules" / "Zvirka" / "Ext" / "Module.bsl") == read(CORE)
 
 
+SOURCES = sorted(EXTENSION.rglob("*.xml"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(EXTENSION)))
+def test_every_source_is_well_formed_and_of_one_version_of_the_format(path: Path) -> None:
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf<?xml")
+    assert etree.parse(path).getroot().get("version") == "2.17"
+
+
+def test_the_subscriptions_listen_to_the_event_their_handler_is_named_for() -> None:
+    events = {
+        "BeforeWrite": "ПередЗаписью",
+        "OnWrite": "ПриЗаписи",
+        "BeforeDelete": "ПередУдалением",
+    }
+    heard = {}
+    for file in (EXTENSION / "EventSubscriptions").glob("*.xml"):
+        root = etree.parse(file).getroot()
+        heard[root.findtext(f".//{MD}Event")] = root.findtext(f".//{MD}Handler")
+        assert "cfg:CatalogObject" in file.read_text(encoding="utf-8-sig")
+    assert heard == {
+        event: f"CommonModule.ZvirkaOutbox.{name}Контрагента" for event, name in events.items()
+    }
+
+
+def test_the_common_modules_run_on_the_server_and_no_client_can_call_them() -> None:
+    for file in (EXTENSION / "CommonModules").glob("*.xml"):
+        root = etree.parse(file).getroot()
+        flags = (
+            "Server",
+            "ExternalConnection",
+            "ClientOrdinaryApplication",
+            "ServerCall",
+            "Global",
+        )
+        found = [root.findtext(f".//{MD}{flag}") for flag in flags]
+        assert found == ["true", "true", "true", "false", "false"], file.stem
+
+
+def test_the_role_gives_reading_of_the_queue_and_nothing_else() -> None:
+    rights = etree.parse(EXTENSION / "Roles" / "ZvirkaReader" / "Ext" / "Rights.xml").getroot()
+    roles = "{http://v8.1c.ru/8.2/roles}"
+    granted = [
+        (given.findtext(f"{roles}name"), right.findtext(f"{roles}name"))
+        for given in rights.iter(f"{roles}object")
+        for right in given.iter(f"{roles}right")
+    ]
+    assert granted == [("InformationRegister.ZvirkaOutbox", "Read")]
+
+
+def test_what_the_sender_writes_fits_the_fields_of_the_register(erp: Erp, world: World) -> None:
+    root = etree.parse(EXTENSION / "InformationRegisters" / "ZvirkaOutbox.xml").getroot()
+    core = "{http://v8.1c.ru/8.1/data/core}"
+    limits: dict[str, tuple[str, int]] = {}
+    for kind in ("Dimension", "Resource"):
+        for found in root.iter(f"{MD}{kind}"):
+            name = str(found.findtext(f"{MD}Properties/{MD}Name"))
+            length, digits = (found.findtext(f".//{core}{tag}") for tag in ("Length", "Digits"))
+            limits[name] = ("text", int(length)) if length else ("number", int(digits or 0))
+    erp.answer = lambda _: (599, b"x" * 2000)
+    made = written(world, "Я" * 50)
+    world.send_queue()
+    made.Удалить()
+    world.send_queue()
+    assert len(world.queue) == 2
+    for row in world.queue:
+        for name, (kind, limit) in limits.items():
+            value = row[name]
+            assert isinstance(value, str) == (kind == "text"), name
+            assert limit == 0 or len(str(value)) <= limit, name
+
+
 def test_no_role_is_given_to_everybody() -> None:
     assert "DefaultRoles" not in (EXTENSION / "Configuration.xml").read_text(encoding="utf-8")
