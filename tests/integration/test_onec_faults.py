@@ -225,6 +225,40 @@ def test_rows_deleted_and_inserted_between_pages_take_no_other_with_them(
         assert all(source.exists(ref) is (ref not in gone) for ref in before[:20])
 
 
+@pytest.mark.parametrize("profile", ["accounting", "trade"])
+def test_a_light_pull_among_writes_misses_nobody_and_marks_right(
+    tmp_path: Path, profile: str
+) -> None:
+    with base_of(profile) as simulator, source_of(simulator, tmp_path, profile) as source:
+        before = sorted(simulator.base.refs())
+        for ref in before[::50]:
+            simulator.base.mark(ref)
+        marked = {ref for ref in before if simulator.base.get(ref).deletion_mark}
+        gone: set[str] = set()
+
+        def between(page: int) -> None:
+            for ref in before[page * 9 + 1 : page * 9 + 4]:
+                gone.add(ref)
+                simulator.base.delete(ref)
+            for ref in before[500 + page * 5 : 503 + page * 5]:
+                if ref not in gone:
+                    simulator.base.touch(ref)
+
+        simulator.faults.between_pages = between
+        seen = {
+            ref: mark
+            for batch in source.versions()
+            for ref, mark in zip(batch.refs, batch.marks, strict=True)
+        }
+        simulator.faults.between_pages = None
+        assert set(before) - gone <= set(seen)
+        assert {ref for ref, mark in seen.items() if mark} - gone == marked - gone
+        light = {
+            ref: v for b in source.versions() for ref, v in zip(b.refs, b.versions, strict=True)
+        }
+        assert light == {ref: simulator.base.get(ref).version for ref in simulator.base.refs()}
+
+
 def test_a_padded_code_pages_and_finds(tmp_path: Path) -> None:
     with base_of(code_width=20) as simulator, source_of(simulator, tmp_path) as source:
         batches = list(source.objects())

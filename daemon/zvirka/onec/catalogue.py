@@ -117,10 +117,7 @@ class Catalogue:
 
     def versions(self) -> Iterator[VersionBatch]:
         """Ref_Key, DataVersion and DeletionMark of all in scope, in pages."""
-        layout = self.layout
-        selection = layout.select("DataVersion", "DeletionMark")
-        pages = layout.reader.pages(selection)
-        return ahead(layout.version_batch(selection.shape, rows) for rows in pages)
+        return ahead(self.layout.versions())
 
     def fetch(self, refs: Sequence[str]) -> Iterator[tuple[ObjectBatch, list[LineBatch]]]:
         """Whole objects by Ref_Key with all their lines; what is absent is not there now."""

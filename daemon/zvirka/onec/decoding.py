@@ -65,6 +65,7 @@ class Shape:
         )
         answer = msgspec.defstruct("Answer", [("value", _list_of(self))])
         self._decoder: Any = msgspec.json.Decoder(answer, strict=False)
+        self._single: Any = msgspec.json.Decoder(self.row, strict=False)
 
     def decode(self, body: bytes) -> list[Row]:
         """The rows of an answer.
@@ -75,6 +76,10 @@ class Shape:
         """
         rows: list[Row] = self._decoder.decode(body).value
         return rows
+
+    def decode_one(self, body: bytes) -> Row:
+        """The row of an answer that holds a single object; raises like :meth:`decode`."""
+        return self._single.decode(body)
 
     def getter(self, *names: str) -> Callable[[Row], Any]:
         """What takes the properties out of a row: one value, or a tuple of several."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+
+import msgspec
 
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
 from zvirka.onec import errors
@@ -24,6 +26,8 @@ from zvirka.onec.schema import Entity, Schema, SchemaCache
 from zvirka.onec.source import LineBatch, ObjectBatch, VersionBatch
 
 _KEYSET_TYPES = frozenset({"Edm.String", "Edm.Int16", "Edm.Int32", "Edm.Int64"})
+
+_FEW_MARKED = 50_000
 
 
 def proven_schema(schemas: SchemaCache, mapping: Mapping, *, fresh: bool = False) -> Schema:
@@ -185,13 +189,34 @@ class Layout:
             links={link: shape.refs(rows, link) for link in self.links},
         )
 
-    def version_batch(self, shape: Shape, rows: Sequence[Row]) -> VersionBatch:
-        """Rows of the light pull as a batch."""
-        return VersionBatch(
-            refs=shape.refs(rows),
-            versions=[text or "" for text in shape.texts(rows, "DataVersion")],
-            marks=list(map(bool, map(shape.getter("DeletionMark"), rows))),
-        )
+    def versions(self) -> Iterator[VersionBatch]:
+        """Ref_Key, DataVersion and DeletionMark of all in scope, in as few bytes as 1C can say it.
+
+        The few that are marked are asked for apart, which spares a quarter of every row; so does
+        the Код that carries the pages. A mark set meanwhile changes the DataVersion too.
+        """
+        marked = self._marked()
+        names = ["Ref_Key", "DataVersion", *(["DeletionMark"] if marked is None else [])]
+        shape = Shape(self.entity, names)
+        for rows in self.reader.pages(msgspec.structs.replace(self.select(), shape=shape)):
+            refs = shape.refs(rows)
+            yield VersionBatch(
+                refs=refs,
+                versions=[text or "" for text in shape.texts(rows, "DataVersion")],
+                marks=list(map(bool, map(shape.getter("DeletionMark"), rows)))
+                if marked is None
+                else [ref in marked for ref in refs],
+            )
+
+    def _marked(self) -> frozenset[str] | None:
+        """Ref_Keys with a deletion mark, ``None`` when there are too many to ask for apart."""
+        where = all_of(["DeletionMark eq true", self.where])
+        selection = msgspec.structs.replace(self.select(), where=where)
+        if not self.reader.counts or self.reader.count(selection) > _FEW_MARKED:
+            return None
+        shape = selection.shape
+        pages = self.reader.pages(selection)
+        return frozenset(ref for rows in pages for ref in shape.refs(rows))
 
     def with_lines(self, rows: Sequence[Row]) -> tuple[ObjectBatch, list[LineBatch]]:
         """Rows of :attr:`fetched` as a batch, with every value that lives outside them."""

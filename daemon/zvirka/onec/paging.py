@@ -20,9 +20,10 @@ from zvirka.onec.session import HEAVY, Session
 
 _PROBE = 100
 _SMALLEST = 20
-_LARGEST = 20_000
+_LARGEST = 25_000
 _GROWTH = 20
 _OVERLAP = 20
+_TRIES = 10
 _STEPS_BACK = 50
 _MOST_KEYS = 200
 
@@ -31,7 +32,8 @@ class Selection(msgspec.Struct, frozen=True):
     """What to page through: rows of ``shape`` that satisfy ``where``.
 
     ``keyset`` is the property whose order carries the pages, empty for ``$skip``; ``order`` is the
-    order for the latter, and ``identity`` what makes a row that row.
+    order for the latter, and ``identity`` what makes a row that row. Where the shape leaves the
+    keyset out, to spare its weight in every row, it is asked for at the end of each page.
     """
 
     shape: Shape
@@ -146,19 +148,43 @@ class Reader:
             where = all_of([after, selection.where])
             asked = size.rows
             rows, full = self._page(selection, size, where, 0, (name,))
-            fresh = [row for row in rows if identity(row) not in known]
+            ids = list(map(identity, rows))
+            fresh = _without(rows, ids, known)
             if fresh:
                 yield fresh
             if not full:
                 return
-            reached = shape.texts(rows[-1:], name)[0] or ""
+            reached = self._reached(selection, rows)
             if reached == last or not fresh:
                 size.rows = max(size.rows, asked)
                 size.grow()
-                known.update(map(identity, rows))
+                known.update(ids)
             else:
-                last, known = reached, set(map(identity, rows))
+                last, known = reached, set(ids)
                 size.floor = _SMALLEST
+
+    def _reached(self, selection: Selection, rows: Sequence[Row]) -> str:
+        """The keyset value at the end of a page.
+
+        Asked for by key it must come with the DataVersion of the page: an object rewritten
+        meanwhile may stand elsewhere in the order by now, and the one before it is taken.
+        """
+        shape, name = selection.shape, selection.keyset
+        if name in shape.names:
+            return shape.texts(rows[-1:], name)[0] or ""
+        end = Shape(shape.entity, [name, "DataVersion"])
+        last = rows[-_TRIES:]
+        for ref, version in zip(
+            reversed(shape.refs(last)), reversed(shape.texts(last, "DataVersion")), strict=True
+        ):
+            query = self.queries.one(shape.entity, ref, end.select)
+            try:
+                row = self.session.get(query.path, query.params, decode=end.decode_one)
+            except errors.ObjectNotFoundError:
+                continue
+            if end.texts([row], "DataVersion") == [version]:
+                return end.texts([row], name)[0] or ""
+        raise errors.UnstableOrderError(place=shape.entity.name)
 
     def _by_skip(self, selection: Selection) -> Iterator[list[Row]]:
         size = _Size(self._page_bytes)
@@ -170,20 +196,20 @@ class Reader:
             size.rows = max(size.rows, 2 * _OVERLAP)
             while True:
                 rows, full = self._page(selection, size, selection.where, start, selection.order)
-                found = set(map(identity, rows))
-                if not known or start == 0 or known & found:
+                ids = list(map(identity, rows))
+                if not known or start == 0 or not known.isdisjoint(ids):
                     break
                 steps += 1
                 if steps > _STEPS_BACK:
                     raise errors.UnstableOrderError(place=selection.shape.entity.name)
                 start = max(0, start - len(known))
                 logger.info("rows moved between two pages, stepping back", skip=start)
-            fresh = [row for row in rows if identity(row) not in known]
+            fresh = _without(rows, ids, known)
             if fresh:
                 yield fresh
             if not full:
                 return
-            position, known = start + len(rows), found
+            position, known = start + len(rows), set(ids)
 
     def by_keys(
         self,
@@ -253,3 +279,10 @@ class Reader:
                 logger.info("1C does not serve $count, counting keys", reason=type(error).__name__)
                 self.counts = False
         return sum(map(len, self.pages(selection)))
+
+
+def _without(rows: list[Row], ids: list[Hashable], known: set[Hashable]) -> list[Row]:
+    """The rows that the page before did not have."""
+    if known.isdisjoint(ids):
+        return rows
+    return [row for row, one in zip(rows, ids, strict=True) if one not in known]

@@ -38,7 +38,8 @@ class OneSet:
 
     def __init__(self, codes: list[str], too_many: int = 1_000_000) -> None:
         self.rows = [
-            {"Ref_Key": str(UUID(int=number)), "Code": code} for number, code in enumerate(codes)
+            {"Ref_Key": str(UUID(int=number)), "Code": code, "DataVersion": "AAA="}
+            for number, code in enumerate(codes)
         ]
         self.too_many = too_many
         self.pages = 0
@@ -58,6 +59,11 @@ class OneSet:
         decode: Callable[[bytes], T],
         patient: bool = True,
     ) -> T:
+        if key := re.search(r"guid'(.*)'", path):
+            found = [row for row in self.rows if row["Ref_Key"] == key[1]]
+            if not found:
+                raise errors.ObjectNotFoundError(code="9", status=404)
+            return decode(msgspec.json.encode(found[0]))
         top = int(params["$top"])
         if top > self.too_many:
             raise errors.ServerFailureError("No space left on device", status=500)
@@ -72,11 +78,15 @@ class OneSet:
         return answer  # type: ignore[no-any-return]
 
 
-def read(base: OneSet, *, keyset: bool, page_bytes: int) -> list[Row]:
+def read(base: OneSet, *, keyset: bool, page_bytes: int, carried: bool = True) -> list[Row]:
     reader = Reader(base, Queries(SCHEMA), page_bytes=page_bytes, max_url=2000)  # type: ignore[arg-type]
-    shape = Shape(entity(), ["Ref_Key", "Code"])
+    shape = Shape(entity(), ["Ref_Key", "Code" if carried else "DataVersion"])
     selection = Selection(shape, "", ("Ref_Key",), keyset="Code" if keyset else "")
     return [ref for page in reader.pages(selection) for ref in shape.refs(page)]
+
+
+def _new(number: int) -> dict[str, str]:
+    return {"Ref_Key": str(UUID(int=10**6 + number)), "Code": "000000", "DataVersion": "AAA="}
 
 
 CODES = st.lists(
@@ -137,10 +147,42 @@ def test_rows_inserted_between_pages_are_no_reason_to_lose_others() -> None:
         before = {row["Ref_Key"] for row in base.rows}
 
         def insert(base: OneSet) -> None:
-            base.rows.insert(0, {"Ref_Key": str(UUID(int=10**6 + base.pages)), "Code": "000000"})
+            base.rows.insert(0, _new(base.pages))
 
         base.between = insert
         assert before <= set(read(base, keyset=keyset, page_bytes=10_000))
+
+
+@settings(max_examples=60, deadline=None)
+@given(CODES, st.integers(1, 40_000))
+def test_a_code_left_out_of_the_rows_carries_the_pages_all_the_same(
+    codes: list[str], page_bytes: int
+) -> None:
+    base = OneSet(codes)
+    refs = read(base, keyset=True, page_bytes=page_bytes, carried=False)
+    assert sorted(refs) == sorted(row["Ref_Key"] for row in base.rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 1499), min_size=1, max_size=12), st.integers(5_000, 40_000))
+def test_the_last_row_moved_or_deleted_after_its_page_skips_no_other(
+    moves: list[int], page_bytes: int
+) -> None:
+    base = OneSet([f"{number:06}" for number in range(1500)])
+    left, touched = list(moves), set()
+
+    def disturb(base: OneSet) -> None:
+        ends = sorted(base.rows, key=lambda row: row["Code"])[base.pages * 60 - 1 :: 100]
+        for row in [*ends[:3], base.rows[left.pop() % len(base.rows)]] if left else []:
+            touched.add(row["Ref_Key"])
+            if int(row["Code"][-1]) % 2:
+                base.rows.remove(row) if row in base.rows else None
+            else:
+                row["Code"], row["DataVersion"] = f"z{row['Code']}", "BBB="
+
+    base.between = disturb
+    refs = set(read(base, keyset=True, page_bytes=page_bytes, carried=False))
+    assert {str(UUID(int=number)) for number in range(1500)} - touched <= refs
 
 
 def test_an_order_that_never_holds_is_an_error_and_no_snapshot() -> None:
