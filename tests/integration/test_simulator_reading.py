@@ -175,6 +175,14 @@ def test_skip_pages_in_a_stable_order_cover_a_quiet_base() -> None:
         assert sorted(found) == sorted(sim.base.refs())
 
 
+def test_a_lambda_chooses_owners_by_their_lines(served: tuple[Simulator, Client]) -> None:
+    _, client = served
+    owners = {line["Ref_Key"] for line in client.rows(LINES, filter="Тип eq 'Телефон'")}
+    where = "КонтактнаяИнформация/any(d: d/Тип eq 'Телефон')"
+    assert set(refs(client.rows(filter=where, select="Ref_Key"))) == owners
+    assert client.count(filter=f"not {where}") == 61 - len(owners)
+
+
 def test_ordering_by_reference_is_ordering_by_presentation(
     served: tuple[Simulator, Client],
 ) -> None:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.integration.simulator_client import CATALOGUE, Client, simulated
 from zvirka.simulator import Simulator
@@ -35,6 +42,43 @@ def test_credentials_are_utf_8_and_nothing_else(served: tuple[Simulator, Client]
     assert status(basic(f"{sim.user}:{sim.password}", "cp1251")) == 401
     assert status(basic(f"{sim.user}:wrong", "utf-8")) == 401
     assert status("Basic %%%") == 401
+
+
+def test_https_is_served_with_the_certificate_given(tmp_path: Path) -> None:
+    pem = tmp_path / "self-signed.pem"
+    pem.write_bytes(self_signed("127.0.0.1"))
+    with simulated(certificate=pem) as (sim, client):
+        assert sim.url.startswith("https://")
+        with pytest.raises(requests.exceptions.SSLError):
+            client.get(CATALOGUE, top=1)
+        client.session.trust_env = False  # REQUESTS_CA_BUNDLE would win over verify
+        client.session.verify = str(pem)
+        assert len(client.rows(top=1)) == 1
+
+
+def self_signed(address: str) -> bytes:
+    """A key and a certificate for that address in PEM, valid for a day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "simulator")])
+    now = datetime.now(UTC)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(alternative, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def test_the_password_is_in_no_representation() -> None:

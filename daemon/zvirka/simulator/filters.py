@@ -47,7 +47,15 @@ class Not(msgspec.Struct, frozen=True):
     operand: Node
 
 
-Node = Literal | Name | Call | Binary | Not
+class Lambda(msgspec.Struct, frozen=True):
+    """``any`` or ``all`` lines of a tabular section: names in ``condition`` are the line's."""
+
+    quantifier: str
+    section: str
+    condition: Node
+
+
+Node = Literal | Name | Call | Binary | Not | Lambda
 
 COMPARISONS = ("eq", "ne", "gt", "ge", "lt", "le")
 _LEVELS = (("or",), ("and",), COMPARISONS, ("add", "sub"), ("mul", "div", "mod"))
@@ -114,6 +122,8 @@ def text_of(node: Node) -> str:
             return f"{function}({','.join(text_of(each) for each in arguments)})"
         case Not(operand):
             return f"not ({text_of(operand)})"
+        case Lambda(quantifier, section, condition):
+            return f"{section}/{quantifier}(line: {_prefixed(condition)})"
         case Binary(operator_, left, right):
             return f"({text_of(left)}) {operator_} ({text_of(right)})"
     raise TypeError(node)
@@ -130,6 +140,8 @@ def names_in(node: Node) -> set[str]:
             return names_in(left) | names_in(right)
         case Not(operand):
             return names_in(operand)
+        case Lambda(_, section, _):
+            return {section}
     return set()
 
 
@@ -213,7 +225,7 @@ class _Parser:
         if function in _UNSUPPORTED:
             raise Refusal(NOT_SUPPORTED, f"Функция {function} не поддерживается", status=501)
         if function.endswith(("/any", "/all")):
-            raise Refusal(NOT_SUPPORTED, f"Лямбда-выражение {function} не поддерживается")
+            return self.quantified(*function.rsplit("/", 1))
         if function not in _ARGUMENTS:
             raise Refusal(BAD_FUNCTION, f"Функция {function} не найдена")
         self.expect("(")
@@ -225,6 +237,36 @@ class _Parser:
         if len(arguments) != _ARGUMENTS[function] and function != "substring":
             raise Refusal(BAD_FUNCTION, f"Неверное количество параметров функции {function}")
         return Call(function, tuple(arguments))
+
+    def quantified(self, section: str, quantifier: str) -> Node:
+        self.expect("(")
+        variable = self.take()[1]
+        self.expect(":")
+        condition = self.level(0)
+        self.expect(")")
+        return Lambda(quantifier, section, _renamed(condition, f"{variable}/", ""))
+
+
+def _renamed(node: Node, before: str, after: str) -> Node:
+    """The tree with one prefix of its names put in place of another."""
+    match node:
+        case Name(name):
+            if not name.startswith(before):
+                raise _unreadable(name)
+            return Name(after + name.removeprefix(before))
+        case Call(function, arguments):
+            return Call(function, tuple(_renamed(each, before, after) for each in arguments))
+        case Binary(operator, left, right):
+            return Binary(operator, _renamed(left, before, after), _renamed(right, before, after))
+        case Not(operand):
+            return Not(_renamed(operand, before, after))
+        case Lambda():
+            raise _unreadable("any, all")
+    return node
+
+
+def _prefixed(condition: Node) -> str:
+    return text_of(_renamed(condition, "", "line/"))
 
 
 _NAMED: dict[str, Node] = {

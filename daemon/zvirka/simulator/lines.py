@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,18 @@ class Lines:
             return list((ids % LINE_SPAN).tolist())
         column = self.columns(ids, [name])[0]
         return [collated(each) if isinstance(each, str) else each for each in column]
+
+
+def nested(table: Table, section: str, rows: Ids) -> list[list[dict[str, Any]]]:
+    """The lines of a tabular section as they stand within their owners."""
+    assert isinstance(table, Catalogue)
+    found = next(each for each in table.type.sections if each.name == section)
+    lines = Lines(table, found, None)
+    names = lines.type.names
+    columns = lines.columns(lines.of(rows), names)
+    flat = iter([dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
+    counts = table.line_counts(section, rows).tolist()
+    return [list(islice(flat, count)) for count in counts]
 
 
 _REGISTER_NAMES = {

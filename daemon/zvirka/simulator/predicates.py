@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zvirka.simulator.errors import incomparable, segment_not_found
-from zvirka.simulator.filters import Binary, Call, Literal, Name, Node, Not
-from zvirka.simulator.shape import EntityType
+from zvirka.simulator.filters import Binary, Call, Lambda, Literal, Name, Node, Not
+from zvirka.simulator.shape import EntityType, section_type
 
 Row = Mapping[str, Any]
 
@@ -70,6 +70,13 @@ def _compile(node: Node, type_: EntityType) -> Callable[[Row], Any]:
             return lambda row: compute(one(row), two(row))
         case Call(function, arguments):
             return _call(function, arguments, type_)
+        case Lambda(quantifier, name, condition):
+            section = next((each for each in type_.sections if each.name == name), None)
+            if section is None:
+                raise segment_not_found(name)
+            holds = predicate(condition, section_type(type_, section))
+            some = any if quantifier == "any" else all
+            return lambda row: some(holds(line) for line in row[name])
     raise TypeError(node)
 
 

@@ -35,7 +35,7 @@ from zvirka.simulator.errors import (
 )
 from zvirka.simulator.faults import Faults
 from zvirka.simulator.infobase import Infobase
-from zvirka.simulator.lines import Lines, Table
+from zvirka.simulator.lines import Lines, Table, nested
 from zvirka.simulator.metadata import metadata
 from zvirka.simulator.options import Options
 from zvirka.simulator.people import Ids
@@ -198,7 +198,7 @@ class Publication:
         )
         for name in names:
             if name in sections:
-                columns[name] = self._nested(table, name, rows)
+                columns[name] = nested(table, name, rows)
         columns |= self._links(table, rows, names, asked)
         self._turn += 1
         order = turned(list(columns), self._turn)
@@ -215,17 +215,6 @@ class Publication:
             if each not in names and each not in sections:
                 raise segment_not_found(each)
         return list(dict.fromkeys(asked.select))
-
-    def _nested(self, table: Table, section: str, rows: Ids) -> list[list[dict[str, Any]]]:
-        assert isinstance(table, Catalogue)
-        lines = self.base.tables[f"{table.type.name}_{section}"]
-        assert isinstance(lines, Lines)
-        counts = table.line_counts(section, rows).tolist()
-        names = lines.type.names
-        found = lines.of(rows)
-        columns = lines.columns(found, names) if len(found) else []
-        flat = iter([dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
-        return [[next(flat) for _ in range(count)] for count in counts]
 
     def _links(
         self, table: Table, rows: Ids, names: Sequence[str], asked: Options

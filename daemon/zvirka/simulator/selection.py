@@ -26,7 +26,7 @@ from zvirka.simulator.filters import (
     refs_named,
     text_of,
 )
-from zvirka.simulator.lines import Lines, Table
+from zvirka.simulator.lines import Lines, Table, nested
 from zvirka.simulator.people import Ids
 from zvirka.simulator.predicates import collated, predicate
 
@@ -206,11 +206,19 @@ def _one_by_one(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_]:
     holds = predicate(where, table.type)
     found: list[bool] = []
     for start in range(0, len(rows), _CHUNK):
-        columns = table.columns(rows[start : start + _CHUNK], names)
+        columns = _columns(table, rows[start : start + _CHUNK], names)
         found.extend(
             holds(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)
         )
     return np.array(found, dtype=np.bool_)
+
+
+def _columns(table: Table, rows: Ids, names: list[str]) -> list[list[Any]]:
+    """Values of these properties, tabular sections among them."""
+    sections = {each.name for each in table.type.sections} & set(names)
+    flat = [name for name in names if name not in sections]
+    found: dict[str, list[Any]] = dict(zip(flat, table.columns(rows, flat), strict=True))
+    return [found[n] if n in found else nested(table, n, rows) for n in names]
 
 
 def _split(table: Table, where: Node, order: Order) -> tuple[list[Node], tuple[str, str] | None]:

@@ -9,10 +9,12 @@ import gzip
 import hmac
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -177,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """Serve requests until the client goes away; its going away is no error."""
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             super().handle()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
@@ -192,10 +194,24 @@ class WebServer(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], door: Door) -> None:
+    def __init__(
+        self, address: tuple[str, int], door: Door, certificate: Path | None = None
+    ) -> None:
         self.door = door
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate)
         self._open: set[socket.socket] = set()
         super().__init__(address, Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; the handshake waits for the connection's own thread."""
+        plain, address = super().get_request()
+        if self._tls is None:
+            return plain, address
+        wrapped = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        return wrapped, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection while its thread serves it."""

@@ -28,7 +28,8 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     ``*select_changes*.xml`` to serve in their place. ``licences`` limits the open sessions.
     ``code_width`` pads a written Код with spaces to a fixed length. ``metadata_bytes`` pads
     ``$metadata``. An empty ``password`` is replaced by a random one. ``gzip`` compresses answers
-    for those who accept it.
+    for those who accept it. ``certificate`` is a PEM file of key and certificate: with one the
+    publication is served over HTTPS.
     """
 
     profile: Literal["accounting", "trade", "custom", "legacy"] = "accounting"
@@ -44,6 +45,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     code_width: int = 0
     metadata_bytes: int = 0
     gzip: bool = True
+    certificate: Path | None = None
 
     def __repr__(self) -> str:
         """Leave the password out."""
@@ -89,9 +91,10 @@ class Simulator:
             base_path=BASE_PATH,
             gzip=options.gzip,
         )
-        self._server = WebServer((options.host, options.port), self._door)
+        self._server = WebServer((options.host, options.port), self._door, options.certificate)
         self.port = self._server.server_address[1]
-        self.url = f"http://{options.host}:{self.port}{BASE_PATH}"
+        scheme = "https" if options.certificate else "http"
+        self.url = f"{scheme}://{options.host}:{self.port}{BASE_PATH}"
         self.publication.address = self.url
         self._thread: threading.Thread | None = None
 

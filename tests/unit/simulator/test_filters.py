@@ -13,6 +13,7 @@ from zvirka.simulator.errors import Refusal
 from zvirka.simulator.filters import (
     Binary,
     Call,
+    Lambda,
     Literal,
     Name,
     Node,
@@ -22,7 +23,7 @@ from zvirka.simulator.filters import (
     text_of,
 )
 from zvirka.simulator.predicates import collated, predicate
-from zvirka.simulator.shape import EntityType, Property
+from zvirka.simulator.shape import EntityType, Property, Section
 
 TYPE = EntityType(
     "Catalog_Проба",
@@ -36,7 +37,9 @@ TYPE = EntityType(
         Property("Дата", "Edm.DateTime"),
         Property("Комментарий", unlimited=True),
     ),
+    (Section("Рядки", (Property("Тип"), Property("Число", "Edm.Int64"))),),
 )
+LINES = {"Рядки": [{"Тип": "а", "Число": "2"}, {"Тип": "б", "Число": "2"}]}
 COMPARE = {
     "eq": operator.eq,
     "ne": operator.ne,
@@ -143,6 +146,13 @@ def test_a_chain_of_keys_names_just_these_keys(refs: list[str]) -> None:
     assert refs_named(parse(f"{chain} or IsFolder eq false")) is None
 
 
+@pytest.mark.parametrize("quantifier", ["any", "all"])
+def test_a_lambda_read_back_from_its_text_is_the_same(quantifier: str) -> None:
+    tree = parse(f"Рядки/{quantifier}(d: d/Тип eq 'а' or not (startswith(d/Тип,'б')))")
+    assert isinstance(tree, Lambda)
+    assert parse(text_of(tree)) == tree
+
+
 def test_not_binds_tighter_than_and_which_binds_tighter_than_or() -> None:
     assert text_of(parse("not IsFolder and Code eq 'а' or Code eq 'б'")) == (
         "((not (IsFolder)) and ((Code) eq ('а'))) or ((Code) eq ('б'))"
@@ -165,6 +175,11 @@ def test_not_binds_tighter_than_and_which_binds_tighter_than_or() -> None:
         ("Code ne 'а'", {"Code": None}, True),
         ("Code gt 'а'", {"Code": None}, False),
         ("IsFolder", {"IsFolder": True}, True),
+        ("Рядки/any(d: d/Тип eq 'а' and d/Число gt 1)", LINES, True),
+        ("Рядки/any(d: d/Тип eq 'б' and d/Число gt 2)", LINES, False),
+        ("Рядки/all(d: d/Число gt 1)", LINES, True),
+        ("not Рядки/any(d: startswith(d/Тип,'в'))", LINES, True),
+        ("Рядки/all(d: d/Число gt 1)", {"Рядки": []}, True),
     ],
 )
 def test_what_filters_hold(text: str, row: dict[str, Any], holds: bool) -> None:
@@ -185,7 +200,10 @@ def test_what_filters_hold(text: str, row: dict[str, Any], holds: bool) -> None:
         ("Дата eq datetime'2026-01-31'", 400, 14),
         ("Ref_Key eq guid'12'", 400, 14),
         ("length(Code) eq 3", 501, 0),
-        ("КонтактнаяИнформация/any(d: d/Тип eq 'x')", 501, 0),
+        ("Нема/any(d: d/Тип eq 'x')", 400, 6),
+        ("Рядки/any(d: d/Нема eq 'x')", 400, 6),
+        ("Рядки/any(d: Тип eq 'x')", 400, 14),
+        ("Рядки/any(d d/Тип eq 'x')", 400, 14),
         ("nope(Code)", 400, 21),
         ("startswith(Code) eq true", 400, 21),
         ("Нема eq 'x'", 400, 6),
