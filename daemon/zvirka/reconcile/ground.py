@@ -30,6 +30,8 @@ class Ground:
     mirror: Mirror
     matching: Matching
     snapshot: Snapshot
+    mode: str = ""
+    """How 1C was read: full, light or targeted."""
     standings: dict[str, Standing] = field(default_factory=dict)
     planned: dict[tuple[str, Disposition], int] = field(default_factory=dict)
     """Differences so far by (action, disposition)."""

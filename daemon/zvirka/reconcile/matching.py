@@ -199,22 +199,32 @@ class Matching:
     # -- candidates ----------------------------------------------------------------------------
 
     def find(self) -> int:
-        """Collect what deserves a look and return how many there are."""
+        """Collect what deserves a look and return how many there are.
+
+        Pairs are joined once: those as they were when both sides last agreed are left out, those
+        that agree anew are kept apart for :meth:`agree`, the rest are candidates.
+        """
         staging = self._staging
         live = "NOT w.mark" if self._marks_count else "true"
-        paired = (
-            "SELECT CASE WHEN NOT ({live}) THEN 'marked' WHEN c.active THEN 'different'"
-            " ELSE 'inactive' END what, w.ref, c.row_id, w.key,"
-            " a.wanted = w.digest agreed_wanted, a.client = c.digest agreed_client,"
-            " NULL::UUID[] refs, NULL::VARCHAR[] row_ids"
+        same = "w.digest = c.digest AND w.key = c.key AND coalesce(c.ref = w.ref, true)"
+        staging.run(
+            "CREATE TABLE scratch.moved AS SELECT"
+            f" CASE WHEN NOT ({live}) THEN 'marked' WHEN NOT c.active THEN 'inactive'"
+            f" WHEN {same} THEN 'agrees' ELSE 'different' END what,"
+            " w.ref, c.row_id, w.key, c.key client_key, w.digest wanted, c.digest client,"
+            " a.wanted = w.digest agreed_wanted, a.client = c.digest agreed_client"
             " FROM scratch.pair p JOIN mirror.wanted w USING (ref)"
             " JOIN scratch.client c ON c.row_id = p.row_id"
-            " LEFT JOIN mirror.agreed a ON a.ref = w.ref AND a.row_id = c.row_id"
-            " WHERE CASE WHEN NOT ({live}) THEN c.active WHEN c.active THEN"
-            " (w.digest <> c.digest OR w.key <> c.key OR coalesce(c.ref <> w.ref, false)) AND NOT"
-            " coalesce(a.wanted = w.digest AND a.client = c.digest AND a.key = c.key, false)"
-            " ELSE true END"
-        ).replace("{live}", live)
+            " LEFT JOIN mirror.agreed a ON a.ref = p.ref AND a.row_id = p.row_id"
+            f" WHERE CASE WHEN NOT ({live}) THEN c.active WHEN NOT c.active THEN true"
+            " ELSE NOT coalesce(a.wanted = w.digest AND a.client = c.digest AND a.key = c.key"
+            " AND coalesce(c.ref = w.ref, true), false) END"
+        )
+        paired = (
+            "SELECT what, ref, row_id, key, agreed_wanted, agreed_client,"
+            " NULL::UUID[] refs, NULL::VARCHAR[] row_ids"
+            " FROM scratch.moved WHERE what <> 'agrees'"
+        )
         lone = (
             "SELECT CASE WHEN w.key = '' THEN 'keyless_1c' ELSE 'missing' END, w.ref, NULL, w.key,"
             " a.wanted = w.digest, a.client IS NULL, NULL, NULL"
@@ -286,38 +296,39 @@ class Matching:
             page = page_of(ref=[ref for ref, _ in pairs], row_id=[row for _, row in pairs])
             self._staging.insert(page, "scratch.settled", uuid=("ref",))
 
-    def agree(self) -> None:
-        """Write down on what both sides agree now; what is in dispute keeps its last agreement."""
+    def agree(self, *, tidy: bool) -> None:
+        """Write down on what both sides agree now; what is in dispute keeps its last agreement.
+
+        ``tidy`` also forgets agreements on what is gone from both sides: a look at all of them.
+        """
         staging = self._staging
         live = "NOT w.mark" if self._marks_count else "true"
         staging.run(
-            "CREATE OR REPLACE TABLE scratch.now_agreed AS"
-            " SELECT w.ref, c.key, c.row_id, w.digest wanted, c.digest client"
-            " FROM (SELECT ref, row_id FROM scratch.pair UNION SELECT ref, row_id"
-            " FROM scratch.settled) p JOIN mirror.wanted w USING (ref)"
-            f" JOIN scratch.client c ON c.row_id = p.row_id WHERE c.active AND {live}"
-            " AND ((w.digest = c.digest AND w.key = c.key AND coalesce(c.ref = w.ref, true))"
-            " OR EXISTS (SELECT 1 FROM scratch.settled s"
-            " WHERE s.ref = p.ref AND s.row_id = p.row_id))"
-        )
-        staging.run(
-            "CREATE OR REPLACE TABLE scratch.news AS SELECT * FROM scratch.now_agreed EXCEPT"
-            " SELECT * FROM mirror.agreed"
+            "CREATE OR REPLACE TABLE scratch.news AS"
+            " SELECT ref, client_key AS key, row_id, wanted, client FROM scratch.moved m"
+            " WHERE what = 'agrees' AND ref NOT IN (SELECT ref FROM scratch.settled)"
+            " UNION ALL SELECT w.ref, c.key, c.row_id, w.digest, c.digest"
+            " FROM (SELECT DISTINCT ref, row_id FROM scratch.settled) s"
+            " JOIN mirror.wanted w USING (ref) JOIN scratch.client c ON c.row_id = s.row_id"
+            f" WHERE c.active AND {live}"
         )
         with staging.transaction():
             staging.run(
                 "DELETE FROM mirror.agreed WHERE ref IN (SELECT ref FROM scratch.news)"
                 " OR row_id IN (SELECT row_id FROM scratch.news)"
-                f" OR ref IN (SELECT w.ref FROM mirror.wanted w WHERE NOT ({live}))"
-                " OR (ref NOT IN (SELECT ref FROM mirror.wanted)"
-                " AND row_id NOT IN (SELECT row_id FROM scratch.client WHERE active))"
             )
+            if tidy:
+                staging.run(
+                    f"DELETE FROM mirror.agreed WHERE ref IN (SELECT w.ref FROM mirror.wanted w"
+                    f" WHERE NOT ({live})) OR (ref NOT IN (SELECT ref FROM mirror.wanted)"
+                    " AND row_id NOT IN (SELECT row_id FROM scratch.client WHERE active))"
+                )
             staging.run("INSERT INTO mirror.agreed SELECT * FROM scratch.news")
 
     def agreed_pairings(self, size: int = 5000) -> Iterator[list[tuple[str, str, str]]]:
         """Pairs (Ref_Key, key, row) that agree now and that the memory does not know so."""
         for rows in self._staging.stream(
-            "SELECT a.ref, a.key, a.row_id FROM scratch.now_agreed a LEFT JOIN scratch.pairing p"
+            "SELECT a.ref, a.key, a.row_id FROM mirror.agreed a LEFT JOIN scratch.pairing p"
             " ON p.ref = a.ref AND p.row_id = a.row_id AND p.key = a.key WHERE p.ref IS NULL",
             size=size,
         ):

@@ -246,6 +246,7 @@ class _Run:
             facts.snapshot_to = house.now().isoformat()
             facts.source_count_after = pulled.counted
             facts.fetched = pulled.fetched
+            ground.mode = pulled.mode
             house.book.set_mode(self._run, pulled.mode)
             ground.snapshot = self._with_canaries(ground, pulled.snapshot)
             note_snapshot(facts, ground.snapshot)
@@ -305,7 +306,7 @@ class _Run:
     def _agree(self, ground: Ground) -> None:
         """Remember on what both sides agree: the third side of the next run's causes."""
         with self._phase("agree"):
-            ground.matching.agree()
+            ground.matching.agree(tidy=ground.mode == "full")
             if not ground.store.has_ref:
                 for batch in ground.matching.agreed_pairings():
                     self._house.book.put_pairings(batch)
