@@ -131,6 +131,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "password": ("Пароль", "Password"),
     "password_again": ("Пароль ще раз", "Password once more"),
     "would_write": ("Було б записано: {path}", "Would be written: {path}"),
+    "alert_nobody": ("Нікого сповіщати: [alerts] порожній.", "Nobody to tell: [alerts] is empty."),
     "alert_sent": ("Сповіщення надіслано.", "The alert is sent."),
     "phase_preflight": ("Перевірка 1С", "Checking 1C"),
     "phase_pull": ("Читання 1С", "Reading 1C"),

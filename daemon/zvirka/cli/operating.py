@@ -12,7 +12,7 @@ import typer
 
 from zvirka.cli.call import Call
 from zvirka.cli.commands import command, new_group
-from zvirka.errors import ExitCode, UsageError
+from zvirka.errors import ExitCode, UsageError, ZvirkaError
 from zvirka.settings_loading import load_settings
 
 _SHORTEST_PASSWORD = 10
@@ -75,11 +75,18 @@ def alert(
     from zvirka.service.alerts import Alerts
 
     alerts = Alerts(call.settings)
+    if not call.settings.alerts.urls:
+        call.print(call.say("alert_nobody"))
+        return ExitCode.IN_SYNC
     now = datetime.now(UTC)
     alerts.tell_failed_unit(unit, now)
     alerts.flush(now)
     if alerts.waiting:
-        return ExitCode.FAILED
+        raise ZvirkaError(
+            "the alert was not taken by every address",
+            place="alerts.urls",
+            remedy="the daemon tries again by itself; the log says which kind of failure it was",
+        )
     call.print(call.say("alert_sent"))
     return ExitCode.IN_SYNC
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
@@ -80,6 +81,7 @@ def reconcile(
     """Compare the ERP with 1C, correct it, read it back, and write the report.
 
     Past a limit of [guard] nothing, or no delete, is written: exit code 3, see `zvirka approve`.
+    With --trigger timer alerts are sent and metrics written afterwards, as the daemon does.
     """
     request = Request(
         command="reconcile",
@@ -89,7 +91,12 @@ def reconcile(
         full=full,
         wait=wait or 0,
     )
-    return perform_and_show(call, request)
+    code = perform_and_show(call, request)
+    if trigger == "timer":
+        from zvirka.service.afterwards import look_after_run
+
+        look_after_run(call.settings, datetime.now(UTC))
+    return code
 
 
 def resync(

@@ -162,7 +162,13 @@ def _unresolved_since(connection: Connection, last: RunView | None) -> datetime 
             (key, ref)
             for key, ref in connection.execute(
                 select(_DIFFERENCE.c.key, _DIFFERENCE.c.ref)
-                .outerjoin(_CORRECTION, _CORRECTION.c.difference_id == _DIFFERENCE.c.id)
+                .outerjoin(
+                    _CORRECTION,
+                    and_(
+                        _CORRECTION.c.run_id == _DIFFERENCE.c.run_id,
+                        _CORRECTION.c.number == _DIFFERENCE.c.number,
+                    ),
+                )
                 .where(_DIFFERENCE.c.run_id == run, _is_left())
                 .limit(_MOST_KEYS)
             )

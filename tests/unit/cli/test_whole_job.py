@@ -79,7 +79,7 @@ def test_results_are_for_people_in_their_language(
     shown = capsys.readouterr()
     assert "причина невідома" in shown.out
     assert "Звіти:" in shown.out
-    code, done = answer(capsys, "reconcile", "--lang", "en")
+    _, done = answer(capsys, "reconcile", "--lang", "en")
     report = next(Path(path) for path in done["reports"] if path.endswith(".html"))
     assert 'lang="en"' in report.read_text(encoding="utf-8")
     assert run("reconcile", "--lang", "en") == 0
@@ -119,6 +119,23 @@ def test_held_deletes_wait_for_a_person_who_approves_or_rejects(
     assert run("reject", str(held_run), "--reason", "помилка в 1С") in (0, 1)
     capsys.readouterr()
     assert answer(capsys, "runs", "--held") == (0, [])
+
+
+def test_run_of_a_timer_tells_alerts_and_metrics_as_the_daemon_does(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = settled / "zvirka.toml"
+    spool = settled / "metrics.prom"
+    file.write_text(file.read_text() + f'\n[metrics]\ntextfile = "{spool}"\n', encoding="utf-8")
+    assert run("reconcile", "--trigger", "timer") == 0
+    assert "zvirka_" in spool.read_text()
+    for one in counterparties(onec)[:2]:
+        onec.base.delete(one.ref)
+    assert run("reconcile", "--trigger", "timer") == 3
+    told = json.loads((settled / "state" / "alerts.json").read_text())
+    assert "held" in told["active"]
+    capsys.readouterr()
+    assert answer(capsys, "runs")[1][0]["trigger"] == "timer"
 
 
 def test_one_counterparty_is_resynced_undone_and_its_history_told(
