@@ -4,9 +4,10 @@ Two variants, because a spreadsheet splits by its own locale: ``;`` where the de
 comma (Ukraine), ``,`` elsewhere. Every cell is quoted.
 
 A cell that a spreadsheet would take for a formula (it begins with ``= + - @``, their full-width
-forms, a tab or a line break) gets an apostrophe in front, and so does such a sign right after a
-``;``, a ``,`` or a line break within a cell: a file opened with the other separator is split
-there. So a phone number reads ``'+380441234567``. Whoever needs the very values takes the JSON.
+forms, a tab or a line break) gets an apostrophe in front. So does such a sign behind a ``;``, a
+``,``, a tab, a quote or a line break within a cell, for a file opened with the other separator is
+split there. A phone number thus reads ``'+380441234567``; whoever needs the very values takes the
+JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from zvirka.report.visible import cell
 from zvirka.report.words import Words
 
 Separator = Literal[";", ","]
-_FORMULA = re.compile(r"(^|[;,\n\"])(?=[ ]*[=+\-@\t\n＝＋－＠])")
+_FORMULA = re.compile(r"(^|[;,\t\n\"])(?=[ ]*[=+\-@\t\n＝＋－＠])")
 
 
 def write(findings: Findings, words: Words, stream: BinaryIO, separator: Separator = ";") -> None:

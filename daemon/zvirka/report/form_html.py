@@ -29,6 +29,7 @@ from zvirka.counterparty import Cause, Disposition, Kind, OutcomeState
 from zvirka.report import telling
 from zvirka.report.chart import chart_of
 from zvirka.report.findings import Entry, Findings
+from zvirka.report.sentences import told
 from zvirka.report.visible import visible
 from zvirka.report.words import Words
 
@@ -102,6 +103,7 @@ def environment(language: str) -> Environment:
         words.gettext, words.ngettext, newstyle=True
     )
     made.filters["tone"] = lambda state: _TONES.get(state, "warning")
+    made.filters["told"] = lambda text: told(text, words)
     made.tests["tall"] = _tall
     made.globals.update(telling=telling, version=__version__, css=style(), css_hash=style_hash())
     return made

@@ -131,7 +131,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A whole report: :class:`Head`'s members, then the differences."""
+    """A whole report: the circumstances of the run, its totals, then every difference."""
 
     version: Literal[1]
     generator: str

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from zvirka.counterparty import Kind
 from zvirka.report import telling
 from zvirka.report.findings import Entry, Findings
+from zvirka.report.sentences import told
 from zvirka.report.visible import one_line
 from zvirka.report.words import Words
 
@@ -69,7 +70,7 @@ def _lines(findings: Findings, words: Words) -> Iterator[str]:
     yield from _holds(findings, words)
     if notes := findings.facts.warnings + findings.facts.recovered:
         yield from _section(_("Warnings"))
-        yield from (f"- {escaped(note)}" for note in notes)
+        yield from (f"- {escaped(told(note, words))}" for note in notes)
         yield ""
     if findings.facts.fields:
         yield from _section(_("Field mapping"))
@@ -146,15 +147,18 @@ def _kind(findings: Findings, words: Words, kind: Kind, count: int) -> Iterator[
 
 def _difference(entry: Entry, words: Words) -> list[str]:
     difference = entry.difference
+    unread = "*NULL*" if telling.was_read_back(entry) else "—"
     fields = [
         f"{escaped(words.field(field.field))}: "
-        f"{code(field.found)} → {code(field.wanted)} → {code(field.read_back)}"
+        f"{code(field.found)} → {code(field.wanted)} → "
+        f"{unread if field.read_back is None else code(field.read_back)}"
         for field in difference.fields
     ]
-    told = [telling.done(entry, words)]
-    told += [words.clock(write.settled_at) for write in entry.writes[-1:] if write.settled_at]
-    told += [escaped(write.outcome.detail) for write in entry.writes if write.outcome.detail]
-    told += [escaped(text) for text in (difference.evidence, difference.note) if text]
+    done = [telling.done(entry, words)]
+    done += [words.clock(write.settled_at) for write in entry.writes[-1:] if write.settled_at]
+    notes = [write.outcome.detail for write in entry.writes]
+    notes += [difference.evidence, difference.note]
+    done += [escaped(told(note, words)) for note in notes if note]
     return [
         str(difference.number),
         code(difference.key),
@@ -162,7 +166,7 @@ def _difference(entry: Entry, words: Words) -> list[str]:
         code(difference.ref),
         words.cause(difference.cause),
         "<br>".join(fields),
-        "<br>".join(told),
+        "<br>".join(done),
     ]
 
 

@@ -16,6 +16,7 @@ from xlsxwriter.exceptions import FileCreateError
 
 from zvirka.report import telling
 from zvirka.report.findings import Findings
+from zvirka.report.sentences import told
 from zvirka.report.table import (
     CORRECTION_COLUMNS,
     DIFFERENCE_COLUMNS,
@@ -203,7 +204,7 @@ def _blocks(findings: Findings, words: Words) -> Iterable[tuple[str, list[tuple[
     )
     yield _("Left, and why"), [*telling.left(findings, words)]
     yield _("Limits that held the run"), [*telling.holds(findings, words)]
-    yield _("Warnings"), [(warning,) for warning in facts.warnings + facts.recovered]
+    yield _("Warnings"), [(told(note, words),) for note in facts.warnings + facts.recovered]
     yield (
         _("Field mapping"),
         [

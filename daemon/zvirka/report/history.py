@@ -17,6 +17,7 @@ from zvirka.errors import UsageError
 from zvirka.journal.book import Book
 from zvirka.journal.reading import HistoryEntry
 from zvirka.report.form_html import emit
+from zvirka.report.sentences import told
 from zvirka.report.visible import one_line
 from zvirka.report.words import COMMANDS, Words
 
@@ -98,7 +99,7 @@ def history_lines(
         yield f"    {history_done(entry, words)}"
         for text in (entry.detail, entry.evidence, entry.note):
             if text:
-                yield f"    {one_line(text)}"
+                yield f"    {one_line(told(text, words))}"
 
 
 def history_head(entry: HistoryEntry, words: Words) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from zvirka.report.findings import Entry, Write
+from zvirka.report.sentences import told
 from zvirka.report.telling import changes
 from zvirka.report.words import N_, Words
 
@@ -81,9 +82,9 @@ def difference_rows(entry: Entry, words: Words) -> Iterator[tuple[Cell, ...]]:
         words.disposition(difference.disposition),
         words.outcome(last.outcome.state) if last else None,
         local_cell(last.settled_at, words) if last else None,
-        last.outcome.detail if last else None,
-        difference.evidence,
-        difference.note,
+        told(last.outcome.detail, words) if last else None,
+        told(difference.evidence, words),
+        told(difference.note, words),
     )
     if not difference.fields:
         yield (*head, None, None, None, None, *tail)
@@ -106,7 +107,7 @@ def correction_rows(number: int, write: Write, words: Words) -> Iterator[tuple[C
     )
     tail: tuple[Cell, ...] = (
         words.outcome(write.outcome.state),
-        write.outcome.detail,
+        told(write.outcome.detail, words),
         local_cell(write.intended_at, words),
         local_cell(write.settled_at, words),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from zvirka.counterparty import Action, Disposition, OutcomeState
 from zvirka.report.findings import Entry, Findings, Write
+from zvirka.report.sentences import told
 from zvirka.report.words import (
     COMMANDS,
     COMPARISONS,
@@ -92,9 +93,11 @@ def circumstances(findings: Findings, words: Words) -> list[Line]:
 
 
 def compared(findings: Findings, words: Words) -> list[Line]:
-    """What was compared with what, and how complete the reading was."""
+    """What was compared with what, and how completely; nothing when 1C was not seen."""
     _ = words.gettext
     facts = findings.facts
+    if not facts.base:
+        return []
     window = f"{words.moment(facts.snapshot_from)} — {words.moment(facts.snapshot_to)}"
     lines = [
         (_("1C base"), facts.base),
@@ -118,8 +121,9 @@ def _completeness(findings: Findings, words: Words) -> str:
         return _("complete: absence in 1C is proven")
     if not facts.snapshot_from:
         return ""
-    told = _("partial: no client counts as deleted")
-    return f"{told} ({'; '.join(facts.incomplete_because)})" if facts.incomplete_because else told
+    partial = _("partial: no client counts as deleted")
+    reasons = "; ".join(told(reason, words) for reason in facts.incomplete_because)
+    return f"{partial} ({reasons})" if reasons else partial
 
 
 def counts(findings: Findings, words: Words) -> list[tuple[str, int]]:
@@ -170,8 +174,8 @@ def holds(findings: Findings, words: Words) -> list[tuple[str, str, str, str]]:
     return [
         (
             words.word(LIMITS, hold.limit),
-            hold.found,
-            hold.allowed,
+            told(hold.found, words),
+            told(hold.allowed, words),
             words.word(HELD_WHAT, hold.what),
         )
         for hold in findings.facts.held
@@ -187,6 +191,12 @@ def done(entry: Entry, words: Words) -> str:
     if difference.action is None or difference.disposition is Disposition.SETTLED:
         return decided
     return f"{words.action(difference.action)}: {decided}"
+
+
+def was_read_back(entry: Entry) -> bool:
+    """Whether the store was read after a correction: only then no value means NULL."""
+    read = {OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING}
+    return any(write.outcome.state in read for write in entry.writes)
 
 
 def write_line(write: Write, words: Words) -> str:

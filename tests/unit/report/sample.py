@@ -171,7 +171,7 @@ STORY: tuple[Difference, ...] = (
             FieldDifference("phone", "+380 44 123-45-67", None, "+380 44 123-45-67"),
         ),
         action=Action.CREATE,
-        evidence="2026-11-23T14:02:11.482Z ERROR create 000001249 503 Service Unavailable",
+        evidence="push log 2026-11-23T14:02:11.482000+00:00 create 503: Service Unavailable",
     ),
     Difference(
         number=2,
@@ -201,7 +201,7 @@ STORY: tuple[Difference, ...] = (
             FieldDifference("phone", "+380 67 555-01-02", "+380675550199", "+380 67 555-01-02"),
         ),
         action=Action.UPDATE,
-        evidence="receipt 8812, 2026-11-20T09:15:40Z, update applied; the row was edited later",
+        evidence="webhook update came 2026-11-20T09:15:40+00:00 and was stored; the row was edited later",
     ),
     Difference(
         number=4,
@@ -234,7 +234,7 @@ STORY: tuple[Difference, ...] = (
         name="Власний клієнт менеджера",
         row="1190",
         disposition=Disposition.REPORTED,
-        note="the key belongs to a row that was created by hand",
+        note="a unique value is held by row 1190 (not ours)",
     ),
     Difference(
         number=7,
@@ -274,9 +274,9 @@ STORY_STATES = (
     (OutcomeState.APPLIED, ""),
     (OutcomeState.APPLIED, ""),
     (OutcomeState.APPLIED, ""),
-    (OutcomeState.NOT_CONVERGING, "email reads back as before"),
+    (OutcomeState.NOT_CONVERGING, "reads back otherwise: email"),
     (OutcomeState.APPLIED, ""),
-    (OutcomeState.SUPERSEDED, "the row changed at 00:31:25"),
+    (OutcomeState.SUPERSEDED, "the row changed since it was scanned"),
 )
 
 
@@ -306,7 +306,10 @@ def nights(book: Book, number: int) -> None:
 
 def story_run(book: Book) -> int:
     """A night with something of everything."""
-    seen = facts(warnings=["the push log ends at 2026-11-23T14:02:11Z"])
+    seen = facts(
+        recovered=["run 20 was interrupted in phase apply"],
+        warnings=["3 clients look absent from 1C, but the snapshot is partial"],
+    )
     return seal_run(book, STORY, exit_code=1, states=STORY_STATES, seen=seen)
 
 

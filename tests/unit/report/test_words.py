@@ -1,0 +1,130 @@
+"""The report's language: the catalogue in step with the sources, numbers, dates, plurals."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import zvirka
+from tests.unit.report.messages import named, ukrainian
+from zvirka.counterparty import Action, Cause, Disposition, Kind, OutcomeState
+from zvirka.errors import UsageError
+from zvirka.report import words as module
+from zvirka.report.sentences import SENTENCES, told
+from zvirka.report.words import Words
+
+UK = Words("uk")
+EN = Words("en")
+_PART = re.compile(r"%\(\w+\)s|\{\w+\}")
+_ENGINE = Path(zvirka.__file__).parent
+
+
+def test_every_message_of_the_sources_has_its_ukrainian_and_nothing_else_is_there() -> None:
+    catalogue = {message.id for message in ukrainian() if message.id}
+    assert set(named()) == catalogue
+
+
+def test_no_translation_is_empty_or_doubtful() -> None:
+    for message in ukrainian():
+        if message.id:
+            texts = message.string if isinstance(message.string, tuple) else (message.string,)
+            assert all(texts), message.id
+            assert not message.fuzzy, message.id
+
+
+def test_a_translation_has_the_parts_of_its_message() -> None:
+    for message in ukrainian():
+        if message.id:
+            one = message.id[0] if isinstance(message.id, tuple) else message.id
+            texts = message.string if isinstance(message.string, tuple) else (message.string,)
+            for text in texts:
+                assert sorted(_PART.findall(text)) == sorted(_PART.findall(one)), one
+
+
+@pytest.mark.parametrize(
+    ("domain", "table"),
+    [
+        (Kind, module.KINDS),
+        (Cause, module.CAUSES),
+        (Action, module.ACTIONS),
+        (Disposition, module.DISPOSITIONS),
+        (OutcomeState, module.OUTCOMES),
+    ],
+)
+def test_every_word_of_the_domain_has_a_word_in_the_report(domain: type, table: dict) -> None:
+    assert set(table) == set(domain)
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"),
+    [
+        (1, "Виявлено 1 розбіжність"),
+        (3, "Виявлено 3 розбіжності"),
+        (5, "Виявлено 5 розбіжностей"),
+        (11, "Виявлено 11 розбіжностей"),
+        (21, "Виявлено 21 розбіжність"),
+        (112, "Виявлено 112 розбіжностей"),
+    ],
+)
+def test_ukrainian_plurals(count: int, sentence: str) -> None:
+    message = UK.ngettext("%(count)s difference found", "%(count)s differences found", count)
+    assert message % {"count": count} == sentence
+
+
+def test_numbers_are_grouped_as_the_language_does() -> None:
+    assert UK.number(1234567) == "1 234 567"
+    assert EN.number(1234567) == "1,234,567"
+
+
+def test_times_are_those_of_the_zone() -> None:
+    summer = datetime(2026, 7, 1, 21, 30, tzinfo=UTC)
+    assert UK.moment(summer) == "2 липня 2026, 00:30:00 EEST"
+    assert EN.moment("2026-07-01T21:30:00+00:00") == "2 July 2026, 00:30:00 EEST"
+    assert Words("en", "Europe/London").clock(summer) == "1 Jul 2026 22:30:00"
+    assert UK.moment(None) == "—"
+
+
+def test_a_word_nobody_knows_stands_as_it_is() -> None:
+    assert UK.field("warehouse_no") == "warehouse_no"
+
+
+def test_an_unknown_language_is_refused_with_the_choice() -> None:
+    with pytest.raises(UsageError, match="uk, en"):
+        Words("ru")
+
+
+def test_the_engines_sentences_are_still_the_engines() -> None:
+    sources = " ".join(
+        path.read_text("utf-8")
+        for part in ("reconcile", "erp")
+        for path in sorted((_ENGINE / part).glob("*.py"))
+    )
+    sources = re.sub(r'"\s*f?"', "", sources)
+    for sentence in SENTENCES:
+        longest = max(re.split(r"\{\w+\}|, ", sentence), key=len).strip(" ,;:()")
+        assert longest in sources, sentence
+
+
+def test_a_sentence_of_the_engine_is_told_in_ukrainian_with_its_own_parts() -> None:
+    assert told("sent 3 times in vain; not sent again until a side changes", UK) == (
+        "надіслано без успіху кілька разів (3); більше не надсилатиметься, доки щось не зміниться"
+    )
+    assert told("reads back otherwise: email, phone", UK) == (
+        "прочитано інше, ніж записано: email, phone"
+    )
+
+
+def test_what_is_no_sentence_of_the_engine_stands_as_it_was_written() -> None:
+    for text in ("", "HTTP 500", "field {field} is odd; {0} %(count)s", "{0.__class__}"):
+        assert told(text, UK) == text
+    assert told("canaries are missing: {0.__class__}", UK) == (
+        "немає контрагентів, які мусять бути: {0.__class__}"
+    )
+
+
+def test_english_needs_no_telling_anew() -> None:
+    for sentence in SENTENCES:
+        assert told(sentence, EN) == sentence
