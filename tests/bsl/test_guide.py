@@ -1,0 +1,72 @@
+"""The guide says what the modules do: their texts, settings, code and the eleven faults."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.bsl.syntax import parse, read, routines, string_value, text, walk
+from tests.bsl.world import BSL, CORE, OUTBOX, SHIPPED
+from zvirka.push_log import parse_line
+
+GUIDE = (BSL / "README.uk.md").read_text(encoding="utf-8")
+PROCESSING = (BSL / "processing" / "ObjectModule.bsl", BSL / "processing" / "FormModule.bsl")
+
+
+@pytest.mark.parametrize("path", PROCESSING, ids=lambda path: path.stem)
+def test_the_code_of_the_processing_is_the_shipped_one(path: Path) -> None:
+    assert read(path).strip("\n") in GUIDE
+
+
+def test_every_fault_of_the_old_module_has_its_row() -> None:
+    table = GUIDE.partition("## Що було не так")[2]
+    rows = re.findall(r"^\| (\d+) \| (.+) \| (.+) \|$", table, re.MULTILINE)
+    assert [int(row[0]) for row in rows] == list(range(1, 12))
+
+
+def test_every_setting_of_the_module_is_explained() -> None:
+    body = text(routines(parse(read(CORE)))["Настройки"])
+    for name in re.findall(r'Вставить\("([^"]+)"', body):
+        assert f"`{name}`" in GUIDE, name
+
+
+@pytest.mark.parametrize("path", [CORE, OUTBOX], ids=lambda path: path.parent.parent.name)
+def test_every_text_the_log_can_hold_is_explained(path: Path) -> None:
+    texts = [
+        string_value(found)
+        for statement in walk(parse(read(path)))
+        if statement.type == "assignment_statement"
+        and text(statement.children[0]) in {"Событие.Текст", "Результат.Ошибка"}
+        for found in walk(statement.children[2])
+        if found.type == "string"
+    ]
+    assert texts
+    for said in texts:
+        assert f"`{said}`" in GUIDE, said
+
+
+def test_the_example_lines_are_events_the_reader_understands() -> None:
+    lines = [line for line in GUIDE.splitlines() if re.match(r"\d{4}-\d\d-\d\dT.*\t", line)]
+    assert len(lines) == 2
+    assert all(parse_line(line.encode()) for line in lines)
+
+
+def test_every_routine_and_file_the_guide_names_exists() -> None:
+    for module, called in re.findall(r"`(?:[^`]*?)(Zvirka)\.(\w+)\(", GUIDE):
+        assert called in routines(parse(read(CORE))), f"{module}.{called}"
+    for folder in ("dropin", "extension", "processing"):
+        assert (BSL / folder).is_dir()
+    for name in re.findall(r"`(\w+\.bsl)`", GUIDE):
+        assert name in {path.name for path in SHIPPED}, name
+
+
+def test_every_link_inside_the_guide_leads_to_a_heading() -> None:
+    headings = {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", GUIDE, re.MULTILINE)
+    }
+    links = re.findall(r"\]\(#([^)]+)\)", GUIDE)
+    assert links
+    assert [link for link in links if link not in headings] == []
