@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from zvirka.errors import SettingsError
 from zvirka.mapping import Mapping
 from zvirka.onec import errors
 from zvirka.onec.catalogue import Catalogue
@@ -297,3 +298,36 @@ def test_a_partner_without_lines_says_so_when_fetched(tmp_path: Path) -> None:
             for field in ("phone", "email"):
                 said = {ref for line in lines if line.field == field for ref in line.refs}
                 assert said == partners
+
+
+def test_a_section_unpublished_since_the_schema_was_cached_is_read_otherwise_next_time(
+    tmp_path: Path,
+) -> None:
+    with base_of() as simulator:
+        with source_of(simulator, tmp_path) as source:
+            before = lines_of(source.lines())
+        simulator.faults.unpublished = {SECTION}
+        with (
+            pytest.raises(errors.NotInCompositionError),
+            source_of(simulator, tmp_path) as source,
+        ):
+            lines_of(source.lines())
+        with source_of(simulator, tmp_path) as source:
+            assert lines_of(source.lines()) == before
+
+
+def test_the_schema_is_read_once_for_many_runs(tmp_path: Path) -> None:
+    with base_of() as simulator:
+        for _ in range(3):
+            with source_of(simulator, tmp_path) as source:
+                source.preflight()
+        read = [asked for asked in simulator.requests if "$metadata" in repr(asked)]
+    assert len(read) == 1
+
+
+def test_credentials_in_the_address_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    with base_of() as simulator:
+        url = simulator.url.replace("http://", "http://user:tajne@")
+        with pytest.raises(SettingsError) as caught, source_of(simulator, tmp_path, url=url):
+            pass
+    assert "tajne" not in str(caught.value)

@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+_PATIENCE = 10.0
+"""Seconds to wait for the request under way when the pages are no longer wanted."""
+
 
 class _End:
     """The end of the pages, with the error that ended them if one did."""
@@ -44,7 +47,7 @@ class Ahead(Generic[T]):
                 yield item
         finally:
             self._stop.set()
-            self._thread.join()
+            self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
         end = _End()

@@ -25,6 +25,9 @@ from zvirka.onec.schema import SchemaCache
 from zvirka.onec.session import Session
 from zvirka.onec.source import LineBatch, ObjectBatch, Traffic, VersionBatch
 
+_CONTRADICTIONS = (errors.NameNotFoundError, errors.NotInCompositionError)
+"""1C does not have what the schema says it has."""
+
 
 class Catalogue:
     """One session with the catalogue: see :class:`zvirka.onec.source.Source` for each method.
@@ -62,8 +65,11 @@ class Catalogue:
         self.session.__enter__()
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.session.__exit__(*exc)
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        """Finish the session; a cached schema that 1C contradicted is read anew next time."""
+        if kind is not None and issubclass(kind, _CONTRADICTIONS):
+            self._schemas.forget()
+        self.session.__exit__(kind, *exc)
 
     # -- what the schema says --------------------------------------------------------------------
 
@@ -84,7 +90,7 @@ class Catalogue:
         """Prove names, kinds and rights on one row of each place; return the number in scope."""
         try:
             self._probe()
-        except errors.NameNotFoundError:
+        except _CONTRADICTIONS:
             logger.warning("1C does not know a name of the cached schema, reading it anew")
             self.layout = self._laid(fresh=True)
             self._probe()

@@ -7,6 +7,7 @@ them: a double would lose digits.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -14,6 +15,7 @@ from types import GenericAlias
 from typing import Annotated, Any
 
 import msgspec
+from loguru import logger
 
 from zvirka.counterparty import ZERO_REF
 from zvirka.onec.schema import Entity
@@ -74,12 +76,12 @@ class Shape:
             msgspec.ValidationError: it has another shape.
             msgspec.DecodeError: it is no JSON, or only the beginning of it.
         """
-        rows: list[Row] = self._decoder.decode(body).value
+        rows: list[Row] = _tolerant(self._decoder, body).value
         return rows
 
     def decode_one(self, body: bytes) -> Row:
         """The row of an answer that holds a single object; raises like :meth:`decode`."""
-        return self._single.decode(body)
+        return _tolerant(self._single, body)
 
     def getter(self, *names: str) -> Callable[[Row], Any]:
         """What takes the properties out of a row: one value, or a tuple of several."""
@@ -106,6 +108,27 @@ class Shape:
 
 def _list_of(inner: Shape) -> Any:
     return GenericAlias(list, (inner.row,))
+
+
+def _tolerant(decoder: Any, body: bytes) -> Any:
+    """Decode; a character that JSON cannot hold must not stop the whole catalogue.
+
+    1C cuts texts at UTF-16 units, in the middle of an emoji too, and lets control characters in.
+    What no text can hold is replaced, half a character by «?», and the rest comes as it is.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            text = body.decode("utf-8", "replace")
+            loaded = json.loads(text, strict=False, parse_float=str)
+        except (ValueError, RecursionError):
+            raise msgspec.DecodeError(str(error)) from None
+        logger.warning("an answer of 1C holds characters that JSON cannot hold; replaced")
+        whole = json.dumps(loaded, ensure_ascii=False).encode("utf-8", "replace")
+        return decoder.decode(whole)
 
 
 def _kind(edm: str, name: str) -> Any:

@@ -111,7 +111,7 @@ class CutShortError(OnecError):
     """The body ended early, or is not the JSON that its beginning promised."""
 
     passing = True
-    says = "the answer of 1C was cut short"
+    says = "the answer of 1C was cut short or spoilt on its way"
     advice = "look for a proxy that limits answers, or lower onec.page_bytes"
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from zvirka.errors import SettingsError
 from zvirka.mapping import Mapping
 from zvirka.onec.catalogue import Catalogue
 from zvirka.onec.fitting import catalog_entity
@@ -18,7 +20,17 @@ from zvirka.settings import OnecSettings
 def open_session(
     onec: OnecSettings, mapping: Mapping, *, sleep: Callable[[float], None] = time.sleep
 ) -> Session:
-    """A session as the settings want it; no request is made yet."""
+    """A session as the settings want it; no request is made yet.
+
+    Raises:
+        SettingsError: the address holds credentials, which every message would show.
+    """
+    if "@" in urlsplit(onec.url).netloc:
+        raise SettingsError(
+            "the address of 1C holds a user name or a password",
+            place="onec.url",
+            remedy="move them to onec.user and onec.password_file",
+        )
     return Session(
         onec.url,
         onec.user,

@@ -8,6 +8,7 @@ missing in it or 1C itself says that a name does not exist.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 from collections.abc import Callable, Iterable
@@ -232,6 +233,11 @@ class SchemaCache:
             _log_drift(known, schema)
         self._write(edmx)
         return schema
+
+    def forget(self) -> None:
+        """Remove the file: 1C says otherwise by now."""
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
     def _cached(self) -> Schema | None:
         try:

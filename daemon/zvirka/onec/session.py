@@ -332,7 +332,11 @@ def decoded(body: bytes, decode: Callable[[bytes], T], *, place: str) -> T:
     except msgspec.ValidationError as error:
         raise errors.UnexpectedAnswerError(place=place, cause=_shape(error)) from None
     except msgspec.DecodeError as error:
-        raise errors.CutShortError(place=place) from error
+        cause = f"{errors.CutShortError.says} ({error})"
+        raise errors.CutShortError(cause=cause, place=place) from error
+    except UnicodeDecodeError:
+        cause = f"{errors.CutShortError.says} (it is not UTF-8)"
+        raise errors.CutShortError(cause=cause, place=place) from None
 
 
 def _shape(error: msgspec.ValidationError) -> str:

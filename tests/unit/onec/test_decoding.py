@@ -78,6 +78,23 @@ def test_a_body_cut_anywhere_is_never_taken_for_whole(data: st.DataObject) -> No
         Shape(entity(NAMES[0]), ["Ref_Key", "Description"]).decode(whole[:cut])
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b"half an emoji \\ud83d", "half an emoji ?"),
+        (b"raw \x01 control", "raw \x01 control"),
+        (b"\xffcut byte", "\ufffdcut byte"),
+        (b"\\u0000 nul", "\x00 nul"),
+    ],
+)
+def test_one_broken_character_does_not_stop_the_catalogue(written: bytes, read: str) -> None:
+    raw = '{"value":[{"Ref_Key":"%s","Description":"%s","Лимит":1.50}]}'.encode()
+    shape = Shape(entity(NAMES[0]), ["Ref_Key", "Description", "Лимит"])
+    rows = shape.decode(raw % (REF.encode(), written))
+    assert shape.texts(rows, "Description") == [read]
+    assert shape.texts(rows, "Лимит") == ["1.50"]
+
+
 def test_lines_nested_in_their_owner_are_read_with_it() -> None:
     line = Shape(entity(NAMES[1]), ["LineNumber", "Тип", "Представление"])
     shape = Shape(entity(NAMES[0]), ["Ref_Key"], {"КонтактнаяИнформация": line})
