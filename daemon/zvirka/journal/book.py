@@ -15,11 +15,12 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from zvirka.counterparty import Action, Correction, Difference, Disposition, Kind, Outcome
 from zvirka.errors import JournalError, ZvirkaError
 from zvirka.journal import memory, reading
+from zvirka.journal.bulk import among, insert_rows, update_rows
 from zvirka.journal.columns import canonical, plain
 from zvirka.journal.facts import Facts
 from zvirka.journal.faults import guarded
@@ -232,8 +233,10 @@ class Book:
             return
         with self.writing() as connection:
             salt = self._open_run(connection, run)
-            connection.execute(
-                insert(DIFFERENCE), [difference_record(run, salt, one) for one in differences]
+            insert_rows(
+                connection,
+                DIFFERENCE,
+                [difference_record(run, salt, one) for one in differences],
             )
 
     def update_differences(self, run: int, differences: Sequence[Difference]) -> None:
@@ -243,17 +246,7 @@ class Book:
         with self.writing() as connection:
             salt = self._open_run(connection, run)
             records = [difference_record(run, salt, one) for one in differences]
-            values: dict[str, Any] = {
-                name: bindparam(f"v_{name}") for name in records[0] if name != "run_id"
-            }
-            statement = (
-                update(DIFFERENCE)
-                .where(DIFFERENCE.c.run_id == run, DIFFERENCE.c.number == bindparam("v_number"))
-                .values({name: value for name, value in values.items() if name != "number"})
-            )
-            connection.execute(
-                statement, [{f"v_{name}": record[name] for name in values} for record in records]
-            )
+            update_rows(connection, DIFFERENCE, ("run_id", "number"), records)
 
     def hold(self, run: int, actions: Collection[Action] | None) -> int:
         """Hold what would be corrected, for these actions or (``None``) all; returns how many."""
@@ -343,8 +336,9 @@ class Book:
                 (number, msgspec.structs.replace(correction, id=last + place))
                 for place, (number, correction) in enumerate(items, start=1)
             ]
-            connection.execute(
-                insert(CORRECTION),
+            insert_rows(
+                connection,
+                CORRECTION,
                 [correction_record(run, number, salt, one, now) for number, one in numbered],
             )
         return [one for _, one in numbered]
@@ -364,15 +358,8 @@ class Book:
         with self.writing() as connection:
             settled_by = self._settling_run(connection, run)
             records = [settlement_record(settled_by, one, now) for one in outcomes]
-            statement = (
-                update(CORRECTION)
-                .where(CORRECTION.c.id == bindparam("v_id"))
-                .values({name: bindparam(f"v_{name}") for name in records[0] if name != "id"})
-            )
             self._refuse_sealed_outcomes(connection, [one.correction for one in outcomes])
-            connection.execute(
-                statement, [{f"v_{k}": v for k, v in record.items()} for record in records]
-            )
+            update_rows(connection, CORRECTION, ("id",), records)
 
     def corrections(
         self, run: int, *, batch: int = 1000
@@ -514,7 +501,10 @@ class Book:
             sealed = connection.execute(
                 select(c.id)
                 .join(RUN, RUN.c.id == c.settled_by)
-                .where(c.id.in_(corrections[start : start + 5000]), RUN.c.seal.is_not(None))
+                .where(
+                    among(connection, c.id, corrections[start : start + 5000]),
+                    RUN.c.seal.is_not(None),
+                )
                 .limit(1)
             ).scalar()
             if sealed is not None:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import DateTime, Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
@@ -54,15 +55,21 @@ class JsonText(TypeDecorator[Any]):
         return json.loads(value)
 
 
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+def encoded(value: Any) -> bytes:
+    """The one JSON text of a value as UTF-8: sorted keys, no blanks."""
+    try:
+        return _ENCODER.encode(value)
+    except (UnicodeEncodeError, OverflowError):
+        # Lone surrogates and numbers beyond 64 bits, of which msgspec will have nothing.
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
 def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no blanks, encodable as UTF-8."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return text
+    """:func:`encoded` as text."""
+    return encoded(value).decode()
 
 
 def plain(text: str) -> str:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlmodel import SQLModel
 
-from zvirka.journal.columns import JsonText, UtcTime, canonical, iso
+from zvirka.journal.columns import JsonText, UtcTime, encoded, iso
 from zvirka.journal.tables import RunRow
 
 Raw = RowMapping | Mapping[str, Any]
@@ -34,7 +34,7 @@ _NOT_SEALED = frozenset({"digest", "signature", "salt", "pruned_at"})
 
 def digest_of(value: Any) -> str:
     """SHA-256 of the canonical JSON of a value."""
-    return sha256(canonical(value).encode()).hexdigest()
+    return sha256(encoded(value)).hexdigest()
 
 
 def table_of(model: type[SQLModel]) -> Table:

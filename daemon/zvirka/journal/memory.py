@@ -12,8 +12,9 @@ from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
+from zvirka.journal.bulk import among, insert_rows
 from zvirka.journal.columns import UtcTime, iso, plain
 from zvirka.journal.digests import raw_column, table_of
 from zvirka.journal.sets import SetDigest
@@ -143,15 +144,17 @@ def _put(connection: Connection, name: str, records: Iterable[dict[str, Any]]) -
         wanted = {record[ident.name]: record for record in chunk}
         held = {
             row[ident.name]: tuple(row.values())
-            for row in connection.execute(select(table).where(ident.in_(wanted))).mappings()
+            for row in connection.execute(
+                select(table).where(among(connection, ident, wanted))
+            ).mappings()
         }
         cells = {key: tuple(record[n] for n in names) for key, record in wanted.items()}
         changed = [key for key, row in cells.items() if held.get(key) != row]
-        gone = [{"gone": key} for key in changed if key in held]
+        gone = [key for key in changed if key in held]
         if gone:
-            connection.execute(delete(table).where(ident == bindparam("gone")), gone)
+            connection.execute(delete(table).where(among(connection, ident, gone)))
         if changed:
-            connection.execute(insert(table), [wanted[key] for key in changed])
+            insert_rows(connection, table, [wanted[key] for key in changed])
         for key in changed:
             if key in held:
                 digest.remove(*_cells(table, held[key]))
@@ -164,9 +167,10 @@ def _drop(connection: Connection, name: str, idents: Iterable[str]) -> None:
     (ident,) = table.primary_key.columns
     digest = _digest(connection, name)
     for chunk in _chunks(plain(one) for one in idents):
-        for row in connection.execute(select(table).where(ident.in_(chunk))).all():
+        chosen = among(connection, ident, chunk)
+        for row in connection.execute(select(table).where(chosen)).all():
             digest.remove(*_cells(table, row))
-        connection.execute(delete(table).where(ident.in_(chunk)))
+        connection.execute(delete(table).where(chosen))
     _keep(connection, name, digest)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, func, select, update
 
-from zvirka.journal.columns import canonical
+from zvirka.journal.columns import canonical, encoded
 from zvirka.journal.digests import raw_columns, run_digest, table_of
 from zvirka.journal.receipts import chain_tip
 from zvirka.journal.signing import Signer
@@ -71,7 +71,7 @@ def section(connection: Connection, name: str, run: int) -> Section:
     found = connection.execute(section_query(name, run), execution_options=STREAMED)
     for part in found.partitions():
         rows += len(part)
-        running.update("".join(canonical(tuple(row)) for row in part).encode())
+        running.update(b"".join(encoded(tuple(row)) for row in part))
     return Section(rows, running.hexdigest())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hashlib import sha256, shake_256
 
-from zvirka.journal.columns import canonical
+from zvirka.journal.columns import encoded
 
 _BYTES = 256
 _MODULUS = 1 << (8 * _BYTES)
@@ -41,4 +41,4 @@ class SetDigest:
 
 
 def _number(row: tuple[object, ...]) -> int:
-    return int.from_bytes(shake_256(canonical(row).encode()).digest(_BYTES), "big")
+    return int.from_bytes(shake_256(encoded(row)).digest(_BYTES), "big")
