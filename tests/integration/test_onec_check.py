@@ -55,6 +55,7 @@ def test_the_recorded_trade_base_is_told_the_same(tmp_path: Path) -> None:
     tax_id = next(one for one in failures(findings) if one.subject == "onec.fields.tax_id")
     assert "КодПоЕДРПОУ" in tax_id.text
     assert "КодПоОКПО" in tax_id.remedy
+    assert "ИНН" in tax_id.remedy
 
 
 def test_a_register_base_is_told_its_profile(tmp_path: Path) -> None:

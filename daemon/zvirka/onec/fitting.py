@@ -13,6 +13,8 @@ from zvirka.onec.schema import Entity, Schema, near
 
 KINDS = "Catalog_ВидыКонтактнойИнформации"
 _GUID = re.compile(GUID_PATTERN)
+_TAX_IDS = ("КодПоЕДРПОУ", "ИНН", "КодПоОКПО", "НалоговыйНомер", "ИННПлательщикаНДС")
+"""Where configurations keep the tax id: names that do not resemble each other, but mean it."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -107,9 +109,17 @@ def missing_in(schema: Schema, mapping: Mapping, all_names: tuple[str, ...] = ()
                 found.append(Missing(field.name, entity, near=tuple(near(entity, all_names))))
                 break
             if name and not holder.has(name):
-                proposals = tuple(near(name, holder.properties))
+                proposals = tuple(_near_properties(name, holder))
                 found.append(Missing(field.name, entity, name, proposals))
     return found
+
+
+def _near_properties(name: str, entity: Entity) -> list[str]:
+    """Names alike, and those that other configurations use for the same."""
+    alike = near(name, entity.properties)
+    if name in _TAX_IDS or any(one in _TAX_IDS for one in alike):
+        alike += [one for one in _TAX_IDS if entity.has(one) and one not in alike]
+    return alike
 
 
 def _needed(schema: Schema, mapping: Mapping, field: Field) -> Iterator[tuple[str, str]]:
