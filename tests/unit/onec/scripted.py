@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -70,11 +72,19 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def served(*replies: Reply) -> Iterator[Script]:
-    """Serve these answers on a free port; ``script.url`` is the base."""
+def served(*replies: Reply, certificate: Path | None = None) -> Iterator[Script]:
+    """Serve these answers on a free port, by TLS with a certificate; ``script.url`` is the base."""
     script = Script(*replies)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script))
-    script.url = f"http://127.0.0.1:{server.server_address[1]}/base/odata/standard.odata/"
+    scheme = "http"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        scheme = "https"
+    script.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/base/odata/standard.odata/"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import base64
 import random
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.unit.onec.scripted import Reply, served, sleeper
 from zvirka.onec import errors
@@ -226,3 +234,39 @@ def test_a_cookie_that_is_no_token_is_not_sent_back() -> None:
         talk.get("a", decode=bytes)
         talk.get("b", decode=bytes)
     assert "Cookie" not in script.asked[1].headers
+
+
+def test_a_certificate_is_verified_unless_its_authority_is_named(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    with served(Reply(b"secure"), certificate=certificate) as script:
+        with pytest.raises(errors.TlsRefusedError) as caught:
+            session(script.url).get("a", decode=bytes)
+        assert not caught.value.passing
+        assert script.asked == []
+        named = session(script.url, verify=str(certificate))
+        assert named.get("a", decode=bytes) == b"secure"
+
+
+def self_signed(directory: Path) -> Path:
+    """A certificate of 127.0.0.1 with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = directory / "certificate.pem"
+    file.write_bytes(
+        made.public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return file
