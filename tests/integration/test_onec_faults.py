@@ -18,7 +18,7 @@ from zvirka.onec.opening import open_source
 from zvirka.onec.source import LineBatch, ObjectBatch
 from zvirka.profiles import mapping_of
 from zvirka.settings import ErpSettings, OnecSettings, Settings
-from zvirka.simulator.simulator import Simulator, SimulatorOptions
+from zvirka.simulator import Simulator, SimulatorOptions
 
 COUNT = 900
 CATALOG = "Catalog_Контрагенты"

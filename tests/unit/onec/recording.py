@@ -23,7 +23,7 @@ from zvirka.onec.opening import open_session
 from zvirka.onec.schema import SchemaCache, trim
 from zvirka.profiles import mapping_of
 from zvirka.settings import ErpSettings, OnecSettings, Settings
-from zvirka.simulator.simulator import Simulator, SimulatorOptions
+from zvirka.simulator import Simulator, SimulatorOptions
 
 CASSETTES = Path(__file__).parents[2] / "cassettes" / "onec"
 RECORDING = os.environ.get("ZVIRKA_RECORD") == "1"

@@ -14,7 +14,7 @@ from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.errors import OnecError
 from zvirka.onec.opening import open_schemas, open_session, open_source
 from zvirka.onec.source import LineBatch, ObjectBatch
-from zvirka.simulator.simulator import Simulator
+from zvirka.simulator import Simulator
 
 CATALOG = "Catalog_Контрагенты"
 ABSENT = "00000000-0000-0000-0000-000000000001"
