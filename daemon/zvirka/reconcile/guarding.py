@@ -7,6 +7,7 @@ never a mass deletion, whatever its share of a small store.
 
 from __future__ import annotations
 
+import sys
 from statistics import median
 
 from zvirka.counterparty import Action, Disposition
@@ -70,7 +71,8 @@ def _delete_holds(ground: Ground, deletes: int) -> list[Hold]:
 
 
 def _allowed(share: float, base: int) -> int:
-    return max(1, int(share * base))
+    """How many a share allows: one at least; a share of 1 is no limit."""
+    return max(1, int(share * base)) if share < 1 else sys.maxsize
 
 
 def _past(limit: str, found: int, allowed: int, what: str) -> list[Hold]:
