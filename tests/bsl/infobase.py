@@ -63,7 +63,7 @@ class CatalogMeta:
 
     @property
     def ТабличныеЧасти(self) -> Collection:
-        return Collection(self.sections)
+        return Collection(self.sections, Реквизиты=Collection(CONTACT_COLUMNS))
 
     @property
     def СтандартныеРеквизиты(self) -> Array:
@@ -76,14 +76,19 @@ class CatalogMeta:
         return names | dict.fromkeys(self.attributes, "") | {s: Array() for s in self.sections}
 
 
-class Collection:
-    """A collection of metadata objects, found by name."""
+CONTACT_COLUMNS = ("Тип", "Вид", "Представление", "ЗначенияПолей", "НомерТелефона", "АдресЭП")
+"""Attributes of the tabular section КонтактнаяИнформация."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+
+class Collection:
+    """A collection of metadata objects, found by name; ``members`` are what each has."""
+
+    def __init__(self, names: Iterable[str], **members: Collection) -> None:
         self.names = tuple(names)
+        self.members = members
 
     def Найти(self, name: str) -> Named | None:
-        return Named(Имя=name) if name in self.names else None
+        return Named(Имя=name, **self.members) if name in self.names else None
 
 
 @dataclass
@@ -93,6 +98,18 @@ class Register:
     name: str
     dimensions: tuple[str, ...]
     resources: tuple[str, ...]
+
+    @property
+    def Измерения(self) -> Collection:
+        return Collection(self.dimensions)
+
+    @property
+    def Ресурсы(self) -> Collection:
+        return Collection(self.resources)
+
+    @property
+    def Реквизиты(self) -> Collection:
+        return Collection(())
 
 
 @dataclass

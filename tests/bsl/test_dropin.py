@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.bsl.infobase import CatalogMeta
+from tests.bsl.catalog import Ref
+from tests.bsl.infobase import CatalogMeta, Register
 from tests.bsl.syntax import read
-from tests.bsl.values import BslError
+from tests.bsl.values import BslError, EnumValue
 from tests.bsl.world import (
     ACCOUNTING,
     KINDS,
@@ -103,6 +104,73 @@ def test_a_deletion_done_is_sent_with_what_was_known_of_the_row(erp: Erp, world:
     assert erp.messages[1]["clientData"]["Код"] == "000000001"
     assert erp.messages[1]["clientData"]["ИНН"] == "12345678"
     assert erp.messages[1]["clientData"]["Ссылка"] == str(made.guid)
+
+
+def test_a_column_the_contacts_do_not_have_leaves_its_key_out(erp: Erp, tmp_path: Path) -> None:
+    other = {'"Телефон", "Телефон", "", "Представление"': '"Телефон", "Телефон", "", "Нема"'}
+    world = world_for(erp, tmp_path, **other)
+    written(world, КонтактнаяИнформация=lines(contact(None, "Телефон", "+380 44 1")))
+    assert erp.actions == ["create"]
+    assert "Телефон" not in erp.messages[0]["clientData"]
+    assert "Email" in erp.messages[0]["clientData"]
+
+
+REGISTER = Register("КонтактнаяИнформация", ("Объект", "Тип", "Вид"), ("Представление",))
+BY_REGISTER = 'ПолеРегистр("Телефон", "Телефон", "", "Представление", "КонтактнаяИнформация", "{}")'
+
+
+@pytest.mark.parametrize(("dimension", "told"), [("Объект", True), ("Владелец", False)])
+def test_older_trade_bases_keep_contacts_in_a_register(
+    erp: Erp, tmp_path: Path, dimension: str, told: bool
+) -> None:
+    core = core_for(erp.port, **{IN_SECTION: BY_REGISTER.format(dimension)})
+    world = World(
+        tmp_path, modules={"Zvirka": core}, object_module=read(OBJECT), registers=(REGISTER,)
+    )
+    made = written(world)
+    world.base.committed.records["КонтактнаяИнформация"].append(
+        {
+            "Объект": made.bsl_get("Ссылка"),
+            "Тип": EnumValue("Телефон"),
+            "Вид": None,
+            "Представление": "+380 44 1",
+        }
+    )
+    made.Записать()
+    data = erp.messages[1]["clientData"]
+    assert data.get("Телефон") == ("+380 44 1" if told else None)
+
+
+IN_SECTION = 'ПолеКонтакт("Телефон", "Телефон", "", "Представление", "КонтактнаяИнформация")'
+OF_PARTNER = IN_SECTION.replace(")", ', "Партнер")')
+
+
+@pytest.mark.parametrize("privileged_may", [True, False])
+def test_a_partner_its_user_may_not_read_never_stops_a_deletion(
+    erp: Erp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, privileged_may: bool
+) -> None:
+    world = world_for(erp, tmp_path, TRADE, PARTNERS, KINDS, **{IN_SECTION: OF_PARTNER})
+    section = lines(contact(None, "Телефон", "+380 44 1"))
+    partner = world.new("Партнеры", КонтактнаяИнформация=section)
+    partner.Записать()
+    made = world.new(Наименование="Альфа", Партнер=partner.bsl_get("Ссылка"))
+    made.Записать()
+    opened = Ref.ПолучитьОбъект
+
+    def guarded(ref: Ref) -> Any:
+        if ref.meta is PARTNERS and not (privileged_may and world.base.session.privileged):
+            raise BslError("Нарушение прав доступа")
+        return opened(ref)
+
+    monkeypatch.setattr(Ref, "ПолучитьОбъект", guarded)
+    made.Удалить()
+    assert erp.actions == ["create", "delete"]
+    data = erp.messages[1]["clientData"]
+    assert data.get("Телефон") == ("+380 44 1" if privileged_may else None)
+    assert (data["Наименование"], data["Ссылка"]) == ("Альфа", str(made.guid))
+    warned = [line[6] for line in world.log_lines() if line[1] == "WARNING"]
+    without = "contacts not read, sent without them; details in the event log"
+    assert warned == ([] if privileged_may else [without])
 
 
 def refuse(source: Any, refusal: Any) -> None:
