@@ -65,11 +65,11 @@ class Catalogue:
         self.session.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Finish the session; a cached schema that 1C contradicted is read anew next time."""
-        if kind is not None and issubclass(kind, _CONTRADICTIONS):
+        if any(isinstance(one, _CONTRADICTIONS) for one in exc):
             self._schemas.forget()
-        self.session.__exit__(kind, *exc)
+        self.session.__exit__(*exc)
 
     # -- what the schema says --------------------------------------------------------------------
 
