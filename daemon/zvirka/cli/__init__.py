@@ -17,13 +17,12 @@ from typer import Abort, TyperException
 from zvirka.cli.app import build
 from zvirka.cli.commands import Line
 from zvirka.cli.messages import Messages, language_of
+from zvirka.cli.summaries import INTERRUPTED
 from zvirka.errors import ExitCode, ZvirkaError
 from zvirka.logs import configure_logs
 from zvirka.redaction import Redactor
 from zvirka.settings import LogSettings
 from zvirka.settings_secrets import secret_values
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

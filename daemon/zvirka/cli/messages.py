@@ -52,6 +52,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "error": ("Помилка", "Error"),
     "place": ("Де", "Where"),
     "remedy": ("Що робити", "What to do"),
+    "stopping": (
+        "Завершую на найближчому безпечному місці; ще раз — негайно.",
+        "Ending at the next safe place; once more ends at once.",
+    ),
     "interrupted": ("Перервано.", "Interrupted."),
     "unexpected": (
         "Несподівана помилка {kind}. Це вада zvirka: подробиці в журналі роботи вище.",

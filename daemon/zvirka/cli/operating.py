@@ -51,8 +51,11 @@ def register(app: typer.Typer) -> None:
 def serve(call: Call) -> int:
     """Receive webhooks of 1C, and serve the page where [web] enables it, until SIGTERM."""
     from zvirka.receiver.serving import serve as serve_receiver
+    from zvirka.service.notify import Notifier
 
-    serve_receiver(call.settings, call.mapping)
+    notifier = Notifier(call.environ)
+    address = call.settings.receiver.listen
+    serve_receiver(call.settings, call.mapping, on_ready=lambda: notifier.ready(address))
     return ExitCode.IN_SYNC
 
 

@@ -40,6 +40,8 @@ class TerminalProgress:
         self._name_of = name_of
         self._task: TaskID | None = None
         self._bars: Progress | None = None
+        self.begun = False
+        """Whether a run has begun."""
         if stream.isatty():
             self._bars = Progress(
                 SpinnerColumn(finished_text="✓"),
@@ -55,6 +57,7 @@ class TerminalProgress:
 
     def phase(self, name: str, total: int | None = None) -> None:
         """A phase begins; the one before it is over."""
+        self.begun = True
         if self._bars is None:
             return
         self._bars.start()

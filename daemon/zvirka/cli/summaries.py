@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import threading
+from dataclasses import replace
 
 from zvirka.cli.call import Call
+from zvirka.cli.stopping import GracefulStop
 from zvirka.errors import ExitCode
 from zvirka.reconcile.request import Request, Summary
+
+INTERRUPTED = 130
+"""The exit code of what a person stopped, as shells have it: 128 and the number of SIGINT."""
 
 _PAGE = re.compile(r"-p\d+\.html$")
 
@@ -18,13 +24,18 @@ def perform_and_show(call: Call, request: Request) -> int:
     from zvirka.reconcile.run import perform
 
     progress = call.progress()
-    with open_house(settings, mapping, progress=progress) as house:
-        try:
-            summary = perform(house, request)
-        finally:
-            progress.done()
-    show_summary(call, summary)
-    return summary.exit_code
+    stop = threading.Event()
+    stopping = GracefulStop(stop, lambda: progress.begun, call.say("stopping"))
+    try:
+        with stopping, open_house(settings, mapping, progress=progress) as house:
+            try:
+                summary = perform(replace(house, stop=stop), request)
+            finally:
+                progress.done()
+        show_summary(call, summary)
+    finally:
+        stopping.end()
+    return INTERRUPTED if stopping.asked and summary.status == "interrupted" else summary.exit_code
 
 
 def show_summary(call: Call, summary: Summary) -> None:

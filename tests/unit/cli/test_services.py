@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from tests.unit.cli.lines import PASSWORD, run
+from zvirka.simulator import Simulator, SimulatorOptions
 
 WAIT_SECONDS = 60
 
@@ -113,3 +114,38 @@ def test_units_are_shown_and_written_below_a_prefix(
     assert run(*line) == 0
     assert json.loads(capsys.readouterr().out) == shown
     assert all(Path(path).is_file() for path in shown)
+
+
+@pytest.fixture
+def slow_onec(settled: Path) -> Iterator[Simulator]:
+    """1C that takes half a second for every answer."""
+    with Simulator(SimulatorOptions(counterparties=30, password=PASSWORD)) as simulator:
+        simulator.faults.latency = 0.5
+        file = settled / "zvirka.toml"
+        text = file.read_text(encoding="utf-8").replace("http://127.0.0.1:9/base", simulator.url)
+        file.write_text(text + "\n[guard]\nmax_change_share = 1.0\n", encoding="utf-8")
+        yield simulator
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
+)
+def test_run_that_is_told_to_stop_ends_as_interrupted_and_the_next_one_goes_on(
+    asked: signal.Signals, code: int, slow_onec: Simulator, settled: Path
+) -> None:
+    with started("reconcile", "--json", "--log-level", "INFO") as process:
+        assert process.stderr is not None
+        while "run begins" not in process.stderr.readline():
+            assert process.poll() is None
+        while not slow_onec.requests:
+            time.sleep(0.05)
+        process.send_signal(asked)
+        shown, log = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == code, log
+    assert json.loads(shown)["status"] == "interrupted"
+    assert "Traceback" not in log
+    slow_onec.faults.latency = 0
+    with started("reconcile", "--json") as process:
+        shown, log = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 0, log
+    assert json.loads(shown)["outcomes"] == {"applied": 30}

@@ -1,0 +1,62 @@
+"""Ctrl+C and SIGTERM during a run: it ends at the next safe place; asked again, at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class GracefulStop:
+    """Turns the signals into a request to stop, while its block runs.
+
+    A run that was asked to stop ends as *interrupted*, with its report; nothing it did is lost.
+    After SIGTERM the process then dies of that very signal: to systemd this is no failure.
+
+    Args:
+        stop: set at the first signal.
+        begun: whether there is a run that can look at ``stop``; waiting for a lock ends at once.
+        words: told to the person who asked.
+    """
+
+    def __init__(self, stop: threading.Event, begun: Callable[[], bool], words: str) -> None:
+        self._stop = stop
+        self._begun = begun
+        self._words = words
+        self._before: list[object] = []
+        self.asked: signal.Signals | None = None
+
+    def __enter__(self) -> GracefulStop:
+        self._before = [signal.signal(number, self._take) for number in _SIGNALS]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, before in zip(_SIGNALS, self._before, strict=True):
+            signal.signal(number, before)  # type: ignore[arg-type]
+
+    def end(self) -> None:
+        """End the process of SIGTERM, when it was that; to be called when all is shown."""
+        if self.asked is signal.SIGTERM:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        again = self.asked is not None
+        self.asked = signal.Signals(number)
+        if again or not self._begun():
+            raise KeyboardInterrupt
+        self._stop.set()
+        # Past the buffers of sys.stderr: the signal may have come in the middle of a write to it.
+        os.write(2, f"{self._words}\n".encode())
