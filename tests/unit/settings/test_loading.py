@@ -6,10 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter
 
 from tests.unit.settings.files import SMALLEST, written
 from zvirka.errors import ExitCode, SettingsError
-from zvirka.settings_loading import effective_values, find_settings, load_settings
+from zvirka.settings import Duration, Settings
+from zvirka.settings_loading import duration_text, effective_values, find_settings, load_settings
 
 
 def refused(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -> str:
@@ -214,3 +218,19 @@ def test_doubtful_settings_are_warned_of(tmp_path: Path) -> None:
     )
     subjects = {finding.subject for finding in load_settings(written(tmp_path, text), {}).warnings}
     assert subjects == {"onec.url", "onec.password", "onec.verify_tls"}
+
+
+@given(seconds=st.integers(min_value=0, max_value=10 * 31536000))
+def test_duration_is_shown_as_it_can_be_written(seconds: int) -> None:
+    shown = duration_text(timedelta(seconds=seconds))
+    assert TypeAdapter(Duration).validate_python(shown) == timedelta(seconds=seconds)
+
+
+def test_every_key_is_among_the_effective_values(tmp_path: Path) -> None:
+    shown = {value.key for value in effective_values(load_settings(written(tmp_path), {}))}
+    for table, info in Settings.model_fields.items():
+        assert any(key == table or key.startswith(f"{table}.") for key in shown)
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            for name, field in info.annotation.model_fields.items():
+                key = f"{table}.{field.alias or name}"
+                assert any(one == key or one.startswith(f"{key}.") for one in shown), key
