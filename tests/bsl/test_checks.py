@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from tests.bsl import checks
 from tests.bsl.names import client_data_keys, unknown_names
 from tests.bsl.syntax import errors, parse, read
 from tests.bsl.world import CORE, OBJECT, OUTBOX, PROCESSING, SEED, SHIPPED
-from zvirka.bsl.source import EXTRAS
+from zvirka.bsl.source import EXTRAS, field_lines
+from zvirka.profiles import mapping_of
+from zvirka.receiver.message import Reader
+from zvirka.settings import Settings
 
 Check = Callable[[str], list[str]]
 CHECKS: tuple[Check, ...] = (
@@ -139,6 +143,19 @@ def test_object_modules_are_wrapped_for_the_server(path: Path) -> None:
 
 def test_the_keys_of_client_data_are_the_contract_and_the_extras() -> None:
     assert client_data_keys(read(CORE)) == SIX | set(EXTRAS)
+
+
+def test_the_keys_of_client_data_are_those_the_receiver_knows() -> None:
+    settings = Settings.model_validate({"onec": {"url": "http://1c"}, "erp": {"url": "sqlite://"}})
+    mapping = mapping_of(settings)
+    schema = Reader(mapping).schema()["properties"]["clientData"]["properties"]
+    assert client_data_keys(read(CORE)) == set(schema)
+
+
+def test_the_shipped_fields_are_those_of_the_accounting_profile() -> None:
+    settings = Settings.model_validate({"onec": {"url": "http://1c"}, "erp": {"url": "sqlite://"}})
+    shipped = re.findall(r"^\t(Поля\.Добавить\(.+\);)$", read(CORE), re.MULTILINE)
+    assert shipped == list(field_lines(mapping_of(settings)))
 
 
 def test_the_seed_knows_only_the_six_keys() -> None:

@@ -19,6 +19,8 @@ from zvirka.bsl.render import address, render
 from zvirka.bsl.source import literal, objects, payload_keys
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
+from zvirka.profiles import mapping_of, profile_names
+from zvirka.receiver.message import Reader
 from zvirka.settings import Settings
 
 TRADE_MAPPING = Mapping(
@@ -71,6 +73,18 @@ def test_no_placeholder_is_left_and_the_keys_are_the_mappings_own(tmp_path: Path
     assert "your-erp-domain.com" not in core
     assert "ЗАПОВНІТЬ" not in core
     assert client_data_keys(core) == set(payload_keys(TRADE_MAPPING))
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_push_and_pull_agree_for_every_profile(tmp_path: Path, profile: str) -> None:
+    made = settings(onec={"url": "http://1c/base", "profile": profile})
+    mapping = mapping_of(made)
+    render(made, mapping, tmp_path)
+    core = read(tmp_path / "dropin" / "Zvirka.bsl")
+    assert errors(parse(core)) == []
+    schema = Reader(mapping).schema()["properties"]["clientData"]
+    assert client_data_keys(core) == set(schema["properties"])
+    assert set(schema["required"]) <= client_data_keys(core)
 
 
 def test_both_variants_are_filled_in_alike(tmp_path: Path) -> None:

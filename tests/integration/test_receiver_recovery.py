@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from tests.integration.receiver_world import MAPPING, NOW, STAMP, body, new_body, settings
 from zvirka.erp.opening import open_layout
+from zvirka.erp.upsert import Granted, Upsert, Wish
 from zvirka.errors import JournalError
 from zvirka.journal.book import Book
 from zvirka.journal.opening import open_engine
@@ -112,6 +113,42 @@ def test_a_receipt_that_could_not_be_settled_is_settled_before_the_next_batch(
         one.desk.take([message(body("update", name="Бета"))])
         assert one.outcomes() == ["unchanged", "updated"]
         assert list(verify_receipts(one.journal)) == []
+
+
+def test_a_message_that_cannot_be_taken_in_keeps_neither_the_others_nor_the_start_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = Upsert.grant
+
+    def stumbles(self: Upsert, connection: Connection, wishes: Sequence[Wish]) -> list[Granted]:
+        if any(wish.key == "poison" for wish in wishes):
+            raise TypeError
+        return grant(self, connection, wishes)
+
+    monkeypatch.setattr(Upsert, "grant", stumbles)
+    batch = [message(body("create", code=code)) for code in ("1", "poison", "2")]
+    with station(tmp_path) as one:
+        with pytest.raises(TypeError):
+            one.desk.take(batch)
+        one.desk.take([message(body("create", code="3"))])
+        assert [code for code, _ in one.clients()] == ["1", "2", "3"]
+        assert one.outcomes() == ["created", "left", "created", "created"]
+        assert list(verify_receipts(one.journal)) == []
+
+
+def test_an_open_receipt_of_another_version_of_zvirka_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with station(tmp_path) as killed, monkeypatch.context() as patched:
+        killed.desk.recover()
+        die_at(patched, "waves")
+        with pytest.raises(Killed):
+            killed.desk.take([message(body("create"))])
+        with killed.journal.begin() as connection:
+            connection.exec_driver_sql('UPDATE receipt SET payload = \'{"of": "old"}\'')
+    with station(tmp_path) as again:
+        assert again.desk.recover() == 1
+        assert again.outcomes() == ["left"]
 
 
 def test_after_a_reconciliation_an_old_open_receipt_is_left_alone(

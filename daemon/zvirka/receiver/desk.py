@@ -22,12 +22,13 @@ from zvirka.erp.faults import is_passing, store_error
 from zvirka.erp.layout import Layout
 from zvirka.erp.queries import Reading
 from zvirka.erp.upsert import Effect, Upsert, Wish, waves
-from zvirka.errors import JournalError, StoreError
+from zvirka.errors import JournalError, StoreError, ZvirkaError
 from zvirka.journal.opening import WRITES as JOURNAL_WRITES
 from zvirka.journal.receipts import (
     SETTLED_LATER,
     Opened,
     Opening,
+    OpenReceipt,
     Settlement,
     chain_tip,
     last_stamps,
@@ -111,12 +112,25 @@ class Desk:
         self._tip = tip
         again = [receipt for receipt in left if receipt not in late]
         for start in range(0, len(again), RECOVERED_AT_ONCE):
-            chunk = again[start : start + RECOVERED_AT_ONCE]
-            messages = [msgspec.convert(receipt.payload, Message) for receipt in chunk]
-            self._finish([receipt.receipt for receipt in chunk], messages)
+            self._take_again(again[start : start + RECOVERED_AT_ONCE])
         if left:
             logger.warning("receipts of an interrupted receiver settled", receipts=len(left))
         return len(left)
+
+    def _take_again(self, receipts: Sequence[OpenReceipt]) -> None:
+        """Finish open receipts; one that cannot be finished must keep nobody else back."""
+        try:
+            messages = [msgspec.convert(receipt.payload, Message) for receipt in receipts]
+            self._finish([receipt.receipt for receipt in receipts], messages)
+        except ZvirkaError:
+            raise
+        except Exception as error:
+            if len(receipts) > 1:
+                for receipt in receipts:
+                    self._take_again([receipt])
+                return
+            detail = f"it could not be taken in ({type(error).__name__})"
+            self._settle([receipts[0].receipt], [Verdict(LEFT, detail)])
 
     def take(self, messages: Sequence[Message]) -> list[Verdict]:
         """Take a batch in; a verdict each, given only when everything of it is on disk.
