@@ -21,7 +21,7 @@ from zvirka.journal.sealing import RUN
 from zvirka.report import form_json, telling
 from zvirka.report.files import atomic
 from zvirka.report.findings import Findings, findings_of
-from zvirka.report.form_xlsx import SHEET_ROWS, Listing, Workbook
+from zvirka.report.form_xlsx import Listing, Workbook
 from zvirka.report.table import (
     CORRECTION_COLUMNS,
     DIFFERENCE_COLUMNS,
@@ -153,13 +153,9 @@ def _write_workbook(book: Book, period: Period, words: Words, stream: BinaryIO) 
     created = datetime.combine(period.last, time(), UTC)
     workbook = Workbook(stream, words, title=title, created=created)
     act = workbook.sheet(_("Act"))
-    runs = Listing(workbook, _("Runs"), _RUN_COLUMNS, SHEET_ROWS)
-    differences = Listing(
-        workbook, _("Differences"), (_RUN_COLUMN, *DIFFERENCE_COLUMNS), SHEET_ROWS
-    )
-    corrections = Listing(
-        workbook, _("Corrections"), (_RUN_COLUMN, *CORRECTION_COLUMNS), SHEET_ROWS
-    )
+    runs = Listing(workbook, _("Runs"), _RUN_COLUMNS)
+    differences = Listing(workbook, _("Differences"), (_RUN_COLUMN, *DIFFERENCE_COLUMNS))
+    corrections = Listing(workbook, _("Corrections"), (_RUN_COLUMN, *CORRECTION_COLUMNS))
     summary = Act()
     for run in period.runs:
         findings = findings_of(book, run)

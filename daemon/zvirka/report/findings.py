@@ -188,8 +188,16 @@ class Findings:
                 counts[tally.cause] += tally.count
         return {cause: count for cause, count in counts.items() if count}
 
-    def entries(self, kinds: Collection[Kind] | None = None) -> Iterator[Entry]:
-        """Stream the differences with their corrections, by number, in flat memory."""
+    def entries(
+        self,
+        kinds: Collection[Kind] | None = None,
+        *,
+        numbers: Collection[int] | None = None,
+    ) -> Iterator[Entry]:
+        """Stream the differences with their corrections, by number, in flat memory.
+
+        All of them, or those of some kinds, or of some numbers (a page of them, not thousands).
+        """
         query = (
             select(DIFFERENCE, *_renamed(CORRECTION.c))
             .select_from(
@@ -204,6 +212,8 @@ class Findings:
         )
         if kinds is not None:
             query = query.where(DIFFERENCE.c.kind.in_([kind.value for kind in kinds]))
+        if numbers is not None:
+            query = query.where(DIFFERENCE.c.number.in_(list(numbers)))
         for _, group in groupby(self._stream(query), key=lambda row: row.number):
             rows = list(group)
             writes = tuple(_write(row) for row in rows if row.c_id is not None)

@@ -68,14 +68,12 @@ def write(findings: Findings, words: Words, stream: BinaryIO, *, name: str) -> N
     emit("report.html", stream, words, file_name=name, pages=(), **_summary(findings))
 
 
-def write_files(
-    findings: Findings, words: Words, open_file: Opener, *, stem: str, page: int = PAGE
-) -> None:
+def write_files(findings: Findings, words: Words, open_file: Opener, *, stem: str) -> None:
     """Write ``stem.html``, and pages ``stem-p001.html`` … beside it when there are many."""
     index = f"{stem}.html"
     pages: tuple[Page, ...] = ()
-    if findings.total > page:
-        pages = tuple(_write_pages(findings, words, open_file, stem, page))
+    if findings.total > PAGE:
+        pages = tuple(_write_pages(findings, words, open_file, stem, PAGE))
     with open_file(index) as stream:
         emit("report.html", stream, words, file_name=index, pages=pages, **_summary(findings))
 
@@ -105,7 +103,13 @@ def environment(language: str) -> Environment:
     made.filters["tone"] = lambda state: _TONES.get(state, "warning")
     made.filters["told"] = lambda text: told(text, words)
     made.tests["tall"] = _tall
-    made.globals.update(telling=telling, version=__version__, css=style(), css_hash=style_hash())
+    made.globals.update(
+        telling=telling,
+        version=__version__,
+        css=style(),
+        css_hash=style_hash(),
+        layout="layout.html",
+    )
     return made
 
 

@@ -77,7 +77,7 @@ def _lines(findings: Findings, words: Words) -> Iterator[str]:
         yield from _table(
             [_("Field"), _("In 1C"), _("Compared")],
             (
-                [label, code(source), law]
+                [escaped(label), code(source), escaped(law)]
                 for _n, label, source, law in telling.mapping(findings, words)
             ),
         )
@@ -116,10 +116,7 @@ def _holds(findings: Findings, words: Words) -> Iterator[str]:
     yield from _section(_("Limits that held the run"))
     yield from _table(
         [_("Limit"), _("Found"), _("Allowed"), _("What is held")],
-        (
-            [limit, escaped(f), escaped(a), what]
-            for limit, f, a, what in telling.holds(findings, words)
-        ),
+        ([escaped(part) for part in hold] for hold in telling.holds(findings, words)),
     )
     yield telling.approval(findings, words)
     yield ""

@@ -30,6 +30,7 @@ from zvirka.report.visible import cell
 from zvirka.report.words import Words
 
 SHEET_ROWS = 1_048_576
+"""Rows a sheet holds, the header included."""
 _OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -112,20 +113,17 @@ class Workbook:
 class Listing:
     """Rows under a frozen, filtered header, over as many sheets as they need."""
 
-    def __init__(
-        self, workbook: Workbook, name: str, columns: Sequence[Column], limit: int
-    ) -> None:
+    def __init__(self, workbook: Workbook, name: str, columns: Sequence[Column]) -> None:
         self._workbook = workbook
         self._name = name
         self._columns = tuple(columns)
-        self._limit = limit
         self._sheets = 0
         self._begin()
 
     def add(self, rows: Iterable[tuple[Cell, ...]]) -> None:
         """Append rows."""
         for row in rows:
-            if self._row >= self._limit:
+            if self._row >= SHEET_ROWS:
                 self.finish()
                 self._begin()
             for column, value in enumerate(row):
@@ -149,10 +147,8 @@ class Listing:
         self._row = 1
 
 
-def write(
-    findings: Findings, words: Words, stream: BinaryIO, *, sheet_rows: int = SHEET_ROWS
-) -> None:
-    """Write the workbook of one run; ``sheet_rows`` is how many rows a sheet may have."""
+def write(findings: Findings, words: Words, stream: BinaryIO) -> None:
+    """Write the workbook of one run."""
     _ = words.gettext
     workbook = Workbook(
         stream,
@@ -161,8 +157,8 @@ def write(
         created=words.local(findings.finished_at or findings.started_at),
     )
     summary(workbook, workbook.sheet(_("Summary")), findings)
-    differences = Listing(workbook, _("Differences"), DIFFERENCE_COLUMNS, sheet_rows)
-    corrections = Listing(workbook, _("Corrections"), CORRECTION_COLUMNS, sheet_rows)
+    differences = Listing(workbook, _("Differences"), DIFFERENCE_COLUMNS)
+    corrections = Listing(workbook, _("Corrections"), CORRECTION_COLUMNS)
     for entry in findings.entries():
         differences.add(difference_rows(entry, words))
         for one in entry.writes:

@@ -201,7 +201,8 @@ STORY: tuple[Difference, ...] = (
             FieldDifference("phone", "+380 67 555-01-02", "+380675550199", "+380 67 555-01-02"),
         ),
         action=Action.UPDATE,
-        evidence="webhook update came 2026-11-20T09:15:40+00:00 and was stored; the row was edited later",
+        evidence="webhook update came 2026-11-20T09:15:40+00:00 and was stored; "
+        "the row was edited later",
     ),
     Difference(
         number=4,
@@ -295,7 +296,7 @@ def nights(book: Book, number: int) -> None:
                 kind=Kind.DIFFERENT,
                 cause=causes[(night + place * 3) % 4],
                 key=f"{place:09}",
-                ref=ref(place),
+                ref=ref(1000 + place),
                 name="ТОВ",
                 disposition=Disposition.REPORTED,
             )

@@ -1,0 +1,190 @@
+"""A report file that was touched is found."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.unit.report.sample import nights, quiet_run, sample_book, story_run
+from zvirka import __version__
+from zvirka.errors import JournalError, UsageError
+from zvirka.journal.book import Book
+from zvirka.report import form_html, render, write_reports
+from zvirka.report.verify import Authenticity, verify_report
+
+FORMS = ("html", "xlsx", "csv", "json", "md")
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Book, int, Path]]:
+    directory = tmp_path_factory.mktemp("told")
+    book = sample_book(directory)
+    nights(book, 2)
+    run = story_run(book)
+    write_reports(book, run, formats=FORMS, language="uk", directory=directory / "reports")
+    yield book, run, directory / "reports"
+    book.close()
+
+
+def copied(told: tuple[Book, int, Path], name: str, to: Path) -> Path:
+    return Path(shutil.copy(told[2] / name, to / name))
+
+
+NAMES = [
+    "zvirka-run-000003.html",
+    "zvirka-run-000003.xlsx",
+    "zvirka-run-000003.csv",
+    "zvirka-run-000003-comma.csv",
+    "zvirka-run-000003.json",
+    "zvirka-run-000003.md",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_as_it_was_written_is_genuine(told: tuple[Book, int, Path], name: str) -> None:
+    check = verify_report(told[0], told[2] / name)
+    assert check.authenticity is Authenticity.GENUINE
+    assert check.run == 3
+
+
+@pytest.mark.parametrize("language", ["uk", "en"])
+@pytest.mark.parametrize("form", FORMS)
+def test_the_language_a_file_is_in_does_not_matter(
+    told: tuple[Book, int, Path], tmp_path: Path, language: str, form: str
+) -> None:
+    [*_, path] = write_reports(told[0], 3, formats=[form], language=language, directory=tmp_path)
+    assert verify_report(told[0], path).authenticity is Authenticity.GENUINE
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("xlsx")])
+def test_one_byte_changed_anywhere_is_found(
+    told: tuple[Book, int, Path], tmp_path: Path, name: str
+) -> None:
+    path = copied(told, name, tmp_path)
+    content = path.read_bytes()
+    for place in (len(content) // 7, len(content) // 2, len(content) - 2):
+        changed = bytearray(content)
+        changed[place] ^= 0x01
+        path.write_bytes(bytes(changed))
+        check = verify_report(told[0], path)
+        assert check.authenticity is Authenticity.ALTERED
+        assert check.line == content[:place].count(b"\n") + 1
+
+
+@pytest.mark.parametrize("name", NAMES[:1] + NAMES[2:])
+def test_a_line_taken_out_or_put_in_is_found(
+    told: tuple[Book, int, Path], tmp_path: Path, name: str
+) -> None:
+    path = copied(told, name, tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    for changed in (lines[:-1], [*lines, lines[-1]], lines[1:]):
+        path.write_bytes(b"".join(changed))
+        assert verify_report(told[0], path).authenticity is Authenticity.ALTERED
+
+
+def test_a_cell_changed_in_a_workbook_is_found(
+    told: tuple[Book, int, Path], tmp_path: Path
+) -> None:
+    path = copied(told, "zvirka-run-000003.xlsx", tmp_path)
+    with zipfile.ZipFile(told[2] / path.name) as whole, zipfile.ZipFile(path, "w") as changed:
+        for part in whole.namelist():
+            content = whole.read(part)
+            changed.writestr(part, content.replace("Зелений Гай".encode(), "Зелений Ліс".encode()))
+    assert verify_report(told[0], path).authenticity is Authenticity.ALTERED
+    path.write_bytes(b"not a workbook")
+    assert verify_report(told[0], path).authenticity is Authenticity.ALTERED
+
+
+def test_a_workbook_packed_anew_with_the_same_parts_is_genuine(
+    told: tuple[Book, int, Path], tmp_path: Path
+) -> None:
+    path = copied(told, "zvirka-run-000003.xlsx", tmp_path)
+    with zipfile.ZipFile(told[2] / path.name) as whole, zipfile.ZipFile(path, "w") as packed:
+        for part in whole.namelist():
+            packed.writestr(part, whole.read(part))
+    assert verify_report(told[0], path).authenticity is Authenticity.GENUINE
+
+
+def test_a_report_of_another_run_under_this_name_is_found(
+    told: tuple[Book, int, Path], tmp_path: Path
+) -> None:
+    [other] = write_reports(told[0], 2, formats=["json"], language="uk", directory=tmp_path)
+    path = other.rename(tmp_path / "zvirka-run-000003.json")
+    assert verify_report(told[0], path).authenticity is Authenticity.ALTERED
+    assert verify_report(told[0], path, run=2).authenticity is Authenticity.GENUINE
+
+
+def test_every_page_of_a_large_report_is_checked(
+    told: tuple[Book, int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(form_html, "PAGE", 2)
+    paths = write_reports(told[0], 3, formats=["html"], language="uk", directory=tmp_path)
+    assert len(paths) > 3
+    for path in paths:
+        assert verify_report(told[0], path).authenticity is Authenticity.GENUINE
+    page = tmp_path / "zvirka-run-000003-p002.html"
+    page.write_text(page.read_text("utf-8").replace("Дніпро", "Десна", 1), "utf-8")
+    assert verify_report(told[0], page).authenticity is Authenticity.ALTERED
+
+
+def test_the_one_document_that_goes_to_a_stream_is_genuine_too(
+    told: tuple[Book, int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(form_html, "PAGE", 2)
+    path = tmp_path / "zvirka-run-000003.html"
+    with path.open("wb") as stream:
+        render(told[0], 3, "html", "en", stream)
+    assert verify_report(told[0], path).authenticity is Authenticity.GENUINE
+
+
+def test_a_file_of_another_version_is_neither_praised_nor_accused(
+    told: tuple[Book, int, Path], tmp_path: Path
+) -> None:
+    path = copied(told, "zvirka-run-000003.json", tmp_path)
+    path.write_text(
+        path.read_text("utf-8").replace(f"zvirka {__version__}", "zvirka 99.1"), "utf-8"
+    )
+    check = verify_report(told[0], path)
+    assert check.authenticity is Authenticity.UNKNOWN
+    assert "99.1" in check.text
+
+
+def test_a_pruned_run_cannot_vouch_for_the_values_of_an_old_file(tmp_path: Path) -> None:
+    from datetime import timedelta
+
+    from zvirka.journal.retention import prune
+
+    book = sample_book(tmp_path)
+    run = story_run(book)
+    [path] = write_reports(book, run, formats=["json"], language="uk", directory=tmp_path)
+    quiet_run(book)
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    prune(book, timedelta(days=365), now, "auditor", "retention")
+    check = verify_report(book, path)
+    assert check.authenticity is Authenticity.UNKNOWN
+    assert "pruned" in check.text
+    [anew] = write_reports(book, run, formats=["html"], language="en", directory=tmp_path)
+    assert "Зелений Гай" not in anew.read_text("utf-8")
+    assert "personal values of this run were removed" in anew.read_text("utf-8")
+    assert verify_report(book, anew).authenticity is Authenticity.GENUINE
+    book.close()
+
+
+def test_what_cannot_be_checked_is_refused_with_the_way_out(
+    told: tuple[Book, int, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="no such report file"):
+        verify_report(told[0], tmp_path / "zvirka-run-000003.html")
+    odd = tmp_path / "report.html"
+    odd.write_text("x")
+    with pytest.raises(UsageError, match="which run"):
+        verify_report(told[0], odd)
+    unknown = tmp_path / "zvirka-run-000099.md"
+    unknown.write_text("x")
+    with pytest.raises(JournalError, match="no run 99"):
+        verify_report(told[0], unknown)
