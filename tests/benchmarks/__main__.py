@@ -1,0 +1,86 @@
+"""``make bench``: every claim about speed and memory, as ratios against a floor of the same run.
+
+``python -m tests.benchmarks [--quick] [PART …]``: parts are reconciliation, writer, receiver;
+``--quick`` leaves the million out. Nothing here passes or fails; the targets are printed beside.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from loguru import logger
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks import receiver, reconciliation, writer
+
+SIZES = (100_000, 1_000_000)
+CORRECTIONS = 100_000
+RECEIVER_SECONDS = 10
+
+
+def main() -> None:
+    """Measure the parts asked for, all of them by default."""
+    logger.remove()
+    given = set(sys.argv[1:])
+    quick = "--quick" in given
+    parts = given - {"--quick"} or {"reconciliation", "writer", "receiver"}
+    console = Console()
+    if "reconciliation" in parts:
+        peaks: dict[int, dict[str, float]] = {}
+        for size in SIZES[:1] if quick else SIZES:
+            found = reconciliation.measure(size, with_script=size == SIZES[0])
+            peaks[size] = {name: counts["peak_mb"] for name, counts in found.items()}
+            console.print(_reconciliation(size, found))
+        if len(peaks) > 1:
+            small, large = (peaks[size]["full"] for size in SIZES)
+            console.print(f"peak memory grows by {large - small:.0f} MB (target < 50 MB)\n")
+    if "writer" in parts:
+        console.print(_plain(f"{CORRECTIONS:,} corrections by SQL", writer.measure(CORRECTIONS)))
+    if "receiver" in parts:
+        console.print(_plain("webhooks into SQLite", receiver.measure(RECEIVER_SECONDS)))
+
+
+def _reconciliation(size: int, found: dict[str, Any]) -> Table:
+    table = Table(title=f"{size:,} counterparties, 0.1 % different", title_justify="left")
+    for heading in ("", "seconds", "× floor", "peak MB", "MB asked", "requests", "target"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    floor = found["floor"]["seconds"]
+    full = found["full"]
+    targets = {
+        "full": "≤ 2 × floor, ≤ 300 MB",
+        "light": "≤ 25 % of full's time, ≤ 10 % of its bytes",
+    }
+    for name in ("floor", "full", "light", "script"):
+        if name not in found:
+            continue
+        counts = found[name]
+        asked = f"{counts['bytes'] / 1e6:.1f}" if "bytes" in counts else ""
+        shown = [f"{counts['seconds']:.2f}", f"{counts['seconds'] / floor:.2f}"]
+        table.add_row(
+            name,
+            *shown,
+            f"{counts['peak_mb']:.0f}",
+            asked,
+            str(counts.get("requests", "")),
+            targets.get(name, ""),
+        )
+    light = found["light"]
+    table.caption = (
+        f"light: {light['seconds'] / full['seconds']:.0%} of full's time,"
+        f" {light['bytes'] / full['bytes']:.0%} of its bytes;"
+        f" phases of full: {full['phases']}"
+    )
+    return table
+
+
+def _plain(title: str, counts: dict[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in counts.items():
+        table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else str(value))
+    return table
+
+
+if __name__ == "__main__":
+    main()
