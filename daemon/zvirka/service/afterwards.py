@@ -1,10 +1,13 @@
-"""What the daemon does after each run, for those who start runs by a systemd timer instead."""
+"""What the daemon does by itself, for what runs without it: the timer's runs, failed units."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
 
+from loguru import logger
+
+from zvirka.errors import ZvirkaError
 from zvirka.service.alerts import Alerts
 from zvirka.service.metrics import Metrics
 from zvirka.service.records import JournalRecords
@@ -28,3 +31,21 @@ def look_after_run(settings: Settings, now: datetime) -> None:
         metrics = Metrics()
         metrics.show(situation)
         metrics.write(Path(settings.metrics.textfile))
+
+
+def tell_of_unit(settings: Settings, unit: str, now: datetime) -> int:
+    """Tell that systemd gave a unit up, once until a run has ended well since.
+
+    Returns:
+        How many messages could not be delivered yet; they are sent at the next occasion.
+    """
+    good = None
+    try:
+        good = JournalRecords(lambda: settings).last_good()
+    except ZvirkaError as error:
+        # What failed may be the journal itself, and that must be told all the same.
+        logger.error("the journal could not be looked into", error=str(error))
+    alerts = Alerts(settings)
+    alerts.tell_failed_unit(unit, now, good)
+    alerts.flush(now)
+    return alerts.waiting

@@ -120,10 +120,18 @@ class Alerts:
         if self._state.active != before:
             self._save()
 
-    def tell_failed_unit(self, unit: str, now: datetime) -> None:
-        """Queue the message of ``OnFailure=``: systemd gave a unit up."""
-        language = self._settings.alerts.language
-        body = say(language, "see_journal", unit=unit)
+    def tell_failed_unit(self, unit: str, now: datetime, good: datetime | None = None) -> None:
+        """Queue the message of ``OnFailure=``: systemd gave a unit up.
+
+        Once, until a run has ended well since (``good``): a timer that fails every night is one
+        state.
+        """
+        condition = f"unit {unit}"
+        known = self._state.active.get(condition)
+        if known is not None and (good is None or good <= known.since):
+            return
+        self._state.active[condition] = Active(unit, now)
+        body = say(self._settings.alerts.language, "see_journal", unit=unit)
         self._queue("unit", "raised", body, now, unit=unit)
         self._save()
 

@@ -194,7 +194,7 @@ class Nightwatch:
             reason=f"night of {due.slot.isoformat()}, attempt {due.attempt}",
             wait=_WAIT_FOR_LOCK,
         )
-        logger.info("a run begins", trigger=due.trigger, attempt=due.attempt)
+        logger.info("a run is due", trigger=due.trigger, attempt=due.attempt)
         pulse.phase("preflight")
         self._around.run_beside.begin(lambda: self._around.runner(settings, request, pulse))
 
@@ -203,12 +203,8 @@ class Nightwatch:
         assert result is not None
         verdict = verdict_of(result)
         over = self._nights.ended(verdict, now)
-        if isinstance(result, Summary):
-            logger.info(
-                "a run ended", run=result.run, status=result.status, remaining=result.remaining
-            )
-        else:
-            logger.error("a run failed", why=verdict.why, place=_place_of(result))
+        if not isinstance(result, Summary):
+            logger.error("no run came about", why=verdict.why, place=_place_of(result))
         if verdict.status == "settled":
             self._failure = None
         elif over and verdict.status != "interrupted":

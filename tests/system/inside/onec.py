@@ -18,6 +18,7 @@ from pathlib import Path
 from zvirka.simulator import Simulator, SimulatorOptions
 
 FAULTS = Path("/run/onec/faults.json")
+NONE = {"latency": 0.0, "stall": 0.0, "maintenance": False}
 
 
 class Drip(socketserver.StreamRequestHandler):
@@ -65,7 +66,7 @@ def follow(simulator: Simulator) -> None:
         text = FAULTS.read_text() if FAULTS.exists() else "{}"
         if text != known:
             known = text
-            for name, value in json.loads(text).items():
+            for name, value in (NONE | json.loads(text)).items():
                 setattr(simulator.faults, name, value)
         time.sleep(0.05)
 

@@ -270,3 +270,23 @@ def test_an_endpoint_that_is_away_and_an_address_nobody_knows_leave_the_message_
     assert told.waiting == 1
     shown = capfd.readouterr()
     assert "hunter2" not in shown.out + shown.err
+
+
+def test_a_unit_that_fails_every_night_is_told_once_until_a_run_has_ended_well(
+    tmp_path: Path,
+) -> None:
+    post = Post()
+    told = alerts(tmp_path, post)
+    unit = "zvirka-reconcile.service"
+    told.tell_failed_unit(unit, NOW)
+    told.tell_failed_unit(unit, NOW + DAY)
+    told.tell_failed_unit("zvirka-receiver.service", NOW + DAY)
+    told.tell_failed_unit(unit, NOW + DAY * 2, NOW - DAY)
+    told.flush(NOW + DAY * 2)
+    assert [title.rpartition(": ")[2] for title in post.titles] == [
+        "zvirka-reconcile.service",
+        "zvirka-receiver.service",
+    ]
+    told.tell_failed_unit(unit, NOW + DAY * 4, NOW + DAY * 3)
+    told.flush(NOW + DAY * 4)
+    assert len(post.sent) == 3
