@@ -13,10 +13,10 @@ from functools import cached_property
 import msgspec
 from loguru import logger
 
+from zvirka.ahead import ahead
 from zvirka.counterparty import Counterparty
 from zvirka.mapping import Mapping
 from zvirka.onec import errors
-from zvirka.onec.ahead import ahead
 from zvirka.onec.decoding import decode_ref
 from zvirka.onec.layout import Layout, proven_schema
 from zvirka.onec.paging import Reader

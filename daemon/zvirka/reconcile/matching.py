@@ -67,15 +67,15 @@ class Matching:
             row_id=batch.rows, key=batch.keys, ref=refs, active=batch.active, image=batch.images
         )
         staging = self._staging
-        separator = f"chr({ord(IMAGE_SEPARATOR)})"
         digest = " + ".join(
-            staging.part(f"split_part(image, {separator}, {number + 1})", str(number))
+            staging.trimmed_part(f"parts[{number + 1}]", number)
             for number in range(len(staging.mapping.fields))
         )
         staging.insert(
             page,
             "scratch.client",
             select=f"row_id, key, try_cast(ref AS UUID), active, ({digest})::UBIGINT",
+            source=f"(SELECT *, string_split(image, chr({ord(IMAGE_SEPARATOR)})) parts FROM page)",
         )
 
     def renew_clients(self, clients: Sequence[Client]) -> None:
@@ -90,7 +90,9 @@ class Matching:
                     refs=[client.ref for client in clients],
                     active=[client.active for client in clients],
                     images=[
-                        IMAGE_SEPARATOR.join((client.values.get(name) or "") for name in names)
+                        IMAGE_SEPARATOR.join(
+                            (client.values.get(name) or "").strip(" ") for name in names
+                        )
                         for client in clients
                     ],
                 )

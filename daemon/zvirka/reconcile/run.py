@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 import msgspec
 from loguru import logger
 
+from zvirka.ahead import ahead
 from zvirka.counterparty import Action, Correction, Disposition
 from zvirka.erp.store import Store
 from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
@@ -251,7 +252,7 @@ class _Run:
             ground.snapshot = self._with_canaries(ground, pulled.snapshot)
             note_snapshot(facts, ground.snapshot)
         with self._phase("scan"):
-            for batch in ground.store.scan():
+            for batch in ahead(ground.store.scan()):
                 ground.matching.add_clients(batch)
                 house.tick(len(batch.rows))
             facts.store_rows, facts.store_active = ground.matching.counts()

