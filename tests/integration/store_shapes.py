@@ -109,6 +109,8 @@ class Shape:
     ) -> Correction:
         """A correction of the client as it was read; a new value of the key field re-keys it."""
         new_key = after.get(self.mapping.key)
+        if new_key == client.key:
+            new_key = None
         return Correction(
             id=number or number_of(client),
             action=action,

@@ -103,6 +103,18 @@ class Layout:
         """Names of the columns that take part in some unique constraint."""
         return frozenset(name for unique in self.uniques for name in unique.columns)
 
+    @property
+    def unique_fields(self) -> list[tuple[str, ...]]:
+        """Groups of mapped fields that are unique together; the pairing key always is."""
+        fields = {mapped.column.name: name for name, mapped in self.columns.items()}
+        groups = [*(unique.columns for unique in self.uniques), (self.key.name,)]
+        found = [
+            tuple(fields[column] for column in group)
+            for group in groups
+            if all(column in fields for column in group)
+        ]
+        return list(dict.fromkeys(found))
+
     def home(self, field: str) -> MappedColumn:
         """The column a field is read from, in the client's table or in a child."""
         if field in self.columns:

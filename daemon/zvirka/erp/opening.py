@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import Engine
 
+from zvirka.counterparty import Correction
 from zvirka.erp.embedded import TABLE, create_embedded, embedded_settings
+from zvirka.erp.endpoint import Endpoint
 from zvirka.erp.engines import store_engine, store_name, store_url
 from zvirka.erp.layout import Layout, read_layout
+from zvirka.erp.pace import Pace
 from zvirka.erp.sqlstore import SqlStore
 from zvirka.erp.sqlwriter import SqlWriter
 from zvirka.erp.store import Store, Writer
+from zvirka.erp.webhook import WebhookWriter
+from zvirka.errors import SettingsError
 from zvirka.mapping import Mapping
 from zvirka.settings import ErpSettings
 
@@ -32,15 +40,48 @@ def open_store(erp: ErpSettings, mapping: Mapping) -> Store:
     return SqlStore(engine, layout)
 
 
-def open_writer(erp: ErpSettings, mapping: Mapping) -> Writer:
+def open_writer(
+    erp: ErpSettings, mapping: Mapping, *, confirm: Callable[[Correction], bool] | None = None
+) -> Writer:
     """Open the writer the settings name.
+
+    ``confirm`` asks 1C, just before the webhook writer posts, whether a correction is still
+    wanted; it is called from threads, one at a time. The SQL writer does not need it.
 
     Raises:
         SettingsError: the URL or the mapping does not fit, or ``[erp.webhook]`` is missing.
         StoreError: the database cannot be reached, or a table does not exist.
     """
+    endpoint = _endpoint(erp) if erp.writer == "webhook" else None
     engine, layout = open_layout(erp, mapping)
-    return SqlWriter(engine, layout, erp.batch)
+    if endpoint is None or erp.webhook is None:
+        return SqlWriter(engine, layout, erp.batch)
+    return WebhookWriter(
+        SqlStore(engine, layout),
+        endpoint,
+        mapping,
+        confirm=confirm or _always,
+        pace=Pace(erp.webhook.per_second, time.monotonic, time.sleep),
+        concurrency=erp.webhook.concurrency,
+        settle=erp.webhook.timeout.total_seconds(),
+        clock=time.monotonic,
+        sleep=time.sleep,
+        new_id=lambda: str(uuid4()),
+    )
+
+
+def _endpoint(erp: ErpSettings) -> Endpoint:
+    if erp.webhook is None:
+        raise SettingsError(
+            'writer = "webhook" needs to know where the webhook is',
+            place="erp.webhook",
+            remedy="add [erp.webhook] with its url, and its token or user if it has one",
+        )
+    return Endpoint(erp.webhook)
+
+
+def _always(_correction: Correction) -> bool:
+    return True
 
 
 def open_layout(erp: ErpSettings, mapping: Mapping) -> tuple[Engine, Layout]:
@@ -66,6 +107,14 @@ def _open(erp: ErpSettings, mapping: Mapping) -> tuple[Engine, Layout]:
 
 
 def _ensure_embedded(erp: ErpSettings, mapping: Mapping) -> None:
+    if erp.table is not None:
+        return
     url = store_url(erp)
-    if erp.table is None and url.database and not Path(url.database).exists():
+    if url.get_backend_name() != "sqlite":
+        raise SettingsError(
+            "no table is named, and the embedded store lives in SQLite only",
+            place="erp.table",
+            remedy="name the ERP's table, or set erp.url to sqlite:////path/file.db",
+        )
+    if url.database and not Path(url.database).exists():
         create_embedded(erp.url, mapping)

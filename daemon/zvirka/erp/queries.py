@@ -1,6 +1,7 @@
 """The reading statements of a mapped store, built once from its layout.
 
-Every one of them sees owned rows only, except :func:`conflicting_rows`, which must not.
+Every one of them sees owned rows only, except :func:`conflicting_rows` and
+:func:`rows_with_key`, which must not.
 """
 
 from __future__ import annotations
@@ -207,6 +208,15 @@ def _owned_rows(layout: Layout) -> FromClause:
 def _is_single(child: Child) -> bool:
     """Whether the child's own primary key already allows one row a client only."""
     return child.pk is not None and child.pk.name == child.parent.name
+
+
+def rows_with_key(layout: Layout, key: str, *, clean: bool) -> Rows:
+    """Primary key and trimmed pairing key of rows, owned or not, that may have that key."""
+    trimmed: ColumnElement[str] = func.trim(AsText(layout.key))
+    if layout.key_is_ref:
+        trimmed = func.lower(trimmed)
+    where = layout.key.in_(natives(layout.key, [key])) if clean else trimmed == key
+    return select(AsText(layout.pk), trimmed).where(where).order_by(layout.pk)
 
 
 def conflicting_rows(layout: Layout, correction: Correction) -> list[Select[Any]]:

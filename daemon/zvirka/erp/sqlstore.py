@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from zvirka.counterparty import Client, Correction, Values
 from zvirka.erp.faults import store_error
 from zvirka.erp.layout import Layout
-from zvirka.erp.queries import Reading, conflicting_rows
+from zvirka.erp.queries import Reading, conflicting_rows, rows_with_key
 from zvirka.erp.store import ScanBatch
 
 BATCH = 5000
@@ -107,6 +107,31 @@ class SqlStore:
         except SQLAlchemyError as error:
             raise store_error(error, self.name) from None
         return list(found)
+
+    def holders(self, key: str, *, thorough: bool) -> list[str]:
+        """Primary keys of all rows with a pairing key, owned or not.
+
+        ``thorough`` finds keys with outer spaces for certain, at the price of reading the table.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        statement = rows_with_key(self._layout, key, clean=not thorough and self._keys_are_clean)
+        try:
+            with self._engine.connect() as connection:
+                return [row for row, found in connection.execute(statement) if found == key]
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+
+    @property
+    def unique_fields(self) -> list[tuple[str, ...]]:
+        """Groups of mapped fields that are unique together."""
+        return self._layout.unique_fields
+
+    @property
+    def keeps_ref(self) -> bool:
+        """Whether the store has a column for Ref_Key."""
+        return self._layout.ref is not None
 
     def fitting(self, values: Values) -> dict[str, str | None]:
         """The values as the columns could hold them: cut where the mapping says truncate."""

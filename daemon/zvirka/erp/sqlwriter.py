@@ -39,7 +39,7 @@ class SqlWriter:
         Raises:
             StoreError: the store is gone, locked or denied; the batch under way left no trace.
         """
-        arrangement = arrange(corrections, self._unique_fields)
+        arrangement = arrange(corrections, self._layout.unique_fields)
         try:
             clean = self._keys_are_clean if corrections else True
             for start in range(0, len(arrangement.free), self._batch):
@@ -70,19 +70,6 @@ class SqlWriter:
     def _keys_are_clean(self) -> bool:
         with self._engine.connect() as connection:
             return self._reading.keys_are_clean(connection)
-
-    @cached_property
-    def _unique_fields(self) -> list[tuple[str, ...]]:
-        """Groups of mapped fields that are unique together; the pairing key always is."""
-        fields = {mapped.column.name: name for name, mapped in self._layout.columns.items()}
-        groups = [unique.columns for unique in self._layout.uniques]
-        groups.append((self._layout.key.name,))
-        found = [
-            tuple(fields[column] for column in group)
-            for group in groups
-            if all(column in fields for column in group)
-        ]
-        return list(dict.fromkeys(found))
 
 
 def _grouped(units: Iterable[Unit], size: int) -> Iterator[list[Unit]]:

@@ -1,0 +1,135 @@
+"""What an answer of the ERP's webhook is worth, and that TLS is verified."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+
+import certifi
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from zvirka.erp.endpoint import Answer, Endpoint, judge
+from zvirka.errors import SettingsError
+from zvirka.settings import WebhookSettings
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "answer"),
+    [
+        (200, b'{"success": true}', Answer.ACCEPTED),
+        (201, b"", Answer.ACCEPTED),
+        (204, b"", Answer.ACCEPTED),
+        (200, b"OK", Answer.ACCEPTED),
+        (200, b"[]", Answer.ACCEPTED),
+        (200, b" \r\n<!DOCTYPE html>", Answer.REFUSED),
+        (200, b"\xef\xbb\xbf<html>", Answer.REFUSED),
+        (200, b'{"success": false}', Answer.REFUSED),
+        (200, b'{"ok": false}', Answer.REFUSED),
+        (301, b"", Answer.REFUSED),
+        (400, b"", Answer.REFUSED),
+        (404, b"", Answer.REFUSED),
+        (408, b"", Answer.UNCLEAR),
+        (429, b"", Answer.LATER),
+        (500, b"", Answer.BROKEN),
+        (502, b"", Answer.UNCLEAR),
+        (503, b"", Answer.BROKEN),
+        (504, b"", Answer.UNCLEAR),
+    ],
+)
+def test_an_answer_is_judged_by_status_and_kind_of_body(
+    status: int, body: bytes, answer: Answer
+) -> None:
+    assert judge(status, {}, body).answer is answer
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("86400", 60), ("", 5), ("Wed, 25 Nov 2026 10:00:00 GMT", 5), ("-3", 5)],
+)
+def test_a_pause_is_as_long_as_asked_within_reason(header: str, seconds: float) -> None:
+    assert judge(429, {"Retry-After": header}, b"").pause == seconds
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_refused_credentials_are_told_apart(status: int) -> None:
+    assert judge(status, {}, b"").unauthorised
+
+
+def test_only_http_addresses_are_taken() -> None:
+    with pytest.raises(SettingsError, match="http"):
+        Endpoint(WebhookSettings(url="ftp://erp.example.ua/x"))
+
+
+class Quiet(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def https(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A server with a certificate of its own, and that certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    both = tmp_path / "both.pem"
+    both.write_bytes(
+        ca.read_bytes()
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(both)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_address[1]}/x", ca
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_certificate_that_is_not_trusted_stops_the_message(
+    https: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, ca = https
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    strange = Endpoint(WebhookSettings(url=url))
+    reply = strange.post({"action": "create"})
+    strange.close()
+    assert reply.answer is Answer.UNREACHABLE
+    assert "certificate" in reply.text
+    known = Endpoint(WebhookSettings(url=url, ca_file=ca))
+    assert known.post({"action": "create"}).answer is Answer.ACCEPTED
+    known.close()
