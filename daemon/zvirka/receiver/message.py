@@ -24,6 +24,8 @@ LONGEST = 200
 """Characters of a pairing key or a messageId."""
 LONGEST_VALUE = 10_000
 """Characters of any other value."""
+DEEPEST = 50
+"""How deep what no mapping knows may be nested."""
 LAST_STAMP = 253_402_300_799_999
 """The last millisecond of the year 9999, and small enough for every reader of JSON."""
 
@@ -153,7 +155,7 @@ class Reader:
             for payload, name in self._fields.items()
             if payload in data
         }
-        extra = whole | ({"clientData": data} if data else {})
+        extra = _plain(whole | ({"clientData": data} if data else {}))
         return Message(
             received_at=received_at,
             action=action,
@@ -185,6 +187,19 @@ class Reader:
         if len(key) > LONGEST:
             raise Refusal(422, f"the pairing key has more than {LONGEST} characters", place)
         return key.strip()
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """The value without our own types, and no deeper than whoever keeps it can follow."""
+    if depth > DEEPEST:
+        raise Refusal(422, f"the body is nested deeper than {DEEPEST}", "body")
+    if isinstance(value, Written):
+        return str(value)
+    if isinstance(value, list):
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item, depth + 1) for name, item in value.items()}
+    return value
 
 
 def _text(payload: str, value: Any) -> str | None:

@@ -132,6 +132,25 @@ def test_what_is_read_is_valid_by_the_documented_schema_and_the_other_way_round(
         assert taken == valid
 
 
+def test_numbers_nobody_knows_are_kept_as_they_were_written() -> None:
+    raw = '{"action":"create","clientData":{"Код":"1","Курс":[1.50]},"x":{"y":2}}'
+    extra = Reader(MAPPING).read(raw.encode(), NOW).extra
+    assert extra == {"clientData": {"Курс": ["1.50"]}, "x": {"y": 2}}
+    assert type(extra["clientData"]["Курс"][0]) is str
+
+
+def test_what_is_nested_too_deep_to_be_kept_is_refused() -> None:
+    for deep, taken in ((40, True), (60, False), (900, False), (100_000, False)):
+        nested = "[" * deep + "]" * deep
+        raw = '{"action":"create","clientData":{"Код":"1"},"x":' + nested + "}"
+        try:
+            Reader(MAPPING).read(raw.encode(), NOW)
+        except Refusal as refusal:
+            assert (refusal.status, taken) == (422, False)
+        else:
+            assert taken
+
+
 def test_a_reason_of_the_store_is_told_by_the_payloads_name() -> None:
     reader = Reader(MAPPING)
     assert reader.place_in("field tax_id has 9 characters") == "clientData.ИНН"
