@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from zvirka.counterparty import (
     Action,
     Cause,
@@ -19,7 +21,7 @@ from zvirka.counterparty import (
     Outcome,
     OutcomeState,
 )
-from zvirka.erp.store import Store
+from zvirka.erp.store import Store, Writer
 from zvirka.errors import UsageError
 from zvirka.journal.book import Book
 from zvirka.journal.memory import Standing
@@ -74,7 +76,7 @@ def undo(house: House, run: int, store: Store, parent: int, targets: Targets) ->
         for page in house.book.corrections(parent, batch=_AT_ONCE):
             batch = list(_reversals(house.mapping, store, page, targets, number))
             number += len(batch)
-            _put_back(house, run, store, writer.apply, batch)
+            _put_back(house, run, store, writer, batch)
             house.tick(len(batch))
     finally:
         writer.close()
@@ -162,55 +164,51 @@ def _put_back(
     house: House,
     run: int,
     store: Store,
-    apply: object,
+    writer: Writer,
     batch: Sequence[tuple[Difference, Correction, Correction]],
 ) -> None:
     if not batch:
         return
-    assert callable(apply)
     house.book.add_differences(run, [shown for shown, _, _ in batch])
     # Standings come first: killed in between, the next night reports and does not redo.
     house.book.put_standings([_standing(house, run, original) for _, _, original in batch])
     intended = house.book.intend(
         run, [(shown.number, back) for shown, back, _ in batch], house.now()
     )
-    outcomes = {outcome.correction: outcome for outcome in apply(intended)}
-    house.book.settle(run, list(outcomes.values()), house.now())
-    done = [
-        (correction, outcomes[correction.id])
-        for correction in intended
-        if correction.id in outcomes and outcomes[correction.id].state is OutcomeState.APPLIED
-    ]
-    now = read_back(store, done)
-    shown_by_id = {
-        correction.id: shown for correction, (shown, _, _) in zip(intended, batch, strict=True)
-    }
+    outcomes = list(writer.apply(intended))
+    house.book.settle(run, outcomes, house.now())
+    applied = {one.correction for one in outcomes if one.state is OutcomeState.APPLIED}
+    house.book.drop_standings([one.ref or one.key for one in intended if one.id not in applied])
+    shown = {one.id: difference for one, (difference, _, _) in zip(intended, batch, strict=True)}
+    by_id = {outcome.correction: outcome for outcome in outcomes}
+    _verify(
+        house,
+        run,
+        store,
+        [(shown[one.id], one, by_id[one.id]) for one in intended if one.id in applied],
+    )
+
+
+def _verify(
+    house: House, run: int, store: Store, done: Sequence[tuple[Difference, Correction, Outcome]]
+) -> None:
+    """Read back what was put back; what reads otherwise did not take."""
+    now = read_back(store, [(correction, outcome) for _, correction, outcome in done])
     wrong = [
-        Outcome(
-            correction=correction.id,
-            state=OutcomeState.NOT_CONVERGING,
-            detail="reads back otherwise",
-            row=outcome.row,
+        msgspec.structs.replace(
+            outcome, state=OutcomeState.NOT_CONVERGING, detail="reads back otherwise"
         )
-        for correction, outcome in done
+        for _, correction, outcome in done
         if not _taken(correction, now.get(correction.id))
     ]
     house.book.settle(run, wrong, house.now())
     house.book.update_differences(
         run,
         [
-            with_read_back(
-                shown_by_id[correction.id], correction, now.get(correction.id), wrong=False
-            )
-            for correction, _ in done
+            with_read_back(difference, correction, now.get(correction.id), wrong=False)
+            for difference, correction, _ in done
         ],
     )
-    left = [
-        correction.ref or correction.key
-        for correction, (_, _, _) in zip(intended, batch, strict=True)
-        if correction.id in outcomes and outcomes[correction.id].state is not OutcomeState.APPLIED
-    ]
-    house.book.drop_standings(left)
 
 
 def _taken(correction: Correction, client: Client | None) -> bool:
