@@ -254,10 +254,14 @@ class UserSettings(Table):
 
 
 class WebSettings(Table):
-    """``[web]``: the page for admins and auditors; off by default."""
+    """``[web]``: the page for admins and auditors; off by default.
+
+    ``public_url`` is how browsers reach it; over https the cookies are marked Secure.
+    """
 
     enabled: bool = False
     listen: str = "127.0.0.1:8792"
+    public_url: str = ""
     users: list[UserSettings] = []
     secret: SecretStr | None = None
     secret_file: Path | None = None

@@ -13,6 +13,9 @@ import pytz
 from zvirka.findings import Finding
 from zvirka.settings import OnecSettings, ScheduleSettings, Settings, WebhookSettings, WebSettings
 
+SHORTEST_SECRET = 32
+"""Characters of ``web.secret``: 24 random bytes in base64."""
+
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -50,6 +53,13 @@ def cross_warnings(settings: Settings) -> Iterator[Finding]:
             "erp.webhook.verify_tls",
             "the certificate of the ERP is not verified",
             "set erp.webhook.ca_file to the certificate authority instead",
+        )
+    if settings.web.enabled and _open_http(settings.web.public_url):
+        yield Finding(
+            "warning",
+            "web.public_url",
+            "passwords and personal data go to browsers unencrypted",
+            "put the page behind a reverse proxy with https and write its address here",
         )
     if onec.password is not None and _open_http(onec.url):
         yield Finding(
@@ -130,6 +140,20 @@ def _listen_problems(settings: Settings) -> Iterator[tuple[str, str]]:
 def _web_problems(web: WebSettings) -> Iterator[tuple[str, str]]:
     if not web.users:
         yield "web.users", "required with web.enabled: nobody could sign in"
+    if web.secret is None or len(web.secret.get_secret_value()) < SHORTEST_SECRET:
+        yield (
+            "web.secret",
+            f"required with web.enabled, at least {SHORTEST_SECRET} characters: "
+            "openssl rand -base64 32 makes one",
+        )
+    host = web.listen.rpartition(":")[0]
+    if not web.public_url and not _loopback(host):
+        yield (
+            "web.public_url",
+            f"required when web.listen ({web.listen}) can be reached from other machines",
+        )
+    if web.public_url and (problem := _url_problem(web.public_url)) is not None:
+        yield "web.public_url", problem
     for name, times in Counter(user.name for user in web.users).items():
         if times > 1:
             yield "web.users", f'found "{name}" {times} times, expected each name once'

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import getpass
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,7 +21,14 @@ _SHORTEST_PASSWORD = 10
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this family."""
-    command(app, "serve", examples="zvirka serve --config /etc/zvirka/zvirka.toml")(serve)
+    command(
+        app,
+        "serve",
+        examples="""
+            zvirka serve --config /etc/zvirka/zvirka.toml
+            zvirka serve --only web
+        """,
+    )(serve)
     command(app, "daemon", examples="zvirka daemon --config /etc/zvirka/zvirka.toml")(daemon)
     command(app, "alert", examples="zvirka alert zvirka-reconcile.service")(alert)
     units = new_group("The units for systemd.")
@@ -48,14 +56,31 @@ def register(app: typer.Typer) -> None:
     app.add_typer(web, name="web")
 
 
-def serve(call: Call) -> int:
+def serve(
+    call: Call,
+    only: Annotated[
+        Literal["receiver", "web"] | None,
+        typer.Option("--only", help="One of the two, where each is a service of its own."),
+    ] = None,
+) -> int:
     """Receive webhooks of 1C, and serve the page where [web] enables it, until SIGTERM."""
     from zvirka.receiver.serving import serve as serve_receiver
     from zvirka.service.notify import Notifier
+    from zvirka.web.serving import page, serve_page
 
-    notifier = Notifier(call.environ)
-    address = call.settings.receiver.listen
-    serve_receiver(call.settings, call.mapping, on_ready=lambda: notifier.ready(address))
+    settings, notifier = call.settings, Notifier(call.environ)
+    if only == "web":
+        serve_page(settings, call.mapping, on_ready=lambda: notifier.ready(settings.web.listen))
+        return ExitCode.IN_SYNC
+    with (
+        page(settings, call.mapping) if settings.web.enabled and not only else nullcontext() as app
+    ):
+        serve_receiver(
+            settings,
+            call.mapping,
+            web_app=app,
+            on_ready=lambda: notifier.ready(settings.receiver.listen),
+        )
     return ExitCode.IN_SYNC
 
 
@@ -75,16 +100,12 @@ def alert(
     unit: Annotated[str, typer.Argument(metavar="UNIT", help="The unit that failed.")],
 ) -> int:
     """Tell the addresses of [alerts] that a systemd unit failed; for OnFailure=."""
-    from zvirka.service.alerts import Alerts
+    from zvirka.service.afterwards import tell_of_unit
 
-    alerts = Alerts(call.settings)
     if not call.settings.alerts.urls:
         call.print(call.say("alert_nobody"))
         return ExitCode.IN_SYNC
-    now = datetime.now(UTC)
-    alerts.tell_failed_unit(unit, now)
-    alerts.flush(now)
-    if alerts.waiting:
+    if tell_of_unit(call.settings, unit, datetime.now(UTC)):
         raise ZvirkaError(
             "the alert was not taken by every address",
             place="alerts.urls",

@@ -398,11 +398,18 @@ class Book:
         return row
 
     def runs(
-        self, *, limit: int = 50, before: int | None = None, command: str | None = None
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        command: str | None = None,
+        status: str | None = None,
     ) -> list[RunRow]:
         """Runs, newest first; ``before`` is the number the page before ended with."""
         with self.reading() as connection:
-            return reading.list_runs(connection, limit=limit, before=before, command=command)
+            return reading.list_runs(
+                connection, limit=limit, before=before, command=command, status=status
+            )
 
     def running(self) -> list[RunRow]:
         """Runs not ended, newest first; to the holder of the run lock they are dead ones."""

@@ -63,7 +63,18 @@ def serve(
         applications = [(app, address_of(settings.receiver.listen, "receiver.listen"))]
         if web_app is not None:
             applications.append((web_app, address_of(settings.web.listen, "web.listen")))
-        asyncio.run(_serve(applications, on_ready))
+        serve_applications(applications, on_ready)
+
+
+def serve_applications(
+    applications: list[tuple[Any, tuple[str, int]]], on_ready: Callable[[], None] | None = None
+) -> None:
+    """Serve ASGI applications, each on its host and port, until SIGTERM or SIGINT.
+
+    Raises:
+        ZvirkaError: a port cannot be opened.
+    """
+    asyncio.run(_serve(applications, on_ready))
 
 
 @contextmanager

@@ -110,6 +110,20 @@ MODES: Mapping[str, str] = {
     "light": N_("light pull: versions first, then only what changed"),
     "targeted": N_("only the counterparties named"),
 }
+PHASES: Mapping[str, str] = {
+    "": N_("beginning"),
+    "recover": N_("recovering what was interrupted"),
+    "preflight": N_("checking 1C"),
+    "pull": N_("reading 1C"),
+    "scan": N_("reading the ERP"),
+    "diff": N_("comparing"),
+    "confirm": N_("confirming"),
+    "guard": N_("checking the limits"),
+    "apply": N_("correcting"),
+    "verify": N_("reading the ERP back"),
+    "agree": N_("remembering what agrees"),
+    "report": N_("writing the report"),
+}
 COMPARISONS: Mapping[str, str] = {
     "exact": N_("character for character"),
     "trimmed": N_("without outer spaces"),

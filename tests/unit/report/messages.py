@@ -1,4 +1,4 @@
-"""Every message the report's sources and templates name, extracted as a translator's tool would."""
+"""Every message of report and page, extracted as a translator's tool would."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from babel.messages.pofile import read_po
 import zvirka.report
 
 ROOT = Path(zvirka.report.__file__).parent
+WEB = ROOT.parent / "web"
 UKRAINIAN = ROOT / "locale" / "uk" / "LC_MESSAGES" / "zvirka.po"
 _KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
@@ -22,12 +23,13 @@ Message = str | tuple[str, ...]
 
 def named() -> Iterator[Message]:
     """The messages of the sources, in their order, each once."""
-    found = extract_from_dir(
-        ROOT, method_map=_METHODS, options_map=_OPTIONS, keywords=_KEYWORDS, comment_tags=()
-    )
     seen: dict[Message, None] = {}
-    for _file, _line, message, _comments, _context in found:
-        seen[tuple(message) if isinstance(message, list | tuple) else message] = None
+    for directory in (ROOT, WEB):
+        found = extract_from_dir(
+            directory, method_map=_METHODS, options_map=_OPTIONS, keywords=_KEYWORDS
+        )
+        for _file, _line, message, _comments, _context in found:
+            seen[tuple(message) if isinstance(message, list | tuple) else message] = None
     return iter(seen)
 
 

@@ -1,0 +1,152 @@
+"""The application: which address leads to which page, and what stands before all of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from loguru import logger
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.reconcile.house import House
+from zvirka.reconcile.request import Request as RunRequest
+from zvirka.reconcile.request import Summary
+from zvirka.reconcile.run import perform
+from zvirka.settings_checks import SHORTEST_SECRET
+from zvirka.web import acting, reading
+from zvirka.web.attempts import Attempts
+from zvirka.web.guards import Headers, hosts, is_https
+from zvirka.web.sessions import Sessions
+from zvirka.web.users import Users
+from zvirka.web.visit import Handler, Office, Refused, Visit, endpoint, style_sheet
+from zvirka.web.worker import Worker
+
+STOP_SECONDS = 20.0
+"""How long a run may take to its next safe place once the page is told to end."""
+
+
+def create_app(
+    house: House, *, performed: Callable[[House, RunRequest], Summary] = perform
+) -> Starlette:
+    """The page over an open house. Its lifespan ends the run under way at a safe place.
+
+    Args:
+        house: stays open as long as the application serves.
+        performed: what performs a run.
+
+    Raises:
+        SettingsError: nobody could sign in, or nothing signs the cookies.
+    """
+    settings = house.settings.web
+    secret = settings.secret.get_secret_value() if settings.secret else ""
+    if len(secret) < SHORTEST_SECRET:
+        raise SettingsError(
+            f"the page needs a secret of at least {SHORTEST_SECRET} characters",
+            place="web.secret_file",
+            remedy="make one: openssl rand -base64 32",
+        )
+    users = Users(settings.users)
+    worker = Worker(house, performed)
+    https = is_https(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(worker.close, STOP_SECONDS)
+
+    app = Starlette(
+        routes=_routes(),
+        middleware=[
+            Middleware(Headers, https=https),
+            Middleware(TrustedHostMiddleware, allowed_hosts=hosts(settings), www_redirect=False),
+        ],
+        exception_handlers={HTTPException: _plain, ZvirkaError: _trouble},
+        lifespan=lifespan,
+    )
+    app.state.office = Office(
+        book=house.book,
+        users=users,
+        sessions=Sessions(secret, users, settings.session_for, house.now),
+        attempts=Attempts(house.now),
+        worker=worker,
+        key=house.mapping.key,
+        language=house.settings.report.language,
+        timezone=house.settings.schedule.timezone,
+        https=https,
+    )
+    return app
+
+
+def _routes() -> list[Route]:
+    def get(path: str, handler: Handler, role: str | None = "auditor") -> Route:
+        return Route(path, endpoint(handler, role=role), methods=["GET"])
+
+    def post(path: str, handler: Handler, role: str | None = "auditor") -> Route:
+        return Route(path, endpoint(handler, role=role), methods=["POST"])
+
+    return [
+        Route("/", _home, methods=["GET"]),
+        Route("/healthz", _health, methods=["GET"]),
+        Route("/style.css", _style, methods=["GET"]),
+        Route("/favicon.ico", _nothing, methods=["GET"]),
+        get("/sign-in", acting.sign_in_form, role=None),
+        post("/sign-in", acting.sign_in, role=None),
+        post("/sign-out", acting.sign_out),
+        get("/runs", reading.runs),
+        get("/runs/{run:int}", reading.run),
+        post("/runs/{run:int}", reading.search_run),
+        post("/runs/{run:int}/approve", acting.approve, role="admin"),
+        post("/runs/{run:int}/reject", acting.reject, role="admin"),
+        get("/runs/{run:int}/{number:int}", reading.life),
+        get("/held", reading.held),
+        get("/counterparty", reading.counterparty),
+        post("/counterparty", reading.find_counterparty),
+        post("/resync", acting.resync, role="admin"),
+        get("/work", reading.work),
+    ]
+
+
+async def _home(_request: Request) -> Response:
+    return RedirectResponse("/runs", 303)
+
+
+async def _health(_request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _style(_request: Request) -> Response:
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(style_sheet(), media_type="text/css", headers=headers)
+
+
+async def _nothing(_request: Request) -> Response:
+    return Response(status_code=204)
+
+
+async def _plain(request: Request, error: Exception) -> Response:
+    """An address or method that is not there."""
+    assert isinstance(error, HTTPException)
+
+    def answer(visit: Visit) -> Response:
+        _ = visit.words.gettext
+        raise Refused(error.status_code, _("There is no such page."))
+
+    if request.method not in {"GET", "HEAD"}:
+        return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+    response: Response = await endpoint(answer, role=None)(request)
+    return response
+
+
+async def _trouble(_request: Request, error: Exception) -> Response:
+    """The journal cannot be used: said as it is, for cause, place and remedy are no secrets."""
+    assert isinstance(error, ZvirkaError)
+    logger.error("a page could not be shown", cause=error.cause, place=error.place)
+    return PlainTextResponse(f"{error.cause}\n{error.remedy}\n", 503)

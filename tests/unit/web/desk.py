@@ -1,0 +1,123 @@
+"""A page over a journal of sample runs, and a client that signs in as a browser would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from argon2 import PasswordHasher
+from starlette.testclient import TestClient
+
+from tests.unit.report.sample import sample_book
+from zvirka.journal.book import Book
+from zvirka.profiles import mapping_of
+from zvirka.reconcile.house import House
+from zvirka.reconcile.request import Request, Summary
+from zvirka.settings import Settings
+from zvirka.web.app import create_app
+
+PASSWORD = "пароль-для-перевірки"
+_CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+HASH = _CHEAP.hash(PASSWORD)
+SECRET = "s" * 40
+USERS = [
+    {"name": "olena", "role": "auditor", "password_hash": HASH},
+    {"name": "taras", "role": "admin", "password_hash": HASH},
+]
+
+
+class Clock:
+    """A clock that moves only when told."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def forward(self, **amount: float) -> None:
+        self.moment += timedelta(**amount)
+
+
+class Never:
+    """Performs nothing, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+
+    def __call__(self, house: House, request: Request) -> Summary:
+        self.asked.append(request)
+        return Summary(run=1, command=request.command, status="finished", exit_code=0)
+
+
+@dataclass
+class Desk:
+    """A page to be asked."""
+
+    book: Book
+    house: House
+    clock: Clock
+    performed: Any
+    client: TestClient
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(path)
+
+    def token(self, path: str = "/counterparty") -> str:
+        """The CSRF token of the forms of a page."""
+        return token_of(self.get(path).text)
+
+    def post(self, path: str, token: str | None = None, **fields: str) -> httpx.Response:
+        """Send a form with the token of this session, or another one."""
+        given = self.token() if token is None else token
+        return self.client.post(path, data={"token": given, **fields})
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> httpx.Response:
+        return self.post("/sign-in", token=self.token("/sign-in"), name=name, password=password)
+
+
+def token_of(page: str) -> str:
+    found = re.search(r'name="token" value="([^"]+)"', page)
+    return found[1] if found else ""
+
+
+def settings_of(directory: Path, **web: Any) -> Settings:
+    return Settings.model_validate(
+        {
+            "state_dir": directory,
+            "onec": {"url": "https://1c.example.ua/bas/odata/standard.odata"},
+            "erp": {"url": "sqlite:///erp.db"},
+            "report": {"language": "en"},
+            "web": {"enabled": True, "secret": SECRET, "users": USERS, **web},
+        }
+    )
+
+
+@contextmanager
+def desk(
+    directory: Path,
+    *,
+    performed: Callable[[House, Request], Summary] | None = None,
+    base_url: str = "http://localhost:8792",
+    **web: Any,
+) -> Iterator[Desk]:
+    """The page over an empty journal, which the test fills."""
+    settings = settings_of(directory, **web)
+    book, clock, performing = sample_book(directory), Clock(), performed or Never()
+
+    def nothing(*_: object) -> Any:
+        raise AssertionError("the page opened a side by itself")
+
+    house = House(settings, mapping_of(settings), book, nothing, nothing, nothing, now=clock)
+    app = create_app(house, performed=performing)
+    try:
+        with TestClient(app, base_url=base_url, follow_redirects=False) as client:
+            yield Desk(book, house, clock, performing, client)
+    finally:
+        book.close()
