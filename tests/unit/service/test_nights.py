@@ -41,7 +41,7 @@ def test_exactly_one_run_a_night_across_a_clock_change(
     world = World(Hours(change - timedelta(days=2, hours=12)), goes_well)
     watch = daemon(world, settings(tmp_path, schedule={"at": at}), monkeypatch)
     watch.start()
-    live(watch, world, change + timedelta(days=2, hours=12))
+    live(watch, world.hours, change + timedelta(days=2, hours=12))
     local = [start.astimezone(watch._clock.zone) for start in world.started()]
     assert len({start.date() for start in local}) == len(local) == 5
     late = [start - watch._clock.last_slot(start) for start in world.started()]
@@ -54,9 +54,9 @@ def test_a_machine_asleep_at_its_time_catches_up_once_when_it_wakes(
     world = World(Hours(NOON), goes_well)
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
-    live(watch, world, NIGHT - timedelta(hours=1))
+    live(watch, world.hours, NIGHT - timedelta(hours=1))
     world.hours.time = NIGHT + timedelta(hours=6)
-    live(watch, world, NIGHT + timedelta(hours=20))
+    live(watch, world.hours, NIGHT + timedelta(hours=20))
     assert [request.trigger for request, _ in world.runs] == ["catch-up"]
     assert world.started() == [NIGHT + timedelta(hours=6)]
 
@@ -67,9 +67,9 @@ def test_a_missed_night_stays_missed_when_catching_up_is_off(
     world = World(Hours(NOON), goes_well)
     watch = daemon(world, settings(tmp_path, schedule={"catch_up": False}), monkeypatch)
     watch.start()
-    live(watch, world, NIGHT - timedelta(hours=1))
+    live(watch, world.hours, NIGHT - timedelta(hours=1))
     world.hours.time = NIGHT + timedelta(hours=6)
-    live(watch, world, NIGHT + timedelta(days=1, hours=1))
+    live(watch, world.hours, NIGHT + timedelta(days=1, hours=1))
     assert world.started() == [NIGHT + timedelta(days=1)]
 
 
@@ -79,9 +79,9 @@ def test_several_days_of_sleep_are_one_run_to_catch_up(
     world = World(Hours(NOON), goes_well)
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
-    live(watch, world, NOON + timedelta(hours=1))
+    live(watch, world.hours, NOON + timedelta(hours=1))
     world.hours.time = NIGHT + timedelta(days=5, hours=3)
-    live(watch, world, NIGHT + timedelta(days=5, hours=12))
+    live(watch, world.hours, NIGHT + timedelta(days=5, hours=12))
     assert len(world.runs) == 1
 
 
@@ -95,7 +95,7 @@ def test_a_run_longer_than_a_day_is_followed_by_one_run_never_by_two_at_once(
     world = World(Hours(NOON), slow_first)
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
-    live(watch, world, NIGHT + timedelta(days=2, hours=12))
+    live(watch, world.hours, NIGHT + timedelta(days=2, hours=12))
     begun = [
         (request.trigger, start - NIGHT)
         for (request, _), start in zip(world.runs, world.started(), strict=True)
@@ -109,7 +109,7 @@ def test_extra_times_have_their_own_run(tmp_path: Path, monkeypatch: pytest.Monk
     world = World(Hours(NOON), goes_well)
     watch = daemon(world, settings(tmp_path, schedule={"also_at": ["13:00", "18:00"]}), monkeypatch)
     watch.start()
-    live(watch, world, NOON + timedelta(days=1))
+    live(watch, world.hours, NOON + timedelta(days=1))
     local = [f"{start.astimezone(watch._clock.zone):%H:%M}" for start in world.started()]
     assert local == ["13:00", "18:00", "02:30"]
 
@@ -120,7 +120,7 @@ def test_jitter_moves_the_start_and_keeps_it_one_run(
     world = World(Hours(NOON), goes_well)
     watch = daemon(world, settings(tmp_path, schedule={"jitter": "30m"}), monkeypatch)
     watch.start()
-    live(watch, world, NOON + timedelta(days=6))
+    live(watch, world.hours, NOON + timedelta(days=6))
     delays = [start - watch._clock.last_slot(start) for start in world.started()]
     assert len(delays) == 6
     assert len(set(delays)) > 1
@@ -133,9 +133,9 @@ def test_quiet_hours_put_off_a_catch_up(tmp_path: Path, monkeypatch: pytest.Monk
     quiet = {"quiet_from": "08:00", "quiet_to": "20:00"}
     watch = daemon(world, settings(tmp_path, schedule=quiet), monkeypatch)
     watch.start()
-    live(watch, world, NOON + timedelta(minutes=5))
+    live(watch, world.hours, NOON + timedelta(minutes=5))
     world.hours.time = NIGHT + timedelta(hours=8)
-    live(watch, world, NIGHT + timedelta(hours=20))
+    live(watch, world.hours, NIGHT + timedelta(hours=20))
     (start,) = world.started()
     assert f"{start.astimezone(watch._clock.zone):%H:%M}" == "20:00"
 
@@ -148,7 +148,7 @@ def test_a_passing_failure_is_tried_again_the_same_night_with_growing_pauses(
         world, settings(tmp_path, schedule={"retries": 3, "retry_pause": "10m"}), monkeypatch
     )
     watch.start()
-    live(watch, world, NIGHT + timedelta(hours=20))
+    live(watch, world.hours, NIGHT + timedelta(hours=20))
     starts = world.started()
     assert len(starts) == 4
     minutes = [
@@ -156,7 +156,7 @@ def test_a_passing_failure_is_tried_again_the_same_night_with_growing_pauses(
         for earlier, later in itertools.pairwise(starts)
     ]
     assert minutes == [11, 21, 41]  # the run itself takes a minute
-    live(watch, world, NIGHT + timedelta(days=1, hours=1))
+    live(watch, world.hours, NIGHT + timedelta(days=1, hours=1))
     assert len(world.started()) > 4
 
 
@@ -175,11 +175,11 @@ def test_a_permanent_failure_is_told_at_once_and_not_tried_again(
     world = World(Hours(NOON), fails(error))
     watch = daemon(world, settings(tmp_path, alerts={"urls": ["json://host"]}), monkeypatch)
     watch.start()
-    live(watch, world, NIGHT + timedelta(hours=2))
+    live(watch, world.hours, NIGHT + timedelta(hours=2))
     assert len(world.runs) == 1
     assert [title for title, _ in world.mail] == ["zvirka: звірка не вдалася"]
     assert "Олена" not in world.mail[0][1]
-    live(watch, world, NIGHT + timedelta(days=1, hours=2))
+    live(watch, world.hours, NIGHT + timedelta(days=1, hours=2))
     assert len(world.runs) == 2, "a failing run never stops the daemon"
 
 
@@ -200,7 +200,7 @@ def test_a_failure_that_left_no_run_behind_is_tried_again_too(
     world = World(Hours(NOON), act)
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
-    live(watch, world, NIGHT + timedelta(hours=20))
+    live(watch, world.hours, NIGHT + timedelta(hours=20))
     assert len(asked) == 3
     assert [view.status for _, view in world.runs] == ["finished"]
 
@@ -211,10 +211,10 @@ def test_a_restart_in_the_night_repeats_no_run_that_ended_well(
     world = World(Hours(NOON), goes_well)
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
-    live(watch, world, NIGHT + timedelta(minutes=2))
+    live(watch, world.hours, NIGHT + timedelta(minutes=2))
     again = daemon(world, settings(tmp_path), monkeypatch)
     again.start()
-    live(again, world, NIGHT + timedelta(hours=20))
+    live(again, world.hours, NIGHT + timedelta(hours=20))
     assert len(world.runs) == 1
 
 
@@ -226,7 +226,7 @@ def test_a_run_cut_off_with_the_daemon_is_resumed_when_the_daemon_is_back(
     world.write(cut_off, "interrupted")
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
-    live(watch, world, NIGHT + timedelta(hours=2))
+    live(watch, world.hours, NIGHT + timedelta(hours=2))
     assert [view.status for _, view in world.runs] == ["interrupted", "finished"]
     assert world.started()[1] - world.runs[0][1].ended <= timedelta(seconds=1)
 
@@ -242,7 +242,7 @@ def test_a_daemon_that_dies_in_every_run_gives_the_night_up_and_says_so(
     told = settings(tmp_path, schedule={"retries": 3}, alerts={"urls": ["json://host"]})
     watch = daemon(world, told, monkeypatch)
     watch.start()
-    live(watch, world, NIGHT + timedelta(hours=20))
+    live(watch, world.hours, NIGHT + timedelta(hours=20))
     assert len(world.runs) == 4
     assert [title for title, _ in world.mail] == ["zvirka: звірка не вдалася"]
 
@@ -256,7 +256,7 @@ def test_a_start_catches_up_only_when_the_last_good_run_is_older_than_a_day(
     world.hours.time = NOON
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
-    live(watch, world, NOON + timedelta(hours=10))
+    live(watch, world.hours, NOON + timedelta(hours=10))
     assert [request.trigger for request, _ in world.runs[1:]] == ["catch-up"] * expected
 
 
@@ -266,7 +266,7 @@ def test_a_fresh_installation_waits_for_its_first_night(
     world = World(Hours(NOON), goes_well)
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
-    live(watch, world, NIGHT + timedelta(hours=1))
+    live(watch, world.hours, NIGHT + timedelta(hours=1))
     assert world.started()[0] - NIGHT <= timedelta(seconds=2)
     assert len(world.runs) == 1
 
@@ -277,9 +277,9 @@ def test_a_reload_moves_the_night_and_repeats_none(
     world = World(Hours(NOON), goes_well)
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
-    live(watch, world, NIGHT + timedelta(hours=1))
+    live(watch, world.hours, NIGHT + timedelta(hours=1))
     watch.reload(lambda: settings(tmp_path, schedule={"at": "05:00"}))
-    live(watch, world, NIGHT + timedelta(hours=12))
+    live(watch, world.hours, NIGHT + timedelta(hours=12))
     local = [f"{start.astimezone(watch._clock.zone):%H:%M}" for start in world.started()]
     assert local == ["02:30", "05:00"]
 
@@ -295,7 +295,7 @@ def test_wrong_new_settings_leave_the_old_ones_in_force(
     watch.start()
     watch.reload(wrong)  # type: ignore[arg-type]
     assert "хибні" in watch._status()
-    live(watch, world, NIGHT + timedelta(hours=1))
+    live(watch, world.hours, NIGHT + timedelta(hours=1))
     assert len(world.runs) == 1
 
 
@@ -306,9 +306,9 @@ def test_a_journal_that_is_away_does_not_stop_the_daemon(
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
     world.journal_is_down = True
-    live(watch, world, NOON + timedelta(hours=1))
+    live(watch, world.hours, NOON + timedelta(hours=1))
     world.journal_is_down = False
-    live(watch, world, NIGHT + timedelta(hours=1))
+    live(watch, world.hours, NIGHT + timedelta(hours=1))
     assert len(world.runs) == 1
 
 

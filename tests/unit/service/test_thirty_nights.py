@@ -57,13 +57,13 @@ def test_every_one_of_thirty_nights_has_a_good_run_or_an_alert_that_says_why_not
         world.mail_is_down = random.random() < 0.3
         event = random.random()
         if event < 0.1:  # asleep until eight
-            live(watch, world, morning - timedelta(hours=12))
+            live(watch, world.hours, morning - timedelta(hours=12))
             world.hours.time = morning - timedelta(hours=4)
         elif event < 0.25:  # restarted by somebody at midnight
-            live(watch, world, morning - timedelta(hours=12))
+            live(watch, world.hours, morning - timedelta(hours=12))
             watch = daemon(world, config, monkeypatch)
             watch.start()
-        live(watch, world, morning)
+        live(watch, world.hours, morning)
         slot = watch._clock.last_slot(morning)
         good = [
             view
@@ -76,7 +76,7 @@ def test_every_one_of_thirty_nights_has_a_good_run_or_an_alert_that_says_why_not
         assert good or told[-1], f"night {night} has neither a run nor an alert"
         assert not (good and told[-1]), f"night {night} has both"
     world.mail_is_down = False
-    live(watch, world, world.hours.time + timedelta(hours=2))
+    live(watch, world.hours, world.hours.time + timedelta(hours=2))
     assert 0 < good_nights < 30
     state, said = "cleared", ""
     for title, body in world.mail:

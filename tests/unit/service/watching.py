@@ -137,8 +137,8 @@ def daemon(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     )
 
 
-def live(watch: Nightwatch, world: World, until: datetime) -> None:
+def live(watch: Nightwatch, hours: Hours, until: datetime) -> None:
     """Let the daemon live: look, sleep as long as it says, look again."""
-    while world.hours.time < until:
+    while hours.time < until:
         watch.step()
-        world.hours.pass_by(seconds=max(1.0, watch.pause()))
+        hours.pass_by(seconds=max(1.0, watch.pause()))
