@@ -154,6 +154,14 @@ def test_a_row_people_entered_is_never_touched(world: World) -> None:
     assert world.clients() == before
 
 
+def test_a_code_padded_as_in_1c_is_the_same_client_padded_or_not(world: World) -> None:
+    world.sql("INSERT INTO clients (code, name) VALUES ('A1   ', 'Із звірки')")
+    assert world.outcome(body("update", code="A1   ")) == "updated"
+    assert world.outcome(body("create", code="B1   ")) == "created"
+    assert world.outcome(body("create", code="B1")) == "unchanged"
+    assert [client["code"] for client in world.clients()] == ["A1   ", "B1"]
+
+
 def test_clients_paired_by_ref_need_it_and_are_found_by_it(tmp_path: Path) -> None:
     with receiver(tmp_path, MAPPING_BY_REF) as world:
         refused = world.post(body("create"))

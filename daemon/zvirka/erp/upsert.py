@@ -7,7 +7,7 @@ the row is looked up and judged inside the very transaction that writes it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -106,11 +106,14 @@ class Upsert:
                 break
         return [answers[number] for number in range(len(wishes))]
 
-    def _found(self, connection: Connection, wishes: Iterable[Wish]) -> _Found:
+    def _found(self, connection: Connection, wishes: Collection[Wish]) -> _Found:
         """The clients by key, and by Ref_Key those whose key is not there."""
         wanted = {wish.key: wish.ref for wish in wishes}
+        # A code of fixed length is padded in 1C, and the reconciliation writes it as it is there.
+        as_sent = {wish.values.get(self._key_field) or wish.key for wish in wishes}
+        keys = [*wanted, *sorted(as_sent - wanted.keys())]
         by_key: dict[str, list[Client]] = defaultdict(list)
-        for client in self._reading.by_keys(connection, [*wanted], clean=self._clean):
+        for client in self._reading.by_keys(connection, keys, clean=self._clean):
             by_key[client.key].append(client)
         by_ref: dict[str, list[Client]] = defaultdict(list)
         if self._keeps_ref:
