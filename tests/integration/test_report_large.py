@@ -24,15 +24,16 @@ FORMS = ("html", "json", "md", "csv", "xlsx")
 KINDS = (Kind.MISSING, Kind.DIFFERENT, Kind.DIFFERENT, Kind.EXTRA)
 CAUSES = (Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.ERP_EDIT, Cause.MISSED_DELETE)
 
-MEASURE = """
-import io, resource, sys
+MEASURE = r"""
+import re, sys
 from pathlib import Path
 from tests.unit.report.sample import sample_book
 from zvirka.report import write_reports
 state, run, form, out = sys.argv[1:]
 book = sample_book(Path(state))
 write_reports(book, int(run), formats=[form], language="uk", directory=Path(out))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+status = Path("/proc/self/status").read_text()
+print(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // 1024)
 """
 
 

@@ -24,6 +24,7 @@ from zvirka.report.visible import cell
 from zvirka.report.words import Words
 
 Separator = Literal[";", ","]
+_SIGNS = re.compile(r"[=+\-@\t\n＝＋－＠]")
 _FORMULA = re.compile(r"(^|[;,\t\n\"])(?=[ ]*[=+\-@\t\n＝＋－＠])")
 
 
@@ -48,4 +49,5 @@ def neutral(value: Cell) -> str | int:
         return value
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
-    return _FORMULA.sub(r"\1'", cell(value))
+    shown = cell(value)
+    return _FORMULA.sub(r"\1'", shown) if _SIGNS.search(shown) else shown

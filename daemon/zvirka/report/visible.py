@@ -7,44 +7,23 @@ the field holds.
 
 from __future__ import annotations
 
-import re
-import sys
-import unicodedata
-from functools import cache
-
 CELL_LIMIT = 32_767
 """Characters an Excel cell holds."""
 
-_LINES = "\n\t"
-
-
-@cache
-def _hidden() -> re.Pattern[str]:
-    """All characters that have no visible form of their own, as one character class.
-
-    Controls, format characters, surrogates, private use and unassigned ones, line and paragraph
-    separators, and every space but the plain one. A carriage return counts too: HTML, XML and
-    CSV readers would each turn it into something else.
-    """
-    ranges: list[list[int]] = []
-    for point in range(sys.maxunicode + 1):
-        character = chr(point)
-        if character == " " or character in _LINES:
-            continue
-        if unicodedata.category(character)[0] in "CZ":
-            if ranges and ranges[-1][1] == point - 1:
-                ranges[-1][1] = point
-            else:
-                ranges.append([point, point])
-    body = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
-    return re.compile(f"[{body}]")
-
 
 def visible(text: str) -> str:
-    """The text with every hidden character spelt out; line breaks and tabs stay."""
-    if text.isascii() and text.isprintable():
+    """The text with every hidden character spelt out; line breaks and tabs stay.
+
+    Hidden is what :meth:`str.isprintable` says is not printable: controls, format characters,
+    surrogates, private use and unassigned ones, line and paragraph separators, and every space
+    but the plain one. A carriage return counts too: HTML, XML and CSV readers would each turn it
+    into something else.
+    """
+    if text.isprintable():
         return text
-    return _hidden().sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+    return "".join(
+        one if one.isprintable() or one in "\n\t" else f"⟨U+{ord(one):04X}⟩" for one in text
+    )
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,7 @@ import io
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.report.sample import HOSTILE_VALUES
@@ -19,13 +19,11 @@ CELLS = st.text(alphabet=st.sampled_from("=+-@\t\r\n;,\"' ＝＠a1")) | st.sampl
 )
 
 
-@settings(deadline=None)  # the first call compiles a large character class
 @given(CELLS)
 def test_no_cell_begins_with_a_formula_sign(text: str) -> None:
     assert not str(neutral(text)).lstrip(" ").startswith(DANGEROUS)
 
 
-@settings(deadline=None)
 @given(CELLS, st.sampled_from(";,"), st.sampled_from(";,\t"))
 def test_a_file_split_by_the_wrong_sign_has_no_formula_either(
     text: str, written: str, read: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zvirka.report.visible import CELL_LIMIT, cell, one_line, visible
@@ -13,14 +13,12 @@ from zvirka.report.visible import CELL_LIMIT, cell, one_line, visible
 ANY_TEXT = st.text(alphabet=st.characters())
 
 
-@settings(deadline=None)  # the first call compiles a large character class
 @given(ANY_TEXT)
 def test_no_character_without_a_form_of_its_own_is_left(text: str) -> None:
     hidden = [c for c in visible(text) if unicodedata.category(c)[0] in "CZ" and c not in " \n\t"]
     assert hidden == []
 
 
-@settings(deadline=None)
 @given(ANY_TEXT)
 def test_what_is_visible_encodes_as_utf_8_and_stays_as_it_is_the_second_time(text: str) -> None:
     shown = visible(text)
@@ -28,13 +26,11 @@ def test_what_is_visible_encodes_as_utf_8_and_stays_as_it_is_the_second_time(tex
     assert visible(shown) == shown
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="абвґєіїABC«»№ '-.,\n0123456789"))
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert visible(text) == text
 
 
-@settings(deadline=None)
 @given(ANY_TEXT)
 def test_one_line_is_one_line(text: str) -> None:
     assert len(one_line(text).splitlines()) <= 1

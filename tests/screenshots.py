@@ -1,0 +1,69 @@
+"""The pictures of the report in the README: ``python -m tests.screenshots [REPORT.html] [--to DIR]``.
+
+Without a report it makes one of its own, through a journal, of sixty nights. Writes
+``report-light.png`` and ``report-dark.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tests.integration.browser import ARGUMENTS, chromium_path
+from tests.unit.report.sample import nights, sample_book, story_run
+from zvirka.report import write_reports
+
+ROOT = Path(__file__).parent.parent
+WIDTH, HEIGHT = 1180, 1460
+
+
+def sample_report(directory: Path, language: str) -> Path:
+    """A report with something of everything."""
+    book = sample_book(directory)
+    nights(book, 60)
+    run = story_run(book)
+    [path] = write_reports(book, run, formats=["html"], language=language, directory=directory)
+    book.close()
+    return path
+
+
+def take(report: Path, to: Path) -> list[Path]:
+    """Photograph the top of a report in light and in dark."""
+    from playwright.sync_api import sync_playwright
+
+    to.mkdir(parents=True, exist_ok=True)
+    taken = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
+        for scheme in ("light", "dark"):
+            context = browser.new_context(
+                color_scheme=scheme,
+                viewport={"width": WIDTH, "height": HEIGHT},
+                device_scale_factor=1.5,
+            )
+            page = context.new_page()
+            page.goto(report.resolve().as_uri())
+            path = to / f"report-{scheme}.png"
+            page.screenshot(path=path)
+            taken.append(path)
+            context.close()
+        browser.close()
+    return taken
+
+
+def main() -> None:
+    """Take the pictures and say where they are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("report", nargs="?", type=Path, help="an HTML report; else a sample")
+    parser.add_argument("--to", type=Path, default=ROOT / "docs", help="the directory to write to")
+    parser.add_argument("--lang", choices=("uk", "en"), default="en", help="of the sample")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="zvirka-screenshots-") as directory:
+        report = asked.report or sample_report(Path(directory), asked.lang)
+        for path in take(report, asked.to):
+            print(path)
+
+
+if __name__ == "__main__":
+    main()
