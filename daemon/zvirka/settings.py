@@ -81,6 +81,8 @@ class OnecSettings(Table):
     full_pull_every: Duration = timedelta(days=7)
     allowed_only: bool = False
     session: bool = True
+    exchange_plan: str = ""
+    exchange_node: str = ""
 
 
 class ColumnSettings(Table):

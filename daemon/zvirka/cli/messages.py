@@ -12,6 +12,10 @@ LANGUAGES: tuple[Language, ...] = ("uk", "en")
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     # name: (Ukrainian, English)
+    "feed_empty": (
+        "План обміну не записав нових змін.",
+        "The exchange plan has recorded no new changes.",
+    ),
     "demo_begins": (
         "Імітована 1С: {count} контрагентів. ERP: SQLite. Вебхуки — справжні.",
         "A simulated 1C with {count} counterparties. ERP: SQLite. The webhooks are real.",

@@ -9,8 +9,8 @@ import typer
 
 from zvirka.cli.call import Call
 from zvirka.cli.commands import ReasonOption, command
-from zvirka.cli.summaries import perform_and_show
-from zvirka.errors import UsageError
+from zvirka.cli.summaries import perform_and_show, show_summary
+from zvirka.errors import ExitCode, UsageError
 from zvirka.reconcile.request import Request, Targets
 
 WaitOption = Annotated[
@@ -58,6 +58,14 @@ def register(app: typer.Typer) -> None:
             zvirka resync --all --reason "the ERP was restored from a backup"
         """,
     )(resync)
+    command(
+        app,
+        "feed",
+        examples="""
+            zvirka feed
+            zvirka feed --wait 60 --json
+        """,
+    )(feed)
 
 
 def plan(call: Call, full: FullOption = False, wait: WaitOption = None) -> int:
@@ -132,3 +140,28 @@ def resync(
         command="resync", who=call.who, reason=reason, targets=targets, wait=wait or 0
     )
     return perform_and_show(call, request)
+
+
+def feed(call: Call, wait: WaitOption = None) -> int:
+    """Correct what 1C's exchange plan recorded since the last time, between two nights.
+
+    Needs onec.exchange_plan and onec.exchange_node. 1C is told to forget the changes only after
+    the run is in the journal; until then they come again.
+    """
+    from zvirka.reconcile.feeding import follow
+    from zvirka.reconcile.house import open_house
+
+    progress = call.progress()
+    with open_house(call.settings, call.mapping, progress=progress) as house:
+        try:
+            summary = follow(house, who=call.who, wait=wait or 0)
+        finally:
+            progress.done()
+    if summary is not None:
+        show_summary(call, summary)
+        return summary.exit_code
+    if call.common.json:
+        call.print_json(None)
+    else:
+        call.print(call.say("feed_empty"))
+    return ExitCode.IN_SYNC

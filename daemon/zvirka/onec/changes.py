@@ -18,26 +18,13 @@ from lxml import etree
 from zvirka.onec import errors
 from zvirka.onec.queries import JSON, canonical
 from zvirka.onec.session import Session
+from zvirka.onec.source import Changes
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _TOMB = "{http://purl.org/atompub/tombstones/1.0}"
 _DATA = "{http://schemas.microsoft.com/ado/2007/08/dataservices}"
 _META = "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}"
 _ADDRESS = re.compile(r"([^/]+)\(guid'([0-9a-fA-F-]{36})'\)/?$")
-
-
-class Changes(msgspec.Struct, frozen=True):
-    """Ref_Keys in the order of the feed: created or changed, and physically deleted.
-
-    ``message`` is what to confirm once all of it is durably applied. The lists hold only the
-    entity asked for; ``others`` counts changes of other objects in the same package, which a
-    confirmation makes 1C forget as well.
-    """
-
-    message: int
-    changed: tuple[str, ...]
-    deleted: tuple[str, ...]
-    others: int = 0
 
 
 class _Node(msgspec.Struct, rename="pascal"):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from zvirka.errors import SettingsError
 from zvirka.mapping import Mapping
 from zvirka.onec.catalogue import Catalogue
+from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.fitting import catalog_entity
 from zvirka.onec.queries import JSON
 from zvirka.onec.schema import SchemaCache
@@ -80,3 +82,20 @@ def open_source(
         max_url=onec.max_url,
         allowed_only=onec.allowed_only,
     )
+
+
+@contextmanager
+def open_feed(onec: OnecSettings, mapping: Mapping) -> Iterator[ChangeFeed]:
+    """The change feed of the settings' exchange plan, in a session of its own.
+
+    Raises:
+        SettingsError: no exchange plan or node is named.
+    """
+    if not (onec.exchange_plan and onec.exchange_node):
+        raise SettingsError(
+            "no exchange plan to follow is named",
+            place="onec.exchange_plan, onec.exchange_node",
+            remedy="name the plan and the node made for zvirka; bsl/README.uk.md tells how",
+        )
+    with open_session(onec, mapping) as session:
+        yield ChangeFeed(session, onec.exchange_plan, onec.exchange_node, catalog_entity(mapping))

@@ -59,6 +59,32 @@ class Traffic(msgspec.Struct):
     retries: int = 0
 
 
+class Changes(msgspec.Struct, frozen=True):
+    """Ref_Keys in the order of the feed: created or changed, and physically deleted.
+
+    ``message`` is what to confirm once all of it is durably applied. The lists hold only the
+    entity asked for; ``others`` counts changes of other objects in the same package, which a
+    confirmation makes 1C forget as well.
+    """
+
+    message: int
+    changed: tuple[str, ...]
+    deleted: tuple[str, ...]
+    others: int = 0
+
+
+class Feed(Protocol):
+    """What 1C's exchange plan recorded for us: unconfirmed changes come again."""
+
+    def pending(self) -> Changes:
+        """Everything not yet confirmed, old and new."""
+        ...
+
+    def confirm(self, message: int) -> None:
+        """Make 1C forget what was sent up to this message."""
+        ...
+
+
 class Source(Protocol):
     """One session with 1C. A context manager: leaving it finishes the session, error or not."""
 

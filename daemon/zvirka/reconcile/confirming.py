@@ -14,7 +14,6 @@ import msgspec
 
 from zvirka.counterparty import (
     Action,
-    Cause,
     Client,
     Counterparty,
     Difference,
@@ -23,15 +22,13 @@ from zvirka.counterparty import (
 from zvirka.mapping import Comparison
 from zvirka.reconcile import judging
 from zvirka.reconcile.absence import absence_of
-from zvirka.reconcile.comparing import canonical, values_digest
+from zvirka.reconcile.comparing import canonical
 from zvirka.reconcile.evidence import Evidence
 from zvirka.reconcile.ground import Ground
 from zvirka.reconcile.matching import Candidate
 from zvirka.reconcile.pull import renew
 from zvirka.reconcile.snapshot import CompleteSnapshot
-
-Side = dict[str, str | None] | None
-"""The mapped values of one side, ``None`` where it has nothing (active)."""
+from zvirka.reconcile.standing import Side, as_it_stands
 
 _CORRECT = Disposition.CORRECT
 _ASK_SINGLY_UP_TO = 5000
@@ -250,10 +247,11 @@ class _Look:
 
     def _write(self, difference: Difference, wanted: Side, found: Side) -> None:
         self._number += 1
-        stood = judging.numbered(self._standing(difference, wanted, found), self._number)
+        stood = judging.numbered(
+            as_it_stands(self._ground, difference, wanted, found), self._number
+        )
         self._written.append(stood)
-        place = (str(stood.action or ""), stood.disposition)
-        self._ground.planned[place] = self._ground.planned.get(place, 0) + 1
+        self._ground.plan(stood)
         if len(self._written) >= _WRITTEN_AT_ONCE:
             self._flush()
 
@@ -262,28 +260,3 @@ class _Look:
             explained = self._evidence.explain(self._written)
             self._ground.house.book.add_differences(self._ground.run, explained)
             self._written = []
-
-    def _standing(self, difference: Difference, wanted: Side, found: Side) -> Difference:
-        """What was undone, or never took, is reported and not sent until a side changes."""
-        ground = self._ground
-        standing = ground.standings.get(difference.ref or difference.key)
-        if standing is None or ground.insists or difference.disposition is not _CORRECT:
-            return difference
-        if standing.wanted != values_digest(ground.mapping, wanted):
-            return difference
-        if standing.state == "undone":
-            return msgspec.structs.replace(
-                difference,
-                cause=Cause.UNDONE,
-                disposition=Disposition.REPORTED,
-                note=f"undone by a person (run {standing.run}); 1C has not changed since",
-            )
-        gave_up = standing.nights >= ground.house.settings.policy.give_up_after
-        if gave_up and standing.found == values_digest(ground.mapping, found):
-            return msgspec.structs.replace(
-                difference,
-                cause=Cause.NOT_CONVERGING,
-                disposition=Disposition.REPORTED,
-                note=f"sent {standing.nights} times in vain; not sent again until a side changes",
-            )
-        return difference

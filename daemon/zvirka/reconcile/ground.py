@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from zvirka.counterparty import Disposition
+from zvirka.counterparty import Difference, Disposition
 from zvirka.erp.store import Store
 from zvirka.journal.facts import Facts
 from zvirka.journal.memory import Standing
@@ -58,4 +58,9 @@ class Ground:
     @property
     def insists(self) -> bool:
         """Whether somebody asked to try again what was given up or undone."""
-        return self.request.command == "resync"
+        return self.request.command == "resync" and self.request.trigger != "feed"
+
+    def plan(self, difference: Difference) -> None:
+        """Count a difference by what would settle it."""
+        place = (str(difference.action or ""), difference.disposition)
+        self.planned[place] = self.planned.get(place, 0) + 1

@@ -20,8 +20,13 @@ _GOOD_RUNS = 7
 def guard(ground: Ground) -> list[Hold]:
     """Hold what is past the limits, in the journal, and say which limit held what.
 
-    An approval and a targeted run pass: somebody decided about exactly these corrections.
+    An approval and a resync of named counterparties pass: somebody decided about exactly these.
+    What 1C's change feed names nobody has decided about; its shares are of the last good run.
     """
+    if ground.targeted:
+        for good in ground.house.book.last_good(1):
+            ground.facts.store_active = int(good.facts.get("store_active", 0))
+            ground.facts.source_rows = int(good.facts.get("source_rows", 0))
     deletes = sum(
         count
         for (action, disposition), count in ground.planned.items()

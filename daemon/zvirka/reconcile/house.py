@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,8 @@ from zvirka.erp.store import Store, Writer
 from zvirka.errors import RunInterrupted
 from zvirka.journal.book import Book, open_book
 from zvirka.mapping import Mapping
-from zvirka.onec.opening import open_source
-from zvirka.onec.source import Source
+from zvirka.onec.opening import open_feed, open_source
+from zvirka.onec.source import Feed, Source
 from zvirka.reconcile.request import Progress, Silence
 from zvirka.settings import Settings
 
@@ -47,6 +48,7 @@ class House:
     open_source: Callable[[], Source]
     open_store: Callable[[], Store]
     open_writer: Callable[[Confirm | None], Writer]
+    open_feed: Callable[[], AbstractContextManager[Feed]]
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Silence)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -104,6 +106,7 @@ def open_house(
             open_source=lambda: open_source(settings.onec, mapping, settings.state_dir),
             open_store=lambda: open_store(settings.erp, mapping),
             open_writer=lambda confirm: open_writer(settings.erp, mapping, confirm=confirm),
+            open_feed=lambda: open_feed(settings.onec, mapping),
             progress=progress or Silence(),
         )
     finally:

@@ -26,7 +26,7 @@ class Targets(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One run to perform.
 
-    ``trigger`` is ``schedule``, ``catch-up``, ``timer``, ``manual``, ``web`` or ``receiver``.
+    ``trigger`` is ``schedule``, ``catch-up``, ``timer``, ``manual``, ``web`` or ``feed``.
     ``who`` asked (a login or unit name) and ``reason`` go to the journal. ``parent`` is the held
     run approved or rejected, or the run undone; ``digest`` the plan digest the approver saw
     (empty: that of the held run). ``targets`` also narrows an undo. ``wait`` is how many seconds

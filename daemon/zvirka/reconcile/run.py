@@ -271,7 +271,7 @@ class _Run:
         if self._request.command == "approve":
             assert self._request.parent is not None
             approving.narrow_to_approved(ground, self._request.parent)
-        elif not ground.targeted:
+        elif not ground.targeted or self._request.trigger == "feed":
             self._facts.held = guarding.guard(ground)
 
     def _correct(self, ground: Ground) -> None:

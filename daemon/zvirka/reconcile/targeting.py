@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from zvirka.counterparty import Client, Counterparty, Difference
+from zvirka.counterparty import Action, Client, Counterparty, Difference
 from zvirka.errors import UsageError
 from zvirka.mapping import Attribute
 from zvirka.reconcile import judging
@@ -19,6 +19,7 @@ from zvirka.reconcile.matching import Candidate
 from zvirka.reconcile.pull import renew
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.snapshot import Absence
+from zvirka.reconcile.standing import as_it_stands
 
 
 def check_targets(ground: Ground, targets: Targets) -> None:
@@ -87,13 +88,10 @@ def resync(ground: Ground, targets: Targets) -> None:
         *_of_absent_refs(ground, gone),
         *_of_absent_codes(ground, targets, {party.key for party in parties.values()}),
     ]
-    evidence = Evidence.of(ground)
-    ground.house.book.add_differences(
-        ground.run,
-        evidence.explain(
-            [judging.numbered(one, number) for number, one in enumerate(differences, start=1)]
-        ),
-    )
+    numbered = [judging.numbered(one, number) for number, one in enumerate(differences, start=1)]
+    for difference in numbered:
+        ground.plan(difference)
+    ground.house.book.add_differences(ground.run, Evidence.of(ground).explain(numbered))
 
 
 def _found(ground: Ground, field: str, values: Sequence[str]) -> list[Counterparty]:
@@ -113,7 +111,9 @@ def _of_parties(ground: Ground, parties: Sequence[Counterparty]) -> list[Differe
         held = [paired] if paired is not None else by_key.get(party.key, [])
         difference = _compare(ground, party, held)
         if difference is not None:
-            differences.append(difference)
+            wanted = None if difference.action is Action.DELETE else party.values
+            found = next((client.values for client in held if client.active), None)
+            differences.append(as_it_stands(ground, difference, wanted, found))
     return differences
 
 
@@ -152,7 +152,12 @@ def _of_absent_refs(ground: Ground, refs: Sequence[str]) -> list[Difference]:
             continue
         proof = Absence(ref, client.key, f"Ref_Key {ref}")
         differences.append(
-            judging.absent(ground.mapping, client, proof, agreed=True, ref=ref, note="")
+            as_it_stands(
+                ground,
+                judging.absent(ground.mapping, client, proof, agreed=True, ref=ref, note=""),
+                None,
+                client.values,
+            )
         )
     return differences
 

@@ -1,0 +1,50 @@
+"""Following 1C's exchange plan: what the platform itself recorded, corrected between two nights.
+
+The event is only a hint, the state is what counts: the named counterparties are compared and
+corrected as in any targeted run. 1C is told to forget a message only after the run it led to is
+in the journal as finished; until then the same changes come again, which repeats nothing.
+"""
+
+from __future__ import annotations
+
+from zvirka.errors import SourceError
+from zvirka.reconcile.house import House
+from zvirka.reconcile.request import Request, Summary, Targets
+from zvirka.reconcile.run import perform
+
+
+def follow(house: House, *, who: str, wait: float | None = 0) -> Summary | None:
+    """Correct what the feed names and confirm it; ``None`` when nothing has changed.
+
+    Raises:
+        SettingsError: no exchange plan is configured.
+        SourceError: 1C cannot be read, or the node records other objects too, which a
+            confirmation would make 1C forget for whoever they are meant.
+        LockHeldError, JournalError: as :func:`zvirka.reconcile.run.perform`.
+    """
+    with house.open_feed() as feed:
+        changes = feed.pending()
+    if changes.others:
+        raise SourceError(
+            f"the node of the exchange plan also records {changes.others} other objects",
+            place="onec.exchange_node",
+            remedy="make a node, or a plan, for zvirka alone with just the catalogue in it",
+        )
+    refs = (*changes.changed, *changes.deleted)
+    if not refs:
+        return None
+    summary = perform(
+        house,
+        Request(
+            command="resync",
+            trigger="feed",
+            who=who,
+            reason=f"message {changes.message} of the exchange plan",
+            targets=Targets(refs=refs),
+            wait=wait,
+        ),
+    )
+    if summary.status == "finished":
+        with house.open_feed() as feed:
+            feed.confirm(changes.message)
+    return summary

@@ -1,0 +1,96 @@
+"""Between two nights: what 1C's exchange plan recorded is corrected, and only then forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.engine_world import World, world
+from zvirka.counterparty import Cause
+from zvirka.errors import SettingsError
+from zvirka.onec.opening import open_feed
+from zvirka.reconcile.feeding import follow
+from zvirka.reconcile.request import Summary
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[World]:
+    feed = {"exchange_plan": "Звірка", "exchange_node": "ZV"}
+    with world(tmp_path, counterparties=30, onec=feed) as made:
+        made.run()
+        with open_feed(made.settings.onec, made.mapping) as feed_:
+            feed_.confirm(feed_.pending().message)
+        yield made
+
+
+def followed(made: World) -> Summary | None:
+    made.clock.forward(minutes=1)
+    with made.house() as house:
+        return follow(house, who="test")
+
+
+def test_what_the_plan_recorded_is_corrected_and_forgotten(night: World) -> None:
+    changed, gone = night.refs()[:2]
+    night.base.update(changed, name="Через план обміну")
+    night.base.delete(gone)
+    night.base.create(name="Новий", code="F-1")
+    asked = len(night.simulator.requests)
+    run = followed(night)
+    assert run is not None
+    assert (run.exit_code, run.outcomes) == (0, {"applied": 3})
+    assert len(night.simulator.requests) - asked < 20
+    night.assert_in_sync()
+    assert night.row(run.run).trigger == "feed"
+    assert followed(night) is None
+
+
+def test_a_failed_run_forgets_nothing(night: World) -> None:
+    night.base.update(night.refs()[0], name="Ще прийде")
+    night.simulator.faults.only = "Catalog_"
+    night.simulator.faults.fail_500 = True
+    run = followed(night)
+    assert run is not None
+    assert run.status == "failed"
+    night.simulator.faults.fail_500 = 0
+    again = followed(night)
+    assert again is not None
+    assert again.outcomes == {"applied": 1}
+    night.assert_in_sync()
+
+
+def test_a_mass_deletion_in_the_feed_is_held_and_not_forgotten(night: World) -> None:
+    careful = night.with_settings(guard={"max_deletes": 2})
+    codes = [night.base.get(ref).values["code"] for ref in night.refs()[:4]]
+    for ref in night.refs()[:4]:
+        night.base.delete(ref)
+    run = followed(careful)
+    assert run is not None
+    assert (run.status, run.exit_code) == ("held", 3)
+    assert set(codes) <= set(night.in_store())
+    assert careful.run("approve", parent=run.run, reason="так").outcomes == {"applied": 4}
+    assert not set(codes) & set(night.in_store())
+    empty = followed(careful)
+    assert empty is not None
+    assert empty.causes == {}
+    assert followed(careful) is None
+
+
+def test_a_touch_does_not_redo_what_a_person_undid(night: World) -> None:
+    ref = night.refs()[0]
+    night.base.update(ref, name="Помилка")
+    run = followed(night)
+    assert run is not None
+    night.run("undo", parent=run.run, reason="помилка")
+    night.base.touch(ref)
+    again = followed(night)
+    assert again is not None
+    assert again.outcomes == {}
+    assert [d.cause for d in night.differences(again.run)] == [Cause.UNDONE]
+
+
+def test_without_a_plan_in_the_settings_the_remedy_is_named(night: World) -> None:
+    bare = night.with_settings(onec={"exchange_plan": ""})
+    with pytest.raises(SettingsError, match="exchange plan"):
+        followed(bare)
