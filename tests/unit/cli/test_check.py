@@ -1,0 +1,76 @@
+"""``zvirka check``: a line for each thing, with its remedy, and nothing written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.lines import PASSWORD, run
+from zvirka.simulator import Simulator, SimulatorOptions
+
+
+@pytest.fixture
+def onec(settled: Path) -> Iterator[Simulator]:
+    with Simulator(SimulatorOptions(counterparties=5, password=PASSWORD)) as simulator:
+        change(settled, "http://127.0.0.1:9/base", simulator.url)
+        yield simulator
+
+
+def change(directory: Path, old: str, new: str) -> None:
+    file = directory / "zvirka.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+def findings(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, str]]]:
+    code = run("check", "--json")
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_everything_fits(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = findings(capsys)
+    assert {one["level"] for one in found} <= {"ok", "warning"}, found
+    assert code == 0
+    assert run("check", "--lang", "en") == 0
+    assert capsys.readouterr().out.endswith("All is well.\n")
+
+
+def test_wrong_password_is_a_failure_with_a_remedy_and_the_rest_is_checked(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settled / "password").write_text("не-той-пароль")
+    code, found = findings(capsys)
+    failures = [one for one in found if one["level"] == "failure"]
+    assert code == 2
+    assert len(failures) == 1
+    assert failures[0]["remedy"]
+    assert any(one["subject"] == "journal" for one in found)
+    assert "не-той-пароль" not in str(found)
+
+
+def test_property_that_does_not_exist_and_a_store_that_cannot_be_reached_are_both_told(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(settled, "[erp]", '[onec.fields.tax_id]\nattribute = "НемаєТакого"\n[erp]')
+    url = f'"sqlite:///{settled}/erp.db"'
+    change(settled, url, f'"sqlite:///{settled}/no/such/erp.db"\ntable = "clients"')
+    code = run("check", "--lang", "uk")
+    shown = capsys.readouterr().out
+    assert code == 2
+    assert "✗ збій" in shown
+    assert "НемаєТакого" in shown
+    assert f"{settled}/no/such" in shown
+    assert "→ " in shown
+    assert "Збоїв: " in shown
+
+
+def test_base_that_does_not_answer_is_a_failure(
+    settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = findings(capsys)
+    assert code == 2
+    assert any(one["level"] == "failure" and one["remedy"] for one in found)
