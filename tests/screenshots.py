@@ -1,7 +1,8 @@
 """The pictures of the report in the README.
 
-``python -m tests.screenshots [REPORT.html] [--to DIR] [--lang uk]``. Without a report it makes one of its own, through a journal, of sixty nights. Writes
-``report-light.png`` and ``report-dark.png``.
+``python -m tests.screenshots [REPORT.html] [--to DIR] [--lang uk]``. Without a report it makes
+one of its own, through a journal, of sixty nights. Writes ``report-light.png`` and
+``report-dark.png``.
 """
 
 from __future__ import annotations
