@@ -28,7 +28,7 @@ WANTED = {
     "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
     "audit verify", "audit history", "audit export", "prune", "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
-    "web hash-password",
+    "web hash-password", "feed",
 }  # fmt: skip
 
 
