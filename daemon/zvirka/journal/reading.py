@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy import Connection, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -236,7 +236,7 @@ def open_intents(connection: Connection) -> list[tuple[int, int, Correction]]:
     """Corrections without an outcome: run, difference number, correction."""
     rows = connection.execute(
         select(CORRECTION)
-        .where(CORRECTION.c.state == OutcomeState.INTENDED.value)
+        .where(CORRECTION.c.state == literal_column("'intended'"))  # as the index has it
         .order_by(CORRECTION.c.id)
     ).mappings()
     return [(row["run_id"], row["number"], correction_from(row)) for row in rows]

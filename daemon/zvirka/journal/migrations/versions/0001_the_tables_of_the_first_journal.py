@@ -166,17 +166,19 @@ def upgrade() -> None:
             ["difference.run_id", "difference.number"],
             name=op.f("fk_correction_run_id_difference"),
         ),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_correction_run_id_run")),
-        sa.ForeignKeyConstraint(
-            ["settled_by"], ["run.id"], name=op.f("fk_correction_settled_by_run")
-        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_correction")),
     )
     with op.batch_alter_table("correction", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_correction_key"), ["key"], unique=False)
         batch_op.create_index("ix_correction_run_id_number", ["run_id", "number"], unique=False)
         batch_op.create_index(batch_op.f("ix_correction_settled_by"), ["settled_by"], unique=False)
-        batch_op.create_index(batch_op.f("ix_correction_state"), ["state"], unique=False)
+        batch_op.create_index(
+            "ix_correction_open",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'intended'"),
+            postgresql_where=sa.text("state = 'intended'"),
+        )
 
     # The end of an empty chain; nothing ever inserts a second row.
     op.execute(
