@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ import httpx
 from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
-from tests.unit.report.sample import sample_book
 from zvirka.journal.book import Book
 from zvirka.profiles import mapping_of
-from zvirka.reconcile.house import House
+from zvirka.reconcile.house import House, open_house
 from zvirka.reconcile.request import Request, Summary
 from zvirka.settings import Settings
 from zvirka.web.app import create_app
@@ -109,15 +108,9 @@ def desk(
 ) -> Iterator[Desk]:
     """The page over an empty journal, which the test fills."""
     settings = settings_of(directory, **web)
-    book, clock, performing = sample_book(directory), Clock(), performed or Never()
-
-    def nothing(*_: object) -> Any:
-        raise AssertionError("the page opened a side by itself")
-
-    house = House(settings, mapping_of(settings), book, nothing, nothing, nothing, now=clock)
-    app = create_app(house, performed=performing)
-    try:
+    clock, performing = Clock(), performed or Never()
+    with open_house(settings, mapping_of(settings)) as opened:
+        house = replace(opened, now=clock)
+        app = create_app(house, performed=performing)
         with TestClient(app, base_url=base_url, follow_redirects=False) as client:
-            yield Desk(book, house, clock, performing, client)
-    finally:
-        book.close()
+            yield Desk(house.book, house, clock, performing, client)

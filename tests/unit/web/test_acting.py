@@ -1,0 +1,180 @@
+"""What an admin asks for becomes one request with who and why; one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.report.sample import STORY, held_run, ref, seal_run, story_run
+from tests.unit.web.desk import Desk, desk
+from zvirka.errors import LockHeldError, RunInterrupted
+from zvirka.reconcile.house import House
+from zvirka.reconcile.request import Request, Summary, Targets
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Desk]:
+    with desk(tmp_path) as made:
+        made.sign_in("taras")
+        yield made
+
+
+def test_an_approval_names_who_why_and_the_very_plan(page: Desk) -> None:
+    run = held_run(page.book)
+    digest = page.book.get(run).plan_digest
+    answer = page.post(f"/runs/{run}/approve", digest=digest, reason=" філію\r\n закрито ")
+    assert answer.status_code == 303
+    assert page.performed.asked == [
+        Request(
+            command="approve",
+            trigger="web",
+            who="taras",
+            reason="філію закрито",
+            parent=run,
+            digest=digest,
+            wait=0,
+        )
+    ]
+
+
+def test_a_rejection_is_asked_for_the_same_way(page: Desk) -> None:
+    run = held_run(page.book)
+    digest = page.book.get(run).plan_digest
+    page.post(f"/runs/{run}/reject", digest=digest, reason="стара копія 1С")
+    [request] = page.performed.asked
+    assert (request.command, request.parent, request.reason) == ("reject", run, "стара копія 1С")
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "\n"])
+@pytest.mark.parametrize("deed", ["approve", "reject"])
+def test_without_a_reason_nothing_is_done(page: Desk, deed: str, reason: str) -> None:
+    run = held_run(page.book)
+    digest = page.book.get(run).plan_digest
+    answer = page.post(f"/runs/{run}/{deed}", digest=digest, reason=reason)
+    assert answer.status_code == 422
+    assert "Say why" in answer.text
+    assert page.performed.asked == []
+
+
+@pytest.mark.parametrize("digest", ["", "f" * 64])
+def test_another_plan_than_the_one_shown_is_not_approved(page: Desk, digest: str) -> None:
+    run = held_run(page.book)
+    answer = page.post(f"/runs/{run}/approve", digest=digest, reason="так")
+    assert answer.status_code == 409
+    assert page.performed.asked == []
+
+
+def test_a_run_that_is_not_held_cannot_be_approved(page: Desk) -> None:
+    run = story_run(page.book)
+    assert page.post(f"/runs/{run}/approve", digest="", reason="так").status_code == 409
+    assert page.post("/runs/77/approve", digest="", reason="так").status_code == 409
+    assert page.performed.asked == []
+
+
+def test_a_resync_goes_by_ref_key_where_there_is_one(page: Desk) -> None:
+    page.post("/resync", key="000000317", ref=ref(2), reason="дзвонив клієнт")
+    [request] = page.performed.asked
+    assert request.command == "resync"
+    assert request.targets == Targets(refs=(ref(2),))
+    assert (request.who, request.trigger, request.reason) == ("taras", "web", "дзвонив клієнт")
+
+
+def test_a_resync_goes_by_code_where_there_is_no_ref_key(page: Desk) -> None:
+    page.post("/resync", key="000000999", ref="", reason="новий")
+    [request] = page.performed.asked
+    assert request.targets == Targets(codes=("000000999",))
+
+
+def test_a_resync_without_reason_or_target_does_nothing(page: Desk) -> None:
+    assert page.post("/resync", key="1", ref="", reason=" ").status_code == 422
+    assert page.post("/resync", key="", ref="", reason="так").status_code == 422
+    assert page.performed.asked == []
+
+
+def test_a_code_with_characters_nobody_sees_reaches_the_request_unchanged(page: Desk) -> None:
+    odd = STORY[0].key + "\u00a0\u202ex"
+    text = page.post("/counterparty", key=odd).text
+    assert f'name="key" value="{odd}"' in text
+    assert "⟨U+202E⟩" in text
+
+
+class Slow:
+    """A run that waits until it is told to end."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.house: House | None = None
+
+    def __call__(self, house: House, request: Request) -> Summary:
+        self.house = house
+        house.progress.phase("apply", 10)
+        house.progress.advance(4)
+        while not self.go.wait(0.02):
+            house.tick()
+        return Summary(run=1, command=request.command, status="finished", exit_code=0)
+
+
+def test_one_run_at_a_time_and_everybody_sees_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zvirka.web.acting._AT_ONCE_SECONDS", 0.2)
+    slow = Slow()
+    with desk(tmp_path, performed=slow) as page:
+        run = seal_run(page.book, ())
+        page.sign_in("taras")
+        assert page.post("/resync", key="1", reason="перше").headers["location"] == "/work"
+        text = page.get("/work").text
+        assert "correcting" in text
+        assert "4 of 10" in text
+        assert "перше" in text
+        second = page.post("/resync", key="2", reason="друге")
+        assert second.status_code == 409
+        assert "перше" in second.text
+        assert "refresh" not in page.get("/work").headers
+        assert page.get("/work?follow=1").headers["refresh"] == "3"
+        slow.go.set()
+        page.client.app.state.office.worker.wait(5)
+        assert page.get("/work").headers["location"] == f"/runs/{run}"
+        assert page.post("/resync", key="3", reason="третє").status_code == 303
+
+
+def test_the_page_that_ends_asks_its_run_to_leave_at_a_safe_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zvirka.web.acting._AT_ONCE_SECONDS", 0.2)
+    slow = Slow()
+    with desk(tmp_path, performed=slow) as page:
+        page.sign_in("taras")
+        page.post("/resync", key="1", reason="довге")
+        worker = page.client.app.state.office.worker
+    assert isinstance(worker.work.error, RunInterrupted)
+
+
+def test_who_holds_the_lock_is_said(tmp_path: Path) -> None:
+    def locked(_house: House, _request: Request) -> Summary:
+        raise LockHeldError(
+            "another run is under way", place="reconcile by zvirka.service since 02:30"
+        )
+
+    with desk(tmp_path, performed=locked) as page:
+        page.sign_in("taras")
+        assert page.post("/resync", key="1", reason="так").headers["location"] == "/work"
+        text = page.get("/work").text
+        assert "another run is under way" in text
+        assert "reconcile by zvirka.service since 02:30" in text
+
+
+def test_a_run_that_breaks_is_said_and_the_next_one_can_be_asked_for(tmp_path: Path) -> None:
+    def broken(_house: House, _request: Request) -> Summary:
+        raise RuntimeError("ТОВ «Особисте»")
+
+    with desk(tmp_path, performed=broken) as page:
+        page.sign_in("taras")
+        page.post("/resync", key="1", reason="так")
+        text = page.get("/work").text
+        assert "an unexpected error ended the run" in text
+        assert "Особисте" not in text
+        assert page.post("/resync", key="1", reason="так").status_code == 303

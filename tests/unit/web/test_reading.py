@@ -1,0 +1,235 @@
+"""What the pages show: runs, a report narrowed, a counterparty's life, in both languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lxml import html
+
+from tests.unit.report.sample import (
+    HOSTILE_VALUES,
+    failed_run,
+    held_run,
+    hostile_run,
+    missing,
+    nights,
+    quiet_run,
+    seal_run,
+    story_run,
+)
+from tests.unit.web.desk import Desk, desk
+from zvirka.web import reading
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Desk]:
+    with desk(tmp_path) as made:
+        made.sign_in("olena")
+        yield made
+
+
+def listed(text: str) -> list[int]:
+    """The runs of the table."""
+    return [int(number) for number in re.findall(r'<th scope="row"><a href="/runs/(\d+)"', text)]
+
+
+def shown(text: str) -> list[int]:
+    """The differences on the page."""
+    return [int(number) for number in re.findall(r'<article class="d[^>]*id="d(\d+)"', text)]
+
+
+def test_an_empty_journal_says_so(page: Desk) -> None:
+    assert "There are no runs yet." in page.get("/runs").text
+
+
+def test_runs_come_newest_first_and_page_by_page(page: Desk) -> None:
+    for _ in range(reading.RUNS + 3):
+        quiet_run(page.book)
+    first = page.get("/runs").text
+    assert listed(first) == list(range(53, 3, -1))
+    [older] = re.findall(r'href="(/runs\?[^"]*before=\d+)"', first)
+    assert listed(page.get(older).text) == [3, 2, 1]
+
+
+def test_runs_are_narrowed_by_status_and_command(page: Desk) -> None:
+    story_run(page.book)
+    held_run(page.book)
+    failed_run(page.book)
+    seal_run(page.book, (), command="plan")
+    assert listed(page.get("/runs?status=held").text) == [2]
+    assert listed(page.get("/runs?command=plan").text) == [4]
+    assert listed(page.get("/runs?status=failed&command=plan").text) == []
+    assert listed(page.get("/runs?status=%27%3B--&before=x").text) == [4, 3, 2, 1]
+
+
+def test_paging_keeps_what_was_chosen(page: Desk) -> None:
+    for _ in range(reading.RUNS + 1):
+        quiet_run(page.book)
+    assert 'href="/runs?status=finished&amp;before=2"' in page.get("/runs?status=finished").text
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", list(range(1, 10))),
+        ("kind=missing", [1]),
+        ("cause=missed_update", [2, 8]),
+        ("decision=settled", [8]),
+        ("outcome=not_converging", [4]),
+        ("cause=missed_update&decision=correct", [2]),
+        ("kind=extra&outcome=applied", [5]),
+        ("kind=unheard-of", list(range(1, 10))),
+        ("kind=keyless", []),
+    ],
+)
+def test_differences_are_narrowed_by_the_address(
+    page: Desk, query: str, numbers: list[int]
+) -> None:
+    run = story_run(page.book)
+    assert shown(page.get(f"/runs/{run}?{query}").text) == numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("дніпро", [2]),
+        ("ДНІПРО", [2]),
+        ("000000642", [3]),
+        ("+380675550199", [3]),
+        ("old@atlant", [4]),
+        ("6F1C2D34", [1, 2, 3, 4, 5, 7, 8, 9]),
+        ("«Зелений", [1]),
+        ("wanted", []),
+        ("%", []),
+        ("503: Service", [1]),
+    ],
+)
+def test_a_text_is_found_in_code_name_values_and_evidence(
+    page: Desk, text: str, numbers: list[int]
+) -> None:
+    run = story_run(page.book)
+    assert shown(page.post(f"/runs/{run}", text=text).text) == numbers
+
+
+def test_text_and_kind_narrow_together(page: Desk) -> None:
+    run = story_run(page.book)
+    assert shown(page.post(f"/runs/{run}", text="ТОВ", kind="extra").text) == [5]
+
+
+def test_a_text_that_json_writes_with_escapes_is_found_in_a_value(page: Desk) -> None:
+    run = seal_run(page.book, [missing(1, "a", "1", phone='він сказав "так"\nі пішов \\')])
+    assert shown(page.post(f"/runs/{run}", text='"так"').text) == [1]
+    assert shown(page.post(f"/runs/{run}", text="пішов \\").text) == [1]
+
+
+def test_a_searched_text_is_in_no_address(page: Desk) -> None:
+    run = story_run(page.book)
+    answer = page.post(f"/runs/{run}", text="Коваленко")
+    assert answer.status_code == 200
+    addresses = re.findall(r'(?:href|action|formaction)="([^"]*)"', answer.text)
+    assert not [address for address in addresses if "%D0" in address or "Коваленко" in address]
+
+
+def test_choices_without_a_text_become_an_address_to_keep(page: Desk) -> None:
+    run = story_run(page.book)
+    answer = page.post(f"/runs/{run}", text=" ", kind="extra", cause="")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/runs/{run}?kind=extra#differences"
+
+
+def test_many_differences_come_page_by_page_also_by_text(page: Desk) -> None:
+    many = [missing(number, f"ТОВ {number % 2}", f"{number:05}") for number in range(1, 251)]
+    run = seal_run(page.book, many)
+    assert shown(page.get(f"/runs/{run}").text) == list(range(1, 101))
+    last = page.get(f"/runs/{run}?page=3")
+    assert shown(last.text) == list(range(201, 251))
+    assert shown(page.get(f"/runs/{run}?page=99").text) == list(range(201, 251))
+    odd = page.post(f"/runs/{run}", text="тов 1", page="2")
+    assert shown(odd.text) == list(range(201, 251, 2))
+    assert "125" in odd.text
+
+
+def test_a_report_says_what_the_file_says(page: Desk) -> None:
+    nights(page.book, 3)
+    run = story_run(page.book)
+    text = page.get(f"/runs/{run}").text
+    for words in ("8 differences found", "ПП «Дніпро-Сервіс Плюс»", "applied and verified"):
+        assert words in text
+    assert page.book.get(run).digest in text
+    assert "<svg" in text
+
+
+def test_the_life_of_a_counterparty_is_reached_from_a_difference(page: Desk) -> None:
+    run = story_run(page.book)
+    assert f'href="/runs/{run}/2"' in page.get(f"/runs/{run}").text
+    text = page.get(f"/runs/{run}/2").text
+    assert "000000317" in text
+    assert f'href="/runs/{run}"' in text
+
+
+def test_the_life_of_a_counterparty_is_found_by_code_and_by_ref(page: Desk) -> None:
+    story_run(page.book)
+    for form in ({"key": " 000000642 "}, {"ref": "6F1C2D34-8A5B-11EE-9C3D-000000000003"}):
+        text = page.post("/counterparty", **form).text
+        assert "+380675550199" in text, form
+    assert "knows of no difference" in page.post("/counterparty", key="none").text
+
+
+def test_held_runs_are_shown_with_limits_and_digest(page: Desk) -> None:
+    assert "Nothing waits for a decision." in page.get("/held").text
+    run = held_run(page.book)
+    text = page.get("/held").text
+    assert page.book.get(run).plan_digest in text
+    assert "deletes a run" in text
+    assert "1 run waits for a decision" in page.get("/runs").text
+
+
+def test_an_answered_run_waits_no_more_and_names_its_answer(page: Desk) -> None:
+    run = held_run(page.book)
+    answer = page.book.begin(
+        command="reject", trigger="web", who="taras", reason="ні", now=page.clock(), parent=run
+    )
+    page.book.finish(answer, status="finished", exit_code=0, now=page.clock())
+    assert "Nothing waits for a decision." in page.get("/held").text
+    text = page.get(f"/runs/{run}").text
+    assert f'href="/runs/{answer}"' in text
+    assert "What followed" in text
+
+
+def test_the_language_is_chosen_and_kept(page: Desk) -> None:
+    run = story_run(page.book)
+    assert "Розбіжності" in page.get(f"/runs/{run}?lang=uk&kind=extra").text
+    assert '<html lang="uk">' in page.get("/runs").text
+    assert '<html lang="en">' in page.get("/runs?lang=en").text
+    assert '<html lang="en">' in page.get("/runs?lang=xx").text
+    assert f'href="/runs/{run}?kind=extra&amp;lang=uk"' in page.get(f"/runs/{run}?kind=extra").text
+
+
+def test_outside_text_is_only_text_on_every_page(page: Desk) -> None:
+    run = hostile_run(page.book)
+    pages = [page.get("/runs").text, page.get(f"/runs/{run}").text]
+    pages += [page.get(f"/runs/{run}/{n + 1}").text for n in range(len(HOSTILE_VALUES))]
+    pages += [
+        page.post(path, **{field: value}).text
+        for value in HOSTILE_VALUES
+        if value.strip()
+        for path, field in ((f"/runs/{run}", "text"), ("/counterparty", "key"))
+    ]
+    for text in pages:
+        tree = html.fromstring(text)
+        names = {element.tag for element in tree.iter() if isinstance(element.tag, str)}
+        assert not names & {"script", "img", "iframe", "object", "style", "base"}
+        attributes = {name for element in tree.iter() for name in element.attrib}
+        assert not [name for name in attributes if name.startswith("on") or name == "style"]
+        assert not re.search("[\u202e\x1b\x07]", str(tree.text_content()))
+
+
+def test_hostile_values_are_found_by_themselves(page: Desk) -> None:
+    run = hostile_run(page.book)
+    for number, value in enumerate(HOSTILE_VALUES, start=1):
+        searched = value.strip()
+        if searched and len(searched) < 200 and "\x00" not in value and "\r" not in value:
+            assert number in shown(page.post(f"/runs/{run}", text=value).text), value
