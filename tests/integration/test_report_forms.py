@@ -20,6 +20,7 @@ import jsonschema
 import openpyxl
 import pytest
 
+from tests.integration.databases import fresh
 from tests.unit.report.sample import (
     failed_run,
     held_run,
@@ -108,6 +109,19 @@ def test_the_same_run_gives_the_same_bytes_in_every_form(book: Book, tmp_path: P
     story_run(book)
     for form in ("html", "json", "md", "csv", "csv-comma", "xlsx"):
         assert rendered(book, run, form) == rendered(book, run, form), form
+
+
+@pytest.mark.parametrize("form", ["html", "json", "csv"])
+def test_a_journal_on_postgresql_gives_the_same_report(
+    book: Book, tmp_path: Path, form: str
+) -> None:
+    other = sample_book(tmp_path, fresh("postgresql", tmp_path))
+    nights(other, 20)
+    try:
+        there = rendered(other, story_run(other), form)
+        assert comparable(form, there) == comparable(form, rendered(book, story_run(book), form))
+    finally:
+        other.close()
 
 
 def test_a_later_run_changes_nothing_in_an_earlier_report(book: Book) -> None:

@@ -53,6 +53,9 @@ SENTENCES: tuple[str, ...] = (
     N_("the store deletes for good, there is nothing to restore"),
     N_("the row would not be owned any more with these values"),
     N_("clients exchange a unique value in a circle"),
+    N_("the created row would not be owned; complete erp.on_create so that erp.owned holds"),
+    N_("a row that is not owned holds this key, the ERP would correct that one"),
+    N_("other rows hold the same unique value, the ERP would correct the wrong one: {rows}"),
     N_("truncated: {fields}"),
     N_("column {column} does not take such a value"),
     N_("column {column} holds numbers and would change the value"),
@@ -74,6 +77,8 @@ SENTENCES: tuple[str, ...] = (
     # evidence
     N_("push log {time} {action} {status}: {text}"),
     N_("webhook {action} came {time} and was stored; the row was edited later"),
+    N_("webhook {action} came {time}: {outcome}"),
+    N_("no webhook came for this counterparty since the last good run"),
     # the run itself
     N_("1C counts {counted} counterparties, {rows} could be read"),
     N_("allowed_only is set: 1C leaves out what the user may not see"),
@@ -83,11 +88,14 @@ SENTENCES: tuple[str, ...] = (
     N_("this is the first run"),
     N_("a person approves"),
     N_("run {run} was interrupted in phase {phase}"),
-    N_(
-        "run {run}, difference {number}: {what} had reached the store before the run "
-        "was interrupted"
-    ),
-    N_("run {run}, difference {number}: {what} had not reached the store; it is planned anew"),
+    N_("run {run}, difference {number}: {what}"),
+    N_("{action} had reached the store before the run was interrupted"),
+    N_("had reached the store before the run was interrupted"),
+    N_("{action} had not reached the store; it is planned anew"),
+    N_("had not reached the store; it is planned anew"),
+    N_("the row has changed since, by zvirka or by somebody else; it is compared anew"),
+    N_("code {key}: {what}"),
+    N_("message {number} of the exchange plan"),
 )
 
 
@@ -109,12 +117,16 @@ def _translated(text: str, words: Words) -> str | None:
         return words.gettext(text)
     for sentence, pattern in _patterns().items():
         if match := pattern.fullmatch(text):
-            parts = {
-                name: words.gettext(part) if part in _exact() else part
-                for name, part in match.groupdict().items()
-            }
+            parts = {name: _part(name, part, words) for name, part in match.groupdict().items()}
             return words.gettext(sentence).format_map(parts)
     return None
+
+
+def _part(name: str, part: str, words: Words) -> str:
+    """A part of a sentence: an action, a sentence of its own, or what it says."""
+    if name == "action":
+        return words.action(part)
+    return told(part, words) if name in {"what", "where"} else part
 
 
 @cache

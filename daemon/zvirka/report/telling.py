@@ -77,7 +77,7 @@ def circumstances(findings: Findings, words: Words) -> list[Line]:
         (_("Run"), title(findings, words)),
         (_("Triggered by"), words.word(TRIGGERS, findings.trigger)),
         (_("Who"), findings.who),
-        (_("Why"), findings.reason or _("no reason given")),
+        (_("Why"), told(findings.reason, words) or _("no reason given")),
         (_("Status"), words.word(STATUSES, findings.status)),
         (_("Started"), words.moment(findings.started_at)),
         (_("Ended"), words.moment(findings.finished_at)),

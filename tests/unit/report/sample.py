@@ -24,16 +24,17 @@ from zvirka.errors import SourceError
 from zvirka.journal.book import Book
 from zvirka.journal.facts import Facts, FieldFact, Hold
 from zvirka.journal.opening import open_engine
-from zvirka.settings import ErpSettings, OnecSettings, Settings
+from zvirka.settings import ErpSettings, JournalSettings, OnecSettings, Settings
 
 NIGHT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 """Half past two in Kyiv."""
 
 
-def sample_book(directory: Path) -> Book:
-    """An empty journal in SQLite whose salts are zeros."""
+def sample_book(directory: Path, url: str | None = None) -> Book:
+    """An empty journal whose salts are zeros: in SQLite, or at that address."""
     settings = Settings(
         state_dir=directory,
+        journal=JournalSettings(url=url),
         onec=OnecSettings(url="https://1c.example.ua/bas/odata/standard.odata"),
         erp=ErpSettings(url="sqlite:///erp.db"),
     )
