@@ -57,6 +57,10 @@ class UsageError(ZvirkaError):
     exit_code = ExitCode.USAGE
 
 
+class NoSuchRunError(UsageError):
+    """The journal has no run of that number."""
+
+
 class SourceError(ZvirkaError):
     """1C could not be read. Subclasses in :mod:`zvirka.onec.errors` say why."""
 

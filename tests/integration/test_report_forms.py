@@ -30,9 +30,9 @@ from tests.unit.report.sample import (
     story_run,
 )
 from zvirka import __version__
-from zvirka.errors import JournalError, UsageError, ZvirkaError
+from zvirka.errors import UsageError, ZvirkaError
 from zvirka.journal.book import Book
-from zvirka.report import render, report_files, write_reports
+from zvirka.report import remove_reports, render, report_files, write_reports
 from zvirka.report.form_json import SCHEMA, schema
 from zvirka.report.words import Words
 
@@ -271,6 +271,16 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(book: Book, tmp_path
     assert [path.read_bytes() for path in place.iterdir()] == [before]
 
 
+def test_the_files_of_pruned_runs_and_no_others_are_removed(book: Book, tmp_path: Path) -> None:
+    place = tmp_path / "reports"
+    forms = ["html", "csv", "json"]
+    gone = write_reports(book, 2, formats=forms, language="uk", directory=place)
+    kept = write_reports(book, 20, formats=forms, language="uk", directory=place)
+    assert remove_reports(place, [2, 3]) == sorted(gone)
+    assert sorted(place.iterdir()) == sorted(kept)
+    assert remove_reports(tmp_path / "no such directory", [2]) == []
+
+
 def test_an_unknown_run_is_an_error_that_says_so(book: Book) -> None:
-    with pytest.raises(JournalError, match="no run 4711"):
+    with pytest.raises(UsageError, match="no run 4711"):
         rendered(book, 4711, "md")

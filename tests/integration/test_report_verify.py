@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.report.sample import nights, quiet_run, sample_book, story_run
 from zvirka import __version__
-from zvirka.errors import JournalError, UsageError
+from zvirka.errors import UsageError
 from zvirka.journal.book import Book
 from zvirka.report import form_html, render, write_reports
 from zvirka.report.verify import Authenticity, verify_report
@@ -186,5 +186,5 @@ def test_what_cannot_be_checked_is_refused_with_the_way_out(
         verify_report(told[0], odd)
     unknown = tmp_path / "zvirka-run-000099.md"
     unknown.write_text("x")
-    with pytest.raises(JournalError, match="no run 99"):
+    with pytest.raises(UsageError, match="no run 99"):
         verify_report(told[0], unknown)

@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from zvirka.counterparty import Action, Correction, Difference, Disposition, Kind, Outcome
-from zvirka.errors import JournalError, ZvirkaError
+from zvirka.errors import JournalError, NoSuchRunError, ZvirkaError
 from zvirka.journal import memory, reading
 from zvirka.journal.bulk import among, insert_rows, update_rows
 from zvirka.journal.columns import canonical, plain
@@ -389,7 +389,7 @@ class Book:
         """One run.
 
         Raises:
-            JournalError: there is none of that number.
+            NoSuchRunError: there is none of that number.
         """
         with self.reading() as connection:
             row = reading.get_run(connection, run)
@@ -521,8 +521,8 @@ class Book:
                     remedy="begin a new run",
                 )
 
-    def _no_run(self, run: int) -> JournalError:
-        return JournalError(
+    def _no_run(self, run: int) -> NoSuchRunError:
+        return NoSuchRunError(
             f"there is no run {run}", place=self.name, remedy="see `zvirka runs` for their numbers"
         )
 

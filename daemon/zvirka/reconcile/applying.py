@@ -57,6 +57,7 @@ def _apply_batch(
 ) -> list[tuple[Difference, Correction]]:
     """Try a batch; return what failed."""
     corrections = list(corrections_for(store, batch))
+    house.still_ours()
     intended = house.book.intend(run, corrections, house.now())
     by_id = {
         correction.id: (number, correction)

@@ -39,7 +39,8 @@ class House:
     """The parts of one configuration, opened for runs.
 
     ``open_writer`` takes the question a webhook writer asks before each post. ``stop`` is set by
-    whoever wants the run under way to end at the next safe place.
+    whoever wants the run under way to end at the next safe place. ``still_ours`` raises when the
+    run lock was lost on the way, so that nothing more is written.
     """
 
     settings: Settings
@@ -52,6 +53,7 @@ class House:
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Silence)
     stop: threading.Event = field(default_factory=threading.Event)
+    still_ours: Callable[[], None] = lambda: None
 
     @property
     def staging_dir(self) -> Path:

@@ -6,6 +6,7 @@ plan ends before apply and constructs no writer.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -53,7 +54,10 @@ def perform(house: House, request: Request) -> Summary:
         UsageError: the request names what is not there; nothing was begun.
         JournalError: the journal itself cannot be used.
     """
-    with run_lock(house.settings, who=request.who, command=request.command, wait=request.wait):
+    with run_lock(
+        house.settings, who=request.who, command=request.command, wait=request.wait
+    ) as lock:
+        house = dataclasses.replace(house, still_ours=lock.check)
         _check(house, request)
         run = house.book.begin(
             command=request.command,

@@ -172,6 +172,7 @@ def _put_back(
     house.book.add_differences(run, [shown for shown, _, _ in batch])
     # Standings come first: killed in between, the next night reports and does not redo.
     house.book.put_standings([_standing(house, run, original) for _, _, original in batch])
+    house.still_ours()
     intended = house.book.intend(
         run, [(shown.number, back) for shown, back, _ in batch], house.now()
     )

@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from zvirka.errors import JournalError
+from zvirka.errors import NoSuchRunError
 from zvirka.journal.book import Book
 from zvirka.report.form_html import TEMPLATES, environment, style
 from zvirka.report.words import COMMANDS, LANGUAGES, PHASES, Words
@@ -172,11 +172,8 @@ def _enter(
         response = _answer(visit, handler, role, known=session is not None)
     except Refused as refused:
         response = visit.render("refused.html", refused.status, sentence=refused.sentence)
-    except JournalError as error:
-        if "there is no run" in error.cause:
-            response = visit.render("refused.html", 404, sentence=_no_such(visit.words))
-        else:
-            raise
+    except NoSuchRunError:
+        response = visit.render("refused.html", 404, sentence=_no_such(visit.words))
     if request.query_params.get("lang") == language:
         response.set_cookie(
             "lang", language, max_age=31_536_000, secure=office.https, samesite="strict"

@@ -35,7 +35,7 @@ from zvirka.counterparty import (
     Outcome,
     OutcomeState,
 )
-from zvirka.errors import JournalError, SettingsError
+from zvirka.errors import JournalError, NoSuchRunError, SettingsError
 from zvirka.journal.book import Book, open_book
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.facts import Facts
@@ -318,7 +318,7 @@ def test_runs_are_listed_newest_first_in_pages_and_by_command(book: Book) -> Non
     assert [row.id for row in book.runs(before=2)] == [1]
     assert [row.id for row in book.runs(command="plan")] == [2]
     assert [row.id for row in book.running()] == [3, 2, 1]
-    with pytest.raises(JournalError, match="no run 9"):
+    with pytest.raises(NoSuchRunError, match="no run 9"):
         book.get(9)
 
 
