@@ -7,13 +7,13 @@ report file is verified (:mod:`zvirka.report.verify`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
-from zvirka.errors import UsageError
+from zvirka.errors import UsageError, ZvirkaError
 from zvirka.journal.book import Book
 from zvirka.report import form_csv, form_html, form_json, form_markdown, form_xlsx
 from zvirka.report.files import atomic
@@ -24,6 +24,7 @@ __all__ = [
     "FORMATS",
     "Findings",
     "findings_of",
+    "remove_reports",
     "render",
     "report_files",
     "report_stem",
@@ -39,8 +40,32 @@ def report_stem(run: int) -> str:
 
 
 def report_files(directory: Path, run: int) -> list[Path]:
-    """All report files of a run in a directory: what retention removes with the values."""
+    """All report files of a run in a directory."""
     return sorted(directory.glob(f"{report_stem(run)}[.-]*"))
+
+
+def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
+    """Remove the report files of these runs, and return which they were.
+
+    Whoever prunes the journal calls it: the files hold the personal values the journal gave up.
+    ``zvirka report RUN`` writes such a report anew, without them.
+
+    Raises:
+        ZvirkaError: a file cannot be removed.
+    """
+    removed = []
+    for run in runs:
+        for path in report_files(directory, run):
+            try:
+                path.unlink()
+            except OSError as error:
+                raise ZvirkaError(
+                    f"a report of a pruned run cannot be removed ({error.strerror})",
+                    place=str(path),
+                    remedy="remove it by hand: it holds personal data past its time",
+                ) from error
+            removed.append(path)
+    return removed
 
 
 def write_reports(
@@ -58,8 +83,7 @@ def write_reports(
     ``;`` and ``,``; ``html`` gives pages beside the summary when there are many differences.
 
     Raises:
-        JournalError: the journal has no such run.
-        UsageError: an unknown form or language.
+        UsageError: no such run, form or language.
         ZvirkaError: the directory cannot be written.
     """
     findings = findings_of(book, run)
@@ -100,8 +124,7 @@ def render(
     ``csv`` is the ``;`` variant, ``csv-comma`` the other; HTML is one document whatever its size.
 
     Raises:
-        JournalError: the journal has no such run.
-        UsageError: an unknown form or language.
+        UsageError: no such run, form or language.
     """
     _render(findings_of(book, run), Words(language, timezone), form, stream)
 

@@ -159,8 +159,9 @@ class Findings:
 
     @property
     def quiet(self) -> bool:
-        """Whether there is nothing to report: sealed well, and no difference stood."""
-        return self.status == "finished" and self.found == 0 and not self.outcomes
+        """Whether a run that compared the sides ended well and found no difference."""
+        compares = self.command in {"reconcile", "plan", "resync"}
+        return compares and self.status == "finished" and not self.found and not self.outcomes
 
     @property
     def listed(self) -> dict[Kind, int]:
@@ -231,7 +232,7 @@ def findings_of(book: Book, run: int) -> Findings:
     """Gather what the journal holds of one run.
 
     Raises:
-        JournalError: the journal has no such run.
+        UsageError: the journal has no such run.
     """
     row = book.get(run)
     error = row.error or {}

@@ -37,12 +37,29 @@ def verdict(findings: Findings, words: Words) -> str:
         return _("The run was interrupted; the next run settles what it had begun.")
     if findings.status == "running":
         return _("The run has not ended yet; this is what stands in the journal so far.")
+    if findings.command == "reject":
+        return _("The held plan was rejected: nothing was written.")
+    if findings.command == "prune":
+        count = words.number(len(findings.facts.pruned))
+        return _("Personal values were removed from runs: %(count)s.") % {"count": count}
     if findings.quiet:
-        return _("Nothing to report: 1C and the ERP agree.")
+        return _quiet(findings, words)
+    if not findings.found:
+        return _("There was nothing left to do.")
     found = words.ngettext(
         "%(count)s difference found", "%(count)s differences found", findings.found
     ) % {"count": words.number(findings.found)}
     return ". ".join([found, *_ending(findings, words)]) + "."
+
+
+def _quiet(findings: Findings, words: Words) -> str:
+    """The one line of a run that found nothing, which claims no more than was looked at."""
+    _ = words.gettext
+    if findings.mode == "targeted":
+        return _("Nothing to report: 1C and the ERP agree on the counterparties asked for.")
+    if not findings.facts.complete:
+        return _("No difference in what could be read; 1C was read only in part.")
+    return _("Nothing to report: 1C and the ERP agree.")
 
 
 def _ending(findings: Findings, words: Words) -> Iterator[str]:
@@ -50,14 +67,17 @@ def _ending(findings: Findings, words: Words) -> Iterator[str]:
     if findings.command == "plan":
         yield _("Only a plan: nothing was written")
         return
-    if findings.applied:
-        yield _("Corrected and verified: %(count)s") % {"count": words.number(findings.applied)}
+    applied = words.number(findings.applied)
+    if findings.applied and findings.command == "undo":
+        yield _("Put back and verified: %(count)s") % {"count": applied}
+    elif findings.applied:
+        yield _("Corrected and verified: %(count)s") % {"count": applied}
     if findings.held:
         yield _("Held for approval: %(count)s") % {"count": words.number(findings.held)}
     left = findings.facts.remaining
     if left:
         yield _("Left: %(count)s") % {"count": words.number(left)}
-    elif findings.found or findings.applied:
+    else:
         yield _("Nothing is left")
 
 
@@ -65,7 +85,8 @@ def tone(findings: Findings) -> str:
     """``good``, ``warning`` or ``bad``: the colour of the verdict."""
     if findings.status in {"failed", "interrupted"}:
         return "bad"
-    if findings.status == "held" or findings.facts.remaining:
+    partial = findings.quiet and findings.mode != "targeted" and not findings.facts.complete
+    if findings.status == "held" or findings.facts.remaining or partial:
         return "warning"
     return "good" if findings.status == "finished" else "warning"
 

@@ -58,8 +58,8 @@ def verify_report(
         timezone: the zone reports are written in (``schedule.timezone``).
 
     Raises:
-        UsageError: the file cannot be read, or its name does not say what it is.
-        JournalError: the journal has no such run.
+        UsageError: the file cannot be read, its name does not say what it is, or the journal has
+            no such run.
     """
     if not path.is_file():
         raise UsageError("there is no such report file", place=str(path), remedy="check the path")

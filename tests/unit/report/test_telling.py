@@ -1,0 +1,135 @@
+"""The one line that says how a run ended claims no more than was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.report.sample import (
+    STORY,
+    STORY_STATES,
+    facts,
+    failed_run,
+    held_run,
+    quiet_run,
+    sample_book,
+    seal_run,
+    story_run,
+)
+from zvirka.journal.book import Book
+from zvirka.report import findings_of, telling
+from zvirka.report.words import Words
+
+EN = Words("en")
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
+    made = sample_book(tmp_path_factory.mktemp("telling"))
+    yield made
+    made.close()
+
+
+def verdict(book: Book, run: int) -> tuple[str, str]:
+    findings = findings_of(book, run)
+    return telling.tone(findings), telling.verdict(findings, EN)
+
+
+def test_a_quiet_night(book: Book) -> None:
+    assert verdict(book, quiet_run(book)) == ("good", "Nothing to report: 1C and the ERP agree.")
+
+
+def test_a_quiet_night_that_read_1c_in_part_does_not_say_that_the_sides_agree(book: Book) -> None:
+    seen = facts(complete=False, incomplete_because=["canaries are missing: 42"])
+    tone, text = verdict(book, seal_run(book, (), seen=seen))
+    assert tone == "warning"
+    assert text == "No difference in what could be read; 1C was read only in part."
+
+
+def test_a_resync_without_differences_speaks_of_those_asked_for_alone(book: Book) -> None:
+    run = seal_run(book, (), command="resync", mode="targeted", seen=facts(complete=False))
+    tone, text = verdict(book, run)
+    assert tone == "good"
+    assert text == "Nothing to report: 1C and the ERP agree on the counterparties asked for."
+
+
+def test_a_night_with_corrections_counts_what_was_done_and_what_is_left(book: Book) -> None:
+    assert verdict(book, story_run(book)) == (
+        "warning",
+        "8 differences found. Corrected and verified: 4. Left: 4.",
+    )
+    all_done = seal_run(book, STORY[1:3], states=STORY_STATES[:1])
+    assert verdict(book, all_done) == (
+        "good",
+        "2 differences found. Corrected and verified: 2. Nothing is left.",
+    )
+
+
+def test_a_plan_says_that_nothing_was_written(book: Book) -> None:
+    run = book.begin(
+        command="plan", trigger="manual", who="ira", reason="", now=findings_of(book, 1).started_at
+    )
+    book.save_facts(run, facts())
+    book.add_differences(run, STORY[:2])
+    book.finish(run, status="finished", exit_code=1, now=findings_of(book, 1).started_at)
+    text = verdict(book, run)[1]
+    assert text == "2 differences found. Only a plan: nothing was written."
+
+
+def test_a_held_a_failed_and_an_unfinished_run_say_so(book: Book) -> None:
+    assert verdict(book, held_run(book)) == (
+        "warning",
+        "3 differences found. Held for approval: 3. Left: 3.",
+    )
+    assert verdict(book, failed_run(book))[0] == "bad"
+    open_run = book.begin(
+        command="reconcile",
+        trigger="timer",
+        who="zvirka",
+        reason="",
+        now=findings_of(book, 1).started_at,
+    )
+    tone, text = verdict(book, open_run)
+    assert tone == "warning"
+    assert "has not ended yet" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("reject", "The held plan was rejected: nothing was written."),
+        ("prune", "Personal values were removed from runs: 2."),
+        ("approve", "There was nothing left to do."),
+        ("undo", "There was nothing left to do."),
+    ],
+)
+def test_a_run_that_compares_nothing_does_not_say_that_the_sides_agree(
+    book: Book, command: str, text: str
+) -> None:
+    run = seal_run(book, (), command=command, seen=facts(pruned=[1, 2]))
+    assert verdict(book, run)[1] == text
+
+
+def test_an_undo_puts_back(book: Book) -> None:
+    run = seal_run(book, STORY[1:3], command="undo", states=STORY_STATES[:1])
+    assert "Put back and verified: 2" in verdict(book, run)[1]
+
+
+def test_what_is_left_is_told_by_reason(book: Book) -> None:
+    findings = findings_of(book, story_run(book))
+    assert telling.left(findings, EN) == [
+        ("left for a person", 2),
+        ("superseded by a newer change", 1),
+        ("accepted, yet not stored", 1),
+    ]
+    assert sum(count for _, count in telling.left(findings, EN)) == findings.facts.remaining
+
+
+def test_totals_by_cause_and_kind_leave_out_what_settled_itself(book: Book) -> None:
+    findings = findings_of(book, story_run(book))
+    assert findings.settled == 1
+    assert sum(findings.causes.values()) == sum(findings.kinds.values()) == findings.found == 8
+    assert {cause.value: n for cause, n in findings.causes.items()} == findings.facts.causes
+    assert {kind.value: n for kind, n in findings.kinds.items()} == findings.facts.kinds
+    assert sum(findings.listed.values()) == findings.total == 9
