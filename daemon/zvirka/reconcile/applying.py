@@ -128,7 +128,7 @@ def _tell_collisions(
     """Name both rows of a create or update that a unique value of another row stands against."""
     told = []
     for difference, correction in failed:
-        rows = store.conflicts(correction)
+        rows = [*store.conflicts(correction), *_holders_of_new_key(store, correction)]
         if not rows:
             continue
         owned = {client.row for client in store.read_rows(rows)}
@@ -144,3 +144,11 @@ def _tell_collisions(
             )
         )
     book.update_differences(run, told)
+
+
+def _holders_of_new_key(store: Store, correction: Correction) -> list[str]:
+    """The key pairs, so it counts as unique even where no index of the store says so."""
+    if not correction.new_key:
+        return []
+    held = store.read_keys([correction.new_key])
+    return [client.row for client in held if client.row != correction.row]
