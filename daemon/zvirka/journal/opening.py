@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +113,18 @@ def journal_engine(url: URL, **options: Any) -> Engine:
 
 
 def _ensure_file(path: Path) -> None:
-    """Create an empty file only its owner may read, before SQLite creates one with the umask."""
+    """Create an empty file only its owner may read, before SQLite creates one with the umask.
+
+    A file that is there is never opened: closing it would drop the locks of every connection this
+    process has to it (sqlite.org/howtocorrupt.html, 2.2), another process would then take itself
+    for the last one and delete the log that is still written to.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        if not os.access(path, os.R_OK | os.W_OK) or not path.is_file():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise JournalError(
             f"the file of the journal cannot be opened for writing ({error.strerror})",
