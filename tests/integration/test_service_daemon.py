@@ -6,6 +6,8 @@ The booted systemd itself is in tests/system.
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -39,7 +41,10 @@ def test_it_is_ready_runs_at_its_time_feeds_the_watchdog_and_stops(
 ) -> None:
     port = free_port()
     textfile = tmp_path / "zvirka.prom"
-    extra = f'[metrics]\nlisten = "127.0.0.1:{port}"\ntextfile = "{textfile}"\n'
+    extra = (
+        f'[metrics]\nlisten = "127.0.0.1:{port}"\ntextfile = "{textfile}"\n'
+        '[report]\nprune_after = "0d"\n'
+    )
     file = configure(tmp_path, onec, due=True, extra=extra)
     with daemon(tmp_path, file) as (process, supervisor):
         assert "ще не було жодної" in supervisor.wait_for("READY=1")
@@ -54,7 +59,8 @@ def test_it_is_ready_runs_at_its_time_feeds_the_watchdog_and_stops(
         assert 'zvirka_last_run_status{status="finished"} 1.0' in textfile.read_text()
         assert stop(process) == 0
         supervisor.wait_for("STOPPING=1")
-    assert len(runs(tmp_path)) == 1
+    assert [run["command"] for run in runs(tmp_path)] == ["reconcile", "prune"]
+    assert runs(tmp_path)[0]["pruned_at"], "personal values go when report.prune_after says so"
     assert clients(tmp_path) > 0
     assert PASSWORD not in (tmp_path / "log").read_text()
 
@@ -122,3 +128,28 @@ def test_a_journal_that_cannot_be_opened_stops_the_start_with_its_reason(
         with pytest.raises(TimeoutError):
             supervisor.channel.recv(4096)
     assert "journal" in (tmp_path / "log").read_text()
+
+
+HANGS = """
+import sys, time
+from pathlib import Path
+from zvirka.service.daemon import run_daemon
+from zvirka.settings_loading import load_settings
+file = Path(sys.argv[1])
+def hang(settings, request, pulse):
+    (file.parent / "hangs").touch()
+    time.sleep(10_000)
+sys.exit(run_daemon(lambda: load_settings(file, {}), runner=hang, stop_within=1))
+"""
+
+
+def test_a_run_that_does_not_leave_is_cut_off_in_time(onec: Simulator, tmp_path: Path) -> None:
+    file = configure(tmp_path, onec, due=True)
+    with subprocess.Popen([sys.executable, "-c", HANGS, str(file)]) as process:
+        end = time.monotonic() + 30
+        while not (tmp_path / "hangs").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert time.monotonic() - began < 15

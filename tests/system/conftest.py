@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,12 +14,15 @@ from tests.system.site import Site
 @pytest.fixture(scope="session")
 def site_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A booted container in which ``zvirka systemd install`` has been run."""
-    if why := missing():
+    why = missing()
+    if why and os.environ.get("ZVIRKA_SYSTEM_TESTS") != "required":
         pytest.skip(f"no system to boot: {why}")
     machine = Machine(tmp_path_factory.mktemp("machine"))
     try:
         machine.boot()
     except CannotBootError as error:
+        if os.environ.get("ZVIRKA_SYSTEM_TESTS") == "required":
+            raise
         pytest.skip(f"no system to boot: {error}")
     try:
         machine.run("/opt/zvirka/bin/zvirka", "systemd", "install")

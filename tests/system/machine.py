@@ -62,9 +62,9 @@ def cached_root() -> Path:
             str(unfinished),
             timeout=900,
         )
-        # Waiting for a network that never comes would only slow the boot.
-        for unit in ("systemd-networkd-wait-online", "apt-daily.timer", "e2scrub_all.timer"):
-            (unfinished / "etc/systemd/system" / unit).unlink(missing_ok=True)
+    except RuntimeError as error:
+        raise CannotBootError(str(error)) from error
+    else:
         unfinished.rename(root)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -233,4 +233,4 @@ def wait_for(met: Callable[[], T], seconds: float, what: str) -> T:
 def _call(*command: str, timeout: float) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
     if done.returncode:
-        raise CannotBootError(f"{' '.join(command)}:\n{(done.stdout + done.stderr)[-3000:]}")
+        raise RuntimeError(f"{' '.join(command)}:\n{(done.stdout + done.stderr)[-3000:]}")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.site import DRIP_PORT, FAKETIME, PASSWORD, PYTHON, STATE, Site
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 EXPOSURE = 1.5
 SERVICES = (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from loguru import logger
 
-from zvirka.errors import ZvirkaError
+from zvirka.errors import JournalError, ZvirkaError
+from zvirka.journal.book import Book, open_book
+from zvirka.journal.retention import prune
 from zvirka.service.alerts import Alerts
 from zvirka.service.metrics import Metrics
 from zvirka.service.records import JournalRecords
@@ -15,7 +18,7 @@ from zvirka.settings import Settings
 
 
 def look_after_run(settings: Settings, now: datetime) -> None:
-    """Tell what changed (held, differences left, too long without success) and write the metrics.
+    """Tell what changed (held, differences left, too long without success); prune; write metrics.
 
     That the run failed is told by the unit's ``OnFailure=``, which also sees what never began.
 
@@ -27,10 +30,29 @@ def look_after_run(settings: Settings, now: datetime) -> None:
     alerts.watch(now)
     alerts.judge(situation, None, now)
     alerts.flush(now)
+    with closing(open_book(settings)) as book:
+        prune_as_set(settings, book, now, "zvirka-reconcile.timer")
     if settings.metrics.textfile is not None:
         metrics = Metrics()
         metrics.show(situation)
         metrics.write(Path(settings.metrics.textfile))
+
+
+def prune_as_set(settings: Settings, book: Book, now: datetime, who: str) -> None:
+    """Take personal values out of runs older than ``report.prune_after``; nothing unless set.
+
+    A prune that fails is logged: the next night tries again, and the run it follows is done.
+    """
+    age = settings.report.prune_after
+    if age is None:
+        return
+    try:
+        pruned = prune(book, age, now, who, "report.prune_after", trigger="schedule")
+    except JournalError as error:
+        logger.error("old runs could not be pruned", error=str(error))
+    else:
+        if pruned.run is not None:
+            logger.info("old runs were pruned", run=pruned.run, runs=len(pruned.runs))
 
 
 def tell_of_unit(settings: Settings, unit: str, now: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import queue
 import signal
@@ -18,6 +19,7 @@ from zvirka.profiles import mapping_of
 from zvirka.reconcile.house import open_house
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
+from zvirka.service.afterwards import prune_as_set
 from zvirka.service.background import Threaded
 from zvirka.service.nightwatch import Nightwatch, Runner, Surroundings
 from zvirka.service.notify import Notifier
@@ -52,6 +54,8 @@ def run_daemon(
         SettingsError: the settings are wrong at the start.
         JournalError: the journal cannot be opened at the start.
     """
+    # systemd's watchdog ends a hung process by SIGABRT: then the log says where it hung.
+    faulthandler.enable()
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
     watch: Nightwatch
 
@@ -98,7 +102,10 @@ def run_daemon(
 def run_in_house(settings: Settings, request: Request, pulse: Pulse) -> Summary:
     """Perform one run with the parts of the settings; the pulse is its progress and its stop."""
     with open_house(settings, mapping_of(settings), progress=pulse) as house:
-        return perform(replace(house, stop=pulse.stop), request)
+        summary = perform(replace(house, stop=pulse.stop), request)
+        if summary.status == "finished":
+            prune_as_set(settings, house.book, house.now(), request.who)
+        return summary
 
 
 def _next(events: queue.SimpleQueue[str], seconds: float) -> str:

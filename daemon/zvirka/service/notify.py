@@ -59,7 +59,7 @@ class Notifier:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-                channel.settimeout(5)
+                channel.settimeout(1)
                 channel.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             # A supervisor that does not listen must not stop the work it supervises.
