@@ -1,0 +1,140 @@
+"""Who is who: laws of the pairing over any two sides, and its order of preference."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zvirka.erp.store import ScanBatch
+from zvirka.mapping import Attribute, Field, Mapping
+from zvirka.onec.source import ObjectBatch
+from zvirka.reconcile.matching import Candidate, Matching
+from zvirka.reconcile.mirror import Mirror
+from zvirka.reconcile.staging import Staging
+
+MAPPING = Mapping(
+    catalog="Контрагенты",
+    fields=(Field("code", Attribute("Code")), Field("name", Attribute("Description"))),
+)
+REFS = [str(uuid.UUID(int=number)) for number in range(1, 6)]
+KEYS = st.sampled_from(["", "1", "2", "3"])
+PARTIES = st.lists(st.tuples(KEYS, st.sampled_from("аб"), st.booleans()), max_size=5)
+CLIENTS = st.lists(
+    st.tuples(KEYS, st.none() | st.sampled_from(REFS), st.sampled_from("аб"), st.booleans()),
+    max_size=6,
+)
+Party = tuple[str, str, bool]
+Client = tuple[str, str | None, str, bool]
+
+
+def matched(
+    parties: list[Party], clients: list[Client], *, marks_count: bool = False
+) -> tuple[list[tuple[str, str]], list[Candidate]]:
+    """The pairs (Ref_Key, row) and the candidates; the n-th party has the n-th Ref_Key."""
+    with tempfile.TemporaryDirectory() as directory:
+        staging = Staging(Path(directory), MAPPING, threads=1)
+        mirror, matching = Mirror(staging), Matching(staging, marks_count=marks_count)
+        with mirror.full_pull("2026-01-01T00:00:00+00:00"):
+            mirror.add_objects(
+                ObjectBatch(
+                    refs=REFS[: len(parties)],
+                    versions=["AAAAAAAAAAE="] * len(parties),
+                    marks=[mark for _, _, mark in parties],
+                    values={
+                        "code": [key for key, _, _ in parties],
+                        "name": [name for _, name, _ in parties],
+                    },
+                    links={},
+                )
+            )
+        matching.add_clients(
+            ScanBatch(
+                rows=[str(number) for number in range(len(clients))],
+                keys=[key for key, _, _, _ in clients],
+                refs=[ref for _, ref, _, _ in clients],
+                active=[active for _, _, _, active in clients],
+                images=[f"{key}\x1f{name}" for key, _, name, _ in clients],
+            )
+        )
+        matching.pair()
+        matching.find()
+        pairs = [(str(r), row) for r, row in staging.rows("SELECT ref, row_id FROM scratch.pair")]
+        found = [
+            candidate
+            for extras in (True, False)
+            for batch in matching.candidates(extras=extras)
+            for candidate in batch
+        ]
+        staging.close()
+        return pairs, found
+
+
+@settings(max_examples=40, deadline=None)
+@given(PARTIES, CLIENTS)
+def test_every_party_and_every_client_is_paired_at_most_once(
+    parties: list[Party], clients: list[Client]
+) -> None:
+    pairs, _ = matched(parties, clients)
+    assert max(Counter(ref for ref, _ in pairs).values(), default=1) == 1
+    assert max(Counter(row for _, row in pairs).values(), default=1) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(PARTIES, CLIENTS, st.booleans())
+def test_nobody_is_forgotten(
+    parties: list[Party], clients: list[Client], marks_count: bool
+) -> None:
+    pairs, found = matched(parties, clients, marks_count=marks_count)
+    paired_refs = {ref for ref, _ in pairs}
+    told_refs = {ref for each in found for ref in (each.ref, *each.refs)}
+    doubled_keys = {each.key for each in found if each.what.startswith("duplicate")}
+    for number, (key, _, mark) in enumerate(parties):
+        if marks_count and mark:
+            continue
+        ref = REFS[number]
+        assert ref in paired_refs | told_refs or key in doubled_keys
+    paired_rows = {row for _, row in pairs}
+    told_rows = {row for each in found for row in (each.row, *each.rows)}
+    for number, (key, _, _, active) in enumerate(clients):
+        if active:
+            assert str(number) in paired_rows | told_rows or key in doubled_keys
+
+
+@settings(max_examples=40, deadline=None)
+@given(PARTIES, CLIENTS)
+def test_equal_sides_have_no_candidate_of_their_own(
+    parties: list[Party], clients: list[Client]
+) -> None:
+    pairs, found = matched(parties, clients)
+    different = {each.row for each in found if each.what == "different"}
+    for ref, row in pairs:
+        key, name, _ = parties[REFS.index(ref)]
+        client_key, client_ref, client_name, active = clients[int(row)]
+        if active:
+            equal = (key, name) == (client_key, client_name) and client_ref in {None, ref}
+            assert (row not in different) is equal
+
+
+def test_a_reference_outweighs_a_key() -> None:
+    pairs, _ = matched(
+        [("1", "а", False), ("2", "а", False)],
+        [("2", REFS[0], "а", True), ("1", REFS[1], "а", True)],
+    )
+    assert sorted(pairs) == [(REFS[0], "0"), (REFS[1], "1")]
+
+
+def test_the_one_active_row_of_a_key_is_the_client() -> None:
+    pairs, found = matched([("1", "а", False)], [("1", None, "а", False), ("1", None, "а", True)])
+    assert pairs == [(REFS[0], "1")]
+    assert found == []
+
+
+def test_two_active_rows_of_a_key_are_a_duplicate() -> None:
+    pairs, found = matched([("1", "а", False)], [("1", None, "а", True), ("1", None, "б", True)])
+    assert pairs == []
+    assert [(each.what, each.rows) for each in found] == [("duplicate_store", ("0", "1"))]
