@@ -74,6 +74,11 @@ def search_run(visit: Visit) -> Response:
     return visit.redirect(f"/runs/{number}?{sieve.query(sieve.page)}#differences")
 
 
+def leave_search(visit: Visit) -> Response:
+    """A search is not kept in its address: back to the whole report."""
+    return visit.redirect(f"/runs/{visit.number('run')}")
+
+
 def show_run(visit: Visit, sieve: Sieve, status: int = 200, **more: Any) -> Response:
     """The page of a run."""
     number = visit.number("run")

@@ -6,6 +6,7 @@ may not do, and lets no form through without the CSRF token of its session.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -131,11 +132,17 @@ class Visit:
 
     def _languages(self) -> list[tuple[str, str, bool]]:
         """Language, the address of this page in it, and whether it is the one shown."""
-        query = dict(self.query) if self.request.method == "GET" else {}
+        reading = self.request.method == "GET"
+        query = dict(self.query) if reading else {}
+        path = self.request.url.path
+        if not reading:
+            # What a form showed cannot be shown again by an address; what it was about can.
+            of_run = re.match(r"/runs/\d+", path)
+            path = of_run[0] if of_run else path.replace("/resync", "/counterparty")
         return [
             (
                 language,
-                f"{self.request.url.path}?{urlencode({**query, 'lang': language})}",
+                f"{path}?{urlencode({**query, 'lang': language})}",
                 language == self.words.language,
             )
             for language in LANGUAGES

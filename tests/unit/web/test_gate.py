@@ -45,7 +45,7 @@ def test_an_auditor_is_shown_no_buttons_for_it(page: Desk) -> None:
     assert "/resync" not in page.get("/runs/1/1").text
 
 
-@pytest.mark.parametrize("path", [*ACTIONS, "/sign-out", "/counterparty", "/runs/1"])
+@pytest.mark.parametrize("path", [*ACTIONS, "/sign-out", "/counterparty", "/runs/1/search"])
 @pytest.mark.parametrize("token", ["", "x", "None"])
 def test_a_form_without_the_token_of_its_session_does_nothing(
     page: Desk, path: str, token: str

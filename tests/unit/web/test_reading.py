@@ -111,23 +111,23 @@ def test_a_text_is_found_in_code_name_values_and_evidence(
     page: Desk, text: str, numbers: list[int]
 ) -> None:
     run = story_run(page.book)
-    assert shown(page.post(f"/runs/{run}", text=text).text) == numbers
+    assert shown(page.post(f"/runs/{run}/search", text=text).text) == numbers
 
 
 def test_text_and_kind_narrow_together(page: Desk) -> None:
     run = story_run(page.book)
-    assert shown(page.post(f"/runs/{run}", text="ТОВ", kind="extra").text) == [5]
+    assert shown(page.post(f"/runs/{run}/search", text="ТОВ", kind="extra").text) == [5]
 
 
 def test_a_text_that_json_writes_with_escapes_is_found_in_a_value(page: Desk) -> None:
     run = seal_run(page.book, [missing(1, "a", "1", phone='він сказав "так"\nі пішов \\')])
-    assert shown(page.post(f"/runs/{run}", text='"так"').text) == [1]
-    assert shown(page.post(f"/runs/{run}", text="пішов \\").text) == [1]
+    assert shown(page.post(f"/runs/{run}/search", text='"так"').text) == [1]
+    assert shown(page.post(f"/runs/{run}/search", text="пішов \\").text) == [1]
 
 
 def test_a_searched_text_is_in_no_address(page: Desk) -> None:
     run = story_run(page.book)
-    answer = page.post(f"/runs/{run}", text="Коваленко")
+    answer = page.post(f"/runs/{run}/search", text="Коваленко")
     assert answer.status_code == 200
     addresses = re.findall(r'(?:href|action|formaction)="([^"]*)"', answer.text)
     assert not [address for address in addresses if "%D0" in address or "Коваленко" in address]
@@ -135,9 +135,17 @@ def test_a_searched_text_is_in_no_address(page: Desk) -> None:
 
 def test_choices_without_a_text_become_an_address_to_keep(page: Desk) -> None:
     run = story_run(page.book)
-    answer = page.post(f"/runs/{run}", text=" ", kind="extra", cause="")
+    answer = page.post(f"/runs/{run}/search", text=" ", kind="extra", cause="")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/runs/{run}?kind=extra#differences"
+
+
+def test_a_search_is_left_by_its_links_and_by_its_address(page: Desk) -> None:
+    run = story_run(page.book)
+    text = page.post(f"/runs/{run}/search", text="тов").text
+    assert f'href="/runs/{run}#differences"' in text
+    assert f'href="/runs/{run}?lang=uk"' in text
+    assert page.get(f"/runs/{run}/search").headers["location"] == f"/runs/{run}"
 
 
 def test_many_differences_come_page_by_page_also_by_text(page: Desk) -> None:
@@ -147,7 +155,7 @@ def test_many_differences_come_page_by_page_also_by_text(page: Desk) -> None:
     last = page.get(f"/runs/{run}?page=3")
     assert shown(last.text) == list(range(201, 251))
     assert shown(page.get(f"/runs/{run}?page=99").text) == list(range(201, 251))
-    odd = page.post(f"/runs/{run}", text="тов 1", page="2")
+    odd = page.post(f"/runs/{run}/search", text="тов 1", page="2")
     assert shown(odd.text) == list(range(201, 251, 2))
     assert "125" in odd.text
 
@@ -216,7 +224,7 @@ def test_outside_text_is_only_text_on_every_page(page: Desk) -> None:
         page.post(path, **{field: value}).text
         for value in HOSTILE_VALUES
         if value.strip()
-        for path, field in ((f"/runs/{run}", "text"), ("/counterparty", "key"))
+        for path, field in ((f"/runs/{run}/search", "text"), ("/counterparty", "key"))
     ]
     for text in pages:
         tree = html.fromstring(text)
@@ -232,4 +240,4 @@ def test_hostile_values_are_found_by_themselves(page: Desk) -> None:
     for number, value in enumerate(HOSTILE_VALUES, start=1):
         searched = value.strip()
         if searched and len(searched) < 200 and "\x00" not in value and "\r" not in value:
-            assert number in shown(page.post(f"/runs/{run}", text=value).text), value
+            assert number in shown(page.post(f"/runs/{run}/search", text=value).text), value

@@ -1,0 +1,323 @@
+"""The page in a real browser: a person signs in, reads, decides, and is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.browser import chromium
+from tests.integration.engine_world import World, world
+from tests.integration.web_site import serving, sign_in
+from tests.unit.report.sample import (
+    failed_run,
+    held_run,
+    hostile_run,
+    nights,
+    seal_run,
+    story_run,
+)
+from tests.unit.web.desk import SECRET, USERS, desk
+from zvirka.errors import LockHeldError
+from zvirka.journal.lock import run_lock
+from zvirka.web.app import create_app
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+STORY, HELD, FAILED, HOSTILE = 6, 7, 8, 9
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page over a journal of sample runs; nothing in it is ever performed."""
+    with desk(tmp_path_factory.mktemp("page")) as made:
+        nights(made.book, 5)
+        assert story_run(made.book) == STORY
+        assert held_run(made.book) == HELD
+        assert failed_run(made.book) == FAILED
+        assert hostile_run(made.book) == HOSTILE
+        with serving(made.client.app) as address:
+            yield address
+
+
+@pytest.fixture
+def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A new window; what it complains of and whom it asks is kept."""
+    context = browser.new_context(**getattr(request, "param", {}))
+    made = context.new_page()
+    made.complaints = []
+    made.asked = []
+    made.on("console", lambda message: made.complaints.append(message.text))
+    made.on("pageerror", lambda error: made.complaints.append(str(error)))
+    made.on("dialog", lambda dialog: made.complaints.append("dialog") or dialog.dismiss())
+    made.on("request", lambda sent: made.asked.append(sent.url))
+    yield made
+    context.close()
+
+
+@dataclass
+class Night:
+    """A world with a held run, and the page over it."""
+
+    world: World
+    site: str
+    run: int
+    codes: list[str]
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Night]:
+    """Four deletes in 1C where two are allowed."""
+    web = {"enabled": True, "secret": SECRET, "users": USERS}
+    guard = {"max_deletes": 2}
+    with world(tmp_path, web=web, guard=guard, report={"language": "en"}) as made:
+        assert made.run().exit_code == 0
+        codes = []
+        for ref in made.refs()[:4]:
+            codes.append(made.base.get(ref).values["code"])
+            made.base.delete(ref)
+        run = made.run()
+        assert run.status == "held"
+        with made.house() as house, serving(create_app(house)) as address:
+            yield Night(made, address, run.run, codes)
+
+
+def wait_for_differences(page: Any, number: int) -> None:
+    """Until so many are listed; the policy lets no script run that could be waited for."""
+    playwright.expect(page.locator("article.d")).to_have_count(number)
+
+
+def test_a_person_signs_in_reads_and_signs_out(page: Any, site: str) -> None:
+    page.goto(site)
+    assert page.url == f"{site}/sign-in"
+    sign_in(page, site, "olena")
+    page.wait_for_url(f"{site}/runs")
+    page.get_by_role("link", name=str(STORY), exact=True).click()
+    assert page.locator("article.d").count() == 9
+    assert "Reconciliation № 6" in page.locator("h1").inner_text()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(f"{site}/sign-in")
+    page.goto(f"{site}/runs")
+    assert page.url == f"{site}/sign-in"
+
+
+def test_a_wrong_password_stays_at_the_door(page: Any, site: str) -> None:
+    sign_in(page, site, "olena", "wrong password")
+    assert page.get_by_role("alert").inner_text() == "Name or password is wrong."
+    page.goto(f"{site}/runs")
+    assert page.url == f"{site}/sign-in"
+
+
+def test_a_person_narrows_and_searches_a_report(page: Any, site: str) -> None:
+    sign_in(page, site, "olena")
+    page.goto(f"{site}/runs/{STORY}")
+    page.select_option("select[name=cause]", "missed_update")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_url("**cause=missed_update**")
+    assert page.locator("article.d").count() == 2
+    page.fill("input[name=text]", "дніпро")
+    page.keyboard.press("Enter")
+    wait_for_differences(page, 1)
+    assert "Дніпро-Сервіс" in page.locator("article.d").inner_text()
+    assert "%D0" not in page.url
+    page.get_by_role("link", name="Show all").click()
+    wait_for_differences(page, 9)
+
+
+def test_a_counterparty_is_followed_across_runs(page: Any, site: str) -> None:
+    sign_in(page, site, "olena")
+    page.goto(f"{site}/counterparty")
+    page.fill("input[name=key]", "000000642")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("article.d")
+    assert "+380675550199" in page.locator("main").inner_text()
+    page.get_by_role("link", name=f"Run № {STORY}").click()
+    page.wait_for_url(f"{site}/runs/{STORY}")
+
+
+def test_an_auditor_sees_the_plan_and_no_button(page: Any, site: str) -> None:
+    sign_in(page, site, "olena")
+    page.goto(f"{site}/held")
+    page.get_by_role("link", name="Look at the plan").click()
+    assert page.locator("article.d").count() == 3
+    assert "An admin decides" in page.locator("main").inner_text()
+    assert page.get_by_role("button", name="Approve").count() == 0
+
+
+def test_an_auditor_who_makes_the_form_is_refused(page: Any, site: str) -> None:
+    sign_in(page, site, "olena")
+    page.goto(f"{site}/runs/{HELD}")
+    # The form of the list, bent to another address: the token is good, the role is not.
+    page.locator("form.sieve").evaluate("(f, to) => f.action = to", f"/runs/{HELD}/approve")
+    page.locator("form.sieve button").click()
+    page.wait_for_url(f"**/runs/{HELD}/approve")
+    assert "Only an admin may do that" in page.locator("main").inner_text()
+
+
+def test_a_form_of_another_site_does_nothing(page: Any, site: str) -> None:
+    sign_in(page, site, "taras")
+    page.set_content(
+        f'<form method="post" action="{site}/runs/{HELD}/reject">'
+        '<input name="reason" value="x"><input name="digest" value="x"><button>go</button></form>'
+    )
+    page.click("button")
+    page.wait_for_url(f"**/runs/{HELD}/reject")
+    assert "nothing was done" in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True)
+def test_everything_works_without_javascript(page: Any, site: str) -> None:
+    sign_in(page, site, "taras")
+    page.get_by_role("link", name=str(STORY), exact=True).click()
+    page.select_option("select[name=kind]", "extra")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_url("**kind=extra**")
+    assert page.locator("article.d").count() == 2
+    page.goto(f"{site}/runs/{HELD}")
+    assert page.get_by_role("button", name="Approve exactly this plan").is_visible()
+
+
+def test_hostile_data_does_nothing_but_stand_there(page: Any, site: str) -> None:
+    sign_in(page, site, "taras")
+    page.goto(f"{site}/runs/{HOSTILE}")
+    page.wait_for_load_state("networkidle")
+    text = page.locator("main").inner_text()
+    assert "<script>alert(1)</script>" in text
+    assert "⟨U+202E⟩" in text
+    assert page.evaluate("document.querySelectorAll('script, main img').length") == 0
+    width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width[0] <= width[1]
+    assert page.complaints == []
+    assert all(url.startswith(site) for url in page.asked)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_fault_of_accessibility(browser: Any, site: str, scheme: str) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    ).Axe()
+    # axe is a script: it runs past the policy that keeps every other one out.
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    found = {}
+
+    def look(name: str) -> None:
+        faults = axe.run(page).response["violations"]
+        serious = [f for f in faults if f["impact"] in {"serious", "critical"}]
+        found[name] = [(f["id"], f["nodes"][0]["html"]) for f in serious]
+
+    page.goto(f"{site}/sign-in")
+    look("sign-in")
+    sign_in(page, site, "nobody-has-this-name", "x")
+    look("refused at the door")
+    sign_in(page, site, "taras")
+    paths = ["runs", "held", "counterparty", "work", "nothing"]
+    paths += [f"runs/{run}" for run in (STORY, HELD, FAILED)] + [f"runs/{STORY}/2"]
+    for path in paths:
+        page.goto(f"{site}/{path}")
+        look(path)
+    context.close()
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def test_a_held_run_is_approved_for_real_with_who_and_why(page: Any, held: Night) -> None:
+    assert set(held.codes) <= set(held.world.in_store())
+    sign_in(page, held.site, "taras")
+    page.get_by_role("link", name="1 run waits for a decision").click()
+    page.get_by_role("link", name="Look at the plan and decide").click()
+    assert page.locator("article.d").count() == 4
+    page.get_by_role("button", name="Approve exactly this plan").click()
+    assert page.url.endswith("?decision=held")  # the browser wants a reason first
+    page.fill("textarea[name=reason]", "філію закрито, звірено з бухгалтером")
+    page.get_by_role("button", name="Approve exactly this plan").click()
+    page.wait_for_url(f"**/runs/{held.run + 1}")
+    text = page.locator("main").inner_text()
+    assert "Approval of a held run № 3" in text
+    assert "a person, on the web page" in text
+    held.world.assert_in_sync()
+    row = held.world.row(held.run + 1)
+    assert (row.command, row.trigger, row.who, row.parent) == ("approve", "web", "taras", 2)
+    assert row.reason == "філію закрито, звірено з бухгалтером"
+    page.goto(f"{held.site}/held")
+    assert "Nothing waits for a decision." in page.locator("main").inner_text()
+
+
+def test_a_held_run_is_rejected_and_nothing_is_written(page: Any, held: Night) -> None:
+    before = held.world.in_store()
+    sign_in(page, held.site, "taras")
+    page.goto(f"{held.site}/runs/{held.run}")
+    page.fill("textarea[name=reason]", "1С відновлено зі старої копії")
+    page.get_by_role("button", name="Reject").click()
+    page.wait_for_url(f"**/runs/{held.run + 1}")
+    row = held.world.row(held.run + 1)
+    assert (row.command, row.who, row.reason) == (
+        "reject",
+        "taras",
+        "1С відновлено зі старої копії",
+    )
+    assert held.world.in_store() == before
+    page.goto(f"{held.site}/runs/{held.run}")
+    assert page.get_by_role("button", name="Reject").count() == 0
+    assert "What followed" in page.locator("main").inner_text()
+
+
+def test_one_counterparty_is_resynced_for_real(page: Any, held: Night) -> None:
+    ref = held.world.refs()[0]
+    code = held.world.base.get(ref).values["code"]
+    held.world.shape.sql("UPDATE clients SET name = 'Правка' WHERE ref = ?", (ref,))
+    sign_in(page, held.site, "taras")
+    page.goto(f"{held.site}/counterparty")
+    page.fill("input[name=ref]", ref)
+    page.keyboard.press("Enter")
+    page.fill("textarea[name=reason]", "клієнт скаржиться")
+    page.get_by_role("button", name="Resync now").click()
+    page.wait_for_url(f"**/runs/{held.run + 1}")
+    assert "Правка" in page.locator("article.d").inner_text()
+    assert held.world.in_store()[code] == held.world.in_1c()[code]
+    row = held.world.row(held.run + 1)
+    assert (row.command, row.trigger, row.who) == ("resync", "web", "taras")
+    assert set(held.codes) <= set(held.world.in_store())
+
+
+def test_while_another_run_holds_the_lock_the_page_says_who(page: Any, held: Night) -> None:
+    sign_in(page, held.site, "taras")
+    page.goto(f"{held.site}/runs/{held.run}")
+    page.fill("textarea[name=reason]", "так")
+    with run_lock(held.world.settings, who="zvirka.service", command="reconcile"):
+        page.get_by_role("button", name="Approve exactly this plan").click()
+        page.wait_for_url("**/work")
+        text = page.locator("main").inner_text()
+    assert "another run is under way" in text
+    assert "reconcile by zvirka.service" in text
+    assert LockHeldError.passing
+    assert set(held.codes) <= set(held.world.in_store())
+
+
+def test_a_report_of_a_hundred_thousand_differences_is_read_by_page(
+    browser: Any, tmp_path: Path
+) -> None:
+    from tests.unit.report.sample import missing
+
+    many = [missing(n, f"ТОВ «Клієнт {n}»", f"{n:09}", tax_id=f"{n:08}") for n in range(1, 100_001)]
+    with desk(tmp_path) as made:
+        run = seal_run(made.book, many)
+        with serving(made.client.app) as address:
+            context = browser.new_context()
+            page = context.new_page()
+            sign_in(page, address, "olena")
+            page.goto(f"{address}/runs/{run}?page=1000")
+            assert page.locator("article.d").count() == 100
+            assert "100,000" in page.locator("#differences h2").inner_text()
+            page.fill("input[name=text]", "клієнт 99999")
+            page.keyboard.press("Enter")
+            wait_for_differences(page, 1)
+            context.close()
