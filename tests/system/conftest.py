@@ -26,9 +26,6 @@ def site_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         pytest.skip(f"no system to boot: {error}")
     try:
         machine.run("/opt/zvirka/bin/zvirka", "systemd", "install")
-        machine.run("systemd-sysusers")
-        machine.run("systemd-tmpfiles", "--create")
-        machine.run("systemctl", "daemon-reload")
         yield Site(machine)
     finally:
         machine.power_off()

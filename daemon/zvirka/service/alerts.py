@@ -21,6 +21,7 @@ import apprise
 import msgspec
 from loguru import logger
 
+from zvirka.report import report_stem
 from zvirka.service.records import Situation
 from zvirka.service.words import counted, say, tallied
 from zvirka.settings import AlertSettings, Settings
@@ -265,10 +266,12 @@ def send_by_apprise(address: str, title: str, body: str) -> bool:
 
 
 def report_place(settings: Settings, run: int) -> str:
-    """Where a person finds the report of a run: a link when there is one, else the folder."""
+    """Where a person finds the report of a run: a link with ``report_base``, else the file."""
+    formats = settings.report.formats
+    name = f"{report_stem(run)}.{'html' if 'html' in formats or not formats else formats[0]}"
     if settings.alerts.report_base:
-        return f"{settings.alerts.report_base.rstrip('/')}/{run}"
-    return str(settings.report.dir or settings.state_dir / "reports")
+        return f"{settings.alerts.report_base.rstrip('/')}/{name}"
+    return str((settings.report.dir or settings.state_dir / "reports") / name)
 
 
 def _addresses(settings: AlertSettings) -> list[str]:

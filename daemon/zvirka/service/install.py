@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +21,11 @@ PLACES = {
 }
 """Which shipped files go where, below the prefix: an administrator's own, not a package's."""
 
+_COMMANDS = (
+    ("systemd-sysusers", "zvirka.conf"),
+    ("systemd-tmpfiles", "--create", "zvirka.conf"),
+    ("systemctl", "daemon-reload"),
+)
 _SHIPPED_EXECUTABLE = "/usr/bin/zvirka"
 _HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 
@@ -28,7 +35,8 @@ def install(
 ) -> list[Path]:
     """Write the files for systemd and return their paths.
 
-    Afterwards: ``systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload``.
+    Without a prefix the user and the directories are also made and systemd reads its units anew;
+    nothing is enabled or started.
 
     Args:
         prefix: another root, for packages and containers.
@@ -36,8 +44,8 @@ def install(
         executable: the ``zvirka`` that the units start; the one beside this Python unless given.
 
     Raises:
-        UsageError: the sandbox would hide the executable from the units, or a file cannot be
-            written.
+        UsageError: the sandbox would hide the executable from the units, a file cannot be
+            written, or systemd refuses what was written.
     """
     program = executable or Path(sys.executable).parent / "zvirka"
     _check_visible(program, strict=prefix == Path("/") and not dry_run)
@@ -48,7 +56,23 @@ def install(
             written.append(target)
             if not dry_run:
                 _write(target, source.read_text("utf-8").replace(_SHIPPED_EXECUTABLE, str(program)))
+    if prefix == Path("/") and not dry_run:
+        _put_into_effect()
     return written
+
+
+def _put_into_effect() -> None:
+    for command in _COMMANDS:
+        if shutil.which(command[0]) is None:
+            logger.warning("left to be run once systemd is there", command=" ".join(command))
+            continue
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise UsageError(
+                f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[:300]}",
+                place=" ".join(command),
+                remedy="run it as root, and look into its own log",
+            )
 
 
 def _check_visible(program: Path, *, strict: bool) -> None:

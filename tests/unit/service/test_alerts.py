@@ -181,7 +181,7 @@ def test_the_dead_mans_switch_goes_off_even_when_no_run_ever_was(tmp_path: Path)
             [
                 "Звірка № 7: 3 розбіжності лишилися",
                 "За причинами: не дійшли зміни 2, змінено в ERP 1",
-                "Звіт: https://erp.example/zvirka/7",
+                "Звіт: https://erp.example/zvirka/zvirka-run-000007.html",
             ],
         ),
         (
@@ -190,7 +190,7 @@ def test_the_dead_mans_switch_goes_off_even_when_no_run_ever_was(tmp_path: Path)
             [
                 "Run 7: 3 differences remain",
                 "By cause: missed updates 2, edited in the ERP 1",
-                "Report: https://erp.example/zvirka/7",
+                "Report: https://erp.example/zvirka/zvirka-run-000007.html",
             ],
         ),
     ],
@@ -290,3 +290,11 @@ def test_a_unit_that_fails_every_night_is_told_once_until_a_run_has_ended_well(
     told.tell_failed_unit(unit, NOW + DAY * 4, NOW + DAY * 3)
     told.flush(NOW + DAY * 4)
     assert len(post.sent) == 3
+
+
+def test_without_a_link_the_message_names_the_file_of_the_report(tmp_path: Path) -> None:
+    post = Post()
+    told = alerts(tmp_path, post)
+    told.judge(night(7, remaining=1), None, NOW + DAY * 7)
+    told.flush(NOW + DAY * 7)
+    assert post.sent[0][2].endswith(f"Звіт: {tmp_path}/reports/zvirka-run-000007.html")
