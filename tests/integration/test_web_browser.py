@@ -174,6 +174,22 @@ def test_a_form_of_another_site_does_nothing(page: Any, site: str) -> None:
     assert "nothing was done" in page.locator("main").inner_text()
 
 
+def test_a_link_from_a_mail_opens_the_report_of_who_is_signed_in(page: Any, site: str) -> None:
+    sign_in(page, site, "olena")
+    page.wait_for_url(f"{site}/runs")
+    report = f"{site}/runs/{STORY}?kind=extra"
+    page.goto("about:blank")
+    page.set_content(f'<a href="{report}">report</a>')
+    page.click("a")
+    wait_for_differences(page, 2)
+    assert page.asked.count(report) == 2  # once as a stranger, and at once again with the cookie
+    page.context.clear_cookies()
+    page.goto("about:blank")
+    page.set_content(f'<a href="{site}/runs/{STORY}">report</a>')
+    page.click("a")
+    page.wait_for_url(f"{site}/sign-in")
+
+
 @pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True)
 def test_everything_works_without_javascript(page: Any, site: str) -> None:
     sign_in(page, site, "taras")

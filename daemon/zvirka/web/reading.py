@@ -14,7 +14,8 @@ from zvirka.journal.facts import Facts
 from zvirka.journal.tables import RunRow
 from zvirka.report import report_stem
 from zvirka.report.chart import chart_of
-from zvirka.report.findings import Findings, findings_of
+from zvirka.report.findings import Findings
+from zvirka.report.gathering import findings_of
 from zvirka.report.history import history_done, history_head
 from zvirka.report.words import COMMANDS, STATUSES
 from zvirka.web.sieve import Sieve, Sifted, answers, one_difference, sieve_of, sift

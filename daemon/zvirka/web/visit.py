@@ -55,6 +55,19 @@ class Office:
         """The session cookie's; over https one that browsers keep to this very host."""
         return "__Host-zvirka" if self.https else "zvirka"
 
+    @property
+    def door_name(self) -> str:
+        """The cookie of the sign-in form: never in the way of a session that stands."""
+        return f"{self.cookie_name}-door"
+
+    def session_of(self, request: Request) -> Session | None:
+        """The session of a user, or that of the sign-in form, or none."""
+        session = self.sessions.read(request.cookies.get(self.cookie_name))
+        if session is not None and session.user is not None:
+            return session
+        door = self.sessions.read(request.cookies.get(self.door_name))
+        return door if door is not None and door.user is None else None
+
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
     """The request is answered with a status and a sentence instead of what it asks for."""
@@ -127,7 +140,14 @@ class Visit:
     def keep(self, response: Response, session: Session) -> Response:
         """Send the session's cookie along."""
         # No age: the cookie goes with the browser's own session; the server knows when it ends.
-        _set_cookie(self.office, response, self.office.cookie_name, self.office.sessions, session)
+        response.set_cookie(
+            self.office.cookie_name if session.user else self.office.door_name,
+            self.office.sessions.cookie(session),
+            secure=self.office.https,
+            httponly=True,
+            samesite="strict",
+            path="/",
+        )
         return response
 
     def _languages(self) -> list[tuple[str, str, bool]]:
@@ -166,7 +186,7 @@ def endpoint(handler: Handler, *, role: str | None = "auditor") -> Callable[[Req
 def _enter(
     office: Office, request: Request, form: Mapping[str, str], handler: Handler, role: str | None
 ) -> Response:
-    session = office.sessions.read(request.cookies.get(office.cookie_name))
+    session = office.session_of(request)
     language = _language(office, request)
     visit = Visit(
         office=office,
@@ -194,7 +214,7 @@ def _answer(visit: Visit, handler: Handler, role: str | None, *, known: bool) ->
     if role is not None and user is None:
         if visit.request.method == "POST":
             raise Refused(403, _("You are not signed in, or no longer; nothing was done."))
-        return visit.redirect("/sign-in")
+        return _door(visit)
     if visit.request.method == "POST" and not (
         known and visit.office.sessions.good(visit.session, visit.form.get("token", ""))
     ):
@@ -202,6 +222,21 @@ def _answer(visit: Visit, handler: Handler, role: str | None, *, known: bool) ->
     if role == "admin" and user is not None and not user.acts:
         raise Refused(403, _("Only an admin may do that; nothing was done."))
     return handler(visit)
+
+
+def _door(visit: Visit) -> Response:
+    """To the sign-in form; but whoever followed a link from elsewhere first comes once more.
+
+    A browser sends no strict cookie along with such a step, so a stranger and a user whose
+    session stands look the same. The second step comes from this page.
+    """
+    if visit.request.headers.get("sec-fetch-site") not in {"cross-site", "same-site"}:
+        return visit.redirect("/sign-in")
+    address = visit.request.url
+    again = f"{address.path}?{address.query}" if address.query else address.path
+    response = visit.render("again.html", again=again)
+    response.headers["Refresh"] = f"0; url={again}"
+    return response
 
 
 def _no_such(words: Words) -> str:
@@ -225,19 +260,6 @@ async def _form(request: Request) -> dict[str, str]:
         return {}
     async with request.form(max_fields=_FIELDS) as fields:
         return {name: value for name, value in fields.items() if isinstance(value, str)}
-
-
-def _set_cookie(
-    office: Office, response: Response, name: str, sessions: Sessions, session: Session
-) -> None:
-    response.set_cookie(
-        name,
-        sessions.cookie(session),
-        secure=office.https,
-        httponly=True,
-        samesite="strict",
-        path="/",
-    )
 
 
 @cache

@@ -97,13 +97,31 @@ def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(page: Desk) -
 
 def test_signing_in_gives_another_session_than_the_form_had(page: Desk) -> None:
     page.get("/sign-in")
-    before = page.client.cookies["zvirka"]
+    before = page.client.cookies["zvirka-door"]
     page.sign_in("olena")
-    after = page.client.cookies["zvirka"]
-    assert after != before
+    assert page.client.cookies["zvirka"] != before
     page.client.cookies.clear()
-    page.client.cookies.set("zvirka", before)
+    for name in ("zvirka", "zvirka-door"):
+        page.client.cookies.set(name, before)
     assert page.get("/runs").status_code == 303
+
+
+def test_looking_at_the_door_ends_no_session(page: Desk) -> None:
+    page.sign_in("olena")
+    cookie = page.client.cookies["zvirka"]
+    page.client.cookies.clear()  # as a browser does that comes by a link from elsewhere
+    page.get("/sign-in")
+    assert "zvirka" not in page.client.cookies
+    page.client.cookies.set("zvirka", cookie)
+    assert page.get("/runs").status_code == 200
+
+
+def test_who_comes_by_a_link_from_elsewhere_comes_once_more_with_the_cookie(page: Desk) -> None:
+    sent = {"Sec-Fetch-Site": "cross-site"}
+    answer = page.client.get("/runs/7?kind=extra", headers=sent)
+    assert answer.status_code == 200
+    assert answer.headers["refresh"] == "0; url=/runs/7?kind=extra"
+    assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("change", ["password", "gone", "secret"])
