@@ -17,7 +17,8 @@ from zvirka.errors import UsageError, ZvirkaError
 from zvirka.journal.book import Book
 from zvirka.report import form_csv, form_html, form_json, form_markdown, form_xlsx
 from zvirka.report.files import atomic
-from zvirka.report.findings import Findings, findings_of
+from zvirka.report.findings import Findings
+from zvirka.report.gathering import findings_of
 from zvirka.report.words import Words
 
 __all__ = [

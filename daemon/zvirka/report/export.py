@@ -20,8 +20,9 @@ from zvirka.journal.book import Book
 from zvirka.journal.sealing import RUN
 from zvirka.report import form_json, telling
 from zvirka.report.files import atomic
-from zvirka.report.findings import Findings, findings_of
+from zvirka.report.findings import Findings
 from zvirka.report.form_xlsx import Listing, Workbook
+from zvirka.report.gathering import findings_of
 from zvirka.report.table import (
     CORRECTION_COLUMNS,
     DIFFERENCE_COLUMNS,
