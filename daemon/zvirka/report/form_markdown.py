@@ -149,7 +149,7 @@ def _difference(entry: Entry, words: Words) -> list[str]:
         f"{escaped(words.field(field.field))}: "
         f"{code(field.found)} → {code(field.wanted)} → "
         f"{unread if field.read_back is None else code(field.read_back)}"
-        for field in difference.fields
+        for field in telling.told_fields(difference.fields)
     ]
     done = [telling.done(entry, words)]
     done += [words.clock(write.settled_at) for write in entry.writes[-1:] if write.settled_at]

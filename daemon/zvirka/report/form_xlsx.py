@@ -68,6 +68,8 @@ class Workbook:
         sheet.set_landscape()
         sheet.set_paper(9)
         sheet.fit_to_pages(1, 0)
+        # A Код of digits is text on purpose; Excel need not mark every one of them in green.
+        sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
         return sheet
 
     def put(self, sheet: Any, row: int, column: int, value: Cell, text_format: Any = None) -> None:

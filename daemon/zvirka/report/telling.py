@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from zvirka.counterparty import Action, Disposition, OutcomeState
+from zvirka.counterparty import Action, Disposition, FieldDifference, OutcomeState
 from zvirka.report.findings import Entry, Findings, Write
 from zvirka.report.sentences import told
 from zvirka.report.words import (
@@ -212,6 +212,11 @@ def done(entry: Entry, words: Words) -> str:
     if difference.action is None or difference.disposition is Disposition.SETTLED:
         return decided
     return f"{words.action(difference.action)}: {decided}"
+
+
+def told_fields(fields: Iterable[FieldDifference]) -> list[FieldDifference]:
+    """The fields worth a line to a reader: a new client's empty ones are empty on both sides."""
+    return [field for field in fields if field.wanted or field.found or field.read_back]
 
 
 def was_read_back(entry: Entry) -> bool:

@@ -170,6 +170,7 @@ STORY: tuple[Difference, ...] = (
             FieldDifference("name", "ТОВ «Зелений Гай»", None, "ТОВ «Зелений Гай»"),
             FieldDifference("tax_id", "41203987", None, "41203987"),
             FieldDifference("phone", "+380 44 123-45-67", None, "+380 44 123-45-67"),
+            FieldDifference("email", None, None, None),
         ),
         action=Action.CREATE,
         evidence="push log 2026-11-23T14:02:11.482000+00:00 create 503: Service Unavailable",

@@ -133,3 +133,11 @@ def test_totals_by_cause_and_kind_leave_out_what_settled_itself(book: Book) -> N
     assert {cause.value: n for cause, n in findings.causes.items()} == findings.facts.causes
     assert {kind.value: n for kind, n in findings.kinds.items()} == findings.facts.kinds
     assert sum(findings.listed.values()) == findings.total == 9
+
+
+def test_a_field_that_is_empty_on_both_sides_takes_no_line(book: Book) -> None:
+    created = STORY[0].fields
+    told = telling.told_fields(created)
+    assert [field.field for field in created if field not in told] == ["email"]
+    cleared = STORY[3].fields
+    assert telling.told_fields(cleared) == list(cleared), "emptied in 1C: that is a difference"
