@@ -29,8 +29,8 @@ from zvirka.web.users import Users
 from zvirka.web.visit import Handler, Office, Refused, Visit, endpoint, style_sheet
 from zvirka.web.worker import Worker
 
-STOP_SECONDS = 20.0
-"""How long a run may take to its next safe place once the page is told to end."""
+STOP_SECONDS = 8.0
+"""How long a run may take to a safe place once the page is told to end; its unit waits 30 s."""
 
 
 def create_app(
