@@ -1,4 +1,8 @@
-"""The booted machine, once for all system tests, with zvirka installed in it."""
+"""The booted machine, once for all system tests, with zvirka installed in it.
+
+Where it cannot be booted the tests are skipped and say why; with ZVIRKA_SYSTEM_TESTS=required in
+the environment they fail instead.
+"""
 
 from __future__ import annotations
 

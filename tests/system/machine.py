@@ -103,12 +103,11 @@ class Machine:
 
     Args:
         folder: scratch space of the session.
-        name: of the container.
     """
 
-    def __init__(self, folder: Path, name: str = "zvirka-test") -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._name = name
+        self._name = f"zvirka-test-{os.getpid()}"
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
         self._cursor = ""
