@@ -154,7 +154,8 @@ class Visit:
         """Language, the address of this page in it, and whether it is the one shown."""
         reading = self.request.method == "GET"
         query = dict(self.query) if reading else {}
-        path = self.request.url.path
+        # Two slashes would lead to another host.
+        path = "/" + self.request.url.path.lstrip("/")
         if not reading:
             # What a form showed cannot be shown again by an address; what it was about can.
             of_run = re.match(r"/runs/\d+", path)

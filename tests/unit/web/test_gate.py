@@ -147,6 +147,15 @@ def test_what_is_not_there_is_said_in_a_page(page: Desk, path: str) -> None:
     assert "/runs" in answer.text
 
 
+@pytest.mark.parametrize("path", ["//evil.example", "/\\evil.example", "/%5Cevil.example"])
+def test_no_address_makes_a_link_to_elsewhere(page: Desk, path: str) -> None:
+    answer = page.client.get(f"http://localhost:8792{path}")
+    assert answer.status_code == 404
+    links = re.findall(r'href="([^"]*)"', answer.text)
+    assert links
+    assert not [link for link in links if re.match(r"/[/\\]|\w+:", link)]
+
+
 def test_a_journal_in_trouble_is_said_with_its_remedy(page: Desk) -> None:
     page.sign_in("olena")
     with page.book.writing() as connection:
