@@ -51,6 +51,8 @@ def arrange(corrections: Sequence[Correction], uniques: Sequence[Fields]) -> Arr
 def _releasing(corrections: Sequence[Correction], fields: Fields) -> dict[Fields, list[int]]:
     found: dict[Fields, list[int]] = defaultdict(list)
     for number, correction in enumerate(corrections):
+        if _leaves(correction, fields):
+            continue
         held = _value(correction.before, fields)
         if held and (correction.action is Action.DELETE or _wanted(correction, fields) != held):
             found[held].append(number)
@@ -58,10 +60,15 @@ def _releasing(corrections: Sequence[Correction], fields: Fields) -> dict[Fields
 
 
 def _taken(correction: Correction, fields: Fields) -> Fields | None:
-    if correction.action is Action.DELETE:
+    if correction.action is Action.DELETE or _leaves(correction, fields):
         return None
     wanted = _wanted(correction, fields)
     return wanted if wanted != _value(correction.before, fields) else None
+
+
+def _leaves(correction: Correction, fields: Fields) -> bool:
+    """Whether a correction has nothing to do with these fields, as most have."""
+    return correction.action is Action.UPDATE and not any(f in correction.after for f in fields)
 
 
 def _wanted(correction: Correction, fields: Fields) -> Fields | None:

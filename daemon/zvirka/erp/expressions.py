@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, literal_column
+from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, literal, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -75,6 +76,16 @@ def _same_sqlite(element: Same, compiler: SQLCompiler, **kwargs: Any) -> str:
 def _same_mysql(element: Same, compiler: SQLCompiler, **kwargs: Any) -> str:
     left, right = _sides(element, compiler, kwargs)
     return f"(CAST({left} AS BINARY) <=> CAST({right} AS BINARY))"
+
+
+def among(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> Any:
+    """Whether the column holds one of the values: one parameter where the database takes arrays.
+
+    So the statement has one text for any number of values, and is prepared once.
+    """
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(values), ARRAY(column.type)))
+    return column.in_(values)
 
 
 def admin_sql(fragment: str) -> ColumnElement[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
@@ -98,12 +99,12 @@ class Layout:
     on_update: Constants
     uniques: tuple[Unique, ...]
 
-    @property
+    @cached_property
     def unique_columns(self) -> frozenset[str]:
         """Names of the columns that take part in some unique constraint."""
         return frozenset(name for unique in self.uniques for name in unique.columns)
 
-    @property
+    @cached_property
     def unique_fields(self) -> list[tuple[str, ...]]:
         """Groups of mapped fields that are unique together; the pairing key always is."""
         fields = {mapped.column.name: name for name, mapped in self.columns.items()}

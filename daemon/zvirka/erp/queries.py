@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from zvirka.counterparty import Client, Correction
-from zvirka.erp.expressions import AsText, Same, admin_sql
+from zvirka.erp.expressions import AsText, Same, admin_sql, among
 from zvirka.erp.layout import Child, Layout
 from zvirka.erp.native import UnstorableError, native
 from zvirka.erp.store import IMAGE_SEPARATOR
@@ -142,7 +142,7 @@ class Reading:
         pk = self._rows.c[self.layout.pk.name]
         for chunk in chunks(rows):
             values = natives(self.layout.pk, chunk)
-            found += self._fetch(connection, self.clients().where(pk.in_(values)))
+            found += self._fetch(connection, self.clients().where(among(connection, pk, values)))
         return found
 
     def by_keys(self, connection: Connection, keys: Sequence[str], *, clean: bool) -> list[Client]:
@@ -151,7 +151,7 @@ class Reading:
         for chunk in chunks(keys):
             if clean:
                 column = self._rows.c[self.layout.key.name]
-                where: ColumnElement[bool] = column.in_(natives(self.layout.key, chunk))
+                where: Any = among(connection, column, natives(self.layout.key, chunk))
             else:
                 where = self.key.in_(list(chunk))
             if "" in chunk:

@@ -9,15 +9,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
     ColumnElement,
+    Connection,
+    Date,
+    DateTime,
     Delete,
+    Enum,
     Insert,
+    Integer,
+    Numeric,
     Select,
+    String,
     Text,
     Update,
+    Uuid,
     bindparam,
     case,
     delete,
+    func,
     insert,
     literal,
     select,
@@ -25,28 +37,36 @@ from sqlalchemy import (
 )
 
 from zvirka.counterparty import Action, Correction
-from zvirka.erp.expressions import AsText, Same
+from zvirka.erp.expressions import AsText, Same, among
 from zvirka.erp.layout import Child, Layout
 from zvirka.erp.prepared import Prepared
+
+LOCKING = frozenset({"postgresql", "mysql", "mariadb"})
+"""Databases on which a row locked with FOR UPDATE stays as it is then read."""
 
 
 class Statements:
     """INSERT, UPDATE and DELETE over one layout, with the parameters for a prepared correction."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, connection: Connection) -> None:
         self._layout = layout
-        self._own = tuple(layout.columns.values())
+        self._connection = connection
+        # Where rows are locked, read and compared before they are written, asking again a column
+        # at a time would only double the work (a third of the time, on PostgreSQL).
+        locked = connection.dialect.name in LOCKING
+        self._compared = () if locked else tuple(layout.columns.values())
 
     def lock(self, rows: Sequence[Any]) -> Select[Any]:
         """Lock owned rows by primary key, in its order so that two writers cannot deadlock."""
         layout = self._layout
-        statement = select(layout.pk).where(layout.pk.in_(rows)).where(layout.owned)
+        wanted = among(self._connection, layout.pk, rows)
+        statement = select(layout.pk).where(wanted, layout.owned)
         return statement.order_by(layout.pk).with_for_update()
 
     def owned_among(self, rows: Sequence[Any]) -> Select[Any]:
         """The primary keys among ``rows`` that the ownership predicate holds for."""
         layout = self._layout
-        return select(layout.pk).where(layout.pk.in_(rows)).where(layout.owned)
+        return select(layout.pk).where(among(self._connection, layout.pk, rows), layout.owned)
 
     def create(self, columns: Sequence[str]) -> Insert:
         """Insert a client with the constants of a create; its parameters are the columns.
@@ -69,34 +89,63 @@ class Statements:
         A ``parked`` row was owned when this transaction locked it.
         """
         layout = self._layout
+        values = self._constants(action) | _set(layout.table, columns)
+        if not values:
+            return None
+        row = layout.pk == bindparam("zv_row", type_=layout.pk.type)
+        conditions = self._as_scanned(active, owned=not parked)
+        return update(layout.table).values(values).where(row, *conditions)
+
+    def change_together(self, group: Sequence[Prepared]) -> Update | None:
+        """One statement that changes a group of one shape, values and all; ``None``: not here.
+
+        PostgreSQL takes the values as arrays, several times faster than a statement a row.
+        """
+        layout = self._layout
+        action, active, columns = group[0].shape
+        targets = [layout.table.c[name] for name in columns]
+        plain = all(_goes_in_arrays(column) for column in (layout.pk, *targets))
+        if len(group) == 1 or self._connection.dialect.name != "postgresql" or not plain:
+            return None
+        lists = [literal([prepared.row for prepared in group], ARRAY(layout.pk.type))]
+        lists += [
+            literal([prepared.values[column.name] for prepared in group], ARRAY(column.type))
+            for column in targets
+        ]
+        names = ["zv_row", *(f"zv_set_{number}" for number in range(len(targets)))]
+        new = func.unnest(*lists).table_valued(*names).alias("zv_new").render_derived()
+        values = self._constants(action)
+        values |= {
+            column.name: new.c[name] for column, name in zip(targets, names[1:], strict=True)
+        }
+        if not values:
+            return None
+        conditions = self._as_scanned(active)
+        return update(layout.table).values(values).where(layout.pk == new.c.zv_row, *conditions)
+
+    def _constants(self, action: Action) -> dict[str, Any]:
+        layout = self._layout
         values: dict[str, Any] = dict(layout.on_update)
         if layout.soft is not None and action is Action.RESTORE:
             values[layout.soft.column.name] = layout.soft.active
         if layout.soft is not None and action is Action.DELETE:
             values[layout.soft.column.name] = layout.soft.deleted
-        values |= _set(layout.table, columns)
-        if not values:
-            return None
-        conditions = self._as_scanned(active, owned=not parked)
-        return update(layout.table).values(values).where(*conditions)
+        return values
 
     def remove(self, active: bool) -> Delete:
         """Delete for good a row that is still as scanned."""
-        return delete(self._layout.table).where(*self._as_scanned(active))
+        row = self._layout.pk == bindparam("zv_row", type_=self._layout.pk.type)
+        return delete(self._layout.table).where(row, *self._as_scanned(active))
 
     def _as_scanned(self, active: bool, *, owned: bool = True) -> list[ColumnElement[Any]]:
         layout = self._layout
-        conditions: list[ColumnElement[Any]] = [
-            layout.pk == bindparam("zv_row", type_=layout.pk.type)
-        ]
-        if owned:
-            conditions.append(layout.owned)
+        conditions: list[ColumnElement[Any]] = [layout.owned] if owned else []
         if layout.soft is not None:
             state = case((layout.soft.column == layout.soft.deleted, 0), else_=1)
             conditions.append(state == literal(int(active)))
         conditions += [
             Same(AsText(mapped.column), bindparam(f"zv_was_{number}", type_=Text()))
-            for number, mapped in enumerate(self._own)
+            for number, mapped in enumerate(self._compared)
         ]
         return conditions
 
@@ -111,13 +160,21 @@ class Statements:
 
     def _before(self, correction: Correction) -> dict[str, str | None]:
         before = correction.before
-        return {f"zv_was_{n}": before.get(mapped.field) for n, mapped in enumerate(self._own)}
+        return {f"zv_was_{n}": before.get(mapped.field) for n, mapped in enumerate(self._compared)}
 
 
-def child_rows(child: Child, parents: Sequence[Any]) -> Select[Any]:
+def _goes_in_arrays(column: Column[Any]) -> bool:
+    kind = column.type
+    plain = isinstance(kind, String | Integer | Numeric | Boolean | Uuid | Date | DateTime)
+    return plain and not isinstance(kind, Enum)
+
+
+def child_rows(connection: Connection, child: Child, parents: Sequence[Any]) -> Select[Any]:
     """Parent and primary key of the child rows of some clients, locked."""
     pk = child.parent if child.pk is None else child.pk
-    statement = select(child.parent, pk).where(child.parent.in_(parents), *_predicate(child))
+    statement = select(child.parent, pk).where(
+        among(connection, child.parent, parents), *_predicate(child)
+    )
     return statement.order_by(pk).with_for_update()
 
 

@@ -34,6 +34,7 @@ KEY_TWICE = "another correction of this batch creates the same key"
 KEY_HELD = "another client holds the new key"
 NO_RESTORE = "the store deletes for good, there is nothing to restore"
 NOT_OWNED = "the created row would not be owned; complete erp.on_create so that erp.owned holds"
+CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
 NOT_OWNED_SO = "the row would not be owned any more with these values"
 CIRCLE = "clients exchange a unique value in a circle"
 
@@ -53,7 +54,7 @@ class Transaction:
         self._connection = connection
         self._layout = layout
         self._reading = reading
-        self._statements = Statements(layout)
+        self._statements = Statements(layout, connection)
         self._nul = connection.dialect.name != "postgresql"
         self._child_rows: dict[tuple[str, Any], Any] = {}
 
@@ -152,7 +153,7 @@ class Transaction:
             return {}
         self._connection.execute(self._statements.lock(natural)).all()
         for child in self._layout.children:
-            locked = self._connection.execute(child_rows(child, natural))
+            locked = self._connection.execute(child_rows(self._connection, child, natural))
             for parent, pk in locked:
                 self._child_rows.setdefault((child.name, parent), pk)
         return {client.row: client for client in self._reading.by_rows(self._connection, rows)}
@@ -218,17 +219,24 @@ class Transaction:
 
     def _change(self, group: list[Prepared]) -> list[Any]:
         action, active, columns = group[0].shape
-        rows = [prepared.row for prepared in group]
-        if action is Action.DELETE and self._layout.soft is None:
-            statement: Any = self._statements.remove(active)
+        parked = group[0].parked
+        gone = action is Action.DELETE and self._layout.soft is None
+        together = None if gone or parked else self._statements.change_together(group)
+        if together is not None:
+            written = self._connection.execute(together).rowcount
         else:
-            parked = group[0].parked
-            statement = self._statements.change(action, active, columns, parked=parked)
-        if statement is not None:
+            statement: Any = (
+                self._statements.remove(active)
+                if gone
+                else self._statements.change(action, active, columns, parked=parked)
+            )
+            if statement is None:
+                return [prepared.row for prepared in group]
             parameters = [self._statements.parameters(prepared) for prepared in group]
-            if self._connection.execute(statement, parameters).rowcount != len(group):
-                raise _Changed
-        return rows
+            written = self._connection.execute(statement, parameters).rowcount
+        if written != len(group):
+            raise _Changed
+        return [prepared.row for prepared in group]
 
     def _write_child(self, child: Child, group: list[Prepared], rows: list[Any]) -> None:
         changes: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
@@ -281,8 +289,7 @@ class Transaction:
         with self._connection.begin_nested():
             yield
             if self._connection.dialect.name == "postgresql":
-                self._connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
-                self._connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
+                self._connection.exec_driver_sql(CHECK_NOW)
 
 
 def _outcome(correction: Correction, state: OutcomeState, detail: str, row: str = "") -> Outcome:
