@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.integration.engine_world import world
-from zvirka.counterparty import Cause, Kind
+from zvirka.counterparty import Action, Cause, Kind
 
 
 def test_a_new_code_that_another_client_holds_is_reported_with_both_rows(tmp_path: Path) -> None:
@@ -20,3 +22,64 @@ def test_a_new_code_that_another_client_holds_is_reported_with_both_rows(tmp_pat
         assert (difference.kind, difference.cause) == (Kind.REKEYED, Cause.DUPLICATE)
         assert difference.rows == rows
         assert run.exit_code == 1
+
+
+def test_a_create_whose_key_a_stuck_client_holds_is_reported_with_that_row(tmp_path: Path) -> None:
+    """One took over the Код of another, whose own new values a foreign row stands against."""
+    with world(tmp_path, shape="production", counterparties=8) as made:
+        made.run()
+        stuck = made.refs()[0]
+        code = str(made.base.get(stuck).values["code"])
+        row = made.shape.find(code)[0].row
+        made.shape.insert_unowned()
+        made.base.update(stuck, code="MOVED", tax_id=made.shape.unowned["tax_code"])
+        fresh = made.base.create(name="Новий", code=code, tax_id="12121212")
+        for _ in range(2):
+            run = made.run()
+            told = {d.ref: d for d in made.differences(run.run)}
+            assert told[stuck].cause is Cause.NOT_OURS
+            assert (told[fresh].cause, told[fresh].rows) == (Cause.DUPLICATE, (row,))
+            assert run.exit_code == 1
+        made.base.update(stuck, tax_id="34343434")
+        assert made.run().exit_code == 0
+        assert made.shape.find("MOVED")[0].row == row
+
+
+@pytest.mark.parametrize("shape", ["embedded", "production"])
+def test_a_newcomer_under_the_old_code_of_another_does_not_take_over_its_client(
+    tmp_path: Path, shape: str
+) -> None:
+    with world(tmp_path, shape=shape, counterparties=8) as made:
+        made.run()
+        renamed = made.refs()[0]
+        code = str(made.base.get(renamed).values["code"])
+        row = made.shape.find(code)[0].row
+        made.base.update(renamed, code="RENAMED")
+        fresh = made.base.create(name="Новий", code=code, tax_id="12121212")
+        run = made.run()
+        assert {d.ref: d.action for d in made.differences(run.run)} == {
+            renamed: Action.UPDATE,
+            fresh: Action.CREATE,
+        }
+        assert (run.exit_code, run.outcomes) == (0, {"applied": 2})
+        assert made.shape.find("RENAMED")[0].row == row
+        assert made.shape.find(code)[0].values["name"] == "Новий"
+        assert made.run().causes == {}
+
+
+@pytest.mark.parametrize("shape", ["embedded", "production"])
+def test_a_resync_of_the_newcomer_alone_leaves_the_other_client_alone(
+    tmp_path: Path, shape: str
+) -> None:
+    with world(tmp_path, shape=shape, counterparties=8) as made:
+        made.run()
+        renamed = made.refs()[0]
+        code = str(made.base.get(renamed).values["code"])
+        before = made.shape.find(code)
+        made.base.update(renamed, code="RENAMED")
+        fresh = made.base.create(name="Новий", code=code, tax_id="12121212")
+        run = made.resync(refs=(fresh,))
+        assert run.exit_code == 1
+        assert made.shape.find(code) == before
+        assert made.run().exit_code == 0
+        assert made.shape.find("RENAMED")[0].row == before[0].row

@@ -40,22 +40,37 @@ def apply(house: House, run: int, store: Store, writer: Writer) -> None:
     Raises:
         StoreError: the store is gone; intents stay open for the next run to settle.
     """
-    again: list[tuple[Difference, Correction]] = []
+    unlucky: list[_Tried] = []
     for action in _ORDER:
         for batch in house.book.differences(
             run, dispositions=[Disposition.CORRECT], actions=[action], batch=AT_ONCE
         ):
-            again += _apply_batch(house, run, store, writer, batch)
+            unlucky += _apply_batch(house, run, store, writer, batch)
             house.tick(len(batch))
+    again = [tried for tried in unlucky if tried.failed]
+    stuck = {tried.difference.row for tried in again}
+    again += [
+        tried
+        for tried in unlucky
+        if not tried.failed and stuck.intersection(_holders_of_key(store, tried.correction))
+    ]
     if again:
-        still = _apply_batch(house, run, store, writer, [difference for difference, _ in again])
+        still = _apply_batch(house, run, store, writer, [tried.difference for tried in again])
         _tell_collisions(house.book, run, store, still)
+
+
+class _Tried(msgspec.Struct, frozen=True):
+    """A correction that failed, or a create that found its key taken."""
+
+    difference: Difference
+    correction: Correction
+    failed: bool
 
 
 def _apply_batch(
     house: House, run: int, store: Store, writer: Writer, batch: Sequence[Difference]
-) -> list[tuple[Difference, Correction]]:
-    """Try a batch; return what failed."""
+) -> list[_Tried]:
+    """Try a batch; return what failed, and the creates whose key is taken."""
     corrections = list(corrections_for(store, batch))
     house.still_ours()
     intended = house.book.intend(run, corrections, house.now())
@@ -64,19 +79,24 @@ def _apply_batch(
         for (number, _), correction in zip(corrections, intended, strict=True)
     }
     differences = {difference.number: difference for difference in batch}
-    failed: list[tuple[Difference, Correction]] = []
+    unlucky: list[_Tried] = []
     waiting: list[Outcome] = []
     for outcome in writer.apply(intended):
         waiting.append(outcome)
-        if outcome.state is OutcomeState.FAILED:
-            number, correction = by_id[outcome.correction]
-            failed.append((differences[number], correction))
+        number, correction = by_id[outcome.correction]
+        failed = outcome.state is OutcomeState.FAILED
+        if failed or _is_taken(correction, outcome):
+            unlucky.append(_Tried(differences[number], correction, failed))
         if len(waiting) >= house.settings.erp.batch:
             house.book.settle(run, waiting, house.now())
             waiting = []
             house.tick()
     house.book.settle(run, waiting, house.now())
-    return failed
+    return unlucky
+
+
+def _is_taken(correction: Correction, outcome: Outcome) -> bool:
+    return correction.action is Action.CREATE and outcome.state is OutcomeState.SUPERSEDED
 
 
 def corrections_for(
@@ -122,13 +142,12 @@ def correction_for(difference: Difference, action: Action, client: Client | None
     )
 
 
-def _tell_collisions(
-    book: Book, run: int, store: Store, failed: Sequence[tuple[Difference, Correction]]
-) -> None:
+def _tell_collisions(book: Book, run: int, store: Store, unlucky: Sequence[_Tried]) -> None:
     """Name both rows of a create or update that a unique value of another row stands against."""
     told = []
-    for difference, correction in failed:
-        rows = [*store.conflicts(correction), *_holders_of_new_key(store, correction)]
+    for tried in unlucky:
+        difference, correction = tried.difference, tried.correction
+        rows = [*store.conflicts(correction), *_holders_of_key(store, correction)]
         if not rows:
             continue
         owned = {client.row for client in store.read_rows(rows)}
@@ -146,9 +165,8 @@ def _tell_collisions(
     book.update_differences(run, told)
 
 
-def _holders_of_new_key(store: Store, correction: Correction) -> list[str]:
-    """The key pairs, so it counts as unique even where no index of the store says so."""
-    if not correction.new_key:
-        return []
-    held = store.read_keys([correction.new_key])
+def _holders_of_key(store: Store, correction: Correction) -> list[str]:
+    """Clients that stand where the correction wants to: the key counts as unique in any store."""
+    key = correction.key if correction.action is Action.CREATE else correction.new_key
+    held = store.read_keys([key]) if key else []
     return [client.row for client in held if client.row != correction.row]

@@ -190,8 +190,11 @@ class _Look:
     def _arrived(self, wanted: Sequence[Counterparty]) -> dict[str, Client]:
         """Clients that came in since the scan, under a key that was missing then."""
         found: dict[str, list[Client]] = defaultdict(list)
-        for client in self._ground.store.read_keys([party.key for party in wanted if party.key]):
-            if client.active:
+        held = self._ground.store.read_keys([party.key for party in wanted if party.key])
+        taken = self._ground.matching.paired_rows([client.row for client in held])
+        for client in held:
+            # A row that is another's client is no arrival: its own key is about to change.
+            if client.active and client.row not in taken:
                 found[client.key].append(client)
         return {key: clients[0] for key, clients in found.items() if len(clients) == 1}
 

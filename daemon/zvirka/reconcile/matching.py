@@ -198,6 +198,23 @@ class Matching:
         )
         return {str(ref): row for ref, row in rows}
 
+    def remembered_refs(self, rows: Sequence[str]) -> dict[str, str]:
+        """The Ref_Key each row of the store was last paired with, those that are known."""
+        found = self._staging.rows(
+            "SELECT row_id, ref FROM mirror.agreed WHERE row_id IN (SELECT unnest(?))"
+            " UNION ALL SELECT row_id, ref FROM scratch.pairing"
+            " WHERE row_id IN (SELECT unnest(?))",
+            [list(rows), list(rows)],
+        )
+        return {row: str(ref) for row, ref in found}
+
+    def paired_rows(self, rows: Sequence[str]) -> set[str]:
+        """Those of the rows that are somebody's client in this run."""
+        found = self._staging.rows(
+            "SELECT row_id FROM scratch.pair WHERE row_id IN (SELECT unnest(?))", [list(rows)]
+        )
+        return {row for (row,) in found}
+
     # -- candidates ----------------------------------------------------------------------------
 
     def find(self) -> int:

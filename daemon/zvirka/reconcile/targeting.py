@@ -88,10 +88,33 @@ def resync(ground: Ground, targets: Targets) -> None:
         *_of_absent_refs(ground, gone),
         *_of_absent_codes(ground, targets, {party.key for party in parties.values()}),
     ]
+    _tell_unknown(ground, targets, refs, parties)
     numbered = [judging.numbered(one, number) for number, one in enumerate(differences, start=1)]
     for difference in numbered:
         ground.plan(difference)
     ground.house.book.add_differences(ground.run, Evidence.of(ground).explain(numbered))
+
+
+def _tell_unknown(
+    ground: Ground, targets: Targets, refs: Sequence[str], parties: dict[str, Counterparty]
+) -> None:
+    """Say of each target that neither side knows it; a request for nothing else is a mistake.
+
+    Raises:
+        UsageError: no target is known to either side.
+    """
+    known = {party.key for party in parties.values()}
+    known |= {client.key for client in ground.store.read_keys(list(targets.codes))}
+    remembered = ground.matching.remembered_rows(refs)
+    unknown = [f"code {code}" for code in targets.codes if code not in known]
+    unknown += [f"ref {ref}" for ref in refs if ref not in parties and ref not in remembered]
+    if unknown and not parties and len(unknown) == len(targets.codes) + len(refs):
+        raise UsageError(
+            "neither 1C nor the store knows what was named",
+            place=", ".join(unknown[:10]),
+            remedy="copy the Код as 1C shows it, leading zeros too, or name it by --ref",
+        )
+    ground.facts.warnings += [f"neither 1C nor the store knows {one}" for one in unknown]
 
 
 def _found(ground: Ground, field: str, values: Sequence[str]) -> list[Counterparty]:
@@ -102,19 +125,33 @@ def _of_parties(ground: Ground, parties: Sequence[Counterparty]) -> list[Differe
     remembered = ground.matching.remembered_rows([party.ref for party in parties])
     by_row = {client.row: client for client in ground.store.read_rows(list(remembered.values()))}
     by_key: dict[str, list[Client]] = {}
-    keys = [party.key for party in parties if party.key]
-    for client in ground.store.read_keys(keys):
+    held_by_key = ground.store.read_keys([party.key for party in parties if party.key])
+    owners = ground.matching.remembered_refs([client.row for client in held_by_key])
+    for client in held_by_key:
         by_key.setdefault(client.key, []).append(client)
     differences = []
     for party in parties:
         paired = by_row.get(remembered.get(party.ref, ""))
-        held = [paired] if paired is not None else by_key.get(party.key, [])
+        held = (
+            [paired]
+            if paired is not None
+            else [
+                client
+                for client in by_key.get(party.key, [])
+                if not _is_anothers(ground, party, client.ref or owners.get(client.row))
+            ]
+        )
         difference = _compare(ground, party, held)
         if difference is not None:
             wanted = None if difference.action is Action.DELETE else party.values
             found = next((client.values for client in held if client.active), None)
             differences.append(as_it_stands(ground, difference, wanted, found))
     return differences
+
+
+def _is_anothers(ground: Ground, party: Counterparty, owner: str | None) -> bool:
+    """Whether a client with the party's key is that of a counterparty 1C has under a new key."""
+    return owner not in {None, "", party.ref} and ground.source.exists(str(owner))
 
 
 def _compare(ground: Ground, party: Counterparty, held: Sequence[Client]) -> Difference | None:
