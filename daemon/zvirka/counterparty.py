@@ -6,6 +6,9 @@
 
 Everything here is data without behaviour towards the outside: no module below it, every module
 above it.
+
+Clients, corrections and outcomes come by the hundred thousand and hold texts only, so they are kept
+from the garbage collector (``gc=False``), which would walk all of them again and again.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class Counterparty(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, str | None]
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True):
+class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One owned row of the store, reduced to the mapped fields.
 
     ``row`` is the store's own primary key as text. ``active`` is false for a soft-deleted row.
@@ -141,7 +144,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str = ""
 
 
-class Correction(msgspec.Struct, frozen=True, kw_only=True):
+class Correction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One write to the store, held by the journal before it is tried.
 
     ``before`` is every mapped field of the row as scanned (empty for a create), ``active`` its
@@ -161,7 +164,7 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     new_key: str | None = None
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one correction, with the reason in ``detail`` (no personal data).
 
     ``row`` is the primary key of the row written, known after a create.
