@@ -209,3 +209,26 @@ def test_a_resync_of_nothing_or_of_nonsense_is_refused(night: World) -> None:
     assert (run.status, run.exit_code) == ("failed", 64)
     run = night.run("resync", targets=Targets(refs=("not-a-guid",)), reason="так")
     assert (run.status, run.exit_code) == ("failed", 64)
+
+
+def test_a_resync_of_what_neither_side_knows_is_a_mistake(night: World) -> None:
+    run = night.resync("no such code")
+    assert (run.status, run.exit_code) == ("failed", 64)
+    assert "neither 1C nor the store" in run.error
+    ref = night.refs()[0]
+    night.base.update(ref, name="Відомий")
+    mixed = night.resync(night.base.get(ref).values["code"], "no such code")
+    assert (mixed.exit_code, mixed.outcomes) == (0, {"applied": 1})
+    assert night.row(mixed.run).facts["warnings"] == [
+        "neither 1C nor the store knows code no such code"
+    ]
+
+
+def test_an_answer_to_a_plan_answers_the_nights_that_held_the_same(careful: World) -> None:
+    delete(careful, 4)
+    nights = [careful.run().run for _ in range(3)]
+    with careful.house() as house:
+        assert [run.id for run in house.book.held()] == nights[::-1]
+    careful.run("approve", parent=nights[1], reason="так")
+    with careful.house() as house:
+        assert house.book.held() == []

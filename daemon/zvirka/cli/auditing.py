@@ -170,7 +170,7 @@ def prune(
     reason: ReasonOption,
 ) -> int:
     """Remove personal values of old runs; digests, counts and the chain stay verifiable."""
-    from zvirka.journal.retention import prune as prune_journal
+    from zvirka.reconcile.forgetting import forget
 
     try:
         age = TypeAdapter(Duration).validate_python(older_than)
@@ -179,7 +179,7 @@ def prune(
             f"{older_than!r} is no age", place="--older-than", remedy="write it as 3y, 26w or 400d"
         ) from None
     with call.book() as book:
-        pruned = prune_journal(book, age, datetime.now(UTC), call.who, reason)
+        pruned = forget(call.settings, book, age, datetime.now(UTC), call.who, reason)
     if call.common.json:
         call.print_json(pruned)
     else:

@@ -105,12 +105,21 @@ def list_runs(
 
 
 def held_runs(connection: Connection) -> list[RunRow]:
-    """Held runs that no sealed approval or rejection has answered, newest first."""
-    answer = RUN.alias()
+    """Held runs that no sealed approval or rejection has answered, newest first.
+
+    An answer is to a plan: it also answers the runs before it that held exactly the same.
+    """
+    answer, shown = RUN.alias(), RUN.alias()
     answered = exists().where(
-        answer.c.parent == RUN.c.id,
+        answer.c.parent == shown.c.id,
         answer.c.command.in_(("approve", "reject")),
         answer.c.seal.is_not(None),
+        or_(
+            shown.c.id == RUN.c.id,
+            (shown.c.plan_digest == RUN.c.plan_digest)
+            & (RUN.c.plan_digest != "")
+            & (RUN.c.id < answer.c.id),
+        ),
     )
     query = select(RunRow).where(col(RunRow.status) == "held", ~answered)
     with Session(connection) as session:

@@ -1,13 +1,15 @@
-"""Why a difference came about, where somebody wrote it down: the push log and the receipts.
+"""Why a difference came about, where somebody wrote it down: the push log, the outbox, receipts.
 
-The push module logs the errors it met; the receiver keeps a receipt of every webhook. Both are
-hints for the reader of the report, never a reason to write or not to write.
+The push module logs the errors it met, its extension keeps what it could not send in an outbox, and
+the receiver keeps a receipt of every webhook. All are hints for the reader of the report, never a
+reason to write or not to write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from zvirka.counterparty import Difference
 from zvirka.errors import ZvirkaError
 from zvirka.journal.book import Book
 from zvirka.journal.receipts import STORED, Receipt, find_receipts, has_receipts
+from zvirka.onec.source import Undelivered
 from zvirka.push_log import PushLogLine, errors_by_ref
 
 if TYPE_CHECKING:
@@ -28,13 +31,27 @@ _LOOK_BACK = timedelta(days=30)
 
 
 class Evidence:
-    """The push errors since the last good run, and the receipts by question."""
+    """The push errors since the last good run, the outbox of 1C and the receipts by question.
+
+    Args:
+        book: the journal, which holds the receipts.
+        errors: push errors by Ref_Key and by Код.
+        outbox: reads what waits in 1C, by Ref_Key and by Код; asked once, at the first difference.
+        since: how far back receipts count.
+        receiving: whether this journal has receipts at all.
+    """
 
     def __init__(
-        self, book: Book, errors: dict[str, PushLogLine], since: datetime, receiving: bool
+        self,
+        book: Book,
+        errors: dict[str, PushLogLine],
+        outbox: Callable[[], dict[str, Undelivered]],
+        since: datetime,
+        receiving: bool,
     ) -> None:
         self._book = book
         self._errors = errors
+        self._outbox = cache(outbox)
         self._since = since
         self._receiving = receiving
 
@@ -53,10 +70,10 @@ class Evidence:
             except ZvirkaError as error:
                 logger.warning("the push log could not be read", cause=error.cause)
                 ground.facts.warnings.append(str(error))
-        return cls(book, errors, since, has_receipts(book.engine))
+        return cls(book, errors, lambda: _waiting_in(ground), since, has_receipts(book.engine))
 
     def explain(self, differences: Sequence[Difference]) -> list[Difference]:
-        """Add the line or receipt that explains each difference, where there is one."""
+        """Add the line, message or receipt that explains each difference, where there is one."""
         receipts = self._receipts_of(differences)
         return [
             msgspec.structs.replace(difference, evidence=evidence)
@@ -82,7 +99,11 @@ class Evidence:
         return newest
 
     def _told(self, difference: Difference, receipts: dict[str, Receipt]) -> str:
+        waiting = self._outbox()
         error = self._errors.get(difference.ref) or self._errors.get(difference.key)
+        message = waiting.get(difference.ref) or waiting.get(difference.key)
+        if message is not None and (error is None or error.at <= _last_heard_of(message)):
+            return _waits(message)
         if error is not None:
             return f"push log {error.at.isoformat()} {error.action} {error.status}: {error.text}"
         if not self._receiving:
@@ -94,3 +115,33 @@ class Evidence:
         if receipt.outcome in STORED:
             return f"{came} and was stored; the row was edited later"
         return f"{came}: {receipt.outcome or 'no outcome yet'} {receipt.detail}".rstrip()
+
+
+def _waiting_in(ground: Ground) -> dict[str, Undelivered]:
+    """The oldest message of each counterparty in the outbox, by Ref_Key and by Код.
+
+    The oldest is the one that is being sent: later ones wait behind it. An outbox that cannot be
+    read is a warning in the report.
+    """
+    found: dict[str, Undelivered] = {}
+    try:
+        for message in ground.source.undelivered():
+            for name in {message.ref, message.code} - {""}:
+                found[name] = message
+    except ZvirkaError as error:
+        logger.warning("the outbox of 1C could not be read", cause=error.cause)
+        ground.facts.warnings.append(str(error))
+    return found
+
+
+def _last_heard_of(message: Undelivered) -> datetime:
+    return message.tried or message.created
+
+
+def _waits(message: Undelivered) -> str:
+    since = message.created.isoformat()
+    if not message.attempts:
+        return f"outbox of 1C: {message.action} waits since {since}, not sent yet"
+    why = message.error or f"HTTP {message.status}"
+    tries = f"attempts in vain: {message.attempts}"
+    return f"outbox of 1C: {message.action} waits since {since}, {tries}, last error: {why}"

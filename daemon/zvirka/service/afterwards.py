@@ -8,9 +8,9 @@ from pathlib import Path
 
 from loguru import logger
 
-from zvirka.errors import JournalError, ZvirkaError
+from zvirka.errors import ZvirkaError
 from zvirka.journal.book import Book, open_book
-from zvirka.journal.retention import prune
+from zvirka.reconcile.forgetting import forget
 from zvirka.service.alerts import Alerts
 from zvirka.service.metrics import Metrics
 from zvirka.service.records import JournalRecords
@@ -47,8 +47,8 @@ def prune_as_set(settings: Settings, book: Book, now: datetime, who: str) -> Non
     if age is None:
         return
     try:
-        pruned = prune(book, age, now, who, "report.prune_after", trigger="schedule")
-    except JournalError as error:
+        pruned = forget(settings, book, age, now, who, "report.prune_after", trigger="schedule")
+    except ZvirkaError as error:
         logger.error("old runs could not be pruned", error=str(error))
     else:
         if pruned.run is not None:
