@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from tests.bsl.syntax import parse as parse_module
 from tests.bsl.syntax import read, routines
 from tests.bsl.values import BslError
 from tests.bsl.world import BSL, CORE, OUTBOX, QUEUE, Erp, World, core_for, echo, running_erp
+from zvirka.onec.outbox import Outbox
+from zvirka.onec.session import Session
+from zvirka.simulator import Simulator, SimulatorOptions
 
 EXTENSION = BSL / "extension"
 MD = "{http://v8.1c.ru/8.3/MDClasses}"
@@ -278,6 +281,28 @@ def test_what_the_sender_writes_fits_the_fields_of_the_register(erp: Erp, world:
             value = row[name]
             assert isinstance(value, str) == (kind == "text"), name
             assert limit == 0 or len(str(value)) <= limit, name
+
+
+def test_the_daemon_reads_what_the_extension_wrote(erp: Erp, world: World) -> None:
+    erp.answer = lambda _: (503, b"")
+    made = written(world)
+    since = world.now
+    for _ in range(8):
+        world.send_queue(after=timedelta(hours=1))
+    with Simulator(SimulatorOptions(counterparties=1, outbox=True)) as simulator:
+        simulator.base.outbox.table.rows = [_as_odata_shows(row) for row in world.queue]
+        with Session(simulator.url, simulator.user, simulator.password) as session:
+            [message] = Outbox(session, page_bytes=1_000_000, max_url=2000).newest()
+    assert (message.ref, message.code, message.action) == (str(made.guid), "1", "create")
+    assert (message.attempts, message.status, message.error) == (8, 503, "HTTP 503")
+    assert message.created == since.replace(tzinfo=UTC)
+    assert message.tried == world.now.replace(tzinfo=UTC)
+
+
+def _as_odata_shows(row: dict[str, Any]) -> dict[str, Any]:
+    """Edm.Int64 travels as text."""
+    wide = {name: str(int(row[name])) for name in ("Порядок", "СледующаяПопытка")}
+    return {**row, **wide, "Попыток": int(row["Попыток"]), "КодСостояния": int(row["КодСостояния"])}
 
 
 def test_no_role_is_given_to_everybody() -> None:

@@ -9,7 +9,10 @@ import pytest
 
 from tests.bsl.syntax import parse, read, routines, string_value, text, walk
 from tests.bsl.world import BSL, CORE, OUTBOX, SHIPPED
+from zvirka.onec.outbox import MOST, PROPERTIES
 from zvirka.push_log import parse_line
+from zvirka.report.sentences import told
+from zvirka.report.words import Words
 
 GUIDE = (BSL / "README.uk.md").read_text(encoding="utf-8")
 PROCESSING = (BSL / "processing" / "ObjectModule.bsl", BSL / "processing" / "FormModule.bsl")
@@ -51,6 +54,17 @@ def test_the_example_lines_are_events_the_reader_understands() -> None:
     lines = [line for line in GUIDE.splitlines() if re.match(r"\d{4}-\d\d-\d\dT.*\t", line)]
     assert len(lines) == 2
     assert all(parse_line(line.encode()) for line in lines)
+
+
+def test_the_guide_names_what_is_read_of_the_outbox_and_what_the_report_says_of_it() -> None:
+    section = GUIDE.partition("### Черга розширення")[2].partition("\n## ")[0]
+    said = re.search(r"Читаються ([^.]+)\.", section)
+    assert said
+    assert set(re.findall(r"`(\w+)`", said[1])) == set(PROPERTIES)
+    assert f"{MOST:,}".replace(",", " ") in section
+    since, tried = "2026-01-31T22:15:07.042000+00:00", "attempts in vain: 3, last error: HTTP 503"
+    sentence = told(f"outbox of 1C: update waits since {since}, {tried}", Words("uk"))
+    assert f"\n{sentence}\n" in section
 
 
 def test_every_routine_and_file_the_guide_names_exists() -> None:

@@ -133,6 +133,7 @@ def world(
     backend: str = "sqlite",
     profile: str = "custom",
     counterparties: int = 40,
+    outbox: bool = False,
     **tables: dict[str, Any],
 ) -> Iterator[World]:
     """A world whose store is empty and whose first load is allowed by its limits."""
@@ -140,6 +141,7 @@ def world(
         profile=profile,  # type: ignore[arg-type]
         counterparties=counterparties,
         seed=7,
+        outbox=outbox,
     )
     with Simulator(options) as simulator:
         made = SHAPES[shape](backend, directory)

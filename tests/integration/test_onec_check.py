@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.unit.onec.samples import recording
 from tests.unit.onec.scripted import Reply, served
 from zvirka.findings import Finding
 from zvirka.onec.checking import check_source
+from zvirka.onec.outbox import REGISTER
 from zvirka.settings import FieldSettings, OnecSettings
 
 CATALOG = "Catalog_Контрагенты"
@@ -140,3 +142,40 @@ def test_unsafe_settings_are_warned_of(tmp_path: Path) -> None:
         onec = onec_settings(simulator, "accounting", verify_tls=False, session=False)
         warned = {one.subject for one in checked(onec, tmp_path) if one.level == "warning"}
     assert warned == {"onec.verify_tls", "1C session"}
+
+
+def outbox_finding(findings: list[Finding]) -> Finding:
+    (found,) = (finding for finding in findings if finding.subject == REGISTER)
+    return found
+
+
+def test_an_outbox_that_is_not_published_is_no_fault(tmp_path: Path) -> None:
+    with base_of() as simulator:
+        found = outbox_finding(checked(onec_settings(simulator, "accounting"), tmp_path))
+    assert found.level == "ok"
+    assert "not published" in found.text
+
+
+def test_the_check_counts_what_waits_in_the_outbox(tmp_path: Path) -> None:
+    moment = datetime(2026, 11, 24, 21, tzinfo=UTC)
+    with base_of(outbox=True) as simulator:
+        onec = onec_settings(simulator, "accounting")
+        outbox = simulator.base.outbox
+        messages = [outbox.put(ref, "update", moment) for ref in list(simulator.base.refs())[:3]]
+        waiting = outbox_finding(checked(onec, tmp_path))
+        outbox.fail(messages[0], moment, "HTTP 503", 503)
+        failing = outbox_finding(checked(onec, tmp_path))
+    assert waiting.level == "ok"
+    assert waiting.text.endswith("published; messages waiting in it: 3")
+    assert failing.level == "warning"
+    assert failing.text.endswith("messages waiting in it: 3, sent in vain so far: 1")
+
+
+def test_an_outbox_the_user_may_not_read_is_a_warning_that_names_the_role(tmp_path: Path) -> None:
+    with base_of(outbox=True) as simulator:
+        simulator.faults.denied = {REGISTER}
+        findings = checked(onec_settings(simulator, "accounting"), tmp_path)
+    found = outbox_finding(findings)
+    assert found.level == "warning"
+    assert "ZvirkaReader" in found.remedy
+    assert failures(findings) == []

@@ -19,11 +19,12 @@ from zvirka.mapping import Mapping
 from zvirka.onec import errors
 from zvirka.onec.decoding import decode_ref
 from zvirka.onec.layout import Layout, proven_schema
+from zvirka.onec.outbox import Outbox
 from zvirka.onec.paging import Reader
 from zvirka.onec.queries import Queries, all_of, canonical
 from zvirka.onec.schema import SchemaCache
 from zvirka.onec.session import Session
-from zvirka.onec.source import LineBatch, ObjectBatch, Traffic, VersionBatch
+from zvirka.onec.source import LineBatch, ObjectBatch, Traffic, Undelivered, VersionBatch
 
 _CONTRADICTIONS = (errors.NameNotFoundError, errors.NotInCompositionError)
 """1C does not have what the schema says it has."""
@@ -172,6 +173,16 @@ class Catalogue:
                 objects, lines = self.layout.with_lines(rows)
                 found += counterparties(self.mapping, objects, lines)
         return list({one.ref: one for one in found}.values())
+
+    def undelivered(self) -> Iterator[Undelivered]:
+        """What waits in the outbox of the extension, the newest first; needs no $metadata."""
+        outbox = Outbox(
+            self.session,
+            page_bytes=self._page_bytes,
+            max_url=self._max_url,
+            allowed_only=self.restricted,
+        )
+        return outbox.newest()
 
 
 def counterparties(

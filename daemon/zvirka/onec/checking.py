@@ -14,6 +14,7 @@ from zvirka.onec.errors import OnecError
 from zvirka.onec.fitting import Missing, asked_of, catalog_entity, missing_in
 from zvirka.onec.layout import Layout
 from zvirka.onec.opening import open_schemas, open_session
+from zvirka.onec.outbox import REGISTER, Outbox
 from zvirka.onec.outside import ContactLines
 from zvirka.onec.paging import Reader
 from zvirka.onec.queries import Queries
@@ -63,6 +64,7 @@ def _findings(
         max_url=onec.max_url,
     )
     yield from _reading(Layout(reader, schema, mapping), onec)
+    yield _outbox(session, onec)
 
 
 def _address(onec: OnecSettings) -> Iterator[Finding]:
@@ -250,6 +252,37 @@ def _outside(layout: Layout) -> Iterator[Finding]:
                 f"add the section {place.name} to the OData composition",
             )
         yield _timed(subject, "values outside the object can be read", started)
+
+
+def _outbox(session: Session, onec: OnecSettings) -> Finding:
+    """The outbox of the extension: nobody needs it, and who has it wants to know what waits."""
+    outbox = Outbox(
+        session, page_bytes=onec.page_bytes, max_url=onec.max_url, allowed_only=onec.allowed_only
+    )
+    try:
+        waiting = outbox.waiting()
+    except OnecError as error:
+        return Finding(
+            "warning",
+            REGISTER,
+            f"the outbox of the extension cannot be read: {error.cause}",
+            error.remedy,
+        )
+    if waiting is None:
+        return Finding(
+            "ok",
+            REGISTER,
+            "the outbox of the extension is not published; reports do without it",
+        )
+    text = f"the outbox of the extension is published; messages waiting in it: {waiting.messages}"
+    if not waiting.failed:
+        return Finding("ok", REGISTER, text)
+    return Finding(
+        "warning",
+        REGISTER,
+        f"{text}, sent in vain so far: {waiting.failed}",
+        "look at their Ошибка in 1C, and at whether the receiver answers",
+    )
 
 
 def _failure(subject: str, error: ZvirkaError) -> Finding:

@@ -7,6 +7,7 @@ loop a row. The implementation is :class:`zvirka.onec.catalogue.Catalogue`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -49,6 +50,25 @@ class VersionBatch(msgspec.Struct, frozen=True):
     refs: list[str]
     versions: list[str]
     marks: list[bool]
+
+
+class Undelivered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A change that waits in the outbox of 1C's extension: the push of it did not succeed yet.
+
+    ``action`` is create, update or delete, ``created`` (aware UTC) since when it waits, ``tried``
+    when it was last sent, ``None`` if never. ``attempts`` counts the sendings in vain, ``status``
+    is the HTTP status of the last one (0 without an answer), ``error`` its reason, without
+    personal data. ``code`` is Код, empty where the catalogue has none.
+    """
+
+    ref: str
+    code: str
+    action: str
+    created: datetime
+    tried: datetime | None
+    attempts: int
+    status: int
+    error: str
 
 
 class Traffic(msgspec.Struct):
@@ -141,4 +161,14 @@ class Source(Protocol):
 
     def find(self, field: str, values: Sequence[str]) -> list[Counterparty]:
         """Counterparties whose attribute field equals one of the values (targeted resync)."""
+        ...
+
+    def undelivered(self) -> Iterator[Undelivered]:
+        """What waits in the outbox of the extension, the newest first, up to a fixed number.
+
+        Nothing where the extension is not loaded or its register not published.
+
+        Raises:
+            SourceError: the register is published, and yet cannot be read.
+        """
         ...

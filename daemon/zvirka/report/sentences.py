@@ -76,6 +76,8 @@ SENTENCES: tuple[str, ...] = (
     N_("the connection was cut before the answer was whole"),
     # evidence
     N_("push log {time} {action} {status}: {text}"),
+    N_("outbox of 1C: {action} waits since {time}, not sent yet"),
+    N_("outbox of 1C: {action} waits since {time}, attempts in vain: {count}, last error: {text}"),
     N_("webhook {action} came {time} and was stored; the row was edited later"),
     N_("webhook {action} came {time}: {outcome}"),
     N_("no webhook came for this counterparty since the last good run"),

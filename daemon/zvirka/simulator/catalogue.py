@@ -194,7 +194,7 @@ def woven(written: NDArray[np.bool_], early: list[Any], late: list[Any]) -> list
 
 
 class SmallTable:
-    """A table of few rows, held whole: the kinds, the nodes of the exchange plan."""
+    """A table of few rows, held whole: the kinds, the nodes of the exchange plan, the outbox."""
 
     def __init__(self, type_: EntityType, rows: list[dict[str, Any]]) -> None:
         self.type = type_
@@ -207,7 +207,7 @@ class SmallTable:
 
     def find(self, ref: str) -> int | None:
         """The row of that Ref_Key."""
-        return next((n for n, row in enumerate(self.rows) if row["Ref_Key"] == ref), None)
+        return next((n for n, row in enumerate(self.rows) if row.get("Ref_Key") == ref), None)
 
     def named(self, refs: set[str], name: str) -> list[int] | None:
         """The rows of these references, when ``name`` names the row."""

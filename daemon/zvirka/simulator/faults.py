@@ -54,6 +54,8 @@ class Faults:
     """Ref_Keys row-level rights forbid: silently missing under allowedOnly, 401 code 20 else."""
     unpublished: Collection[str] = frozenset()
     """Entity sets left out of the published composition, a tabular section's set among them."""
+    denied: Collection[str] = frozenset()
+    """Entity sets the user has no right to read: 401 code 20."""
     between_pages: Callable[[int], None] | None = None
     """Called after each page (an answer to ``$top``), before it is sent, with its number from 1."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -20,6 +20,7 @@ from zvirka.simulator.exchange import ExchangePlan
 from zvirka.simulator.generated import Generated
 from zvirka.simulator.kinds import default_kind, kind_of, kind_rows
 from zvirka.simulator.lines import Lines, Table
+from zvirka.simulator.outbox import OUTBOX, OUTBOX_TYPE, Outbox
 from zvirka.simulator.people import contact_fields, version_text
 from zvirka.simulator.shape import (
     CONTACTS,
@@ -69,6 +70,8 @@ class Infobase:
         self.shape = types
         self.lock = threading.RLock()
         self.plan = ExchangePlan()
+        self.outbox = Outbox()
+        """Messages of the extension; published only where the shape has the register."""
         self.tables: dict[str, Table] = {}
         self._generated = generated
         self._code_width = code_width
@@ -79,10 +82,21 @@ class Infobase:
 
     @classmethod
     def generate(
-        cls, profile: Profile, counterparties: int, seed: int, *, code_width: int = 0
+        cls,
+        profile: Profile,
+        counterparties: int,
+        seed: int,
+        *,
+        code_width: int = 0,
+        outbox: bool = False,
     ) -> Infobase:
-        """A base of that many invented counterparties, groups not counted."""
+        """A base of that many invented counterparties, groups not counted.
+
+        ``outbox``: the extension is loaded, and its register published.
+        """
         types = shape(profile)
+        if outbox:
+            types = msgspec.structs.replace(types, types=(*types.types, OUTBOX_TYPE))
         groups = min(max(1, counterparties // 100), 300) if types.folders else 0
         generated = Generated(profile, seed, counterparties + groups, groups)
         return cls(types, generated, code_width=code_width)
@@ -96,6 +110,8 @@ class Infobase:
                 for missing in type_.properties:
                     row.setdefault(missing.name, _default(missing))
             self.tables[type_.name] = SmallTable(type_, self.plan.rows)
+        elif type_.name == OUTBOX:
+            self.tables[OUTBOX] = self.outbox.table
         elif type_.name == REGISTER:
             section = Section(CONTACTS, ())
             self.tables[REGISTER] = Lines(self._catalogue(COUNTERPARTIES), section, type_)

@@ -121,6 +121,8 @@ class Publication:
         found = self.base.tables.get(name)
         if found is None or name in self.faults.unpublished:
             raise Refusal(TYPE_NOT_FOUND, f"Сущность «{name}» не найдена")
+        if name in self.faults.denied:
+            raise _forbidden(name)
         return found
 
     def _metadata(self) -> bytes:

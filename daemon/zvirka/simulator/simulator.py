@@ -26,6 +26,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     ``profile`` is accounting, trade, custom or legacy. ``counterparties`` are invented from
     ``seed``, groups not counted. ``recording`` is a folder with a recorded ``*metadata.xml`` and
     ``*select_changes*.xml`` to serve in their place. ``licences`` limits the open sessions.
+    ``outbox`` publishes the register of the extension, to be filled through ``base.outbox``.
     ``code_width`` pads a written Код with spaces to a fixed length. ``metadata_bytes`` pads
     ``$metadata``. An empty ``password`` is replaced by a random one. ``gzip`` compresses answers
     for those who accept it. ``certificate`` is a PEM file of key and certificate: with one the
@@ -44,6 +45,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     sessions: Literal["manage", "autouse"] = "manage"
     code_width: int = 0
     metadata_bytes: int = 0
+    outbox: bool = False
     gzip: bool = True
     certificate: Path | None = None
 
@@ -74,6 +76,7 @@ class Simulator:
                 options.counterparties,
                 options.seed,
                 code_width=options.code_width,
+                outbox=options.outbox,
             )
         self.publication = Publication(
             self.base,
