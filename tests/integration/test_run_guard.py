@@ -232,3 +232,12 @@ def test_an_answer_to_a_plan_answers_the_nights_that_held_the_same(careful: Worl
     careful.run("approve", parent=nights[1], reason="так")
     with careful.house() as house:
         assert house.book.held() == []
+
+
+def test_a_resync_tells_an_edit_in_the_erp_from_a_lost_webhook(night: World) -> None:
+    edited, lost = night.refs()[:2]
+    night.shape.sql("UPDATE clients SET name = 'Правка' WHERE ref = ?", (edited,))
+    night.base.update(lost, name="Не дійшло")
+    run = night.resync(refs=(edited, lost))
+    causes = {d.ref: d.cause for d in night.differences(run.run)}
+    assert causes == {edited: Cause.ERP_EDIT, lost: Cause.MISSED_UPDATE}

@@ -215,6 +215,20 @@ class Matching:
         )
         return {row for (row,) in found}
 
+    def agreement(self, pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[bool, bool]]:
+        """By Ref_Key: whether 1C, and the store, is as it was when both last agreed on the pair.
+
+        The store's rows have to be staged; pairs nobody ever agreed on are left out.
+        """
+        rows = self._staging.rows(
+            "SELECT a.ref, a.wanted = w.digest, a.client = c.digest"
+            " FROM (SELECT unnest(?)::UUID ref, unnest(?) row_id) p"
+            " JOIN mirror.agreed a USING (ref, row_id) JOIN mirror.wanted w USING (ref)"
+            " JOIN scratch.client c USING (row_id)",
+            [[ref for ref, _ in pairs], [row for _, row in pairs]],
+        )
+        return {str(ref): (wanted, client) for ref, wanted, client in rows}
+
     # -- candidates ----------------------------------------------------------------------------
 
     def find(self) -> int:

@@ -129,6 +129,8 @@ def _of_parties(ground: Ground, parties: Sequence[Counterparty]) -> list[Differe
     owners = ground.matching.remembered_refs([client.row for client in held_by_key])
     for client in held_by_key:
         by_key.setdefault(client.key, []).append(client)
+    ground.matching.renew_clients(list(by_row.values()))
+    agreed = ground.matching.agreement(list(remembered.items()))
     differences = []
     for party in parties:
         paired = by_row.get(remembered.get(party.ref, ""))
@@ -141,7 +143,7 @@ def _of_parties(ground: Ground, parties: Sequence[Counterparty]) -> list[Differe
                 if not _is_anothers(ground, party, client.ref or owners.get(client.row))
             ]
         )
-        difference = _compare(ground, party, held)
+        difference = _compare(ground, party, held, agreed.get(party.ref, (None, None)))
         if difference is not None:
             wanted = None if difference.action is Action.DELETE else party.values
             found = next((client.values for client in held if client.active), None)
@@ -154,7 +156,13 @@ def _is_anothers(ground: Ground, party: Counterparty, owner: str | None) -> bool
     return owner not in {None, "", party.ref} and ground.source.exists(str(owner))
 
 
-def _compare(ground: Ground, party: Counterparty, held: Sequence[Client]) -> Difference | None:
+def _compare(
+    ground: Ground,
+    party: Counterparty,
+    held: Sequence[Client],
+    agreed: tuple[bool | None, bool | None],
+) -> Difference | None:
+    pair = Candidate("different", party.ref, "", party.key, *agreed)
     if not party.key and not held:
         candidate = Candidate("keyless_1c", party.ref, "", "", None, None)
         return judging.keyless(candidate, party.values)
@@ -170,8 +178,8 @@ def _compare(ground: Ground, party: Counterparty, held: Sequence[Client]) -> Dif
     if client is None:
         return judging.missing(ground.mapping, party, None, first=False)
     if not client.active:
-        return judging.inactive(ground.mapping, party, client, None)
-    return judging.different_as_stored(ground.mapping, ground.store.fitting, party, client, None)
+        return judging.inactive(ground.mapping, party, client, pair)
+    return judging.different_as_stored(ground.mapping, ground.store.fitting, party, client, pair)
 
 
 def _of_absent_refs(ground: Ground, refs: Sequence[str]) -> list[Difference]:
