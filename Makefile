@@ -26,6 +26,10 @@ test-system: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
 
+# The pictures in the README, from a run made for it; needs Chromium.
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m tests.screenshots
+
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
