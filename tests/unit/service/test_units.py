@@ -18,6 +18,7 @@ from zvirka.shipped import shipped
 
 UNITS = shipped("systemd")
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
+TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
 EXPOSURE = 1.5
 
 needs_systemd = pytest.mark.skipif(
@@ -36,19 +37,20 @@ def installed(tmp_path: Path) -> Path:
 def test_every_unit_the_service_promises_is_there() -> None:
     assert SERVICES == [
         "zvirka-alert@.service",
+        "zvirka-feed.service",
         "zvirka-receiver.service",
         "zvirka-reconcile.service",
         "zvirka-resync@.service",
         "zvirka.service",
     ]
-    assert (UNITS / "zvirka-reconcile.timer").is_file()
+    assert TIMERS == ["zvirka-feed.timer", "zvirka-reconcile.timer"]
+    for timer in TIMERS:
+        assert timer.replace(".timer", ".service") in SERVICES
 
 
 @needs_systemd
 def test_systemd_finds_nothing_to_complain_about(installed: Path) -> None:
-    names = [str(installed / name.replace("@.", "@000000123.")) for name in [*SERVICES]] + [
-        str(installed / "zvirka-reconcile.timer")
-    ]
+    names = [str(installed / name.replace("@.", "@000000123.")) for name in [*SERVICES, *TIMERS]]
     for name in SERVICES:
         if "@" in name:
             (installed / name.replace("@.", "@000000123.")).symlink_to(name)
@@ -108,6 +110,12 @@ def test_credentials_are_named_as_the_settings_look_for_them_and_none_is_require
         assert source == f"zvirka.{key}"
 
 
+def test_the_timer_of_the_feed_comes_every_quarter_of_an_hour() -> None:
+    text = (UNITS / "zvirka-feed.timer").read_text("utf-8")
+    assert "\nOnCalendar=*:0/15\n" in text
+    assert "ExecStart=/usr/bin/zvirka feed " in (UNITS / "zvirka-feed.service").read_text("utf-8")
+
+
 def test_no_unit_holds_a_secret_or_an_argument_that_could_be_one() -> None:
     for path in UNITS.glob("*.service"):
         starts = [line for line in path.read_text().splitlines() if line.startswith("Exec")]
@@ -119,7 +127,7 @@ def test_no_unit_holds_a_secret_or_an_argument_that_could_be_one() -> None:
 def test_installing_writes_each_file_to_its_place_with_the_right_program(tmp_path: Path) -> None:
     written = install(prefix=tmp_path, executable=Path("/opt/zvirka/bin/zvirka"))
     assert sorted(str(path.relative_to(tmp_path)) for path in written) == sorted(
-        [f"etc/systemd/system/{name}" for name in [*SERVICES, "zvirka-reconcile.timer"]]
+        [f"etc/systemd/system/{name}" for name in [*SERVICES, *TIMERS]]
         + ["etc/sysusers.d/zvirka.conf", "etc/tmpfiles.d/zvirka.conf"]
     )
     unit = (tmp_path / "etc/systemd/system/zvirka.service").read_text()
