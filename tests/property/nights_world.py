@@ -1,0 +1,316 @@
+"""Both sides, the receiver between them, and what an outsider knows of them: for the law of nights.
+
+Everything the law is judged by is read past zvirka: 1C from the simulator's base, the store by
+plain SQL, and of the journal only what it says it has done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.integration.engine_world import world
+from zvirka.counterparty import Correction, Outcome, OutcomeState
+from zvirka.erp.opening import open_layout
+from zvirka.errors import UsageError
+from zvirka.journal.chain import verify_chain
+from zvirka.journal.opening import open_engine
+from zvirka.journal.receipts import STORED
+from zvirka.receiver.desk import Desk, Policy
+from zvirka.receiver.message import Reader
+from zvirka.reconcile.request import Request, Summary, Targets
+from zvirka.reconcile.run import perform
+
+FIELDS = ("code", "name", "tax_id", "phone", "email", "address")
+Row = dict[str, Any]
+
+_OWNED = {
+    "embedded": "SELECT id, is_active active, ref, code, name, tax_id, phone, email, address"
+    " FROM clients WHERE source <> 'manual'",
+    "production": "SELECT c.id, c.is_active active, NULL ref, c.external_id code, c.name,"
+    " c.tax_code tax_id, k.primary_phone phone, k.email, c.legal_address address FROM clients c"
+    " LEFT JOIN client_contacts k ON k.client_id = c.id AND k.is_primary = 1"
+    " WHERE c.external_id IS NOT NULL AND c.source <> 'man:ual%'",
+}
+_FOREIGN = {
+    "embedded": "SELECT * FROM clients WHERE source = 'manual' ORDER BY id",
+    "production": "SELECT * FROM clients c LEFT JOIN client_contacts k ON k.client_id = c.id"
+    " WHERE c.external_id IS NULL ORDER BY c.id, k.id",
+}
+COLUMN = {
+    "embedded": {name: name for name in FIELDS},
+    "production": {"code": "external_id", "name": "name", "tax_id": "tax_code"},
+}
+CUT_AT = 40
+_STEPS = (
+    *("begin", "add_differences", "update_differences", "hold", "intend", "settle", "finish"),
+    *("save_facts", "set_phase", "put_standings", "drop_standings", "put_pairings"),
+)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing it would still have done is done."""
+
+
+class Doom:
+    """Lets a process live for so many steps of journal and writer; then none is taken any more."""
+
+    def __init__(self, steps: int, meanwhile: Callable[[], None] | None = None) -> None:
+        self.left = steps
+        self._meanwhile = meanwhile
+
+    def step(self) -> None:
+        self.left -= 1
+        if self._meanwhile is None and self.left < 0:
+            raise Killed
+        if self._meanwhile is not None and self.left == 0:
+            self._meanwhile()
+
+    def over(self, owner: Any, names: Sequence[str]) -> Any:
+        """The object, its named methods counted before and after."""
+        doom = self
+
+        class Doomed:
+            def __getattr__(self, name: str) -> Any:
+                found = getattr(owner, name)
+                if name not in names:
+                    return found
+
+                def stepped(*given: Any, **named: Any) -> Any:
+                    doom.step()
+                    done = found(*given, **named)
+                    doom.step()
+                    return done
+
+                return stepped
+
+        return Doomed()
+
+    def writer(self, opened: Any) -> Any:
+        """A writer that may die before and after each of its transactions."""
+        opened._commit = self.over(opened, ["_commit"])._commit
+        return opened
+
+
+class Nights:
+    """The world of one example."""
+
+    def __init__(self, shape: str, mark: str, rekey: str) -> None:
+        self._stack = ExitStack()
+        self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self.world = self._stack.enter_context(
+            world(
+                self.directory,
+                shape=shape,
+                counterparties=8,
+                policy={"deletion_mark": mark, "rekey": rekey},
+                guard={"max_deletes": 10_000, "max_delete_share": 1.0, "shrink_share": 1.0},
+                report={"formats": ["json"]},
+                onec={"retries": 0},
+            )
+        )
+        self.shape = shape
+        self.base = self.world.base
+        self.marks_count = mark != "keep"
+        self.db = sqlite3.connect(self.world.shape.erp.url.removeprefix("sqlite:///"), timeout=20)
+        self.db.row_factory = sqlite3.Row
+        self._stack.callback(self.db.close)
+        mapping = self.world.mapping
+        self.reader = Reader(mapping)
+        engine, layout = open_layout(self.world.settings.erp, mapping)
+        self.journal = open_engine(self.world.settings)[0]
+        self._stack.callback(engine.dispose)
+        self._stack.callback(self.journal.dispose)
+        self.desk = Desk(
+            self.journal,
+            engine,
+            layout,
+            Policy(self.world.settings.policy.deletion_mark, self.world.settings.policy.rekey),
+            self.world.clock,
+            shared=False,
+        )
+        self.outbox: list[bytes] = []
+        self.foreign = self.foreign_now()
+        self.unexplained: dict[int, tuple[Row | None, Row | None]] = {}
+        self.last: Summary | None = None
+        self.edited: int | None = None
+
+    def close(self) -> None:
+        self._stack.close()
+
+    # -- the store, past zvirka ----------------------------------------------------------------
+
+    def sql(self, statement: str, *values: Any) -> list[Row]:
+        with self.db:
+            return [dict(row) for row in self.db.execute(statement, values)]
+
+    def owned(self) -> dict[int, Row]:
+        return {row["id"]: row for row in self.sql(_OWNED[self.shape])}
+
+    def foreign_now(self) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in self.sql(_FOREIGN[self.shape])]
+
+    def erp_edit(self, statement: str, *values: Any) -> None:
+        """An edit of the ERP's own; what a unique index refuses did not happen."""
+        try:
+            self.sql(statement, *values)
+        except sqlite3.IntegrityError:
+            return
+        self.foreign = self.foreign_now()
+
+    # -- webhooks ------------------------------------------------------------------------------
+
+    def send(self, ref: str, action: str) -> None:
+        """What the push module would send of a counterparty now, into the outbox."""
+        self.world.clock.forward(seconds=1)
+        held = self.base.get(ref)
+        data = {
+            field.payload: held.values.get(field.name) or "" for field in self.world.mapping.fields
+        }
+        data |= {"Ссылка": ref, "ПометкаУдаления": held.deletion_mark}
+        stamp = int(self.world.clock().timestamp() * 1000)
+        message = {"action": action, "clientData": data, "stamp": stamp, "messageId": str(stamp)}
+        self.outbox.append(json.dumps(message, ensure_ascii=False).encode())
+
+    def deliver(self, numbers: list[int]) -> None:
+        """Deliver these of the outbox, in that order, some of them again."""
+        bodies = [self.outbox[number] for number in numbers]
+        messages = [
+            self.reader.read(body, self.world.clock())
+            for body in bodies
+            # One without a key the receiver refuses at its door.
+            if json.loads(body)["clientData"]["Код"].strip()
+        ]
+        before = self.owned()
+        verdicts = self.desk.take(messages)
+        changed = self._changes(before)
+        stored = [m for m, v in zip(messages, verdicts, strict=True) if v.outcome in STORED]
+        for row, (old, new) in changed.items():
+            about = {(side["code"] or "").strip() for side in (old, new) if side}
+            refs = {side["ref"] for side in (old, new) if side}
+            assert any(m.key in about or m.ref in refs for m in stored), (
+                f"row {row} changed and no receipt says so: {old} → {new}"
+            )
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    def run(self, command: Any = "reconcile", doom: Doom | None = None, **asked: Any) -> Summary:
+        """A run whose changes of owned rows are exactly those its corrections tell of."""
+        self.world.clock.forward(minutes=1)
+        before = self.owned()
+        try:
+            with self.world.house() as house:
+                if doom is not None:
+                    opened = house.open_writer
+                    house = dataclasses.replace(
+                        house,
+                        book=doom.over(house.book, _STEPS),
+                        open_writer=lambda confirm: doom.writer(opened(confirm)),
+                    )
+                summary = perform(house, Request(command=command, who="law", **asked))
+        except Killed:
+            self.unexplained |= {
+                row: (self.unexplained.get(row, (old, new))[0], new)
+                for row, (old, new) in self._changes(before).items()
+            }
+            raise
+        self.last = summary
+        self._explain_what_was_left()
+        self._explain(summary.run, self._changes(before))
+        return summary
+
+    def run_while_edited(self, statement: str, row: int, steps: int) -> None:
+        """A run with an edit of the ERP's own at one of its steps; that row tells both stories."""
+        self.edited = row
+        try:
+            self.run(doom=Doom(steps, lambda: self.erp_edit(statement, row)))
+        finally:
+            self.edited = None
+
+    def _changes(self, before: dict[int, Row]) -> dict[int, tuple[Row | None, Row | None]]:
+        after = self.owned()
+        return {
+            row: (before.get(row), after.get(row))
+            for row in before.keys() | after.keys()
+            if before.get(row) != after.get(row)
+        }
+
+    def corrections(self, run: int | None = None) -> list[tuple[Correction, Outcome]]:
+        with self.world.house() as house:
+            runs = [run] if run is not None else [one.id for one in house.book.runs(limit=1000)]
+            return [
+                (correction, outcome)
+                for each in runs
+                for batch in house.book.corrections(each)
+                for _, correction, outcome in batch
+            ]
+
+    def _explain(self, run: int, changed: dict[int, tuple[Row | None, Row | None]]) -> None:
+        done = [
+            (correction, outcome.row or correction.row)
+            for correction, outcome in self.corrections(run)
+            if outcome.state in {OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING}
+        ]
+        aside = {self.edited}
+        assert {int(row) for _, row in done} - aside == set(changed) - aside, (done, changed)
+        for correction, row in done:
+            if int(row) in aside:
+                continue
+            _old, new = changed[int(row)]
+            if new is None or not new["active"]:
+                assert correction.action == "delete", correction
+                continue
+            for name, value in correction.after.items():
+                assert (new[name] or "").strip() == self.fitting(name, value), (name, correction)
+
+    def _explain_what_was_left(self) -> None:
+        """What a killed run changed is settled by the next as applied, or at least known."""
+        told = {
+            outcome.row or correction.row
+            for correction, outcome in self.corrections()
+            if outcome.state in {OutcomeState.APPLIED, OutcomeState.SUPERSEDED}
+        }
+        assert {str(row) for row in self.unexplained} <= told, (self.unexplained, told)
+        self.unexplained = {}
+
+    def undo_last(self) -> None:
+        assert self.last is not None
+        try:
+            self.run("undo", parent=self.last.run, reason="law")
+        except UsageError as error:
+            assert "changed nothing" in error.cause
+
+    def resync(self, **named: Any) -> Summary:
+        return self.run("resync", targets=Targets(**named), reason="law")
+
+    # -- what an outsider sees -------------------------------------------------------------------
+
+    def live(self) -> dict[str, Row]:
+        """What 1C holds and the policy counts, by Ref_Key."""
+        return {
+            ref: held.values
+            for ref in self.base.refs()
+            if not ((held := self.base.get(ref)).deletion_mark and self.marks_count)
+        }
+
+    def fitting(self, field: str, value: str | None) -> str:
+        """The value as the store can hold it: the production shape cuts addresses."""
+        cut = field == "address" and self.shape == "production"
+        return (value or "")[: CUT_AT if cut else None].strip()
+
+    def foreign_values(self) -> set[str]:
+        return {str(cell).strip() for row in self.foreign for cell in row if cell}
+
+    def assert_sound(self) -> None:
+        """At all times: rows that are not ours are as they were."""
+        assert self.foreign_now() == self.foreign
+
+    def assert_chain(self) -> None:
+        with self.world.house() as house:
+            assert list(verify_chain(house.book)) == []

@@ -1,0 +1,307 @@
+"""The law of nights: whatever happened by day, after two quiet nights the store is what 1C says."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.property.nights_verdict import assert_law
+from tests.property.nights_world import COLUMN, Doom, Killed, Nights
+
+PICK = st.integers(0, 30)
+CODE = st.sampled_from(["A-1", "A-2", "A-3", "A-4", " A-1 ", "", "a-2"])
+TAX = st.sampled_from(["", "11111111", "22222222", "33333333", "1111111112"])
+VALUES = {
+    "name": st.sampled_from(["Перший", "Другий", 'ФОП О\'Коннор "Зірка"', "=1+1", "Перший "]),
+    "tax_id": TAX,
+    "phone": st.sampled_from(["", "+380501112233", "050 111-22-33", "не має"]),
+    "email": st.sampled_from(["", "a@example.ua", "A@EXAMPLE.UA", "b@example.ua"]),
+    "address": st.sampled_from(["", "Київ", "Львів, вул. Д'ячкова, 1"]),
+}
+FIELD_AND_VALUE = st.one_of(
+    *(st.tuples(st.just(name), values) for name, values in VALUES.items()),
+)
+SENT = st.booleans()
+
+
+class NightsLaw(RuleBasedStateMachine):
+    """Days and nights in any order, and the two quiet nights at the end."""
+
+    nights: Nights
+
+    @initialize(
+        shape=st.sampled_from(["embedded", "production"]),
+        mark=st.sampled_from(["keep", "delete", "deactivate"]),
+        rekey=st.sampled_from(["apply", "propose"]),
+    )
+    def first_night(self, shape: str, mark: str, rekey: str) -> None:
+        self.nights = Nights(shape, mark, rekey)
+        self.nights.run()
+
+    def ref(self, pick: int) -> str | None:
+        refs = sorted(self.nights.base.refs())
+        return refs[pick % len(refs)] if refs else None
+
+    def row(self, pick: int) -> int | None:
+        rows = sorted(self.nights.owned())
+        return rows[pick % len(rows)] if rows else None
+
+    # -- 1C ------------------------------------------------------------------------------------
+
+    @rule(code=CODE, field=FIELD_AND_VALUE, sent=SENT, deliver=SENT)
+    def create(self, code: str, field: tuple[str, str], sent: bool, deliver: bool) -> None:
+        values = {"name": "Новий", **dict([field])}
+        ref = self.nights.base.create(code=code, **values)
+        self._sent(ref, "create", sent, deliver)
+
+    @rule(pick=PICK, field=FIELD_AND_VALUE, sent=SENT, deliver=SENT)
+    def update(self, pick: int, field: tuple[str, str], sent: bool, deliver: bool) -> None:
+        if ref := self.ref(pick):
+            self.nights.base.update(ref, **dict([field]))
+            self._sent(ref, "update", sent, deliver)
+
+    @rule(pick=PICK, code=CODE, sent=SENT, deliver=SENT)
+    def change_code(self, pick: int, code: str, sent: bool, deliver: bool) -> None:
+        if ref := self.ref(pick):
+            self.nights.base.update(ref, code=code)
+            self._sent(ref, "update", sent, deliver)
+
+    @rule(one=PICK, other=PICK)
+    def exchange(self, one: int, other: int) -> None:
+        """Two counterparties exchange Код and tax id."""
+        first, second = self.ref(one), self.ref(other)
+        if first and second and first != second:
+            a, b = (self.nights.base.get(ref).values for ref in (first, second))
+            self.nights.base.update(first, code=b["code"], tax_id=b["tax_id"] or "")
+            self.nights.base.update(second, code=a["code"], tax_id=a["tax_id"] or "")
+
+    @rule(pick=PICK, sent=SENT, deliver=SENT)
+    def delete(self, pick: int, sent: bool, deliver: bool) -> None:
+        if ref := self.ref(pick):
+            if sent:
+                self.nights.send(ref, "delete")
+            self.nights.base.delete(ref)
+            if sent and deliver:
+                self.nights.deliver([-1])
+
+    @rule(pick=PICK, mark=st.booleans(), sent=SENT, deliver=SENT)
+    def mark(self, pick: int, mark: bool, sent: bool, deliver: bool) -> None:
+        if ref := self.ref(pick):
+            self.nights.base.mark(ref, mark)
+            self._sent(ref, "update", sent, deliver)
+
+    @rule(pick=PICK)
+    def touch(self, pick: int) -> None:
+        if ref := self.ref(pick):
+            self.nights.base.touch(ref)
+
+    def _sent(self, ref: str, action: str, sent: bool, deliver: bool) -> None:
+        if sent:
+            self.nights.send(ref, action)
+            if deliver:
+                self.nights.deliver([-1])
+
+    # -- the ERP -------------------------------------------------------------------------------
+
+    @rule(pick=PICK, field=st.sampled_from(["name", "tax_id", "code"]), data=st.data())
+    def edit_in_erp(self, pick: int, field: str, data: st.DataObject) -> None:
+        value = data.draw(CODE if field == "code" else VALUES[field])
+        if row := self.row(pick):
+            column = COLUMN[self.nights.shape][field]
+            self.nights.erp_edit(
+                f"UPDATE clients SET {column} = ? WHERE id = ?",
+                value if value or field != "tax_id" else None,
+                row,
+            )
+
+    @rule(pick=PICK, active=st.booleans())
+    def deactivate_in_erp(self, pick: int, active: bool) -> None:
+        if row := self.row(pick):
+            self.nights.erp_edit("UPDATE clients SET is_active = ? WHERE id = ?", active, row)
+
+    @rule(pick=PICK)
+    def delete_in_erp(self, pick: int) -> None:
+        if row := self.row(pick):
+            if self.nights.shape == "production":
+                self.nights.erp_edit("DELETE FROM client_contacts WHERE client_id = ?", row)
+            self.nights.erp_edit("DELETE FROM clients WHERE id = ?", row)
+
+    @rule(code=CODE, tax=TAX)
+    def enter_owned_row(self, code: str, tax: str) -> None:
+        """A row that looks ours and that 1C may know nothing of."""
+        if self.nights.shape == "embedded":
+            statement = "INSERT INTO clients (code, name, tax_id) VALUES (?, 'Чужий', ?)"
+        else:
+            statement = (
+                "INSERT INTO clients (external_id, name, client_type_id, tax_code, source)"
+                " VALUES (?, 'Чужий', 1, ?, '1c')"
+            )
+        self.nights.erp_edit(statement, code, tax or None)
+
+    @rule(code=CODE, tax=TAX)
+    def enter_foreign_row(self, code: str, tax: str) -> None:
+        """A row entered by hand, that may stand where one of ours wants to."""
+        if self.nights.shape == "embedded":
+            self.nights.erp_edit(
+                "INSERT INTO clients (code, name, tax_id, source)"
+                " VALUES (?, 'Ручний', ?, 'manual')",
+                code,
+                tax,
+            )
+        else:
+            self.nights.erp_edit(
+                "INSERT INTO clients (name, client_type_id, tax_code, source)"
+                " VALUES ('Ручний', 1, ?, 'manual')",
+                tax or None,
+            )
+
+    @rule(pick=PICK)
+    def take_a_row_out_of_our_hands(self, pick: int) -> None:
+        if row := self.row(pick):
+            change = (
+                "source = 'manual'" if self.nights.shape == "embedded" else "external_id = NULL"
+            )
+            self.nights.erp_edit(f"UPDATE clients SET {change} WHERE id = ?", row)
+
+    # -- webhooks ------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.nights.outbox)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4))
+    def deliver_late_repeated_or_reordered(self, picks: list[int]) -> None:
+        self.nights.deliver([pick % len(self.nights.outbox) for pick in picks])
+
+    # -- nights --------------------------------------------------------------------------------
+
+    @rule(full=st.booleans())
+    def night(self, full: bool) -> None:
+        assert self.nights.run(full=full).status == "finished"
+
+    @rule()
+    def plan_only(self) -> None:
+        before = self.nights.owned()
+        assert self.nights.run("plan").status == "finished"
+        assert self.nights.owned() == before
+
+    @rule(pick=PICK, by_code=st.booleans())
+    def resync_of_one(self, pick: int, by_code: bool) -> None:
+        if ref := self.ref(pick):
+            code = (self.nights.base.get(ref).values["code"] or "").strip()
+            named: dict[str, Any] = {"codes": (code,)} if by_code and code else {"refs": (ref,)}
+            assert self.nights.resync(**named).status == "finished"
+
+    @rule()
+    def undo_of_the_last_run(self) -> None:
+        self.nights.undo_last()
+
+    @rule(steps=st.integers(0, 60))
+    def killed_night(self, steps: int) -> None:
+        try:
+            self.nights.run(doom=Doom(steps))
+        except Killed:
+            self.nights.assert_chain()
+
+    @rule(pick=PICK, steps=st.integers(1, 60), field=st.sampled_from(["name", "code", "gone"]))
+    def night_in_which_the_erp_edits(self, pick: int, steps: int, field: str) -> None:
+        """Somebody changes a client in the middle of a run."""
+        row = self.row(pick)
+        if row is None:
+            return
+        column = COLUMN[self.nights.shape].get(field)
+        change = f"{column} = 'A-4'" if column else "is_active = 0"
+        self.nights.run_while_edited(f"UPDATE clients SET {change} WHERE id = ?", row, steps)
+
+    @rule(pick=PICK, field=FIELD_AND_VALUE, code=CODE)
+    def night_in_which_1c_is_written_to(self, pick: int, field: tuple[str, str], code: str) -> None:
+        ref = self.ref(pick)
+
+        def write(page: int) -> None:
+            self.nights.world.simulator.faults.between_pages = None
+            self.nights.base.create(name="Вночі", code=code)
+            if ref:
+                self.nights.base.update(ref, **dict([field]))
+
+        self.nights.world.simulator.faults.between_pages = write
+        try:
+            self.nights.run(full=True)
+        finally:
+            self.nights.world.simulator.faults.between_pages = None
+
+    @rule(pick=PICK)
+    def night_with_a_row_1c_forbids(self, pick: int) -> None:
+        if ref := self.ref(pick):
+            self._spoilt(hide=frozenset([ref]))
+
+    @rule(skip=st.integers(0, 8), fault=st.sampled_from(["fail_500", "truncate_json", "html_200"]))
+    def night_on_which_1c_fails(self, skip: int, fault: str) -> None:
+        self._spoilt(skip=skip, **{fault: True})
+
+    def _spoilt(self, **faults: Any) -> None:
+        switches = self.nights.world.simulator.faults
+        usual = {name: getattr(switches, name) for name in faults}
+        for name, value in faults.items():
+            setattr(switches, name, value)
+        try:
+            self.nights.run(full=True)
+        finally:
+            for name, value in usual.items():
+                setattr(switches, name, value)
+            switches.skip = 0
+
+    # -- the law -------------------------------------------------------------------------------
+
+    @invariant()
+    def what_is_not_ours_is_as_it_was(self) -> None:
+        self.nights.assert_sound()
+
+    def teardown(self) -> None:
+        if not hasattr(self, "nights"):
+            return
+        if sys.exc_info()[0] is not None:
+            self.nights.close()
+            return
+        try:
+            self.nights.resync(everything=True)
+            self.nights.run()
+            last = self.nights.run(full=True)
+            self.nights.assert_sound()
+            assert_law(self.nights, last.run)
+            self.nights.assert_chain()
+        finally:
+            self.nights.close()
+
+
+def prove(examples: int, steps: int) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        NightsLaw,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            phases=[Phase.explicit, Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.timeout(300)
+def test_after_two_quiet_nights_the_store_is_what_1c_says() -> None:
+    prove(12, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_after_two_quiet_nights_the_store_is_what_1c_says_at_length() -> None:
+    prove(300, 25)
