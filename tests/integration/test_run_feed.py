@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.engine_world import World, world
 from zvirka.counterparty import Cause
-from zvirka.errors import SettingsError
+from zvirka.errors import HeldError, SettingsError
 from zvirka.onec.opening import open_feed
 from zvirka.reconcile.feeding import follow
 from zvirka.reconcile.request import Summary
@@ -69,6 +69,8 @@ def test_a_mass_deletion_in_the_feed_is_held_and_not_forgotten(night: World) -> 
     assert run is not None
     assert (run.status, run.exit_code) == ("held", 3)
     assert set(codes) <= set(night.in_store())
+    with pytest.raises(HeldError, match=f"run {run.run} "):
+        followed(careful)
     assert careful.run("approve", parent=run.run, reason="так").outcomes == {"applied": 4}
     assert not set(codes) & set(night.in_store())
     empty = followed(careful)

@@ -26,7 +26,7 @@ ABSENT = "absent"
 def canonical(comparison: Comparison, value: str | None, region: str = "UA") -> str:
     """The form in which two values of a field are equal or not; NULL and '' are one.
 
-    ``phone``: E.164 with an extension after «;», when the number can be read at all, else its
+    ``phone``: E.164 with an extension after «;ext=», when the number can be read at all, else its
     digits, else its text: two unreadable values still compare.
     """
     if value is None:
@@ -49,14 +49,15 @@ def canonical(comparison: Comparison, value: str | None, region: str = "UA") -> 
 
 @lru_cache(maxsize=4096)
 def _phone(text: str, region: str) -> str:
-    if not text:
-        return ""
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return _NOT_DIGITS.sub("", text) or text.casefold()
-    formatted = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return f"{formatted};{number.extension}" if number.extension else formatted
+    digits = _NOT_DIGITS.sub("", text)
+    for readable in (text, digits):
+        try:
+            number = phonenumbers.parse(readable, region)
+        except phonenumbers.NumberParseException:
+            continue
+        formatted = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return f"{formatted};ext={number.extension}" if number.extension else formatted
+    return digits or text.casefold()
 
 
 def field_differences(

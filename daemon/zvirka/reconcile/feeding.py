@@ -7,7 +7,7 @@ in the journal as finished; until then the same changes come again, which repeat
 
 from __future__ import annotations
 
-from zvirka.errors import SourceError
+from zvirka.errors import HeldError, SourceError
 from zvirka.reconcile.house import House
 from zvirka.reconcile.request import Request, Summary, Targets
 from zvirka.reconcile.run import perform
@@ -20,6 +20,7 @@ def follow(house: House, *, who: str, wait: float | None = 0) -> Summary | None:
         SettingsError: no exchange plan is configured.
         SourceError: 1C cannot be read, or the node records other objects too, which a
             confirmation would make 1C forget for whoever they are meant.
+        HeldError: a run over just these changes already waits for a person.
         LockHeldError, JournalError: as :func:`zvirka.reconcile.run.perform`.
     """
     with house.open_feed() as feed:
@@ -33,6 +34,7 @@ def follow(house: House, *, who: str, wait: float | None = 0) -> Summary | None:
     refs = (*changes.changed, *changes.deleted)
     if not refs:
         return None
+    _refuse_to_ask_again(house, refs)
     summary = perform(
         house,
         Request(
@@ -48,3 +50,15 @@ def follow(house: House, *, who: str, wait: float | None = 0) -> Summary | None:
         with house.open_feed() as feed:
             feed.confirm(changes.message)
     return summary
+
+
+def _refuse_to_ask_again(house: House, refs: tuple[str, ...]) -> None:
+    """One question to a person is enough: the timer comes every few minutes."""
+    targets = [f"ref {ref}" for ref in refs]
+    for run in house.book.held():
+        if run.trigger == "feed" and run.facts.get("targets") == targets:
+            raise HeldError(
+                f"run {run.id} over the same changes waits for an answer",
+                place=f"message {run.reason.split()[1]} of the exchange plan",
+                remedy=f"`zvirka show {run.id}`, then `zvirka approve` or `zvirka reject`",
+            )

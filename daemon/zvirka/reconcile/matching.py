@@ -23,6 +23,13 @@ _CHOSEN = (
 """The client a group of rows stands for: the single active one, or the single inactive one."""
 
 
+_CLIENT = "row_id, key, ref, active, digest"
+_PAIRED = "row_id VARCHAR, key VARCHAR, client_ref UUID, active BOOLEAN, digest UBIGINT"
+"""What a pair keeps of its client, so that the client need not be looked up again."""
+
+_PARTITION = 100_000
+
+
 class Candidate(msgspec.Struct, frozen=True):
     """One pair, or one half of one, that may be a difference.
 
@@ -52,9 +59,23 @@ class Matching:
             "CREATE TABLE scratch.client"
             "(row_id VARCHAR, key VARCHAR, ref UUID, active BOOLEAN, digest UBIGINT);"
             "CREATE TABLE scratch.pairing(ref UUID, key VARCHAR, row_id VARCHAR);"
-            "CREATE TABLE scratch.pair(ref UUID, row_id VARCHAR);"
+            f"CREATE TABLE scratch.pair(ref UUID, {_PAIRED});"
+            f"CREATE TABLE scratch.late(ref UUID, {_PAIRED});"
+            "CREATE TABLE scratch.lone_wanted"
+            "(ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT, live BOOLEAN);"
+            "CREATE TABLE scratch.lone_client"
+            "(row_id VARCHAR, key VARCHAR, ref UUID, active BOOLEAN, digest UBIGINT);"
+            "CREATE TABLE scratch.doubled_ref(ref UUID, row_ids VARCHAR[]);"
+            "CREATE TABLE scratch.doubled_1c(key VARCHAR, refs UUID[]);"
+            "CREATE TABLE scratch.doubled_store(key VARCHAR, row_ids VARCHAR[]);"
+            "CREATE TABLE scratch.moved(what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR,"
+            " client_key VARCHAR, wanted UBIGINT, client UBIGINT,"
+            " agreed_wanted BOOLEAN, agreed_client BOOLEAN);"
+            "CREATE TABLE scratch.candidate(what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR,"
+            " agreed_wanted BOOLEAN, agreed_client BOOLEAN, refs UUID[], row_ids VARCHAR[]);"
             "CREATE TABLE scratch.settled(ref UUID, row_id VARCHAR);"
         )
+        self._parts = 1
 
     # -- the store's side ----------------------------------------------------------------------
 
@@ -125,68 +146,126 @@ class Matching:
     # -- pairing -------------------------------------------------------------------------------
 
     def pair(self) -> None:
-        """Find the pairs; see the module's docstring for the order."""
-        run = self._staging.run
-        run(
-            "CREATE TABLE scratch.doubled_ref AS SELECT ref, list(row_id ORDER BY row_id) row_ids"
-            " FROM scratch.client JOIN mirror.wanted USING (ref) WHERE ref IS NOT NULL"
-            f" GROUP BY ref HAVING {_CHOSEN} IS NULL"
+        """Find the pairs; see the module's docstring for the order.
+
+        Every join goes part by part, by the hash of what it joins on, so that no hash table holds
+        more than some hundred thousand rows.
+        """
+        count = "SELECT count(*) FROM"
+        staging = self._staging
+        both = max(
+            staging.number_of(f"{count} mirror.wanted"),
+            staging.number_of(f"{count} scratch.client"),
         )
-        run(
-            "INSERT INTO scratch.pair SELECT ref, chosen FROM (SELECT c.ref, "
-            f"{_CHOSEN} chosen FROM scratch.client c SEMI JOIN mirror.wanted w USING (ref)"
-            " WHERE c.ref IS NOT NULL GROUP BY c.ref) WHERE chosen IS NOT NULL"
-        )
-        run(
-            "INSERT INTO scratch.pair SELECT min(p.ref), c.row_id FROM scratch.pairing p"
-            " JOIN mirror.wanted w ON w.ref = p.ref"
-            " JOIN scratch.client c ON c.row_id = p.row_id AND c.ref IS NULL"
-            f" WHERE {self._free('p', 'c')} GROUP BY c.row_id HAVING count(*) = 1"
-        )
+        self._parts = max(1, both // _PARTITION)
+        self._pair_by_ref()
+        self._pair_by_memory()
         self._pair_by_key()
 
-    def _free(self, wanted: str, client: str) -> str:
-        return (
-            f"{wanted}.ref NOT IN (SELECT ref FROM scratch.pair)"
-            f" AND {wanted}.ref NOT IN (SELECT ref FROM scratch.doubled_ref)"
-            f" AND {client}.row_id NOT IN (SELECT row_id FROM scratch.pair)"
-        )
+    def _each_part(self, column: str) -> Iterator[str]:
+        """Conditions that together hold for every row once."""
+        for part in range(self._parts):
+            yield f"hash({column}) % {self._parts} = {part}"
+
+    def _pair_by_ref(self) -> None:
+        run = self._staging.run
+        live = "NOT mark" if self._marks_count else "true"
+        for here in self._each_part("ref"):
+            run(
+                "CREATE OR REPLACE TABLE scratch.many AS SELECT ref, list(row_id ORDER BY row_id)"
+                f" row_ids, {_CHOSEN} chosen FROM scratch.client WHERE {here} AND ref IN"
+                f" (SELECT ref FROM mirror.wanted WHERE {here}) GROUP BY ref HAVING count(*) > 1"
+            )
+            run(
+                "INSERT INTO scratch.doubled_ref SELECT ref, row_ids FROM scratch.many"
+                " WHERE chosen IS NULL"
+            )
+            run(
+                f"INSERT INTO scratch.pair SELECT ref, c.* FROM (SELECT {_CLIENT} FROM"
+                f" scratch.client WHERE {here}) c"
+                f" SEMI JOIN (SELECT ref FROM mirror.wanted WHERE {here}) w USING (ref)"
+                " WHERE ref NOT IN (SELECT ref FROM scratch.many)"
+                " OR row_id IN (SELECT chosen FROM scratch.many)"
+            )
+            run(
+                f"INSERT INTO scratch.lone_wanted SELECT *, {live} FROM mirror.wanted WHERE {here}"
+                f" AND ref NOT IN (SELECT ref FROM scratch.pair WHERE {here})"
+                " AND ref NOT IN (SELECT ref FROM scratch.doubled_ref)"
+            )
+        for here in self._each_part("row_id"):
+            run(
+                f"INSERT INTO scratch.lone_client SELECT {_CLIENT} FROM scratch.client WHERE {here}"
+                f" AND row_id NOT IN (SELECT row_id FROM scratch.pair WHERE {here})"
+                " AND row_id NOT IN (SELECT unnest(row_ids) FROM scratch.doubled_ref)"
+            )
+
+    def _pair_by_memory(self) -> None:
+        """Pair what earlier runs paired, where the store itself does not keep the Ref_Key."""
+        run = self._staging.run
+        if not self._staging.number_of("SELECT count(*) FROM scratch.pairing"):
+            return
+        run("CREATE TABLE scratch.recalled AS FROM scratch.pair LIMIT 0")
+        for here in self._each_part("row_id"):
+            run(
+                "INSERT INTO scratch.recalled SELECT p.ref, c.* FROM"
+                f" (SELECT ref, row_id FROM scratch.pairing WHERE {here}) p"
+                f" JOIN (FROM scratch.lone_client WHERE {here} AND ref IS NULL) c USING (row_id)"
+            )
+        for here in self._each_part("ref"):
+            run(
+                f"INSERT INTO scratch.late SELECT r.* FROM (FROM scratch.recalled WHERE {here}) r"
+                f" SEMI JOIN (FROM scratch.lone_wanted WHERE {here}) w USING (ref)"
+            )
+        for here in self._each_part("row_id"):
+            run(
+                f"DELETE FROM scratch.late WHERE {here} AND row_id IN (SELECT row_id FROM"
+                f" scratch.late WHERE {here} GROUP BY row_id HAVING count(*) > 1)"
+            )
+        self._take_late()
+
+    def _take_late(self) -> None:
+        """What was paired after the Ref_Keys is no longer alone."""
+        run = self._staging.run
+        for table, column in (("lone_wanted", "ref"), ("lone_client", "row_id")):
+            for here in self._each_part(column):
+                run(
+                    f"DELETE FROM scratch.{table} WHERE {here} AND {column} IN"
+                    f" (SELECT {column} FROM scratch.late WHERE {here})"
+                )
+        run("INSERT INTO scratch.pair FROM scratch.late")
+        run("DELETE FROM scratch.late")
 
     def _pair_by_key(self) -> None:
         """Pair by key what neither Ref_Key nor memory has paired; find what is doubled."""
         run = self._staging.run
         live = "NOT mark" if self._marks_count else "true"
-        run(
-            "CREATE TABLE scratch.lone_wanted AS SELECT w.*, "
-            f"{live} live FROM mirror.wanted w ANTI JOIN scratch.pair USING (ref)"
-            " WHERE w.ref NOT IN (SELECT ref FROM scratch.doubled_ref)"
-        )
-        run(
-            "CREATE TABLE scratch.lone_client AS SELECT c.* FROM scratch.client c"
-            " ANTI JOIN scratch.pair p ON p.row_id = c.row_id WHERE c.row_id NOT IN"
-            " (SELECT unnest(row_ids) FROM scratch.doubled_ref)"
-        )
-        run(
-            "CREATE TABLE scratch.doubled_1c AS"
-            " SELECT key, list(ref ORDER BY ref) refs FROM mirror.wanted"
-            f" WHERE {live} AND key IN (SELECT key FROM scratch.lone_wanted WHERE live)"
-            " AND key <> '' GROUP BY key HAVING count(*) > 1"
-        )
-        run(
-            "CREATE TABLE scratch.doubled_store AS SELECT key, row_ids FROM (SELECT key,"
-            f" list(row_id ORDER BY row_id) row_ids, {_CHOSEN} chosen"
-            " FROM scratch.lone_client WHERE key <> ''"
-            f" AND key IN (SELECT key FROM scratch.lone_wanted) GROUP BY key) WHERE chosen IS NULL"
-        )
-        run(
-            "INSERT INTO scratch.pair SELECT w.ref, c.chosen FROM (SELECT key,"
-            " CASE WHEN count(*) FILTER (live) = 1 THEN min(ref) FILTER (live)"
-            " WHEN count(*) FILTER (live) = 0 THEN min(ref) END ref"
-            " FROM scratch.lone_wanted WHERE key <> '' GROUP BY key) w"
-            f" JOIN (SELECT key, {_CHOSEN} chosen FROM scratch.lone_client WHERE key <> ''"
-            " GROUP BY key) c USING (key) WHERE w.ref IS NOT NULL AND c.chosen IS NOT NULL"
-            " AND key NOT IN (SELECT key FROM scratch.doubled_1c)"
-        )
+        for here in self._each_part("key"):
+            here = f"{here} AND key <> ''"
+            run(
+                "INSERT INTO scratch.doubled_1c SELECT key, list(ref ORDER BY ref)"
+                f" FROM mirror.wanted WHERE {here} AND {live} AND key IN"
+                f" (SELECT key FROM scratch.lone_wanted WHERE {here} AND live)"
+                " GROUP BY key HAVING count(*) > 1"
+            )
+            run(
+                "INSERT INTO scratch.doubled_store SELECT key, row_ids FROM (SELECT key,"
+                f" list(row_id ORDER BY row_id) row_ids, {_CHOSEN} chosen"
+                f" FROM scratch.lone_client WHERE {here} AND key IN"
+                f" (SELECT key FROM scratch.lone_wanted WHERE {here}) GROUP BY key)"
+                " WHERE chosen IS NULL"
+            )
+            run(
+                "INSERT INTO scratch.late SELECT w.paired_ref, c.* FROM (SELECT key,"
+                " CASE WHEN count(*) FILTER (live) = 1 THEN min(ref) FILTER (live)"
+                " WHEN count(*) FILTER (live) = 0 THEN min(ref) END paired_ref"
+                f" FROM scratch.lone_wanted WHERE {here} GROUP BY key) w"
+                f" JOIN (SELECT key, {_CHOSEN} chosen FROM scratch.lone_client WHERE {here}"
+                " GROUP BY key) k USING (key)"
+                f" JOIN (FROM scratch.lone_client WHERE {here}) c ON c.row_id = k.chosen"
+                " WHERE w.paired_ref IS NOT NULL"
+                " AND w.key NOT IN (SELECT key FROM scratch.doubled_1c)"
+            )
+        self._take_late()
 
     def remembered_rows(self, refs: Sequence[str]) -> dict[str, str]:
         """The row of the store each Ref_Key was last paired with, those that are known."""
@@ -237,47 +316,60 @@ class Matching:
         Pairs are joined once: those as they were when both sides last agreed are left out, those
         that agree anew are kept apart for :meth:`agree`, the rest are candidates.
         """
-        staging = self._staging
         live = "NOT w.mark" if self._marks_count else "true"
-        same = "w.digest = c.digest AND w.key = c.key AND coalesce(c.ref = w.ref, true)"
-        staging.run(
-            "CREATE TABLE scratch.moved AS SELECT"
-            f" CASE WHEN NOT ({live}) THEN 'marked' WHEN NOT c.active THEN 'inactive'"
-            f" WHEN {same} THEN 'agrees' ELSE 'different' END what,"
-            " w.ref, c.row_id, w.key, c.key client_key, w.digest wanted, c.digest client,"
-            " a.wanted = w.digest agreed_wanted, a.client = c.digest agreed_client"
-            " FROM scratch.pair p JOIN mirror.wanted w USING (ref)"
-            " JOIN scratch.client c ON c.row_id = p.row_id"
-            " LEFT JOIN mirror.agreed a ON a.ref = p.ref AND a.row_id = p.row_id"
-            f" WHERE CASE WHEN NOT ({live}) THEN c.active WHEN NOT c.active THEN true"
-            " ELSE NOT coalesce(a.wanted = w.digest AND a.client = c.digest AND a.key = c.key"
-            " AND coalesce(c.ref = w.ref, true), false) END"
+        same = "w.digest = p.digest AND w.key = p.key AND coalesce(p.client_ref = w.ref, true)"
+        for here in self._each_part("ref"):
+            self._staging.run(
+                "INSERT INTO scratch.moved SELECT"
+                f" CASE WHEN NOT ({live}) THEN 'marked' WHEN NOT p.active THEN 'inactive'"
+                f" WHEN {same} THEN 'agrees' ELSE 'different' END,"
+                " w.ref, p.row_id, w.key, p.key, w.digest, p.digest,"
+                " a.wanted = w.digest, a.client = p.digest"
+                f" FROM (FROM scratch.pair WHERE {here}) p"
+                f" JOIN (FROM mirror.wanted WHERE {here}) w USING (ref)"
+                f" LEFT JOIN (FROM mirror.agreed WHERE {here}) a"
+                " ON a.ref = p.ref AND a.row_id = p.row_id"
+                f" WHERE CASE WHEN NOT ({live}) THEN p.active WHEN NOT p.active THEN true"
+                " ELSE NOT coalesce(a.wanted = w.digest AND a.client = p.digest AND a.key = p.key"
+                " AND coalesce(p.client_ref = w.ref, true), false) END"
+            )
+        for part in (self._halves_of_1c(), self._halves_of_the_store(), self._doubled()):
+            self._staging.run(f"INSERT INTO scratch.candidate {part}")
+        self._staging.run(
+            "INSERT INTO scratch.candidate SELECT what, ref, row_id, key, agreed_wanted,"
+            " agreed_client, NULL, NULL FROM scratch.moved WHERE what <> 'agrees'"
         )
-        paired = (
-            "SELECT what, ref, row_id, key, agreed_wanted, agreed_client,"
-            " NULL::UUID[] refs, NULL::VARCHAR[] row_ids"
-            " FROM scratch.moved WHERE what <> 'agrees'"
-        )
-        lone = (
+        return self._staging.number_of("SELECT count(*) FROM scratch.candidate")
+
+    @staticmethod
+    def _halves_of_1c() -> str:
+        return (
             "SELECT CASE WHEN w.key = '' THEN 'keyless_1c' ELSE 'missing' END, w.ref, NULL, w.key,"
             " a.wanted = w.digest, a.client IS NULL, NULL, NULL"
             " FROM scratch.lone_wanted w LEFT JOIN mirror.agreed a USING (ref)"
-            " WHERE w.live AND w.ref NOT IN (SELECT ref FROM scratch.pair)"
-            " AND w.key NOT IN (SELECT key FROM scratch.doubled_1c)"
+            " WHERE w.live AND w.key NOT IN (SELECT key FROM scratch.doubled_1c)"
             " AND w.key NOT IN (SELECT key FROM scratch.doubled_store)"
         )
-        extra = (
+
+    def _halves_of_the_store(self) -> str:
+        self._staging.run(
+            "CREATE TABLE scratch.taken AS SELECT DISTINCT w.key FROM mirror.wanted w"
+            " SEMI JOIN (SELECT key FROM scratch.lone_client WHERE active) c USING (key)"
+        )
+        return (
             "SELECT CASE WHEN c.key = '' THEN 'keyless_store'"
-            " WHEN c.key IN (SELECT key FROM mirror.wanted) THEN 'duplicate_store'"
-            " ELSE 'extra' END what, coalesce(c.ref, p.ref, a.ref), c.row_id, c.key, NULL,"
+            " WHEN c.key IN (FROM scratch.taken) THEN 'duplicate_store'"
+            " ELSE 'extra' END, coalesce(c.ref, p.ref, a.ref), c.row_id, c.key, NULL,"
             " a.client = c.digest, NULL, [c.row_id]"
             " FROM scratch.lone_client c LEFT JOIN scratch.pairing p ON p.row_id = c.row_id"
             " LEFT JOIN mirror.agreed a ON a.row_id = c.row_id"
-            " WHERE c.active AND c.row_id NOT IN (SELECT row_id FROM scratch.pair)"
-            " AND c.key NOT IN (SELECT key FROM scratch.doubled_1c)"
+            " WHERE c.active AND c.key NOT IN (SELECT key FROM scratch.doubled_1c)"
             " AND c.key NOT IN (SELECT key FROM scratch.doubled_store)"
         )
-        doubled = (
+
+    @staticmethod
+    def _doubled() -> str:
+        return (
             "SELECT 'duplicate_1c', NULL, NULL, key, NULL, NULL, refs,"
             " (SELECT list(row_id) FROM scratch.client c WHERE c.key = d.key)"
             " FROM scratch.doubled_1c d UNION ALL"
@@ -287,11 +379,6 @@ class Matching:
             " (SELECT key FROM mirror.wanted w WHERE w.ref = d.ref), NULL, NULL, NULL, row_ids"
             " FROM scratch.doubled_ref d"
         )
-        staging.run(
-            "CREATE TABLE scratch.candidate AS SELECT row_number() OVER (ORDER BY key, ref, row_id)"
-            f" n, * FROM ({paired} UNION ALL {lone} UNION ALL {extra} UNION ALL {doubled})"
-        )
-        return staging.number_of("SELECT count(*) FROM scratch.candidate")
 
     def candidate_count(self, what: str) -> int:
         """How many candidates of one sort there are."""
@@ -303,7 +390,7 @@ class Matching:
         """The halves of the store, or all the others, in the order of their keys, in batches."""
         for rows in self._staging.stream(
             "SELECT what, ref, row_id, key, agreed_wanted, agreed_client, refs, row_ids"
-            " FROM scratch.candidate WHERE (what = 'extra') = ? ORDER BY n",
+            " FROM scratch.candidate WHERE (what = 'extra') = ? ORDER BY key, ref, row_id",
             [extras],
             size=size,
         ):
@@ -351,12 +438,20 @@ class Matching:
                 " OR row_id IN (SELECT row_id FROM scratch.news)"
             )
             if tidy:
-                staging.run(
-                    f"DELETE FROM mirror.agreed WHERE ref IN (SELECT w.ref FROM mirror.wanted w"
-                    f" WHERE NOT ({live})) OR (ref NOT IN (SELECT ref FROM mirror.wanted)"
-                    " AND row_id NOT IN (SELECT row_id FROM scratch.client WHERE active))"
-                )
+                self._tidy(live)
             staging.run("INSERT INTO mirror.agreed SELECT * FROM scratch.news")
+
+    def _tidy(self, live: str) -> None:
+        """Forget agreements on what is marked, and on what is gone from both sides."""
+        run = self._staging.run
+        for here in self._each_part("ref"):
+            run(
+                f"DELETE FROM mirror.agreed WHERE {here} AND (ref IN"
+                f" (SELECT w.ref FROM mirror.wanted w WHERE {here} AND NOT ({live}))"
+                f" OR (ref NOT IN (SELECT ref FROM mirror.wanted WHERE {here})"
+                " AND NOT EXISTS (SELECT 1 FROM scratch.client c"
+                " WHERE c.row_id = agreed.row_id AND c.active)))"
+            )
 
     def agreed_pairings(self, size: int = 5000) -> Iterator[list[tuple[str, str, str]]]:
         """Pairs (Ref_Key, key, row) that agree now and that the memory does not know so."""

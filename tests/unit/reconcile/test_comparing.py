@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zvirka.mapping import Attribute, Comparison, Field, Mapping
@@ -15,6 +15,8 @@ FORGIVING = st.sampled_from([each for each in Comparison if each is not Comparis
 
 
 @given(COMPARISONS, ANY)
+@example(Comparison.PHONE, "01A")
+@example(Comparison.PHONE, "044 123 45 67 дод. 12")
 def test_a_canonical_form_is_its_own_canonical_form(comparison: Comparison, text: str) -> None:
     once = canonical(comparison, text)
     assert canonical(comparison, once) == once
