@@ -14,7 +14,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
@@ -30,6 +29,14 @@ LONGEST_PAUSE = 60.0
 
 DEFAULT_PAUSE = 5.0
 """Seconds to wait where the answer asks for a pause and does not say how long."""
+
+
+HEADERS = {
+    "Content-Type": "application/json; charset=utf-8",
+    "Accept": "application/json",
+    "User-Agent": "zvirka",
+    "Connection": "close",
+}
 
 
 class Answer(StrEnum):
@@ -81,30 +88,22 @@ class Endpoint:
         self._url = settings.url
         self.place = place_of(settings.url)
         self._timeout = settings.timeout.total_seconds()
-        self._session = requests.Session()
-        self._session.auth = _auth(settings)
+        self._auth = _auth(settings)
         self._verify = str(settings.ca_file) if settings.ca_file else settings.verify_tls
-        self._session.headers.update(
-            {
-                "Content-Type": "application/json; charset=utf-8",
-                "Accept": "application/json",
-                "User-Agent": "zvirka",
-                # A kept connection that the server closes just then looks like an unclear answer.
-                "Connection": "close",
-            }
-        )
-        adapter = HTTPAdapter(pool_maxsize=settings.concurrency, max_retries=0)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
 
     def post(self, message: Mapping[str, Any]) -> Reply:
-        """Send one message once; no redirect is followed, nothing is repeated."""
+        """Send one message once; no redirect is followed, nothing is repeated.
+
+        Each goes over a connection of its own: a kept one that the server has just closed would
+        look like an unclear answer.
+        """
         try:
-            with self._session.post(
+            with requests.post(
                 self._url,
                 data=msgspec.json.encode(message),
+                headers=HEADERS,
+                auth=self._auth,
                 timeout=self._timeout,
-                # On the session, REQUESTS_CA_BUNDLE would come before it.
                 verify=self._verify,
                 allow_redirects=False,
                 stream=True,
@@ -115,10 +114,6 @@ class Endpoint:
             return Reply(Answer.UNREACHABLE, "the webhook could not be connected to in time")
         except (requests.RequestException, HTTPError, OSError) as error:
             return _no_answer(error, self._timeout)
-
-    def close(self) -> None:
-        """Give back connections."""
-        self._session.close()
 
 
 def place_of(url: str) -> str:

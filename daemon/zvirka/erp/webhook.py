@@ -98,7 +98,6 @@ class WebhookWriter:
 
     def close(self) -> None:
         """Give back connections."""
-        self._endpoint.close()
         self._store.close()
 
     def _together(

@@ -127,9 +127,7 @@ def test_a_certificate_that_is_not_trusted_stops_the_message(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     strange = Endpoint(WebhookSettings(url=url))
     reply = strange.post({"action": "create"})
-    strange.close()
     assert reply.answer is Answer.UNREACHABLE
     assert "certificate" in reply.text
     known = Endpoint(WebhookSettings(url=url, ca_file=ca))
     assert known.post({"action": "create"}).answer is Answer.ACCEPTED
-    known.close()
