@@ -7,6 +7,7 @@ belongs to some owners.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import compress
 from typing import Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from loguru import logger
 
 from zvirka.counterparty import ZERO_REF
 from zvirka.mapping import Attribute, ContactLine, Field, RegisterLine
-from zvirka.onec.decoding import Row, Shape
+from zvirka.onec.decoding import Row, Shape, lowered
 from zvirka.onec.fitting import kind_property, object_property
 from zvirka.onec.paging import Reader, Selection
 from zvirka.onec.queries import any_of, canonical
@@ -61,25 +62,24 @@ class Lines(msgspec.Struct, frozen=True):
     def of(self, choice: Choice, via: str) -> LineBatch:
         """The lines that are this field's."""
         wanted, type_ = choice.kinds, choice.type
-        at = [
-            number
-            for number, (found, kind) in enumerate(zip(self.types, self.kinds, strict=True))
-            if found == type_ and (not wanted or kind in wanted)
-        ]
-        values = self.values[choice.value]
+        if wanted:
+            pairs = zip(self.types, self.kinds, strict=True)
+            chosen = [found == type_ and kind in wanted for found, kind in pairs]
+        else:
+            chosen = [found == type_ for found in self.types]
         return LineBatch(
             field=choice.field,
             via=via,
-            refs=[self.refs[number] for number in at],
-            orders=[self.orders[number] for number in at],
-            values=[values[number] for number in at],
+            refs=list(compress(self.refs, chosen)),
+            orders=list(compress(self.orders, chosen)),
+            values=list(compress(self.values[choice.value], chosen)),
         )
 
 
 def _kinds_column(shape: Shape, rows: Sequence[Row], name: str) -> list[str]:
     if name not in shape.names:
         return [""] * len(rows)
-    return [(text or "").lower() for text in shape.texts(rows, name)]
+    return lowered([text or "" for text in shape.texts(rows, name)])
 
 
 def _none_for(batch: LineBatch, refs: Collection[str]) -> LineBatch:

@@ -189,27 +189,28 @@ class Reader:
     def _by_skip(self, selection: Selection) -> Iterator[list[Row]]:
         size = _Size(self._page_bytes)
         identity: Callable[[Row], Hashable] = selection.shape.getter(*selection.identity)
-        known: set[Hashable] = set()
+        before: list[Row] = []
         position = steps = 0
         while True:
             start = max(0, position - _OVERLAP)
             size.rows = max(size.rows, 2 * _OVERLAP)
             while True:
                 rows, full = self._page(selection, size, selection.where, start, selection.order)
-                ids = list(map(identity, rows))
-                if not known or start == 0 or not known.isdisjoint(ids):
+                fresh = _behind(rows, before, position - start, identity)
+                if fresh is not None or start == 0:
                     break
                 steps += 1
                 if steps > _STEPS_BACK:
                     raise errors.UnstableOrderError(place=selection.shape.entity.name)
-                start = max(0, start - len(known))
+                start = max(0, start - len(before))
                 logger.info("rows moved between two pages, stepping back", skip=start)
-            fresh = _without(rows, ids, known)
+            if fresh is None:
+                fresh = rows
             if fresh:
                 yield fresh
             if not full:
                 return
-            position, known = start + len(rows), set(ids)
+            position, before = start + len(rows), rows
 
     def by_keys(
         self,
@@ -279,6 +280,23 @@ class Reader:
                 logger.info("1C does not serve $count, counting keys", reason=type(error).__name__)
                 self.counts = False
         return sum(map(len, self.pages(selection)))
+
+
+def _behind(
+    rows: list[Row], before: list[Row], overlap: int, identity: Callable[[Row], Hashable]
+) -> list[Row] | None:
+    """What of the rows the page before did not have; ``None`` when the pages do not touch.
+
+    As a rule the overlap is just the end of the page before, and nothing else is looked at.
+    """
+    if not before:
+        return rows
+    end = list(map(identity, before[-overlap:]))
+    if overlap and list(map(identity, rows[:overlap])) == end:
+        return rows[overlap:]
+    known = set(map(identity, before))
+    ids = list(map(identity, rows))
+    return None if known.isdisjoint(ids) else _without(rows, ids, known)
 
 
 def _without(rows: list[Row], ids: list[Hashable], known: set[Hashable]) -> list[Row]:
