@@ -21,7 +21,7 @@ from zvirka.profiles import mapping_of
 from zvirka.reconcile.house import House, open_house
 from zvirka.reconcile.request import Command, Request, Summary, Targets
 from zvirka.reconcile.run import perform
-from zvirka.settings import Settings
+from zvirka.settings import ColumnSettings, Settings
 from zvirka.simulator import Simulator, SimulatorOptions
 
 
@@ -121,8 +121,17 @@ class World:
         finally:
             store.close()
 
+    def as_stored(self) -> dict[str, dict[str, str]]:
+        """What 1C holds, cut where the settings of the store say truncate."""
+        wanted = self.in_1c()
+        for name, column in self.settings.erp.columns.items():
+            if isinstance(column, ColumnSettings) and column.truncate:
+                for values in wanted.values():
+                    values[name] = values[name][: column.max_length].strip()
+        return wanted
+
     def assert_in_sync(self) -> None:
-        assert self.in_store() == self.in_1c()
+        assert self.in_store() == self.as_stored()
 
 
 @contextmanager

@@ -10,8 +10,11 @@ from tests.integration.engine_world import world
 from zvirka.counterparty import Action, Cause, Kind
 
 
-def test_a_new_code_that_another_client_holds_is_reported_with_both_rows(tmp_path: Path) -> None:
-    with world(tmp_path, shape="production", counterparties=8) as made:
+@pytest.mark.parametrize("shape", ["embedded", "production"])
+def test_a_new_code_that_another_client_holds_is_reported_with_both_rows(
+    tmp_path: Path, shape: str
+) -> None:
+    with world(tmp_path, shape=shape, counterparties=8) as made:
         made.run()
         one, other = made.refs()[:2]
         codes = [str(made.base.get(ref).values["code"]) for ref in (one, other)]
@@ -21,6 +24,7 @@ def test_a_new_code_that_another_client_holds_is_reported_with_both_rows(tmp_pat
         [difference] = [d for d in made.differences(run.run) if d.ref == one]
         assert (difference.kind, difference.cause) == (Kind.REKEYED, Cause.DUPLICATE)
         assert difference.rows == rows
+        assert difference.note.count(f"row {rows[1]}") == 1
         assert run.exit_code == 1
 
 

@@ -40,6 +40,8 @@ def _without_reason(nights: Nights, left: list[Difference]) -> list[Difference]:
     stored = _counted(rows, "code")
     stored_taxes = _counted(rows, "tax_id")
     stuck = {one.row for one in left if one.row}
+    # A soft-deleted client keeps its unique values, and whoever wants one of them must wait.
+    resting = {str(row["id"]) for row in rows if not row["active"]}
 
     def has_reason(one: Difference) -> bool:
         tax = _text(live.get(one.ref, {}), "tax_id")
@@ -51,7 +53,7 @@ def _without_reason(nights: Nights, left: list[Difference]) -> list[Difference]:
             or one.key.casefold() in {code.casefold() for code in codes} - {one.key}
             or stored[one.key] > 1
             or one.key in foreign
-            or not stuck.isdisjoint({*one.rows} - {one.row})
+            or not (stuck | resting).isdisjoint({*one.rows} - {one.row})
             or (bool(tax) and (tax in foreign or taxes[tax] > 1 or stored_taxes[tax] > 1))
         )
 

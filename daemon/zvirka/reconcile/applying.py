@@ -147,7 +147,9 @@ def _tell_collisions(book: Book, run: int, store: Store, unlucky: Sequence[_Trie
     told = []
     for tried in unlucky:
         difference, correction = tried.difference, tried.correction
-        rows = [*store.conflicts(correction), *_holders_of_key(store, correction)]
+        rows = list(
+            dict.fromkeys([*store.conflicts(correction), *_holders_of_key(store, correction)])
+        )
         if not rows:
             continue
         owned = {client.row for client in store.read_rows(rows)}
