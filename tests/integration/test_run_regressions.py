@@ -87,3 +87,23 @@ def test_a_resync_of_the_newcomer_alone_leaves_the_other_client_alone(
         assert made.shape.find(code) == before
         assert made.run().exit_code == 0
         assert made.shape.find("RENAMED")[0].row == before[0].row
+
+
+def test_the_code_of_a_counterparty_that_is_gone_is_free_for_another(tmp_path: Path) -> None:
+    """The gone one's client is deleted by its Ref_Key, though its key is somebody else's by now."""
+    with world(tmp_path, counterparties=8, guard={"max_delete_share": 1}) as soft:
+        made = soft.with_settings(erp={"delete": {"mode": "hard"}})
+        made.run()
+        gone, heir = made.refs()[:2]
+        codes = [str(made.base.get(ref).values["code"]) for ref in (gone, heir)]
+        row = made.shape.find(codes[1])[0].row
+        made.base.delete(gone)
+        made.base.update(heir, code=codes[0])
+        run = made.run()
+        assert {d.ref: d.action for d in made.differences(run.run)} == {
+            gone: Action.DELETE,
+            heir: Action.UPDATE,
+        }
+        assert (run.exit_code, run.outcomes) == (0, {"applied": 2})
+        assert made.shape.find(codes[0])[0].row == row
+        made.assert_in_sync()

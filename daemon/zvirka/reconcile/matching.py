@@ -356,9 +356,20 @@ class Matching:
             "CREATE TABLE scratch.taken AS SELECT DISTINCT w.key FROM mirror.wanted w"
             " SEMI JOIN (SELECT key FROM scratch.lone_client WHERE active) c USING (key)"
         )
+        # A client known to be of a counterparty that is gone is its client under any key.
+        self._staging.run(
+            "CREATE TABLE scratch.owner AS SELECT c.row_id, coalesce(c.ref, p.ref, a.ref) ref"
+            " FROM scratch.lone_client c LEFT JOIN scratch.pairing p ON p.row_id = c.row_id"
+            " LEFT JOIN mirror.agreed a ON a.row_id = c.row_id WHERE c.active;"
+            "CREATE TABLE scratch.orphan AS SELECT row_id FROM scratch.owner LEFT JOIN"
+            " (SELECT w.ref, true AS there FROM mirror.wanted w SEMI JOIN scratch.owner o"
+            " ON o.ref = w.ref) USING (ref)"
+            " GROUP BY row_id HAVING bool_and(ref IS NOT NULL AND there IS NULL)"
+        )
         return (
             "SELECT CASE WHEN c.key = '' THEN 'keyless_store'"
-            " WHEN c.key IN (FROM scratch.taken) THEN 'duplicate_store'"
+            " WHEN c.key IN (FROM scratch.taken) AND c.row_id NOT IN (FROM scratch.orphan)"
+            " THEN 'duplicate_store'"
             " ELSE 'extra' END, coalesce(c.ref, p.ref, a.ref), c.row_id, c.key, NULL,"
             " a.client = c.digest, NULL, [c.row_id]"
             " FROM scratch.lone_client c LEFT JOIN scratch.pairing p ON p.row_id = c.row_id"
