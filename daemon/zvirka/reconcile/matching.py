@@ -27,6 +27,12 @@ _CLIENT = "row_id, key, ref, active, digest"
 _PAIRED = "row_id VARCHAR, key VARCHAR, client_ref UUID, active BOOLEAN, digest UBIGINT"
 """What a pair keeps of its client, so that the client need not be looked up again."""
 
+_NOW = (
+    "(FROM scratch.new_client UNION ALL FROM scratch.client"
+    " WHERE row_id NOT IN (SELECT row_id FROM scratch.new_client))"
+)
+"""The store's rows as last read: single ones have been read again since the scan."""
+
 _PARTITION = 100_000
 
 
@@ -58,6 +64,7 @@ class Matching:
         staging.run(
             "CREATE TABLE scratch.client"
             "(row_id VARCHAR, key VARCHAR, ref UUID, active BOOLEAN, digest UBIGINT);"
+            "CREATE TABLE scratch.new_client AS FROM scratch.client;"
             "CREATE TABLE scratch.pairing(ref UUID, key VARCHAR, row_id VARCHAR);"
             f"CREATE TABLE scratch.pair(ref UUID, {_PAIRED});"
             f"CREATE TABLE scratch.late(ref UUID, {_PAIRED});"
@@ -74,12 +81,13 @@ class Matching:
             "CREATE TABLE scratch.candidate(what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR,"
             " agreed_wanted BOOLEAN, agreed_client BOOLEAN, refs UUID[], row_ids VARCHAR[]);"
             "CREATE TABLE scratch.settled(ref UUID, row_id VARCHAR);"
+            "CREATE TABLE scratch.obsolete(ref UUID);"
         )
         self._parts = 1
 
     # -- the store's side ----------------------------------------------------------------------
 
-    def add_clients(self, batch: ScanBatch) -> None:
+    def add_clients(self, batch: ScanBatch, table: str = "scratch.client") -> None:
         """Stage a page of the store's scan: keys and digests only, values stay in the store."""
         if not batch.rows:
             return
@@ -94,14 +102,17 @@ class Matching:
         )
         staging.insert(
             page,
-            "scratch.client",
+            table,
             select=f"row_id, key, try_cast(ref AS UUID), active, ({digest})::UBIGINT",
             source=f"(SELECT *, string_split(image, chr({ord(IMAGE_SEPARATOR)})) parts FROM page)",
         )
 
     def renew_clients(self, clients: Sequence[Client]) -> None:
-        """Replace staged rows with what the store holds now; rows that are gone vanish."""
-        self._forget_rows([client.row for client in clients])
+        """Stage what the store holds now of single rows; it counts instead of the scan."""
+        self._staging.run(
+            "DELETE FROM scratch.new_client WHERE row_id IN (SELECT unnest(?))",
+            [[client.row for client in clients]],
+        )
         if clients:
             names = self._staging.mapping.names
             self.add_clients(
@@ -116,13 +127,9 @@ class Matching:
                         )
                         for client in clients
                     ],
-                )
+                ),
+                "scratch.new_client",
             )
-
-    def _forget_rows(self, rows: Sequence[str]) -> None:
-        self._staging.run(
-            "DELETE FROM scratch.client WHERE row_id IN (SELECT unnest(?))", [list(rows)]
-        )
 
     def remember(self, pairings: Iterable[list[tuple[str, str, str]]]) -> None:
         """Stage the remembered pairing (Ref_Key, key, row) of a store without a Ref_Key."""
@@ -154,7 +161,7 @@ class Matching:
         count = "SELECT count(*) FROM"
         staging = self._staging
         both = max(
-            staging.number_of(f"{count} mirror.wanted"),
+            staging.number_of(f"{count} wanted"),
             staging.number_of(f"{count} scratch.client"),
         )
         self._parts = max(1, both // _PARTITION)
@@ -174,7 +181,7 @@ class Matching:
             run(
                 "CREATE OR REPLACE TABLE scratch.many AS SELECT ref, list(row_id ORDER BY row_id)"
                 f" row_ids, {_CHOSEN} chosen FROM scratch.client WHERE {here} AND ref IN"
-                f" (SELECT ref FROM mirror.wanted WHERE {here}) GROUP BY ref HAVING count(*) > 1"
+                f" (SELECT ref FROM wanted WHERE {here}) GROUP BY ref HAVING count(*) > 1"
             )
             run(
                 "INSERT INTO scratch.doubled_ref SELECT ref, row_ids FROM scratch.many"
@@ -183,12 +190,12 @@ class Matching:
             run(
                 f"INSERT INTO scratch.pair SELECT ref, c.* FROM (SELECT {_CLIENT} FROM"
                 f" scratch.client WHERE {here}) c"
-                f" SEMI JOIN (SELECT ref FROM mirror.wanted WHERE {here}) w USING (ref)"
+                f" SEMI JOIN (SELECT ref FROM wanted WHERE {here}) w USING (ref)"
                 " WHERE ref NOT IN (SELECT ref FROM scratch.many)"
                 " OR row_id IN (SELECT chosen FROM scratch.many)"
             )
             run(
-                f"INSERT INTO scratch.lone_wanted SELECT *, {live} FROM mirror.wanted WHERE {here}"
+                f"INSERT INTO scratch.lone_wanted SELECT *, {live} FROM wanted WHERE {here}"
                 f" AND ref NOT IN (SELECT ref FROM scratch.pair WHERE {here})"
                 " AND ref NOT IN (SELECT ref FROM scratch.doubled_ref)"
             )
@@ -216,10 +223,16 @@ class Matching:
                 f"INSERT INTO scratch.late SELECT r.* FROM (FROM scratch.recalled WHERE {here}) r"
                 f" SEMI JOIN (FROM scratch.lone_wanted WHERE {here}) w USING (ref)"
             )
+        run("CREATE TABLE scratch.twice(row_id VARCHAR)")
         for here in self._each_part("row_id"):
             run(
-                f"DELETE FROM scratch.late WHERE {here} AND row_id IN (SELECT row_id FROM"
-                f" scratch.late WHERE {here} GROUP BY row_id HAVING count(*) > 1)"
+                f"INSERT INTO scratch.twice SELECT row_id FROM scratch.late WHERE {here}"
+                " GROUP BY row_id HAVING count(*) > 1"
+            )
+        if self._staging.rows("FROM scratch.twice LIMIT 1"):
+            run(
+                "CREATE OR REPLACE TABLE scratch.late AS FROM scratch.late"
+                " WHERE row_id NOT IN (FROM scratch.twice)"
             )
         self._take_late()
 
@@ -227,13 +240,16 @@ class Matching:
         """What was paired after the Ref_Keys is no longer alone."""
         run = self._staging.run
         for table, column in (("lone_wanted", "ref"), ("lone_client", "row_id")):
+            run(f"CREATE TABLE scratch.left_over AS FROM scratch.{table} LIMIT 0")
             for here in self._each_part(column):
                 run(
-                    f"DELETE FROM scratch.{table} WHERE {here} AND {column} IN"
-                    f" (SELECT {column} FROM scratch.late WHERE {here})"
+                    f"INSERT INTO scratch.left_over FROM scratch.{table} WHERE {here}"
+                    f" AND {column} NOT IN (SELECT {column} FROM scratch.late WHERE {here})"
                 )
+            run(f"DROP TABLE scratch.{table}")
+            run(f"ALTER TABLE scratch.left_over RENAME TO {table}")
         run("INSERT INTO scratch.pair FROM scratch.late")
-        run("DELETE FROM scratch.late")
+        run("CREATE OR REPLACE TABLE scratch.late AS FROM scratch.pair LIMIT 0")
 
     def _pair_by_key(self) -> None:
         """Pair by key what neither Ref_Key nor memory has paired; find what is doubled."""
@@ -243,7 +259,7 @@ class Matching:
             here = f"{here} AND key <> ''"
             run(
                 "INSERT INTO scratch.doubled_1c SELECT key, list(ref ORDER BY ref)"
-                f" FROM mirror.wanted WHERE {here} AND {live} AND key IN"
+                f" FROM wanted WHERE {here} AND {live} AND key IN"
                 f" (SELECT key FROM scratch.lone_wanted WHERE {here} AND live)"
                 " GROUP BY key HAVING count(*) > 1"
             )
@@ -302,8 +318,8 @@ class Matching:
         rows = self._staging.rows(
             "SELECT a.ref, a.wanted = w.digest, a.client = c.digest"
             " FROM (SELECT unnest(?)::UUID ref, unnest(?) row_id) p"
-            " JOIN mirror.agreed a USING (ref, row_id) JOIN mirror.wanted w USING (ref)"
-            " JOIN scratch.client c USING (row_id)",
+            " JOIN mirror.agreed a USING (ref, row_id) JOIN wanted w USING (ref)"
+            f" JOIN {_NOW} c USING (row_id)",
             [[ref for ref, _ in pairs], [row for _, row in pairs]],
         )
         return {str(ref): (wanted, client) for ref, wanted, client in rows}
@@ -326,7 +342,7 @@ class Matching:
                 " w.ref, p.row_id, w.key, p.key, w.digest, p.digest,"
                 " a.wanted = w.digest, a.client = p.digest"
                 f" FROM (FROM scratch.pair WHERE {here}) p"
-                f" JOIN (FROM mirror.wanted WHERE {here}) w USING (ref)"
+                f" JOIN (FROM wanted WHERE {here}) w USING (ref)"
                 f" LEFT JOIN (FROM mirror.agreed WHERE {here}) a"
                 " ON a.ref = p.ref AND a.row_id = p.row_id"
                 f" WHERE CASE WHEN NOT ({live}) THEN p.active WHEN NOT p.active THEN true"
@@ -353,7 +369,7 @@ class Matching:
 
     def _halves_of_the_store(self) -> str:
         self._staging.run(
-            "CREATE TABLE scratch.taken AS SELECT DISTINCT w.key FROM mirror.wanted w"
+            "CREATE TABLE scratch.taken AS SELECT DISTINCT w.key FROM wanted w"
             " SEMI JOIN (SELECT key FROM scratch.lone_client WHERE active) c USING (key)"
         )
         # A client known to be of a counterparty that is gone is its client under any key.
@@ -362,7 +378,7 @@ class Matching:
             " FROM scratch.lone_client c LEFT JOIN scratch.pairing p ON p.row_id = c.row_id"
             " LEFT JOIN mirror.agreed a ON a.row_id = c.row_id WHERE c.active;"
             "CREATE TABLE scratch.orphan AS SELECT row_id FROM scratch.owner LEFT JOIN"
-            " (SELECT w.ref, true AS there FROM mirror.wanted w SEMI JOIN scratch.owner o"
+            " (SELECT w.ref, true AS there FROM wanted w SEMI JOIN scratch.owner o"
             " ON o.ref = w.ref) USING (ref)"
             " GROUP BY row_id HAVING bool_and(ref IS NOT NULL AND there IS NULL)"
         )
@@ -387,7 +403,7 @@ class Matching:
             " SELECT 'duplicate_store', NULL, NULL, key, NULL, NULL, NULL, row_ids"
             " FROM scratch.doubled_store WHERE key NOT IN (SELECT key FROM scratch.doubled_1c)"
             " UNION ALL SELECT 'duplicate_store', ref, NULL,"
-            " (SELECT key FROM mirror.wanted w WHERE w.ref = d.ref), NULL, NULL, NULL, row_ids"
+            " (SELECT key FROM wanted w WHERE w.ref = d.ref), NULL, NULL, NULL, row_ids"
             " FROM scratch.doubled_ref d"
         )
 
@@ -440,28 +456,38 @@ class Matching:
             " WHERE what = 'agrees' AND ref NOT IN (SELECT ref FROM scratch.settled)"
             " UNION ALL SELECT w.ref, c.key, c.row_id, w.digest, c.digest"
             " FROM (SELECT DISTINCT ref, row_id FROM scratch.settled) s"
-            " JOIN mirror.wanted w USING (ref) JOIN scratch.client c ON c.row_id = s.row_id"
+            f" JOIN wanted w USING (ref) JOIN {_NOW} c ON c.row_id = s.row_id"
             f" WHERE c.active AND {live}"
         )
+        if tidy:
+            self._find_obsolete(live)
+        elif not staging.rows("FROM scratch.news LIMIT 1"):
+            return
+        # A new table: deletes scattered over a million rows would pin all of them in memory.
         with staging.transaction():
+            staging.run("CREATE TABLE mirror.agreed_now AS FROM mirror.agreed LIMIT 0")
             staging.run(
-                "DELETE FROM mirror.agreed WHERE ref IN (SELECT ref FROM scratch.news)"
-                " OR row_id IN (SELECT row_id FROM scratch.news)"
+                "INSERT INTO mirror.agreed_now FROM mirror.agreed"
+                " WHERE ref NOT IN (SELECT ref FROM scratch.news)"
+                " AND row_id NOT IN (SELECT row_id FROM scratch.news)"
+                " AND ref NOT IN (FROM scratch.obsolete)"
             )
-            if tidy:
-                self._tidy(live)
-            staging.run("INSERT INTO mirror.agreed SELECT * FROM scratch.news")
+            staging.run("INSERT INTO mirror.agreed_now FROM scratch.news")
+            staging.run("DROP TABLE mirror.agreed")
+            staging.run("ALTER TABLE mirror.agreed_now RENAME TO agreed")
 
-    def _tidy(self, live: str) -> None:
-        """Forget agreements on what is marked, and on what is gone from both sides."""
+    def _find_obsolete(self, live: str) -> None:
+        """Agreements on what is marked, and on what is gone from both sides."""
         run = self._staging.run
         for here in self._each_part("ref"):
             run(
-                f"DELETE FROM mirror.agreed WHERE {here} AND (ref IN"
-                f" (SELECT w.ref FROM mirror.wanted w WHERE {here} AND NOT ({live}))"
-                f" OR (ref NOT IN (SELECT ref FROM mirror.wanted WHERE {here})"
-                " AND NOT EXISTS (SELECT 1 FROM scratch.client c"
-                " WHERE c.row_id = agreed.row_id AND c.active)))"
+                "CREATE OR REPLACE TABLE scratch.suspect AS SELECT ref, row_id FROM mirror.agreed"
+                f" WHERE {here} AND ref NOT IN (SELECT ref FROM wanted WHERE {here})"
+            )
+            run(
+                "INSERT INTO scratch.obsolete SELECT s.ref FROM scratch.suspect s"
+                " ANTI JOIN scratch.client c ON c.row_id = s.row_id AND c.active"
+                f" UNION ALL SELECT w.ref FROM wanted w WHERE {here} AND NOT ({live})"
             )
 
     def agreed_pairings(self, size: int = 5000) -> Iterator[list[tuple[str, str, str]]]:

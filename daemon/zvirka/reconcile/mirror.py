@@ -1,9 +1,15 @@
 """The mirror: what 1C said last, counterparty by counterparty, kept between runs.
 
-Tables: ``object`` (Ref_Key, DataVersion, deletion mark, attributes, links), ``line`` (values that
-live outside the object), ``wanted`` (the pairing key and the digest of what the store should
-hold), ``agreed`` (the pair of digests on which both sides last agreed – the third side of every
-cause) and ``stamp``. A mirror of another mapping or another DuckDB is thrown away.
+Tables: ``object`` (Ref_Key, DataVersion, deletion mark, attributes, links), ``line`` and
+``light_line`` (values that live outside the object), ``wanted`` (the pairing key and the digest of
+what the store should hold), ``agreed`` (the pair of digests on which both sides last agreed – the
+third side of every cause) and ``stamp``. A mirror of another mapping or another DuckDB is thrown
+away.
+
+What a full pull brought is never deleted from: a thousand deletes scattered over a million rows
+pin every block of the table in memory, far past the limit. What changed since stands beside it
+in ``new_object``, ``new_line`` and ``new_wanted``; ``gone_…`` name the Ref_Keys whose rows of the
+full pull no longer count. Readers see the views ``object``, ``line`` and ``wanted``.
 """
 
 from __future__ import annotations
@@ -19,6 +25,9 @@ from zvirka.reconcile.staging import Staging, page_of
 
 _PARTITION = 100_000
 _FULL = "next"
+_LINE = "(field UTINYINT, via UTINYINT, ref UUID, ord INTEGER, value VARCHAR)"
+_WANTED = "(ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT)"
+_GONE = ("object", "wanted", "line", "light")
 
 
 class Mirror:
@@ -30,6 +39,11 @@ class Mirror:
     def __init__(self, staging: Staging) -> None:
         self._staging = staging
         mapping = staging.mapping
+        self._light = [
+            number
+            for number, field in enumerate(mapping.fields)
+            if getattr(field.source, "via", "") or isinstance(field.source, RegisterLine)
+        ]
         self._attributes = [
             (number, field)
             for number, field in enumerate(mapping.fields)
@@ -37,6 +51,7 @@ class Mirror:
         ]
         self.links = sorted({getattr(field.source, "via", "") for field in mapping.fields} - {""})
         self.known = self._open()
+        self._show()
         staging.run("CREATE TEMP TABLE seen(ref UUID, version VARCHAR, mark BOOLEAN)")
 
     def _open(self) -> bool:
@@ -58,17 +73,37 @@ class Mirror:
         return False
 
     def _create(self, schema: str) -> None:
+        run = self._staging.run
         values = "".join(f", f{number} VARCHAR" for number, _ in self._attributes)
         links = "".join(f", l{number} UUID" for number in range(len(self.links)))
-        self._staging.run(
-            f"CREATE TABLE {schema}.object"
-            f"(ref UUID, version VARCHAR, mark BOOLEAN{values}{links});"
-            f"CREATE TABLE {schema}.line"
-            "(field UTINYINT, via UTINYINT, ref UUID, ord INTEGER, value VARCHAR);"
-            f"CREATE TABLE {schema}.wanted(ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT);"
+        for new in ("", "new_"):
+            run(
+                f"CREATE TABLE {schema}.{new}object"
+                f"(ref UUID, version VARCHAR, mark BOOLEAN{values}{links})"
+            )
+            run(f"CREATE TABLE {schema}.{new}line{_LINE}")
+            run(f"CREATE TABLE {schema}.{new}wanted{_WANTED}")
+        run(f"CREATE TABLE {schema}.light_line{_LINE}")
+        for table in _GONE:
+            run(f"CREATE TABLE {schema}.gone_{table}(ref UUID)")
+        run(
             f"CREATE TABLE {schema}.agreed"
-            "(ref UUID, key VARCHAR, row_id VARCHAR, wanted UBIGINT, client UBIGINT);"
-            f"CREATE TABLE {schema}.stamp(stamp VARCHAR, pulled_at VARCHAR)"
+            "(ref UUID, key VARCHAR, row_id VARCHAR, wanted UBIGINT, client UBIGINT)"
+        )
+        run(f"CREATE TABLE {schema}.stamp(stamp VARCHAR, pulled_at VARCHAR)")
+
+    def _show(self) -> None:
+        """The views that readers see, over what was pulled in full and what changed since."""
+        run = self._staging.run
+        for table in ("object", "wanted"):
+            run(
+                f"CREATE OR REPLACE VIEW {table} AS FROM mirror.{table}"
+                f" WHERE ref NOT IN (FROM mirror.gone_{table}) UNION ALL FROM mirror.new_{table}"
+            )
+        run(
+            "CREATE OR REPLACE VIEW line AS FROM mirror.line"
+            " WHERE ref NOT IN (FROM mirror.gone_line) UNION ALL FROM mirror.new_line"
+            " UNION ALL FROM mirror.light_line WHERE ref NOT IN (FROM mirror.gone_light)"
         )
 
     # -- a full pull ---------------------------------------------------------------------------
@@ -84,7 +119,7 @@ class Mirror:
                 self._create(_FULL)
                 yield
                 self._distinct()
-                self._resolve(_FULL)
+                self._resolve(f"{_FULL}.wanted", f"{_FULL}.object", self._pulled_lines)
                 staging.run(f"INSERT INTO {_FULL}.agreed SELECT * FROM mirror.agreed")
                 staging.run(f"INSERT INTO {_FULL}.stamp VALUES (?, ?)", [staging.stamp, pulled_at])
         except BaseException:
@@ -99,7 +134,11 @@ class Mirror:
         staging.attach("mirror")
         self.known = True
 
-    def add_objects(self, batch: ObjectBatch, schema: str = _FULL) -> None:
+    @property
+    def _pulled_lines(self) -> str:
+        return f"(FROM {_FULL}.line UNION ALL FROM {_FULL}.light_line)"
+
+    def add_objects(self, batch: ObjectBatch, table: str = f"{_FULL}.object") -> None:
         """Stage a page of whole objects."""
         if not batch.refs:
             return
@@ -113,18 +152,18 @@ class Mirror:
                 for number, link in enumerate(self.links)
             },
         )
-        self._staging.insert(
-            page, f"{schema}.object", uuid=("ref", *(name for name in page if name[0] == "l"))
-        )
+        links = [name for name in page if name[0] == "l"]
+        self._staging.insert(page, table, uuid=("ref", *links))
 
-    def add_lines(self, batch: LineBatch, schema: str = _FULL) -> None:
-        """Stage a page of outside values of one field."""
+    def add_lines(self, batch: LineBatch, table: str = "") -> None:
+        """Stage a page of outside values of one field, in a full pull unless a table is named."""
         if not batch.refs:
             return
         field = self._staging.number[batch.field]
+        table = table or f"{_FULL}.{'light_line' if field in self._light else 'line'}"
         via = self.links.index(batch.via) + 1 if batch.via else 0
         page = page_of(ref=batch.refs, ord=batch.orders, value=batch.values)
-        self._staging.insert(page, f"{schema}.line", uuid=("ref",), constants=(field, via))
+        self._staging.insert(page, table, uuid=("ref",), constants=(field, via))
 
     def _distinct(self) -> None:
         """Drop what came twice: rows move between pages, keyset pages overlap."""
@@ -137,40 +176,41 @@ class Mirror:
 
     # -- what the store should hold ------------------------------------------------------------
 
-    def _resolve(self, schema: str, only: str = "") -> None:
-        """Fill ``wanted`` from objects and lines, a partition at a time so that memory is flat.
+    def _resolve(self, into: str, objects: str, lines: str, *, few: bool = False) -> None:
+        """Fill a ``wanted`` table from objects and lines, part by part so that memory is flat.
 
-        ``only`` names a table of refs to resolve anew, all of them when empty.
+        ``objects`` and ``lines`` are what to read: tables, views or subqueries.
         """
         staging = self._staging
-        count = staging.number_of(f"SELECT count(*) FROM {schema}.object")
-        parts = 1 if only else max(1, count // _PARTITION)
-        within = f" AND ref IN (SELECT ref FROM {only})" if only else ""
+        count = 0 if few else staging.number_of(f"SELECT count(*) FROM {objects}")
+        parts = max(1, count // _PARTITION)
         for part in range(parts):
-            here = f"(hash(ref) % {parts} = {part}{within})"
-            joins = [f"LEFT JOIN ({self._sums(schema, 0, here)}) own ON own.ref = o.ref"]
+            here = f"hash(ref) % {parts} = {part}"
+            own = f"{here} AND ref IN (SELECT ref FROM {objects})" if few else here
+            joins = [f"LEFT JOIN ({self._sums(lines, 0, own)}) own ON own.ref = o.ref"]
             sums = ["coalesce(own.part, 0)"]
             for number in range(len(self.links)):
+                holders = f"ref IN (SELECT l{number} FROM {objects} WHERE {here})"
                 joins.append(
-                    f"LEFT JOIN ({self._sums(schema, number + 1, 'true')}) via{number}"
+                    f"LEFT JOIN ({self._sums(lines, number + 1, holders)}) via{number}"
                     f" ON via{number}.ref = o.l{number}"
                 )
                 sums.append(f"coalesce(via{number}.part, 0)")
             sums += [staging.part(f"o.f{number}", str(number)) for number, _ in self._attributes]
             staging.run(
-                f"INSERT INTO {schema}.wanted SELECT o.ref, {self._key_of(schema)}, o.mark,"
+                f"INSERT INTO {into} SELECT o.ref, {self._key_of(lines)}, o.mark,"
                 f" ({' + '.join(sums)})::UBIGINT"
-                f" FROM (SELECT * FROM {schema}.object WHERE {here}) o {' '.join(joins)}"
+                f" FROM (FROM {objects} WHERE {here}) o {' '.join(joins)}"
             )
 
-    def _sums(self, schema: str, via: int, where: str) -> str:
+    def _sums(self, lines: str, via: int, where: str) -> str:
         part = self._staging.part("value", "field")
         return (
             f"SELECT ref, sum(part)::UBIGINT part FROM (SELECT ref, arg_min({part}, ord) part"
-            f" FROM {schema}.line WHERE via = {via} AND {where} GROUP BY ref, field) GROUP BY ref"
+            f" FROM {lines} WHERE via = {via} AND {where} GROUP BY ref, field) GROUP BY ref"
         )
 
-    def _key_of(self, schema: str) -> str:
+    def _key_of(self, lines: str) -> str:
         staging = self._staging
         if staging.mapping.key == "ref":
             return "o.ref::VARCHAR"
@@ -180,8 +220,8 @@ class Mirror:
         link = getattr(staging.mapping.fields[number].source, "via", "")
         holder = f"o.l{self.links.index(link)}" if link else "o.ref"
         return (
-            f"coalesce((SELECT trim(arg_min(value, ord)) FROM {schema}.line"
-            f" WHERE line.ref = {holder} AND field = {number}), '')"
+            f"coalesce((SELECT trim(arg_min(value, ord)) FROM {lines} lines"
+            f" WHERE lines.ref = {holder} AND lines.field = {number}), '')"
         )
 
     # -- a light pull --------------------------------------------------------------------------
@@ -204,7 +244,7 @@ class Mirror:
         """Whether some DataVersion is older than the mirror's: a backup was restored."""
         return bool(
             self._staging.number_of(
-                "SELECT count(*) FROM temp.seen s JOIN mirror.object o USING (ref)"
+                "SELECT count(*) FROM temp.seen s JOIN object o USING (ref)"
                 " WHERE s.version <> o.version"
                 " AND try(from_base64(s.version)) < try(from_base64(o.version))"
             )
@@ -213,15 +253,14 @@ class Mirror:
     def stale(self) -> list[str]:
         """Refs seen that the mirror does not have, or has in another version or mark."""
         return self._refs(
-            "SELECT DISTINCT s.ref FROM temp.seen s LEFT JOIN mirror.object o USING (ref)"
+            "SELECT DISTINCT s.ref FROM temp.seen s LEFT JOIN object o USING (ref)"
             " WHERE o.ref IS NULL OR o.version <> s.version OR o.mark <> s.mark"
         )
 
     def gone(self) -> list[str]:
         """Refs of the mirror that the light pull did not see."""
         return self._refs(
-            "SELECT o.ref FROM mirror.object o LEFT JOIN temp.seen s USING (ref)"
-            " WHERE s.ref IS NULL"
+            "SELECT o.ref FROM object o LEFT JOIN temp.seen s USING (ref) WHERE s.ref IS NULL"
         )
 
     def _refs(self, sql: str) -> list[str]:
@@ -246,12 +285,18 @@ class Mirror:
 
     def forget(self, refs: Sequence[str]) -> None:
         """Remove what 1C no longer has; what was agreed of it stays, as evidence of a delete."""
-        for table in ("object", "line", "wanted"):
-            via = " AND via = 0" if table == "line" else ""
-            self._staging.run(
-                f"DELETE FROM mirror.{table} WHERE ref IN (SELECT unnest(?)::UUID){via}",
-                [list(refs)],
-            )
+        for table in _GONE:
+            self._leave_out(table, refs)
+
+    def _leave_out(self, table: str, refs: Sequence[str]) -> None:
+        run = self._staging.run
+        new = "new_line" if table == "light" else f"new_{table}"
+        run(f"DELETE FROM mirror.{new} WHERE ref IN (SELECT unnest(?)::UUID)", [list(refs)])
+        run(
+            f"INSERT INTO mirror.gone_{table} SELECT DISTINCT ref"
+            f" FROM (SELECT unnest(?)::UUID ref) WHERE ref NOT IN (FROM mirror.gone_{table})",
+            [list(refs)],
+        )
 
     def replace(self, objects: ObjectBatch, lines: Iterable[LineBatch]) -> None:
         """Put freshly fetched objects in the place of what the mirror held of them."""
@@ -260,36 +305,41 @@ class Mirror:
         staging = self._staging
         with staging.transaction():
             self.forget(objects.refs)
-            self.add_objects(objects, "mirror")
-            for batch in lines:
-                if batch.via:
-                    staging.run(
-                        "DELETE FROM mirror.line WHERE field = ? AND ref IN"
-                        " (SELECT unnest(?)::UUID)",
-                        [staging.number[batch.field], batch.refs],
-                    )
-                self.add_lines(batch, "mirror")
+            self.add_objects(objects, "mirror.new_object")
+            fresh = list(lines)
+            holders = {ref for batch in fresh if batch.via for ref in batch.refs}
+            self._leave_out("light", sorted(holders))
+            for batch in fresh:
+                self.add_lines(batch, "mirror.new_line")
             staging.run("CREATE OR REPLACE TEMP TABLE renewed(ref UUID)")
             staging.run("INSERT INTO renewed SELECT unnest(?)::UUID", [objects.refs])
-            self._resolve("mirror", only="renewed")
+            self._resolve(
+                "mirror.new_wanted",
+                "(FROM mirror.new_object WHERE ref IN (FROM renewed))",
+                "line",
+                few=True,
+            )
 
     def renew_light_lines(self, batches: Iterable[LineBatch], tick: Callable[[], None]) -> None:
         """Replace the lines no DataVersion covers (partners, registers) and resolve anew."""
-        fields = [
-            str(number)
-            for number, field in enumerate(self._staging.mapping.fields)
-            if getattr(field.source, "via", "") or isinstance(field.source, RegisterLine)
-        ]
-        if not fields:
+        if not self._light:
             return
-        staging = self._staging
-        with staging.transaction():
-            staging.run(f"DELETE FROM mirror.line WHERE field IN ({', '.join(fields)})")
+        run = self._staging.run
+        light = ", ".join(map(str, self._light))
+        with self._staging.transaction():
+            run(f"CREATE OR REPLACE TABLE mirror.light_line{_LINE}")
             for batch in batches:
-                self.add_lines(batch, "mirror")
+                self.add_lines(batch, "mirror.light_line")
                 tick()
-            staging.run("DELETE FROM mirror.wanted")
-            self._resolve("mirror")
+            # They are newer than what a fetch brought for single holders, and whole.
+            run(f"DELETE FROM mirror.new_line WHERE field IN ({light})")
+            run("DELETE FROM mirror.gone_light")
+            run(f"CREATE OR REPLACE TABLE mirror.whole{_WANTED}")
+            self._resolve("mirror.whole", "object", "line")
+            run("DROP TABLE mirror.wanted")
+            run("ALTER TABLE mirror.whole RENAME TO wanted")
+            run("DELETE FROM mirror.new_wanted")
+            run("DELETE FROM mirror.gone_wanted")
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -300,12 +350,12 @@ class Mirror:
 
     def count(self) -> int:
         """Distinct counterparties in the mirror."""
-        return self._staging.number_of("SELECT count(*) FROM mirror.wanted")
+        return self._staging.number_of("SELECT count(*) FROM wanted")
 
     def has_keys(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that some counterparty of the mirror has."""
         rows = self._staging.rows(
-            "SELECT DISTINCT key FROM mirror.wanted WHERE key IN (SELECT unnest(?))", [list(keys)]
+            "SELECT DISTINCT key FROM wanted WHERE key IN (SELECT unnest(?))", [list(keys)]
         )
         return {key for (key,) in rows}
 
@@ -316,8 +366,8 @@ class Mirror:
         attributes = "".join(f", o.f{number}" for number, _ in self._attributes)
         links = "".join(f", o.l{number}" for number in range(len(self.links)))
         rows = self._staging.rows(
-            f"SELECT o.ref, o.version, o.mark, w.key{attributes}{links} FROM mirror.object o"
-            " JOIN mirror.wanted w USING (ref) WHERE o.ref IN (SELECT unnest(?)::UUID)",
+            f"SELECT o.ref, o.version, o.mark, w.key{attributes}{links} FROM object o"
+            " JOIN wanted w USING (ref) WHERE o.ref IN (SELECT unnest(?)::UUID)",
             [list(refs)],
         )
         first_link = 4 + len(self._attributes)
@@ -344,7 +394,7 @@ class Mirror:
         if len(self._attributes) == len(self._staging.mapping.fields):
             return {}
         rows = self._staging.rows(
-            "SELECT ref, field, arg_min(value, ord) FROM mirror.line"
+            "SELECT ref, field, arg_min(value, ord) FROM line"
             " WHERE ref IN (SELECT unnest(?)::UUID) GROUP BY ref, field",
             [list(holders)],
         )

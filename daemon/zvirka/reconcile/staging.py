@@ -53,6 +53,12 @@ def staging_errors(place: Path) -> Iterator[None]:
     """Turn DuckDB's exceptions into :class:`StagingError` with the remedy."""
     try:
         yield
+    except duckdb.ConversionException as error:
+        raise StagingError(
+            "1C gave a reference that is no GUID",
+            place=str(place),
+            remedy="see which object the log of 1C's web server names; nothing was written",
+        ) from error
     except (duckdb.Error, OSError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         full = any(word in text.lower() for word in ("no space left", "max_temp_directory", "disk"))

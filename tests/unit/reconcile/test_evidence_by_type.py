@@ -29,7 +29,8 @@ def test_only_a_complete_snapshot_may_be_asked_for_absences(tmp_path: Path) -> N
     program.write_text(_PROGRAM, encoding="utf-8")
     cache = str(ROOT / ".mypy_cache")
     out, _, status = api.run(["--strict", "--cache-dir", cache, str(program)])
-    told = [line for line in out.splitlines() if "error" in line and line.startswith(str(program))]
+    # The cache may answer with the directory of an earlier run: only the file's name counts.
+    told = [line.partition("program.py:")[2] for line in out.splitlines() if ": error: " in line]
     assert status == 1
-    assert [line.split(":")[1] for line in told] == ["11", "14"], out
+    assert [line.split(":")[0] for line in told] == ["11", "14"], out
     assert all('expected "CompleteSnapshot"' in line for line in told)
