@@ -298,7 +298,7 @@ def prove(examples: int, steps: int) -> None:
 
 @pytest.mark.timeout(300)
 def test_after_two_quiet_nights_the_store_is_what_1c_says() -> None:
-    prove(12, 12)
+    prove(10, 12)
 
 
 @pytest.mark.slow
