@@ -33,7 +33,7 @@ _NOW = (
 )
 """The store's rows as last read: single ones have been read again since the scan."""
 
-_PARTITION = 100_000
+_PARTITION = 200_000
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -349,8 +349,14 @@ class Matching:
                 " ELSE NOT coalesce(a.wanted = w.digest AND a.client = p.digest AND a.key = p.key"
                 " AND coalesce(p.client_ref = w.ref, true), false) END"
             )
-        for part in (self._halves_of_1c(), self._halves_of_the_store(), self._doubled()):
-            self._staging.run(f"INSERT INTO scratch.candidate {part}")
+        # Looked at only where there is anything: each is a join with everything.
+        rows = self._staging.rows
+        if rows("FROM scratch.lone_wanted WHERE live LIMIT 1"):
+            self._staging.run(f"INSERT INTO scratch.candidate {self._halves_of_1c()}")
+        if rows("FROM scratch.lone_client WHERE active LIMIT 1"):
+            self._staging.run(f"INSERT INTO scratch.candidate {self._halves_of_the_store()}")
+        for doubled in self._doubled():
+            self._staging.run(f"INSERT INTO scratch.candidate {doubled}")
         self._staging.run(
             "INSERT INTO scratch.candidate SELECT what, ref, row_id, key, agreed_wanted,"
             " agreed_client, NULL, NULL FROM scratch.moved WHERE what <> 'agrees'"
@@ -394,18 +400,25 @@ class Matching:
             " AND c.key NOT IN (SELECT key FROM scratch.doubled_store)"
         )
 
-    @staticmethod
-    def _doubled() -> str:
-        return (
-            "SELECT 'duplicate_1c', NULL, NULL, key, NULL, NULL, refs,"
-            " (SELECT list(row_id) FROM scratch.client c WHERE c.key = d.key)"
-            " FROM scratch.doubled_1c d UNION ALL"
-            " SELECT 'duplicate_store', NULL, NULL, key, NULL, NULL, NULL, row_ids"
-            " FROM scratch.doubled_store WHERE key NOT IN (SELECT key FROM scratch.doubled_1c)"
-            " UNION ALL SELECT 'duplicate_store', ref, NULL,"
-            " (SELECT key FROM wanted w WHERE w.ref = d.ref), NULL, NULL, NULL, row_ids"
-            " FROM scratch.doubled_ref d"
-        )
+    def _doubled(self) -> Iterator[str]:
+        rows = self._staging.rows
+        if rows("FROM scratch.doubled_1c LIMIT 1"):
+            yield (
+                "SELECT 'duplicate_1c', NULL, NULL, key, NULL, NULL, refs,"
+                " (SELECT list(row_id) FROM scratch.client c WHERE c.key = d.key)"
+                " FROM scratch.doubled_1c d"
+            )
+        if rows("FROM scratch.doubled_store LIMIT 1"):
+            yield (
+                "SELECT 'duplicate_store', NULL, NULL, key, NULL, NULL, NULL, row_ids"
+                " FROM scratch.doubled_store WHERE key NOT IN (SELECT key FROM scratch.doubled_1c)"
+            )
+        if rows("FROM scratch.doubled_ref LIMIT 1"):
+            yield (
+                "SELECT 'duplicate_store', ref, NULL,"
+                " (SELECT key FROM wanted w WHERE w.ref = d.ref), NULL, NULL, NULL, row_ids"
+                " FROM scratch.doubled_ref d"
+            )
 
     def candidate_count(self, what: str) -> int:
         """How many candidates of one sort there are."""
