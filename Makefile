@@ -15,7 +15,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not system and not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not system and not slow" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.dev
 	$(BIN)/pytest -m "not system" $(PYTEST_ARGS)
