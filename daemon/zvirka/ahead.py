@@ -14,45 +14,51 @@ _PATIENCE = 10.0
 
 
 class _End:
-    """The end of the pages, with the error that ended them if one did."""
+    """The end of one source, with the error that ended it if one did."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
 
 
 class Ahead(Generic[T]):
-    """Runs an iterator one item ahead, in one background thread.
+    """Runs iterators one item ahead, each in a background thread of its own.
 
-    For 1C that makes two requests at a time with the caller's own, as many as it should get. An
-    error of the iterator is raised in the caller's turn. Closing it stops the thread after the
-    item it is at.
+    For 1C that makes two requests at a time, as many as it should get: one source and the
+    caller's own, or two sources. The first error of any source is raised in the caller's turn and
+    ends them all. Closing it stops the threads after the items they are at.
     """
 
-    def __init__(self, items: Iterator[T]) -> None:
-        self._items = items
-        self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=1)
+    def __init__(self, *sources: Iterator[T]) -> None:
+        self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=len(sources))
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="zvirka-ahead", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(each,), name="zvirka-ahead", daemon=True)
+            for each in sources
+        ]
 
     def __iter__(self) -> Iterator[T]:
-        """The items in their order."""
-        self._thread.start()
+        """The items, those of one source in their order."""
+        for thread in self._threads:
+            thread.start()
         try:
-            while True:
+            running = len(self._threads)
+            while running:
                 item = self._queue.get()
-                if isinstance(item, _End):
-                    if item.error is not None:
-                        raise item.error
-                    return
-                yield item
+                if not isinstance(item, _End):
+                    yield item
+                    continue
+                if item.error is not None:
+                    raise item.error
+                running -= 1
         finally:
             self._stop.set()
-            self._thread.join(_PATIENCE)
+            for thread in self._threads:
+                thread.join(_PATIENCE)
 
-    def _run(self) -> None:
+    def _run(self, source: Iterator[T]) -> None:
         end = _End()
         try:
-            for item in self._items:
+            for item in source:
                 self._put(item)
                 if self._stop.is_set():
                     break
@@ -69,6 +75,6 @@ class Ahead(Generic[T]):
             return
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, the next one on its way while the last is processed."""
-    return iter(Ahead(items))
+def ahead(*sources: Iterator[T]) -> Iterator[T]:
+    """The items of the sources, the next ones on their way while the last is processed."""
+    return iter(Ahead(*sources))

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
+from zvirka.ahead import ahead
 from zvirka.onec.source import LineBatch, ObjectBatch, Source
 from zvirka.reconcile.house import House
 from zvirka.reconcile.mirror import Mirror
@@ -64,12 +65,15 @@ def _recent(house: House, pulled_at: str, now: datetime) -> bool:
 
 def _full(house: House, source: Source, mirror: Mirror, counted: int, now: datetime) -> Pulled:
     with mirror.full_pull(now.isoformat()):
-        for objects in source.objects():
-            mirror.add_objects(objects)
-            house.tick(len(objects.refs))
-        for lines in source.lines():
-            mirror.add_lines(lines)
-            house.tick()
+        # Two requests at a time: while one page is made, the other is decoded and staged.
+        pages: Iterator[ObjectBatch | LineBatch] = ahead(source.objects(), source.lines())
+        for batch in pages:
+            if isinstance(batch, ObjectBatch):
+                mirror.add_objects(batch)
+                house.tick(len(batch.refs))
+            else:
+                mirror.add_lines(batch)
+                house.tick()
         after = source.count()
         if not counted == after == mirror.pulled_count():
             after = _second_look(house, source, mirror)

@@ -55,3 +55,26 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
     pages.close()  # type: ignore[attr-defined]
     assert len(made) < 5
     assert not [t for t in threading.enumerate() if t.name == "zvirka-ahead"]
+
+
+@given(st.lists(st.lists(st.integers()), min_size=1, max_size=3))
+def test_several_sources_come_whole_each_in_its_order(sources: list[list[int]]) -> None:
+    marked = [[(place, item) for item in items] for place, items in enumerate(sources)]
+    got = list(ahead(*map(iter, marked)))
+    for place, items in enumerate(marked):
+        assert [pair for pair in got if pair[0] == place] == items
+
+
+def test_an_error_of_one_source_ends_the_others() -> None:
+    def endless() -> Iterator[int]:
+        while True:
+            yield 1
+
+    def broken() -> Iterator[int]:
+        raise OSError("gone")
+        yield 2
+
+    with pytest.raises(OSError, match="gone"):
+        for _ in ahead(endless(), broken()):
+            pass
+    assert not [t for t in threading.enumerate() if t.name == "zvirka-ahead"]
