@@ -191,7 +191,7 @@ class _Look:
         """Clients that came in since the scan, under a key that was missing then."""
         found: dict[str, list[Client]] = defaultdict(list)
         held = self._ground.store.read_keys([party.key for party in wanted if party.key])
-        taken = self._ground.matching.paired_rows([client.row for client in held])
+        taken = self._ground.matching.pairing.paired_rows([client.row for client in held])
         for client in held:
             # A row that is another's client is no arrival: its own key is about to change.
             if client.active and client.row not in taken:

@@ -195,7 +195,7 @@ class _Run:
         mirror = Mirror(staging)
         matching = Matching(staging, marks_count=house.settings.policy.deletion_mark != "keep")
         if not store.has_ref:
-            matching.remember(house.book.pairings())
+            matching.pairing.remember(house.book.pairings())
         ground = Ground(
             house=house,
             run=self._run,
@@ -261,7 +261,7 @@ class _Run:
                 house.tick(len(batch.rows))
             facts.store_rows, facts.store_active = ground.matching.counts()
         with self._phase("diff"):
-            ground.matching.pair()
+            ground.matching.pairing.find()
 
     def _with_canaries(self, ground: Ground, snapshot: Snapshot) -> Snapshot:
         missing = canaries_missing(self._house, ground.mirror)

@@ -105,7 +105,7 @@ def _tell_unknown(
     """
     known = {party.key for party in parties.values()}
     known |= {client.key for client in ground.store.read_keys(list(targets.codes))}
-    remembered = ground.matching.remembered_rows(refs)
+    remembered = ground.matching.pairing.remembered_rows(refs)
     unknown = [f"code {code}" for code in targets.codes if code not in known]
     unknown += [f"ref {ref}" for ref in refs if ref not in parties and ref not in remembered]
     if unknown and not parties and len(unknown) == len(targets.codes) + len(refs):
@@ -122,11 +122,11 @@ def _found(ground: Ground, field: str, values: Sequence[str]) -> list[Counterpar
 
 
 def _of_parties(ground: Ground, parties: Sequence[Counterparty]) -> list[Difference]:
-    remembered = ground.matching.remembered_rows([party.ref for party in parties])
+    remembered = ground.matching.pairing.remembered_rows([party.ref for party in parties])
     by_row = {client.row: client for client in ground.store.read_rows(list(remembered.values()))}
     by_key: dict[str, list[Client]] = {}
     held_by_key = ground.store.read_keys([party.key for party in parties if party.key])
-    owners = ground.matching.remembered_refs([client.row for client in held_by_key])
+    owners = ground.matching.pairing.remembered_refs([client.row for client in held_by_key])
     for client in held_by_key:
         by_key.setdefault(client.key, []).append(client)
     ground.matching.renew_clients(list(by_row.values()))
@@ -184,7 +184,7 @@ def _compare(
 
 def _of_absent_refs(ground: Ground, refs: Sequence[str]) -> list[Difference]:
     """Named Ref_Keys 1C did not return: gone only when it says so for each."""
-    remembered = ground.matching.remembered_rows(refs)
+    remembered = ground.matching.pairing.remembered_rows(refs)
     by_row = {client.row: client for client in ground.store.read_rows(list(remembered.values()))}
     keyed = {
         client.key: client

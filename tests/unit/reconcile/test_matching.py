@@ -61,7 +61,7 @@ def matched(
                 images=[f"{key}\x1f{name}" for key, _, name, _ in clients],
             )
         )
-        matching.pair()
+        matching.pairing.find()
         matching.find()
         pairs = [(str(r), row) for r, row in staging.rows("SELECT ref, row_id FROM scratch.pair")]
         found = [
