@@ -6,13 +6,15 @@ makes the snapshot partial.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from loguru import logger
 
 from zvirka.ahead import ahead
-from zvirka.onec.source import LineBatch, ObjectBatch, Source
+from zvirka.erp.store import ScanBatch
+from zvirka.onec.source import LineBatch, ObjectBatch, Source, VersionBatch
 from zvirka.reconcile.house import House
 from zvirka.reconcile.mirror import Mirror
 from zvirka.reconcile.snapshot import Snapshot, judged
@@ -23,14 +25,29 @@ _LIGHT_UP_TO = 0.2
 _ALWAYS_LIGHT = 200
 
 
+@dataclass(frozen=True)
 class Pulled:
     """What a pull gave: the snapshot, ``full`` or ``light``, and how many came whole."""
 
-    def __init__(self, snapshot: Snapshot, mode: str, fetched: int, counted: int) -> None:
-        self.snapshot = snapshot
-        self.mode = mode
-        self.fetched = fetched
-        self.counted = counted
+    snapshot: Snapshot
+    mode: str
+    fetched: int
+    counted: int
+
+
+class Scan:
+    """The scan of the store, to be staged beside the light pull: 1C and the store answer at once.
+
+    ``pages`` begins it; ``done`` says whether it was staged. Either side may be the older one:
+    whatever differs is read again on both before it counts.
+    """
+
+    def __init__(
+        self, pages: Callable[[], Iterator[ScanBatch]], stage: Callable[[ScanBatch], None]
+    ) -> None:
+        self.pages = pages
+        self.stage = stage
+        self.done = False
 
 
 def pull(
@@ -41,6 +58,7 @@ def pull(
     counted: int,
     full: bool,
     now: datetime,
+    scan: Scan,
 ) -> Pulled:
     """Bring the mirror up to date; ``counted`` is the number the preflight was told.
 
@@ -49,7 +67,7 @@ def pull(
         StagingError: the staging cannot be written.
     """
     if not full and mirror.known and _recent(house, mirror.pulled_at(), now):
-        light = _light(house, source, mirror, counted)
+        light = _light(house, source, mirror, counted, scan)
         if light is not None:
             return light
     return _full(house, source, mirror, counted, now)
@@ -108,9 +126,9 @@ def _doubts(source: Source, rows: int, counted: int) -> list[str]:
 # -- light --------------------------------------------------------------------------------------
 
 
-def _light(house: House, source: Source, mirror: Mirror, counted: int) -> Pulled | None:
+def _light(house: House, source: Source, mirror: Mirror, counted: int, scan: Scan) -> Pulled | None:
     """Read keys and versions, fetch what changed; ``None`` when a full pull is called for."""
-    _see_versions(house, source, mirror)
+    _see_versions(house, source, mirror, scan)
     after = source.count()
     if not counted == after == mirror.seen_count():
         logger.info("the count moved during the light pull, looking again")
@@ -130,11 +148,19 @@ def _light(house: House, source: Source, mirror: Mirror, counted: int) -> Pulled
     return Pulled(judged(mirror.count(), reasons), "light", len(fetched), after)
 
 
-def _see_versions(house: House, source: Source, mirror: Mirror) -> None:
+def _see_versions(house: House, source: Source, mirror: Mirror, scan: Scan | None = None) -> None:
     mirror.forget_seen()
-    for batch in source.versions():
-        mirror.see_versions(batch)
-        house.tick(len(batch.refs))
+    beside = [scan.pages()] if scan is not None else []
+    pages: Iterator[VersionBatch | ScanBatch] = ahead(source.versions(), *beside)
+    for batch in pages:
+        if isinstance(batch, VersionBatch):
+            mirror.see_versions(batch)
+            house.tick(len(batch.refs))
+        elif scan is not None:
+            scan.stage(batch)
+            house.tick()
+    if scan is not None:
+        scan.done = True
 
 
 def renew(house: House, source: Source, mirror: Mirror, refs: Sequence[str]) -> set[str]:

@@ -36,7 +36,7 @@ from zvirka.reconcile.ground import Ground
 from zvirka.reconcile.house import House
 from zvirka.reconcile.matching import Matching
 from zvirka.reconcile.mirror import Mirror
-from zvirka.reconcile.pull import canaries_missing, pull, renew
+from zvirka.reconcile.pull import Scan, canaries_missing, pull, renew
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.snapshot import PartialSnapshot, Snapshot
 from zvirka.reconcile.staging import Staging
@@ -235,6 +235,7 @@ class _Run:
 
     def _stage_both_sides(self, ground: Ground) -> None:
         house, facts = self._house, self._facts
+        scan = Scan(ground.store.scan, ground.matching.add_clients)
         with self._phase("preflight"):
             counted = ground.source.preflight()
             facts.source_count_before = counted
@@ -247,6 +248,7 @@ class _Run:
                 counted=counted,
                 full=self._request.full,
                 now=house.now(),
+                scan=scan,
             )
             facts.snapshot_to = house.now().isoformat()
             facts.source_count_after = pulled.counted
@@ -256,7 +258,7 @@ class _Run:
             ground.snapshot = self._with_canaries(ground, pulled.snapshot)
             note_snapshot(facts, ground.snapshot)
         with self._phase("scan"):
-            for batch in ahead(ground.store.scan()):
+            for batch in () if scan.done else ahead(ground.store.scan()):
                 ground.matching.add_clients(batch)
                 house.tick(len(batch.rows))
             facts.store_rows, facts.store_active = ground.matching.counts()
