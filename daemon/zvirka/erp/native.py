@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ def native(column: Column[Any], value: str) -> Any:
         UnstorableError: the text is not of that type, or would read back as another text.
     """
     kind = _kind(column)
+    if kind is str:
+        return value
     try:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[value.strip().lower()]
@@ -54,6 +57,7 @@ _PARSERS: dict[type, Any] = {
 }
 
 
+@cache
 def _kind(column: Column[Any]) -> type:
     try:
         return column.type.python_type
