@@ -297,3 +297,8 @@ class Settings(Table):
     receiver: ReceiverSettings = ReceiverSettings()
     web: WebSettings = WebSettings()
     bsl: BslSettings = BslSettings()
+
+    @property
+    def report_directory(self) -> Path:
+        """Where reports go: ``report.dir``, or ``reports`` in the state directory."""
+        return self.report.dir or self.state_dir / "reports"

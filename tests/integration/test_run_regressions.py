@@ -107,3 +107,16 @@ def test_the_code_of_a_counterparty_that_is_gone_is_free_for_another(tmp_path: P
         assert (run.exit_code, run.outcomes) == (0, {"applied": 2})
         assert made.shape.find(codes[0])[0].row == row
         made.assert_in_sync()
+
+
+def test_the_pairing_of_what_is_gone_from_both_sides_is_forgotten(tmp_path: Path) -> None:
+    with world(tmp_path, shape="production", counterparties=6) as made:
+        made.run()
+        ref = made.refs()[0]
+        made.base.delete(ref)
+        assert made.run().exit_code == 0
+        made.run(full=True)
+        with made.house() as house:
+            remembered = {one for batch in house.book.pairings() for one, _, _ in batch}
+        assert ref not in remembered
+        assert set(made.refs()) <= remembered

@@ -138,7 +138,7 @@ def report(
             run,
             formats=formats or settings.report.formats,
             language=call.language,
-            directory=out or settings.report.dir or settings.state_dir / "reports",
+            directory=out or settings.report_directory,
             timezone=settings.schedule.timezone,
         )
     if call.common.json:

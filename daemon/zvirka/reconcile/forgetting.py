@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from zvirka.journal.book import Book
 from zvirka.journal.retention import Pruned, prune
-from zvirka.reconcile.summing import report_directory
 from zvirka.report import remove_reports
 from zvirka.settings import Settings
 
@@ -31,5 +30,5 @@ def forget(
         ZvirkaError: a report file cannot be removed.
     """
     pruned = prune(book, older_than, now, who, reason, trigger=trigger)
-    remove_reports(report_directory(settings), pruned.runs)
+    remove_reports(settings.report_directory, pruned.runs)
     return pruned

@@ -187,6 +187,17 @@ class Pairing:
             )
         self._take_late()
 
+    def gone_from_both(self) -> Iterator[list[str]]:
+        """Remembered Ref_Keys 1C no longer has and whose client is not active either."""
+        for here in self.each_part("ref"):
+            rows = self._staging.rows(
+                f"SELECT p.ref FROM (FROM scratch.pairing WHERE {here}) p"
+                " ANTI JOIN scratch.client c ON c.row_id = p.row_id AND c.active"
+                f" WHERE p.ref NOT IN (SELECT ref FROM wanted WHERE {here})"
+            )
+            if rows:
+                yield [str(ref) for (ref,) in rows]
+
     def remembered_rows(self, refs: Sequence[str]) -> dict[str, str]:
         """The row of the store each Ref_Key was last paired with, those that are known."""
         rows = self._staging.rows(

@@ -38,7 +38,7 @@ from zvirka.reconcile.matching import Matching
 from zvirka.reconcile.mirror import Mirror
 from zvirka.reconcile.pull import Scan, canaries_missing, pull, renew
 from zvirka.reconcile.request import Request, Summary
-from zvirka.reconcile.snapshot import PartialSnapshot, Snapshot
+from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
 from zvirka.reconcile.staging import Staging
 from zvirka.reconcile.summing import summary_of, write_report
 
@@ -317,6 +317,9 @@ class _Run:
             if not ground.store.has_ref:
                 for batch in ground.matching.agreed_pairings():
                     self._house.book.put_pairings(batch)
+                if ground.mode == "full" and isinstance(ground.snapshot, CompleteSnapshot):
+                    for gone in ground.matching.pairing.gone_from_both():
+                        self._house.book.drop_pairings(gone)
 
 
 _UNEXPECTED = ZvirkaError(

@@ -14,12 +14,6 @@ from zvirka.journal.tables import RunRow
 from zvirka.reconcile.house import House
 from zvirka.reconcile.request import Summary
 from zvirka.report import write_reports
-from zvirka.settings import Settings
-
-
-def report_directory(settings: Settings) -> Path:
-    """Where reports go: ``report.dir``, or ``reports`` in the state directory."""
-    return settings.report.dir or settings.state_dir / "reports"
 
 
 def write_report(house: House, run: int) -> tuple[list[Path], str]:
@@ -36,7 +30,7 @@ def write_report(house: House, run: int) -> tuple[list[Path], str]:
             run,
             formats=settings.report.formats,
             language=settings.report.language,
-            directory=report_directory(settings),
+            directory=settings.report_directory,
             timezone=settings.schedule.timezone,
         )
     except ZvirkaError as error:

@@ -271,7 +271,7 @@ def report_place(settings: Settings, run: int) -> str:
     name = f"{report_stem(run)}.{'html' if 'html' in formats or not formats else formats[0]}"
     if settings.alerts.report_base:
         return f"{settings.alerts.report_base.rstrip('/')}/{name}"
-    return str((settings.report.dir or settings.state_dir / "reports") / name)
+    return str(settings.report_directory / name)
 
 
 def _addresses(settings: AlertSettings) -> list[str]:
