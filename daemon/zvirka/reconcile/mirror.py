@@ -22,8 +22,8 @@ from zvirka.errors import StagingError
 from zvirka.mapping import Attribute, RegisterLine
 from zvirka.onec.source import LineBatch, ObjectBatch, VersionBatch
 from zvirka.reconcile.staging import Staging, page_of
+from zvirka.reconcile.wanted import Wanted
 
-_PARTITION = 100_000
 _FULL = "next"
 _LINE = "(field UTINYINT, via UTINYINT, ref UUID, ord INTEGER, value VARCHAR)"
 _WANTED = "(ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT)"
@@ -50,6 +50,7 @@ class Mirror:
             if isinstance(field.source, Attribute) and not field.source.via
         ]
         self.links = sorted({getattr(field.source, "via", "") for field in mapping.fields} - {""})
+        self._wanted = Wanted(staging, [number for number, _ in self._attributes], self.links)
         self.known = self._open()
         self._show()
         staging.run("CREATE TEMP TABLE seen(ref UUID, version VARCHAR, mark BOOLEAN)")
@@ -119,7 +120,7 @@ class Mirror:
                 self._create(_FULL)
                 yield
                 self._distinct()
-                self._resolve(f"{_FULL}.wanted", f"{_FULL}.object", self._pulled_lines)
+                self._wanted.resolve(f"{_FULL}.wanted", f"{_FULL}.object", self._pulled_lines)
                 staging.run(f"INSERT INTO {_FULL}.agreed SELECT * FROM mirror.agreed")
                 staging.run(f"INSERT INTO {_FULL}.stamp VALUES (?, ?)", [staging.stamp, pulled_at])
         except BaseException:
@@ -173,56 +174,6 @@ class Mirror:
                 f"DELETE FROM {_FULL}.object WHERE rowid NOT IN"
                 f" (SELECT max(rowid) FROM {_FULL}.object GROUP BY ref)"
             )
-
-    # -- what the store should hold ------------------------------------------------------------
-
-    def _resolve(self, into: str, objects: str, lines: str, *, few: bool = False) -> None:
-        """Fill a ``wanted`` table from objects and lines, part by part so that memory is flat.
-
-        ``objects`` and ``lines`` are what to read: tables, views or subqueries.
-        """
-        staging = self._staging
-        count = 0 if few else staging.number_of(f"SELECT count(*) FROM {objects}")
-        parts = max(1, count // _PARTITION)
-        for part in range(parts):
-            here = f"hash(ref) % {parts} = {part}"
-            own = f"{here} AND ref IN (SELECT ref FROM {objects})" if few else here
-            joins = [f"LEFT JOIN ({self._sums(lines, 0, own)}) own ON own.ref = o.ref"]
-            sums = ["coalesce(own.part, 0)"]
-            for number in range(len(self.links)):
-                holders = f"ref IN (SELECT l{number} FROM {objects} WHERE {here})"
-                joins.append(
-                    f"LEFT JOIN ({self._sums(lines, number + 1, holders)}) via{number}"
-                    f" ON via{number}.ref = o.l{number}"
-                )
-                sums.append(f"coalesce(via{number}.part, 0)")
-            sums += [staging.part(f"o.f{number}", str(number)) for number, _ in self._attributes]
-            staging.run(
-                f"INSERT INTO {into} SELECT o.ref, {self._key_of(lines)}, o.mark,"
-                f" ({' + '.join(sums)})::UBIGINT"
-                f" FROM (FROM {objects} WHERE {here}) o {' '.join(joins)}"
-            )
-
-    def _sums(self, lines: str, via: int, where: str) -> str:
-        part = self._staging.part("value", "field")
-        return (
-            f"SELECT ref, sum(part)::UBIGINT part FROM (SELECT ref, arg_min({part}, ord) part"
-            f" FROM {lines} WHERE via = {via} AND {where} GROUP BY ref, field) GROUP BY ref"
-        )
-
-    def _key_of(self, lines: str) -> str:
-        staging = self._staging
-        if staging.mapping.key == "ref":
-            return "o.ref::VARCHAR"
-        number = staging.number[staging.mapping.key]
-        if any(number == known for known, _ in self._attributes):
-            return f"coalesce(trim(o.f{number}), '')"
-        link = getattr(staging.mapping.fields[number].source, "via", "")
-        holder = f"o.l{self.links.index(link)}" if link else "o.ref"
-        return (
-            f"coalesce((SELECT trim(arg_min(value, ord)) FROM {lines} lines"
-            f" WHERE lines.ref = {holder} AND lines.field = {number}), '')"
-        )
 
     # -- a light pull --------------------------------------------------------------------------
 
@@ -313,7 +264,7 @@ class Mirror:
                 self.add_lines(batch, "mirror.new_line")
             staging.run("CREATE OR REPLACE TEMP TABLE renewed(ref UUID)")
             staging.run("INSERT INTO renewed SELECT unnest(?)::UUID", [objects.refs])
-            self._resolve(
+            self._wanted.resolve(
                 "mirror.new_wanted",
                 "(FROM mirror.new_object WHERE ref IN (FROM renewed))",
                 "line",
@@ -335,7 +286,7 @@ class Mirror:
             run(f"DELETE FROM mirror.new_line WHERE field IN ({light})")
             run("DELETE FROM mirror.gone_light")
             run(f"CREATE OR REPLACE TABLE mirror.whole{_WANTED}")
-            self._resolve("mirror.whole", "object", "line")
+            self._wanted.resolve("mirror.whole", "object", "line")
             run("DROP TABLE mirror.wanted")
             run("ALTER TABLE mirror.whole RENAME TO wanted")
             run("DELETE FROM mirror.new_wanted")
