@@ -171,4 +171,7 @@ def world(
                 **tables,
             }
         )
-        yield World(directory, simulator, made, settings, mapping_of(settings))
+        mapping = mapping_of(settings)
+        if shape == "embedded":
+            made = dataclasses.replace(made, mapping=mapping)
+        yield World(directory, simulator, made, settings, mapping)
