@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.browser import chromium
 from tests.integration.test_report_large import large_run
+from tests.integration.web_site import follow
 from tests.unit.report.sample import (
     failed_run,
     held_run,
@@ -164,8 +165,7 @@ def test_a_page_of_two_thousand_differences_is_whole(browser, reports: dict[str,
     assert page.locator("article").count() == 2000
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     print(f"first paint of 2,000 differences: {paint:.0f} ms")
-    page.get_by_role("link", name="наступна сторінка").click()
-    page.wait_for_load_state()
+    follow(page, page.get_by_role("link", name="наступна сторінка"))
     assert page.locator("article").count() == 2000
     page.close()
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.browser import chromium
 from tests.integration.engine_world import World, world
-from tests.integration.web_site import serving, sign_in
+from tests.integration.web_site import follow, press_enter, serving, sign_in
 from tests.unit.report.sample import (
     failed_run,
     held_run,
@@ -101,10 +101,10 @@ def test_a_person_signs_in_reads_and_signs_out(page: Any, site: str) -> None:
     assert page.url == f"{site}/sign-in"
     sign_in(page, site, "olena")
     page.wait_for_url(f"{site}/runs")
-    page.get_by_role("link", name=str(STORY), exact=True).click()
+    follow(page, page.get_by_role("link", name=str(STORY), exact=True))
     assert page.locator("article.d").count() == 9
     assert "Reconciliation № 6" in page.locator("h1").inner_text()
-    page.get_by_role("button", name="Sign out").click()
+    follow(page, page.get_by_role("button", name="Sign out"))
     page.wait_for_url(f"{site}/sign-in")
     page.goto(f"{site}/runs")
     assert page.url == f"{site}/sign-in"
@@ -121,15 +121,15 @@ def test_a_person_narrows_and_searches_a_report(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/runs/{STORY}")
     page.select_option("select[name=cause]", "missed_update")
-    page.get_by_role("button", name="Show", exact=True).click()
+    follow(page, page.get_by_role("button", name="Show", exact=True))
     page.wait_for_url("**cause=missed_update**")
     assert page.locator("article.d").count() == 2
     page.fill("input[name=text]", "дніпро")
-    page.keyboard.press("Enter")
+    press_enter(page)
     wait_for_differences(page, 1)
     assert "Дніпро-Сервіс" in page.locator("article.d").inner_text()
     assert "%D0" not in page.url
-    page.get_by_role("link", name="Show all").click()
+    follow(page, page.get_by_role("link", name="Show all"))
     wait_for_differences(page, 9)
 
 
@@ -137,17 +137,17 @@ def test_a_counterparty_is_followed_across_runs(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/counterparty")
     page.fill("input[name=key]", "000000642")
-    page.keyboard.press("Enter")
+    press_enter(page)
     page.wait_for_selector("article.d")
     assert "+380675550199" in page.locator("main").inner_text()
-    page.get_by_role("link", name=f"Run № {STORY}").click()
+    follow(page, page.get_by_role("link", name=f"Run № {STORY}"))
     page.wait_for_url(f"{site}/runs/{STORY}")
 
 
 def test_an_auditor_sees_the_plan_and_no_button(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/held")
-    page.get_by_role("link", name="Look at the plan").click()
+    follow(page, page.get_by_role("link", name="Look at the plan"))
     assert page.locator("article.d").count() == 3
     assert "An admin decides" in page.locator("main").inner_text()
     assert page.get_by_role("button", name="Approve").count() == 0
@@ -158,7 +158,7 @@ def test_an_auditor_who_makes_the_form_is_refused(page: Any, site: str) -> None:
     page.goto(f"{site}/runs/{HELD}")
     # The form of the list, bent to another address: the token is good, the role is not.
     page.locator("form.sieve").evaluate("(f, to) => f.action = to", f"/runs/{HELD}/approve")
-    page.locator("form.sieve button").click()
+    follow(page, page.locator("form.sieve button"))
     page.wait_for_url(f"**/runs/{HELD}/approve")
     assert "Only an admin may do that" in page.locator("main").inner_text()
 
@@ -169,7 +169,7 @@ def test_a_form_of_another_site_does_nothing(page: Any, site: str) -> None:
         f'<form method="post" action="{site}/runs/{HELD}/reject">'
         '<input name="reason" value="x"><input name="digest" value="x"><button>go</button></form>'
     )
-    page.click("button")
+    follow(page, page.locator("button"))
     page.wait_for_url(f"**/runs/{HELD}/reject")
     assert "nothing was done" in page.locator("main").inner_text()
 
@@ -180,22 +180,22 @@ def test_a_link_from_a_mail_opens_the_report_of_who_is_signed_in(page: Any, site
     report = f"{site}/runs/{STORY}?kind=extra"
     page.goto("about:blank")
     page.set_content(f'<a href="{report}">report</a>')
-    page.click("a")
+    follow(page, page.locator("a"))
     wait_for_differences(page, 2)
     assert page.asked.count(report) == 2  # once as a stranger, and at once again with the cookie
     page.context.clear_cookies()
     page.goto("about:blank")
     page.set_content(f'<a href="{site}/runs/{STORY}">report</a>')
-    page.click("a")
+    follow(page, page.locator("a"))
     page.wait_for_url(f"{site}/sign-in")
 
 
 @pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True)
 def test_everything_works_without_javascript(page: Any, site: str) -> None:
     sign_in(page, site, "taras")
-    page.get_by_role("link", name=str(STORY), exact=True).click()
+    follow(page, page.get_by_role("link", name=str(STORY), exact=True))
     page.select_option("select[name=kind]", "extra")
-    page.get_by_role("button", name="Show", exact=True).click()
+    follow(page, page.get_by_role("button", name="Show", exact=True))
     page.wait_for_url("**kind=extra**")
     assert page.locator("article.d").count() == 2
     page.goto(f"{site}/runs/{HELD}")
@@ -248,13 +248,13 @@ def test_no_page_has_a_serious_fault_of_accessibility(browser: Any, site: str, s
 def test_a_held_run_is_approved_for_real_with_who_and_why(page: Any, held: Night) -> None:
     assert set(held.codes) <= set(held.world.in_store())
     sign_in(page, held.site, "taras")
-    page.get_by_role("link", name="1 run waits for a decision").click()
-    page.get_by_role("link", name="Look at the plan and decide").click()
+    follow(page, page.get_by_role("link", name="1 run waits for a decision"))
+    follow(page, page.get_by_role("link", name="Look at the plan and decide"))
     assert page.locator("article.d").count() == 4
     page.get_by_role("button", name="Approve exactly this plan").click()
     assert page.url.endswith("?decision=held")  # the browser wants a reason first
     page.fill("textarea[name=reason]", "філію закрито, звірено з бухгалтером")
-    page.get_by_role("button", name="Approve exactly this plan").click()
+    follow(page, page.get_by_role("button", name="Approve exactly this plan"))
     page.wait_for_url(f"**/runs/{held.run + 1}")
     text = page.locator("main").inner_text()
     assert "Approval of a held run № 3" in text
@@ -272,7 +272,7 @@ def test_a_held_run_is_rejected_and_nothing_is_written(page: Any, held: Night) -
     sign_in(page, held.site, "taras")
     page.goto(f"{held.site}/runs/{held.run}")
     page.fill("textarea[name=reason]", "1С відновлено зі старої копії")
-    page.get_by_role("button", name="Reject").click()
+    follow(page, page.get_by_role("button", name="Reject"))
     page.wait_for_url(f"**/runs/{held.run + 1}")
     row = held.world.row(held.run + 1)
     assert (row.command, row.who, row.reason) == (
@@ -293,9 +293,9 @@ def test_one_counterparty_is_resynced_for_real(page: Any, held: Night) -> None:
     sign_in(page, held.site, "taras")
     page.goto(f"{held.site}/counterparty")
     page.fill("input[name=ref]", ref)
-    page.keyboard.press("Enter")
+    press_enter(page)
     page.fill("textarea[name=reason]", "клієнт скаржиться")
-    page.get_by_role("button", name="Resync now").click()
+    follow(page, page.get_by_role("button", name="Resync now"))
     page.wait_for_url(f"**/runs/{held.run + 1}")
     assert "Правка" in page.locator("article.d").inner_text()
     assert held.world.in_store()[code] == held.world.in_1c()[code]
@@ -309,7 +309,7 @@ def test_while_another_run_holds_the_lock_the_page_says_who(page: Any, held: Nig
     page.goto(f"{held.site}/runs/{held.run}")
     page.fill("textarea[name=reason]", "так")
     with run_lock(held.world.settings, who="zvirka.service", command="reconcile"):
-        page.get_by_role("button", name="Approve exactly this plan").click()
+        follow(page, page.get_by_role("button", name="Approve exactly this plan"))
         page.wait_for_url("**/work")
         text = page.locator("main").inner_text()
     assert "another run is under way" in text
@@ -334,6 +334,6 @@ def test_a_report_of_a_hundred_thousand_differences_is_read_by_page(
             assert page.locator("article.d").count() == 100
             assert "100,000" in page.locator("#differences h2").inner_text()
             page.fill("input[name=text]", "клієнт 99999")
-            page.keyboard.press("Enter")
+            press_enter(page)
             wait_for_differences(page, 1)
             context.close()

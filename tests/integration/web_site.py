@@ -39,4 +39,19 @@ def sign_in(page: Any, site: str, name: str, password: str = PASSWORD) -> None:
     page.goto(f"{site}/sign-in")
     page.fill("#name", name)
     page.fill("#password", password)
-    page.click("button.main")
+    follow(page, page.locator("button.main"))
+
+
+def follow(page: Any, control: Any) -> None:
+    """Click on what leads to another page, and wait until that page is there whole.
+
+    A click alone returns when the answer begins: what is counted then may not have come yet.
+    """
+    with page.expect_navigation():
+        control.click()
+
+
+def press_enter(page: Any) -> None:
+    """Send the form that is being filled in, and wait for the page it leads to."""
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
