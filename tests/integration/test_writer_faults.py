@@ -129,11 +129,19 @@ def test_a_constraint_checked_only_at_commit_fails_its_row_alone(shape: Shape) -
     outcomes = shape.apply(
         shape.creation(2), shape.creation(3, tax_id=shape.values(1)["tax_id"]), shape.creation(4)
     )
-    assert [outcomes[n].state for n in (2, 3, 4)] == [
-        OutcomeState.APPLIED,
-        OutcomeState.FAILED,
-        OutcomeState.APPLIED,
-    ]
+    expected = [OutcomeState.APPLIED, OutcomeState.FAILED, OutcomeState.APPLIED]
+    assert [outcomes[n].state for n in (2, 3, 4)] == expected
+    shape.apply(shape.creation(5))
+    outcomes = shape.apply(
+        *(
+            shape.change(
+                Action.UPDATE, shape.read(n), tax_id=shape.values(1 if n == 4 else n + 9)["tax_id"]
+            )
+            for n in (2, 4, 5)
+        )
+    )
+    assert [outcomes[n].state for n in (2, 4, 5)] == expected
+    assert shape.read(4).values == shape.values(4)
 
 
 def test_a_row_that_others_refer_to_is_not_deleted_and_fails_alone(shape: Shape) -> None:

@@ -7,7 +7,7 @@ circle form one unit, which the writer breaks up with NULL in one transaction.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zvirka.counterparty import Action, Correction
@@ -36,8 +36,9 @@ def arrange(corrections: Sequence[Correction], uniques: Sequence[Fields]) -> Arr
     after: dict[int, set[int]] = defaultdict(set)
     before: dict[int, set[int]] = defaultdict(set)
     for fields in uniques:
-        releasing = _releasing(corrections, fields)
-        for number, correction in enumerate(corrections):
+        moving = [(n, c) for n, c in enumerate(corrections) if not _leaves(c, fields)]
+        releasing = _releasing(moving, fields)
+        for number, correction in moving:
             value = _taken(correction, fields)
             for releaser in releasing.get(value, ()) if value else ():
                 if releaser != number:
@@ -48,11 +49,9 @@ def arrange(corrections: Sequence[Correction], uniques: Sequence[Fields]) -> Arr
     return Arrangement(free, tuple(_units(corrections, tied, after, before)))
 
 
-def _releasing(corrections: Sequence[Correction], fields: Fields) -> dict[Fields, list[int]]:
+def _releasing(moving: Iterable[tuple[int, Correction]], fields: Fields) -> dict[Fields, list[int]]:
     found: dict[Fields, list[int]] = defaultdict(list)
-    for number, correction in enumerate(corrections):
-        if _leaves(correction, fields):
-            continue
+    for number, correction in moving:
         held = _value(correction.before, fields)
         if held and (correction.action is Action.DELETE or _wanted(correction, fields) != held):
             found[held].append(number)
@@ -60,7 +59,7 @@ def _releasing(corrections: Sequence[Correction], fields: Fields) -> dict[Fields
 
 
 def _taken(correction: Correction, fields: Fields) -> Fields | None:
-    if correction.action is Action.DELETE or _leaves(correction, fields):
+    if correction.action is Action.DELETE:
         return None
     wanted = _wanted(correction, fields)
     return wanted if wanted != _value(correction.before, fields) else None
@@ -68,7 +67,7 @@ def _taken(correction: Correction, fields: Fields) -> Fields | None:
 
 def _leaves(correction: Correction, fields: Fields) -> bool:
     """Whether a correction has nothing to do with these fields, as most have."""
-    return correction.action is Action.UPDATE and not any(f in correction.after for f in fields)
+    return correction.action is Action.UPDATE and correction.after.keys().isdisjoint(fields)
 
 
 def _wanted(correction: Correction, fields: Fields) -> Fields | None:

@@ -6,7 +6,7 @@ names of columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,14 +38,18 @@ Constants = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class MappedColumn:
-    """A column that holds a mapped field; ``max_length`` in characters, ``None`` for no limit."""
+    """A column that holds a mapped field; ``max_length`` in characters, ``None`` for no limit.
+
+    ``unique``: it takes part in some unique constraint of the client's table.
+    """
 
     field: str
     column: Column[Any]
     max_length: int | None
     truncate: bool
+    unique: bool
 
-    @property
+    @cached_property
     def is_text(self) -> bool:
         """Whether the column takes any text, so that a value needs no conversion."""
         return isinstance(self.column.type, String)
@@ -100,11 +104,6 @@ class Layout:
     uniques: tuple[Unique, ...]
 
     @cached_property
-    def unique_columns(self) -> frozenset[str]:
-        """Names of the columns that take part in some unique constraint."""
-        return frozenset(name for unique in self.uniques for name in unique.columns)
-
-    @cached_property
     def unique_fields(self) -> list[tuple[str, ...]]:
         """Groups of mapped fields that are unique together; the pairing key always is."""
         fields = {mapped.column.name: name for name, mapped in self.columns.items()}
@@ -143,8 +142,9 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
         raise store_error(error, name) from None
     # SQLite reflects its row id as nullable, and no database has rows without a primary key.
     table.c[erp.primary_key].nullable = False
+    unique = {name for constraint in uniques for name in constraint.columns}
     columns = {
-        field: _mapped(field, settings, table)
+        field: _mapped(field, settings, table, unique)
         for field, settings in own_columns(erp, mapping, table).items()
     }
     ref = table.c[erp.ref] if erp.ref else None
@@ -260,11 +260,14 @@ def _settings(column: ColumnSettings | str) -> ColumnSettings:
     return ColumnSettings(column=column) if isinstance(column, str) else column
 
 
-def _mapped(field: str, settings: ColumnSettings, table: Table) -> MappedColumn:
+def _mapped(
+    field: str, settings: ColumnSettings, table: Table, unique: Collection[str] = ()
+) -> MappedColumn:
     column = table.c[settings.column]
     declared = column.type.length if isinstance(column.type, String) else None
     limits = [limit for limit in (settings.max_length, declared) if limit is not None]
-    return MappedColumn(field, column, min(limits, default=None), settings.truncate)
+    limit = min(limits, default=None)
+    return MappedColumn(field, column, limit, settings.truncate, column.name in unique)
 
 
 def _child(name: str, child: ChildSettings, table: Table, mapping: Mapping, own: set[str]) -> Child:

@@ -65,19 +65,17 @@ def _kind(column: Column[Any]) -> type:
         return str
 
 
-def storable(
-    target: MappedColumn, value: str | None, *, unique: bool, nul: bool
-) -> tuple[Any, bool]:
+def storable(target: MappedColumn, value: str | None, *, nul: bool) -> tuple[Any, bool]:
     """What to write for 1C's value, and whether it had to be cut to the column's length.
 
-    ``unique``: empty values become NULL, since two '' would collide where two NULLs do not.
+    Empty values of a unique column become NULL: two '' would collide where two NULLs do not.
     ``nul``: whether the database takes U+0000 inside a text (PostgreSQL does not).
 
     Raises:
         UnstorableError: too long and not to be truncated, or not of the column's type.
     """
     column = target.column
-    if value is None or (not value.strip() and (unique or not target.is_text)):
+    if value is None or (not value.strip() and (target.unique or not target.is_text)):
         if column.nullable:
             return None, False
         if not target.is_text:
@@ -94,11 +92,12 @@ def storable(
             value.encode()
         except UnicodeEncodeError:
             raise UnstorableError(f"field {target.field} is not valid Unicode text") from None
+    cut = False
     if target.max_length is not None and len(value) > target.max_length:
         if not target.truncate:
             raise UnstorableError(
                 f"field {target.field} has {len(value)} characters,"
                 f" column {column.name} takes {target.max_length}"
             )
-        return native(column, value[: target.max_length]), True
-    return native(column, value), False
+        value, cut = value[: target.max_length], True
+    return value if target.is_text else native(column, value), cut

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable
 from typing import Any
+
+import msgspec
 
 from zvirka.counterparty import Action, Correction, Values
 from zvirka.erp.layout import Child, Layout, MappedColumn
 from zvirka.erp.native import native, storable
 
 
-@dataclass(frozen=True)
-class ChildValues:
+class ChildValues(msgspec.Struct, frozen=True):
     """What goes into the client's child row, which is there or is to be created."""
 
     values: dict[str, Any]
     exists: bool
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A correction ready for the database; dictionaries go from column name to its value."""
 
     correction: Correction
     row: Any
     values: dict[str, Any]
-    children: dict[str, ChildValues] = field(default_factory=dict)
+    children: dict[str, ChildValues] = {}
     cut: tuple[str, ...] = ()
     parked: bool = False
     """Its unique columns are empty by now, with which it may not be an owned row."""
@@ -51,41 +50,39 @@ def prepare(
     if correction.action is Action.DELETE:
         return Prepared(correction, row, {})
     cut: list[str] = []
-    after = correction.after
-
-    def convert(target: MappedColumn, values: Mapping[str, str | None]) -> Any:
-        unique = target.column.table is layout.table and (
-            target.column.name in layout.unique_columns
-        )
-        value, was_cut = storable(target, values.get(target.field), unique=unique, nul=nul)
-        if was_cut:
-            cut.append(target.field)
-        return value
-
-    values = {
-        mapped.column.name: convert(mapped, after)
-        for name, mapped in layout.columns.items()
-        if name in after
-    }
-    _add_key(layout, correction, values)
+    values = _converted(layout.columns.values(), correction.after, cut, nul=nul)
+    key = correction.key if correction.action is Action.CREATE else correction.new_key
+    if key:
+        _add_key(layout, key, correction.ref, values)
     into: dict[str, ChildValues] = {}
     for child in layout.children:
         exists = (child.name, row) in children
         given = _given(child, correction, exists=exists)
         if given is not None:
             columns = child.columns if exists else (*child.columns, *child.copies)
-            converted = {m.column.name: convert(m, given) for m in columns if m.field in given}
-            into[child.name] = ChildValues(converted, exists)
+            into[child.name] = ChildValues(_converted(columns, given, cut, nul=nul), exists)
     return Prepared(correction, row, values, into, tuple(dict.fromkeys(cut)))
 
 
-def _add_key(layout: Layout, correction: Correction, values: dict[str, Any]) -> None:
-    creating = correction.action is Action.CREATE
-    key = correction.key if creating else correction.new_key
-    if key and layout.key.name not in values:
+def _converted(
+    targets: Iterable[MappedColumn], given: Values, cut: list[str], *, nul: bool
+) -> dict[str, Any]:
+    """The given fields by column name; ``cut`` gathers those that had to be cut."""
+    values: dict[str, Any] = {}
+    for target in targets:
+        if target.field in given:
+            value, was_cut = storable(target, given[target.field], nul=nul)
+            values[target.column.name] = value
+            if was_cut:
+                cut.append(target.field)
+    return values
+
+
+def _add_key(layout: Layout, key: str, ref: str, values: dict[str, Any]) -> None:
+    if layout.key.name not in values:
         values[layout.key.name] = native(layout.key, key)
-    if layout.ref is not None and correction.ref and key and layout.ref.name not in values:
-        values[layout.ref.name] = native(layout.ref, correction.ref)
+    if layout.ref is not None and ref and layout.ref.name not in values:
+        values[layout.ref.name] = native(layout.ref, ref)
 
 
 def _given(child: Child, correction: Correction, *, exists: bool) -> Values | None:
@@ -95,9 +92,6 @@ def _given(child: Child, correction: Correction, *, exists: bool) -> Values | No
     if exists:
         return correction.after
     whole = {**correction.before, **correction.after}
-    worth_creating = any((whole.get(mapped.field) or "").strip() for mapped in child.columns)
-    return (
-        dict.fromkeys(m.field for m in (*child.columns, *child.copies)) | whole
-        if (worth_creating)
-        else None
-    )
+    if not any((whole.get(mapped.field) or "").strip() for mapped in child.columns):
+        return None
+    return dict.fromkeys(m.field for m in (*child.columns, *child.copies)) | whole

@@ -171,16 +171,18 @@ class Reading:
         unclean = unclean.where(column.is_not(None), not_(Same(AsText(column), self.key)))
         return connection.execute(unclean.limit(1)).first() is None
 
-    def _fetch(self, connection: Connection, statement: Rows) -> Iterable[Client]:
+    def _fetch(self, connection: Connection, statement: Rows) -> list[Client]:
         fields = self.layout.fields
-        for row, key, ref, active, *values in connection.execute(statement):
-            yield Client(
+        return [
+            Client(
                 row=row,
                 key=key,
                 ref=ref,
                 active=bool(active),
                 values=dict(zip(fields, values, strict=True)),
             )
+            for row, key, ref, active, *values in connection.execute(statement).all()
+        ]
 
 
 def natives(column: Any, texts: Iterable[str]) -> list[Any]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from zvirka.counterparty import Correction, Outcome
 from zvirka.erp.arrange import Unit, arrange
 from zvirka.erp.engines import WRITES
-from zvirka.erp.faults import is_passing, store_error
+from zvirka.erp.faults import is_passing, is_row_fault, store_error
 from zvirka.erp.layout import Layout
 from zvirka.erp.queries import Reading
-from zvirka.erp.transaction import Transaction
+from zvirka.erp.together import Together
+from zvirka.erp.transaction import ChangedError, Transaction
+
+Work = Callable[[Transaction], list[Outcome]]
+Commit = Callable[[Work], list[Outcome]]
 
 ATTEMPTS = 3
 """How often a transaction that lost a deadlock is tried."""
@@ -32,6 +36,7 @@ class SqlWriter:
         self._layout = layout
         self._batch = batch
         self._reading = Reading(layout)
+        self._together = Together(layout, engine.dialect)
 
     def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
         """Try each correction on its own merits; see :meth:`zvirka.erp.store.Writer.apply`.
@@ -42,11 +47,17 @@ class SqlWriter:
         arrangement = arrange(corrections, self._layout.unique_fields)
         try:
             clean = self._keys_are_clean if corrections else True
-            for start in range(0, len(arrangement.free), self._batch):
-                chunk = arrangement.free[start : start + self._batch]
-                yield from self._commit(partial(Transaction.bulk, corrections=chunk, clean=clean))
-            for units in _grouped(arrangement.units, self._batch):
-                yield from self._commit(partial(Transaction.units, units=units, clean=clean))
+            with self._engine.connect() as connection:
+                commit = partial(self._commit, connection.execution_options(**{WRITES: True}))
+                for start in range(0, len(arrangement.free), self._batch):
+                    chunk = arrangement.free[start : start + self._batch]
+                    outcomes = self._unread(commit, chunk)
+                    yield from outcomes
+                    done = {outcome.correction for outcome in outcomes}
+                    if left := [c for c in chunk if c.id not in done]:
+                        yield from commit(partial(Transaction.bulk, corrections=left, clean=clean))
+                for units in _grouped(arrangement.units, self._batch):
+                    yield from commit(partial(Transaction.units, units=units, clean=clean))
         except SQLAlchemyError as error:
             raise store_error(error, self._layout.name) from None
 
@@ -54,13 +65,25 @@ class SqlWriter:
         """Give back connections."""
         self._engine.dispose()
 
-    def _commit(self, work: Callable[[Transaction], list[Outcome]]) -> list[Outcome]:
+    def _unread(self, commit: Commit, chunk: Sequence[Correction]) -> list[Outcome]:
+        """What of a chunk could be written without reading it first: in most chunks, all."""
+        alone = [correction for correction in chunk if self._together.judges(correction)]
+        if len(alone) < 2:
+            return []
+        try:
+            return commit(partial(Transaction.unread, corrections=alone))
+        except ChangedError:
+            return []
+        except StatementError as error:
+            if not is_row_fault(error):
+                raise
+            return []
+
+    def _commit(self, connection: Connection, work: Work) -> list[Outcome]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self._engine.connect() as connection:
-                    writing = connection.execution_options(**{WRITES: True})
-                    with writing.begin():
-                        return work(Transaction(writing, self._layout, self._reading))
+                with connection.begin():
+                    return work(Transaction(connection, self._layout, self._reading))
             except StatementError as error:
                 if attempt == ATTEMPTS or not is_passing(error):
                     raise

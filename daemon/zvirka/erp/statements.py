@@ -9,27 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    Boolean,
-    Column,
     ColumnElement,
     Connection,
-    Date,
-    DateTime,
     Delete,
-    Enum,
     Insert,
-    Integer,
-    Numeric,
     Select,
-    String,
     Text,
     Update,
-    Uuid,
     bindparam,
     case,
     delete,
-    func,
     insert,
     literal,
     select,
@@ -40,6 +29,7 @@ from zvirka.counterparty import Action, Correction
 from zvirka.erp.expressions import AsText, Same, among
 from zvirka.erp.layout import Child, Layout
 from zvirka.erp.prepared import Prepared
+from zvirka.erp.together import Together
 
 LOCKING = frozenset({"postgresql", "mysql", "mariadb"})
 """Databases on which a row locked with FOR UPDATE stays as it is then read."""
@@ -51,6 +41,7 @@ class Statements:
     def __init__(self, layout: Layout, connection: Connection) -> None:
         self._layout = layout
         self._connection = connection
+        self.together = Together(layout, connection.dialect)
         # Where rows are locked, read and compared before they are written, asking again a column
         # at a time would only double the work (a third of the time, on PostgreSQL).
         locked = connection.dialect.name in LOCKING
@@ -99,28 +90,22 @@ class Statements:
     def change_together(self, group: Sequence[Prepared]) -> Update | None:
         """One statement that changes a group of one shape, values and all; ``None``: not here.
 
-        PostgreSQL takes the values as arrays, several times faster than a statement a row.
+        Every row is compared with what was scanned, as one statement a row would do.
         """
         layout = self._layout
         action, active, columns = group[0].shape
-        targets = [layout.table.c[name] for name in columns]
-        plain = all(_goes_in_arrays(column) for column in (layout.pk, *targets))
-        if len(group) == 1 or self._connection.dialect.name != "postgresql" or not plain:
+        if len(group) == 1 or not self.together.takes(columns):
             return None
-        lists = [literal([prepared.row for prepared in group], ARRAY(layout.pk.type))]
-        lists += [
-            literal([prepared.values[column.name] for prepared in group], ARRAY(column.type))
-            for column in targets
-        ]
-        names = ["zv_row", *(f"zv_set_{number}" for number in range(len(targets)))]
-        new = func.unnest(*lists).table_valued(*names).alias("zv_new").render_derived()
+        new = self.together.rows(group, columns)
         values = self._constants(action)
-        values |= {
-            column.name: new.c[name] for column, name in zip(targets, names[1:], strict=True)
-        }
+        values |= {name: new.c[f"zv_set_{number}"] for number, name in enumerate(columns)}
         if not values:
             return None
-        conditions = self._as_scanned(active)
+        conditions = [layout.owned, *self._state(active)]
+        conditions += [
+            Same(AsText(mapped.column), new.c[f"zv_was_{number}"])
+            for number, mapped in enumerate(layout.columns.values())
+        ]
         return update(layout.table).values(values).where(layout.pk == new.c.zv_row, *conditions)
 
     def _constants(self, action: Action) -> dict[str, Any]:
@@ -138,16 +123,19 @@ class Statements:
         return delete(self._layout.table).where(row, *self._as_scanned(active))
 
     def _as_scanned(self, active: bool, *, owned: bool = True) -> list[ColumnElement[Any]]:
-        layout = self._layout
-        conditions: list[ColumnElement[Any]] = [layout.owned] if owned else []
-        if layout.soft is not None:
-            state = case((layout.soft.column == layout.soft.deleted, 0), else_=1)
-            conditions.append(state == literal(int(active)))
+        conditions: list[ColumnElement[Any]] = [self._layout.owned] if owned else []
+        conditions += self._state(active)
         conditions += [
             Same(AsText(mapped.column), bindparam(f"zv_was_{number}", type_=Text()))
             for number, mapped in enumerate(self._compared)
         ]
         return conditions
+
+    def _state(self, active: bool) -> list[ColumnElement[Any]]:
+        soft = self._layout.soft
+        if soft is None:
+            return []
+        return [case((soft.column == soft.deleted, 0), else_=1) == literal(int(active))]
 
     def parameters(self, prepared: Prepared) -> dict[str, Any]:
         """The parameters of :meth:`create`, :meth:`change` and :meth:`remove` for one row."""
@@ -161,12 +149,6 @@ class Statements:
     def _before(self, correction: Correction) -> dict[str, str | None]:
         before = correction.before
         return {f"zv_was_{n}": before.get(mapped.field) for n, mapped in enumerate(self._compared)}
-
-
-def _goes_in_arrays(column: Column[Any]) -> bool:
-    kind = column.type
-    plain = isinstance(kind, String | Integer | Numeric | Boolean | Uuid | Date | DateTime)
-    return plain and not isinstance(kind, Enum)
 
 
 def child_rows(connection: Connection, child: Child, parents: Sequence[Any]) -> Select[Any]:

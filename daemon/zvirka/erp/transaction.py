@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -39,7 +38,7 @@ NOT_OWNED_SO = "the row would not be owned any more with these values"
 CIRCLE = "clients exchange a unique value in a circle"
 
 
-class _Changed(Exception):  # noqa: N818 - a signal inside this module, not an error
+class ChangedError(Exception):
     """Fewer rows were written than statements sent: some row is not as scanned."""
 
 
@@ -61,18 +60,35 @@ class Transaction:
     def bulk(self, corrections: Sequence[Correction], *, clean: bool) -> list[Outcome]:
         """Corrections whose order is free: a statement a shape, singly only where that fails."""
         ready, outcomes = self._judge(corrections, clean=clean)
-        shapes: dict[Any, list[Prepared]] = defaultdict(list)
-        for prepared in ready:
-            shapes[prepared.shape].append(prepared)
-        for group in shapes.values():
+        for group in _by_shape(ready):
             try:
                 outcomes += self._write(group)
-            except (_Changed, _NotOwnedError):
+            except (ChangedError, _NotOwnedError):
                 outcomes += [self._single(prepared) for prepared in group]
             except StatementError as error:
                 if not is_row_fault(error):
                     raise
                 outcomes += [self._single(prepared) for prepared in group]
+        return outcomes
+
+    def unread(self, corrections: Sequence[Correction]) -> list[Outcome]:
+        """Write corrections of which :class:`Together` says that a statement can judge them.
+
+        Nothing is read and there is no savepoint: when this raises, the caller takes the whole
+        transaction back. What gets no outcome here is for :meth:`bulk` to judge.
+
+        Raises:
+            ChangedError: some row is not as it was scanned.
+            StatementError: the database refused some row.
+        """
+        ready: list[Prepared] = []
+        for correction in corrections:
+            with suppress(UnstorableError):  # it is refused when it is judged
+                ready.append(prepare(self._layout, correction, nul=self._nul, children=()))
+        outcomes: list[Outcome] = []
+        for group in _by_shape(ready):
+            if len(group) > 1 and self._statements.together.takes(group[0].values):
+                outcomes += _applied(group, self._change(group), self._layout.pk.name)
         return outcomes
 
     def units(self, units: Iterable[Unit], *, clean: bool) -> list[Outcome]:
@@ -90,7 +106,7 @@ class Transaction:
                 outcomes += [o for p in parked if p.parked for o in self._write([p])]
                 self._require_owned([p.row for p in parked if p.parked])
                 return outcomes
-        except _Changed:
+        except ChangedError:
             return [_outcome(p.correction, OutcomeState.SUPERSEDED, CHANGED) for p in ready]
         except _NotOwnedError:
             return [_outcome(p.correction, OutcomeState.REFUSED, NOT_OWNED_SO) for p in ready]
@@ -169,7 +185,7 @@ class Transaction:
     def _single(self, prepared: Prepared) -> Outcome:
         try:
             return self._write([prepared])[0]
-        except _Changed:
+        except ChangedError:
             return _outcome(prepared.correction, OutcomeState.SUPERSEDED, CHANGED)
         except _NotOwnedError:
             return _outcome(prepared.correction, OutcomeState.REFUSED, NOT_OWNED)
@@ -187,15 +203,7 @@ class Transaction:
                 rows = self._change(group)
             for child in self._layout.children:
                 self._write_child(child, group, rows)
-        return [
-            _outcome(
-                prepared.correction,
-                OutcomeState.APPLIED,
-                f"truncated: {', '.join(prepared.cut)}" if prepared.cut else "",
-                str(prepared.values.get(self._layout.pk.name, row)),
-            )
-            for prepared, row in zip(group, rows, strict=True)
-        ]
+        return _applied(group, rows, self._layout.pk.name)
 
     def _create(self, group: list[Prepared]) -> list[Any]:
         statement = self._statements.create(tuple(group[0].values))
@@ -235,7 +243,7 @@ class Transaction:
             parameters = [self._statements.parameters(prepared) for prepared in group]
             written = self._connection.execute(statement, parameters).rowcount
         if written != len(group):
-            raise _Changed
+            raise ChangedError
         return [prepared.row for prepared in group]
 
     def _write_child(self, child: Child, group: list[Prepared], rows: list[Any]) -> None:
@@ -270,10 +278,10 @@ class Transaction:
         empty = Prepared(correction, prepared.row, dict.fromkeys(columns))
         parameters = self._statements.parameters(empty)
         if statement is None or self._connection.execute(statement, [parameters]).rowcount != 1:
-            raise _Changed
+            raise ChangedError
         before = {**correction.before, **dict.fromkeys(fields)}
         expecting = msgspec.structs.replace(correction, before=before)
-        return replace(prepared, correction=expecting, parked=True)
+        return msgspec.structs.replace(prepared, correction=expecting, parked=True)
 
     def _gives_up(self, field: str, prepared: Prepared) -> bool:
         mapped = self._layout.columns.get(field)
@@ -281,7 +289,7 @@ class Transaction:
             return False
         correction = prepared.correction
         changes = correction.before.get(field) != correction.after[field]
-        return changes and mapped.column.name in self._layout.unique_columns
+        return changes and mapped.unique
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:
@@ -290,6 +298,25 @@ class Transaction:
             yield
             if self._connection.dialect.name == "postgresql":
                 self._connection.exec_driver_sql(CHECK_NOW)
+
+
+def _applied(group: Sequence[Prepared], rows: Sequence[Any], pk: str) -> list[Outcome]:
+    return [
+        _outcome(
+            prepared.correction,
+            OutcomeState.APPLIED,
+            f"truncated: {', '.join(prepared.cut)}" if prepared.cut else "",
+            str(prepared.values.get(pk, row)),
+        )
+        for prepared, row in zip(group, rows, strict=True)
+    ]
+
+
+def _by_shape(ready: Iterable[Prepared]) -> Collection[list[Prepared]]:
+    shapes: dict[Any, list[Prepared]] = defaultdict(list)
+    for prepared in ready:
+        shapes[prepared.shape].append(prepared)
+    return shapes.values()
 
 
 def _outcome(correction: Correction, state: OutcomeState, detail: str, row: str = "") -> Outcome:

@@ -1,0 +1,105 @@
+"""Many changes in one statement: on PostgreSQL a JSON document holds the values of them all.
+
+The statement itself compares every row with what was scanned, so nothing has to be read first;
+it takes a sixth of the time of a statement a row, and arrays of values take twice as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    Enum,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    TableValuedAlias,
+    Text,
+    Uuid,
+    cast,
+    column,
+    func,
+    literal,
+)
+from sqlalchemy.types import TypeEngine
+
+from zvirka.counterparty import Action, Correction
+from zvirka.erp.layout import Layout
+from zvirka.erp.prepared import Prepared
+
+_PLAIN = (String, Integer, Numeric, Boolean, Uuid, Date, DateTime)
+"""Types whose values read the same from JSON as from a parameter of their own."""
+
+
+class Together:
+    """What one statement can change of one layout in a database of that dialect."""
+
+    def __init__(self, layout: Layout, dialect: Dialect) -> None:
+        self._layout = layout
+        self._able = dialect.name == "postgresql" and _is_plain(layout.pk)
+        self._plain = {column.name for column in layout.table.c if _is_plain(column)}
+
+    def takes(self, columns: Collection[str]) -> bool:
+        """Whether these columns can be changed by one statement for many rows."""
+        return self._able and self._plain.issuperset(columns)
+
+    def judges(self, correction: Correction) -> bool:
+        """Whether the statement can tell by itself that this correction may be written.
+
+        It sees the client's own table only, and does not ask who holds a new key.
+        """
+        layout = self._layout
+        if not self._able or layout.children or correction.new_key:
+            return False
+        if correction.action is not Action.UPDATE:
+            return False
+        return correction.before.keys() == layout.columns.keys()
+
+    def rows(self, group: Sequence[Prepared], columns: Sequence[str]) -> TableValuedAlias:
+        """The group as rows: ``zv_row``, ``zv_set_N`` for new values, ``zv_was_N`` for old ones.
+
+        They are in the order of the primary key, so that two writers rarely deadlock.
+        """
+        layout = self._layout
+        sets = [f"zv_set_{number}" for number in range(len(columns))]
+        was = [f"zv_was_{number}" for number in range(len(layout.columns))]
+        fields = list(layout.columns)
+        rows = [
+            {
+                "zv_row": prepared.row,
+                **dict(zip(sets, prepared.values.values(), strict=True)),
+                **dict(zip(was, map(prepared.correction.before.get, fields), strict=True)),
+            }
+            for prepared in sorted(group, key=_row)
+        ]
+        document = cast(literal(msgspec.json.encode(rows).decode(), Text()), JSON)
+        names = [column("zv_row", layout.pk.type)]
+        names += [
+            column(name, _wide(layout.table.c[target]))
+            for name, target in zip(sets, columns, strict=True)
+        ]
+        names += [column(name, Text()) for name in was]
+        function = func.json_to_recordset(document)
+        return function.table_valued(*names).render_derived(name="zv_new", with_types=True)
+
+
+def _row(prepared: Prepared) -> Any:
+    return prepared.row
+
+
+def _is_plain(target: Column[Any]) -> bool:
+    return isinstance(target.type, _PLAIN) and not isinstance(target.type, Enum | Float)
+
+
+def _wide(target: Column[Any]) -> TypeEngine[Any]:
+    """A text as text: its length is held to when it is assigned."""
+    return Text() if isinstance(target.type, String) else target.type
