@@ -117,15 +117,16 @@ class Reading:
         return AsText(self._joined[child.name].c[column.column.name])
 
     def scan(self) -> Rows:
-        """Row, key, active, image and, where the store has one, ref of every owned row."""
+        """Row, key and image of every owned row, as :class:`zvirka.erp.store.ScanBatch` says."""
         separator = literal(IMAGE_SEPARATOR)
-        image: ColumnElement[Any] | None = None
-        for field in self.layout.fields:
-            part = func.coalesce(func.trim(self.value(field)), "")
-            image = part if image is None else image.concat(separator).concat(part)
-        columns: list[ColumnElement[Any] | None] = [self.row, self.key, self.active, image]
-        chosen = [column for column in (*columns, self.ref) if column is not None]
-        return select(*chosen).select_from(self._from)
+        ref = self.ref if self.ref is not None else literal("")
+        # A separator inside would shift what comes after; with or without it, it is no Ref_Key.
+        parts = [func.replace(func.coalesce(ref, ""), separator, "?")]
+        parts += [func.coalesce(func.trim(self.value(field)), "") for field in self.layout.fields]
+        image: ColumnElement[Any] = case((self.active == 1, "1"), else_="0")
+        for part in parts:
+            image = image.concat(separator).concat(part)
+        return select(self.row, self.key, image).select_from(self._from)
 
     def clients(self) -> Rows:
         """Row, key, ref, active and the mapped fields of owned rows; add a WHERE to it."""

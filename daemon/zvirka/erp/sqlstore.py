@@ -49,18 +49,10 @@ class SqlStore:
         Raises:
             StoreError: the store cannot be read.
         """
-        with_ref = self._layout.ref is not None
         try:
             with self._engine.connect() as connection:
                 for rows in _pages(connection, self._reading.scan()):
-                    columns = list(zip(*rows, strict=True))
-                    yield ScanBatch(
-                        rows=list(columns[0]),
-                        keys=list(columns[1]),
-                        refs=list(columns[4]) if with_ref else None,
-                        active=list(map(bool, columns[2])),
-                        images=list(columns[3]),
-                    )
+                    yield ScanBatch(*zip(*rows, strict=True))
         except SQLAlchemyError as error:
             raise store_error(error, self.name) from None
 

@@ -7,6 +7,7 @@ digests, with the last agreement as the third side.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import msgspec
 
@@ -67,21 +68,22 @@ class Matching:
         """Stage a page of the store's scan: keys and digests only, values stay in the store."""
         if not batch.rows:
             return
-        refs: Sequence[str | None] = batch.refs or [None] * len(batch.rows)
-        page = page_of(
-            row_id=batch.rows, key=batch.keys, ref=refs, active=batch.active, image=batch.images
-        )
+        page = page_of(row_id=batch.rows, key=batch.keys, image=batch.images)
         staging = self._staging
         digest = " + ".join(
-            staging.trimmed_part(f"parts[{number + 1}]", number)
+            staging.trimmed_part(f"parts[{number + 3}]", number)
             for number in range(len(staging.mapping.fields))
         )
         staging.insert(
             page,
             table,
-            select=f"row_id, key, try_cast(ref AS UUID), active, ({digest})::UBIGINT",
+            select=f"row_id, key, try_cast(parts[2] AS UUID), parts[1] = '1', ({digest})::UBIGINT",
             source=f"(SELECT *, string_split(image, chr({ord(IMAGE_SEPARATOR)})) parts FROM page)",
         )
+
+    def scanning(self) -> AbstractContextManager[None]:
+        """The pages added within are staged together, or none of them."""
+        return self._staging.transaction()
 
     def renew_clients(self, clients: Sequence[Client]) -> None:
         """Stage what the store holds now of single rows; it counts instead of the scan."""
@@ -91,21 +93,18 @@ class Matching:
         )
         if clients:
             names = self._staging.mapping.names
-            self.add_clients(
-                ScanBatch(
-                    rows=[client.row for client in clients],
-                    keys=[client.key for client in clients],
-                    refs=[client.ref for client in clients],
-                    active=[client.active for client in clients],
-                    images=[
-                        IMAGE_SEPARATOR.join(
-                            (client.values.get(name) or "").strip(" ") for name in names
-                        )
-                        for client in clients
-                    ],
-                ),
-                "scratch.new_client",
-            )
+            images = [
+                IMAGE_SEPARATOR.join(
+                    [
+                        "1" if client.active else "0",
+                        (client.ref or "").replace(IMAGE_SEPARATOR, "?"),
+                        *((client.values.get(name) or "").strip(" ") for name in names),
+                    ]
+                )
+                for client in clients
+            ]
+            rows, keys = [client.row for client in clients], [client.key for client in clients]
+            self.add_clients(ScanBatch(rows, keys, images), "scratch.new_client")
 
     def ever_agreed(self) -> bool:
         """Whether there was a last agreement on anything at all."""

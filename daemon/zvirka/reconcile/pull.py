@@ -7,6 +7,7 @@ makes the snapshot partial.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,15 +39,19 @@ class Pulled:
 class Scan:
     """The scan of the store, to be staged beside the light pull: 1C and the store answer at once.
 
-    ``pages`` begins it; ``done`` says whether it was staged. Either side may be the older one:
-    whatever differs is read again on both before it counts.
+    ``pages`` begins it, ``staging`` surrounds it; ``done`` says whether it was staged. Either
+    side may be the older one: whatever differs is read again on both before it counts.
     """
 
     def __init__(
-        self, pages: Callable[[], Iterator[ScanBatch]], stage: Callable[[ScanBatch], None]
+        self,
+        pages: Callable[[], Iterator[ScanBatch]],
+        stage: Callable[[ScanBatch], None],
+        staging: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.pages = pages
         self.stage = stage
+        self.staging = staging
         self.done = False
 
 
@@ -128,7 +133,9 @@ def _doubts(source: Source, rows: int, counted: int) -> list[str]:
 
 def _light(house: House, source: Source, mirror: Mirror, counted: int, scan: Scan) -> Pulled | None:
     """Read keys and versions, fetch what changed; ``None`` when a full pull is called for."""
-    _see_versions(house, source, mirror, scan)
+    with scan.staging():
+        _see_versions(house, source, mirror, scan)
+    scan.done = True
     after = source.count()
     if not counted == after == mirror.seen_count():
         logger.info("the count moved during the light pull, looking again")
@@ -159,8 +166,6 @@ def _see_versions(house: House, source: Source, mirror: Mirror, scan: Scan | Non
         elif scan is not None:
             scan.stage(batch)
             house.tick()
-    if scan is not None:
-        scan.done = True
 
 
 def renew(house: House, source: Source, mirror: Mirror, refs: Sequence[str]) -> set[str]:

@@ -235,7 +235,8 @@ class _Run:
 
     def _stage_both_sides(self, ground: Ground) -> None:
         house, facts = self._house, self._facts
-        scan = Scan(ground.store.scan, ground.matching.add_clients)
+        matching = ground.matching
+        scan = Scan(ground.store.scan, matching.add_clients, matching.scanning)
         with self._phase("preflight"):
             counted = ground.source.preflight()
             facts.source_count_before = counted
@@ -258,12 +259,14 @@ class _Run:
             ground.snapshot = self._with_canaries(ground, pulled.snapshot)
             note_snapshot(facts, ground.snapshot)
         with self._phase("scan"):
-            for batch in () if scan.done else ahead(ground.store.scan()):
-                ground.matching.add_clients(batch)
-                house.tick(len(batch.rows))
-            facts.store_rows, facts.store_active = ground.matching.counts()
+            if not scan.done:
+                with matching.scanning():
+                    for batch in ahead(ground.store.scan()):
+                        matching.add_clients(batch)
+                        house.tick(len(batch.rows))
+            facts.store_rows, facts.store_active = matching.counts()
         with self._phase("diff"):
-            ground.matching.pairing.find()
+            matching.pairing.find()
 
     def _with_canaries(self, ground: Ground, snapshot: Snapshot) -> Snapshot:
         missing = canaries_missing(self._house, ground.mirror)

@@ -56,9 +56,10 @@ def matched(
             ScanBatch(
                 rows=[str(number) for number in range(len(clients))],
                 keys=[key for key, _, _, _ in clients],
-                refs=[ref for _, ref, _, _ in clients],
-                active=[active for _, _, _, active in clients],
-                images=[f"{key}\x1f{name}" for key, _, name, _ in clients],
+                images=[
+                    f"{active:d}\x1f{ref or ''}\x1f{key}\x1f{name}"
+                    for key, ref, name, active in clients
+                ],
             )
         )
         matching.pairing.find()
