@@ -118,14 +118,15 @@ class Reading:
 
     def scan(self) -> Rows:
         """Row, key and image of every owned row, as :class:`zvirka.erp.store.ScanBatch` says."""
+        layout, soft = self.layout, self.layout.soft
+        image: ColumnElement[Any] = literal("1")
+        if soft is not None:
+            image = case((self._rows.c[soft.column.name] == soft.deleted, "0"), else_="1")
+        ref = literal("") if layout.ref is None else AsText(self._rows.c[layout.ref.name])
+        parts: list[ColumnElement[str]] = [ref, *map(self.value, layout.fields)]
         separator = literal(IMAGE_SEPARATOR)
-        ref = self.ref if self.ref is not None else literal("")
-        # A separator inside would shift what comes after; with or without it, it is no Ref_Key.
-        parts = [func.replace(func.coalesce(ref, ""), separator, "?")]
-        parts += [func.coalesce(func.trim(self.value(field)), "") for field in self.layout.fields]
-        image: ColumnElement[Any] = case((self.active == 1, "1"), else_="0")
         for part in parts:
-            image = image.concat(separator).concat(part)
+            image = image.concat(separator).concat(func.coalesce(func.trim(part), ""))
         return select(self.row, self.key, image).select_from(self._from)
 
     def clients(self) -> Rows:

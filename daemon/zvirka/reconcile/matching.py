@@ -97,7 +97,7 @@ class Matching:
                 IMAGE_SEPARATOR.join(
                     [
                         "1" if client.active else "0",
-                        (client.ref or "").replace(IMAGE_SEPARATOR, "?"),
+                        client.ref or "",
                         *((client.values.get(name) or "").strip(" ") for name in names),
                     ]
                 )
