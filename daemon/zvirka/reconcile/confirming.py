@@ -90,7 +90,7 @@ class _Look:
         for batch in ground.source.versions():
             ground.mirror.see_versions(batch)
             ground.house.tick()
-        renew(ground.house, ground.source, ground.mirror, ground.mirror.stale())
+        renew(ground.house, ground.source, ground.mirror, ground.mirror.moved().stale)
 
     # -- halves of the store ---------------------------------------------------------------------
 

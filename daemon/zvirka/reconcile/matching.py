@@ -147,7 +147,7 @@ class Matching:
                 " w.ref, p.row_id, w.key, p.key, w.digest, p.digest,"
                 " a.wanted = w.digest, a.client = p.digest"
                 f" FROM (FROM scratch.pair WHERE {here}) p"
-                f" JOIN (FROM wanted WHERE {here}) w USING (ref)"
+                f" JOIN (FROM {self.pairing.sides.parties} WHERE {here}) w USING (ref)"
                 f" LEFT JOIN (FROM mirror.agreed WHERE {here}) a"
                 " ON a.ref = p.ref AND a.row_id = p.row_id"
                 f" WHERE CASE WHEN NOT ({live}) THEN p.active WHEN NOT p.active THEN true"
@@ -297,7 +297,7 @@ class Matching:
     def _find_obsolete(self, live: str) -> None:
         """Agreements on what is marked, and on what is gone from both sides."""
         run = self._staging.run
-        for here in self.pairing.each_part("ref"):
+        for here in self.pairing.each_part("ref", whole=True):
             run(
                 "CREATE OR REPLACE TABLE scratch.suspect AS SELECT ref, row_id FROM mirror.agreed"
                 f" WHERE {here} AND ref NOT IN (SELECT ref FROM wanted WHERE {here})"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from zvirka.counterparty import ZERO_REF, Counterparty
 from zvirka.errors import StagingError
@@ -28,6 +29,19 @@ _FULL = "next"
 _LINE = "(field UTINYINT, via UTINYINT, ref UUID, ord INTEGER, value VARCHAR)"
 _WANTED = "(ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT)"
 _GONE = ("object", "wanted", "line", "light")
+
+
+class Moved(NamedTuple):
+    """How a light pull differs from the mirror.
+
+    ``stale`` are the Ref_Keys the mirror does not have, or has in another version or mark;
+    ``gone`` those the light pull did not see. ``went_back`` says that some DataVersion is older
+    than the mirror's: a backup was restored.
+    """
+
+    stale: list[str]
+    gone: list[str]
+    went_back: bool
 
 
 class Mirror:
@@ -191,27 +205,22 @@ class Mirror:
         """Distinct counterparties of the light pull."""
         return self._staging.number_of("SELECT count(DISTINCT ref) FROM temp.seen")
 
-    def went_back(self) -> bool:
-        """Whether some DataVersion is older than the mirror's: a backup was restored."""
-        return bool(
-            self._staging.number_of(
-                "SELECT count(*) FROM temp.seen s JOIN object o USING (ref)"
-                " WHERE s.version <> o.version"
-                " AND try(from_base64(s.version)) < try(from_base64(o.version))"
-            )
+    def moved(self) -> Moved:
+        """What the light pull saw otherwise than the mirror has it."""
+        self._staging.run(
+            "CREATE OR REPLACE TEMP TABLE moved AS SELECT s.ref, o.ref AS known,"
+            " s.version, o.version AS before FROM temp.seen s FULL JOIN object o ON o.ref = s.ref"
+            " WHERE NOT coalesce(o.version = s.version AND o.mark = s.mark, false)"
         )
-
-    def stale(self) -> list[str]:
-        """Refs seen that the mirror does not have, or has in another version or mark."""
-        return self._refs(
-            "SELECT DISTINCT s.ref FROM temp.seen s LEFT JOIN object o USING (ref)"
-            " WHERE o.ref IS NULL OR o.version <> s.version OR o.mark <> s.mark"
-        )
-
-    def gone(self) -> list[str]:
-        """Refs of the mirror that the light pull did not see."""
-        return self._refs(
-            "SELECT o.ref FROM object o LEFT JOIN temp.seen s USING (ref) WHERE s.ref IS NULL"
+        return Moved(
+            stale=self._refs("SELECT DISTINCT ref FROM temp.moved WHERE ref IS NOT NULL"),
+            gone=self._refs("SELECT known FROM temp.moved WHERE ref IS NULL"),
+            went_back=bool(
+                self._staging.number_of(
+                    "SELECT count(*) FROM temp.moved WHERE version <> before"
+                    " AND try(from_base64(version)) < try(from_base64(before))"
+                )
+            ),
         )
 
     def _refs(self, sql: str) -> list[str]:

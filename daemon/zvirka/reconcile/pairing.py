@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from zvirka.reconcile.quiet import WHOLE, loose_sides, parts, parts_of
 from zvirka.reconcile.staging import Staging, page_of
 
 _CHOSEN = (
@@ -23,8 +24,6 @@ _CLIENT = "row_id, key, ref, active, digest"
 _PAIRED = "row_id VARCHAR, key VARCHAR, client_ref UUID, active BOOLEAN, digest UBIGINT"
 """What a pair keeps of its client, so that the client need not be looked up again."""
 
-_PARTITION = 200_000
-
 
 class Pairing:
     """The pairs of one run, and who is left alone on either side."""
@@ -32,7 +31,8 @@ class Pairing:
     def __init__(self, staging: Staging, *, marks_count: bool) -> None:
         self._staging = staging
         self._marks_count = marks_count
-        self._parts = 1
+        self.sides = WHOLE
+        self._parts = self._whole_parts = 1
         staging.run(
             "CREATE TABLE scratch.pairing(ref UUID, key VARCHAR, row_id VARCHAR);"
             f"CREATE TABLE scratch.pair(ref UUID, {_PAIRED});"
@@ -59,33 +59,29 @@ class Pairing:
     def find(self) -> None:
         """Find the pairs; see the module's docstring for the order.
 
-        Every join goes part by part, by the hash of what it joins on, so that no hash table holds
-        more than some hundred thousand rows.
+        What is quiet is left out. Every join goes part by part, by the hash of what it joins on,
+        so that no hash table holds more than some hundred thousand rows.
         """
-        count = "SELECT count(*) FROM"
-        staging = self._staging
-        both = max(
-            staging.number_of(f"{count} wanted"),
-            staging.number_of(f"{count} scratch.client"),
-        )
-        self._parts = max(1, both // _PARTITION)
+        self.sides = loose_sides(self._staging, marks_count=self._marks_count)
+        self._parts = parts_of(self._staging, self.sides)
+        self._whole_parts = parts_of(self._staging, WHOLE)
         self._pair_by_ref()
         self._pair_by_memory()
         self._pair_by_key()
 
-    def each_part(self, column: str) -> Iterator[str]:
-        """Conditions that together hold for every row once."""
-        for part in range(self._parts):
-            yield f"hash({column}) % {self._parts} = {part}"
+    def each_part(self, column: str, *, whole: bool = False) -> Iterator[str]:
+        """Conditions that together hold for every row of :attr:`sides`, or ``whole``, once."""
+        return parts(column, self._whole_parts if whole else self._parts)
 
     def _pair_by_ref(self) -> None:
         run = self._staging.run
+        clients, parties = self.sides
         live = "NOT mark" if self._marks_count else "true"
         for here in self.each_part("ref"):
             run(
                 "CREATE OR REPLACE TABLE scratch.many AS SELECT ref, list(row_id ORDER BY row_id)"
-                f" row_ids, {_CHOSEN} chosen FROM scratch.client WHERE {here} AND ref IN"
-                f" (SELECT ref FROM wanted WHERE {here}) GROUP BY ref HAVING count(*) > 1"
+                f" row_ids, {_CHOSEN} chosen FROM {clients} WHERE {here} AND ref IN"
+                f" (SELECT ref FROM {parties} WHERE {here}) GROUP BY ref HAVING count(*) > 1"
             )
             run(
                 "INSERT INTO scratch.doubled_ref SELECT ref, row_ids FROM scratch.many"
@@ -93,19 +89,19 @@ class Pairing:
             )
             run(
                 f"INSERT INTO scratch.pair SELECT ref, c.* FROM (SELECT {_CLIENT} FROM"
-                f" scratch.client WHERE {here}) c"
-                f" SEMI JOIN (SELECT ref FROM wanted WHERE {here}) w USING (ref)"
+                f" {clients} WHERE {here}) c"
+                f" SEMI JOIN (SELECT ref FROM {parties} WHERE {here}) w USING (ref)"
                 " WHERE ref NOT IN (SELECT ref FROM scratch.many)"
                 " OR row_id IN (SELECT chosen FROM scratch.many)"
             )
             run(
-                f"INSERT INTO scratch.lone_wanted SELECT *, {live} FROM wanted WHERE {here}"
+                f"INSERT INTO scratch.lone_wanted SELECT *, {live} FROM {parties} WHERE {here}"
                 f" AND ref NOT IN (SELECT ref FROM scratch.pair WHERE {here})"
                 " AND ref NOT IN (SELECT ref FROM scratch.doubled_ref)"
             )
         for here in self.each_part("row_id"):
             run(
-                f"INSERT INTO scratch.lone_client SELECT {_CLIENT} FROM scratch.client WHERE {here}"
+                f"INSERT INTO scratch.lone_client SELECT {_CLIENT} FROM {clients} WHERE {here}"
                 f" AND row_id NOT IN (SELECT row_id FROM scratch.pair WHERE {here})"
                 " AND row_id NOT IN (SELECT unnest(row_ids) FROM scratch.doubled_ref)"
             )
@@ -163,7 +159,7 @@ class Pairing:
             here = f"{here} AND key <> ''"
             run(
                 "INSERT INTO scratch.doubled_1c SELECT key, list(ref ORDER BY ref)"
-                f" FROM wanted WHERE {here} AND {live} AND key IN"
+                f" FROM {self.sides.parties} WHERE {here} AND {live} AND key IN"
                 f" (SELECT key FROM scratch.lone_wanted WHERE {here} AND live)"
                 " GROUP BY key HAVING count(*) > 1"
             )
@@ -221,6 +217,9 @@ class Pairing:
     def paired_rows(self, rows: Sequence[str]) -> set[str]:
         """Those of the rows that are somebody's client in this run."""
         found = self._staging.rows(
-            "SELECT row_id FROM scratch.pair WHERE row_id IN (SELECT unnest(?))", [list(rows)]
+            "SELECT row_id FROM scratch.pair WHERE row_id IN (SELECT unnest(?)) UNION ALL"
+            " SELECT row_id FROM scratch.client WHERE row_id IN (SELECT unnest(?))"
+            f" AND row_id NOT IN (SELECT row_id FROM {self.sides.clients})",
+            [list(rows), list(rows)],
         )
         return {row for (row,) in found}

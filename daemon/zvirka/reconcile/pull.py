@@ -141,16 +141,16 @@ def _light(house: House, source: Source, mirror: Mirror, counted: int, scan: Sca
         logger.info("the count moved during the light pull, looking again")
         _see_versions(house, source, mirror)
         after = source.count()
-    if mirror.went_back():
+    stale, gone, went_back = mirror.moved()
+    if went_back:
         logger.warning("a DataVersion went back: a backup was restored in 1C, pulling in full")
         return None
-    stale = mirror.stale()
     if len(stale) > max(_ALWAYS_LIGHT, _LIGHT_UP_TO * after):
         return None
     fetched = renew(house, source, mirror, stale)
     reasons = _doubts(source, mirror.seen_count(), after)
     if not reasons:
-        mirror.forget([*mirror.gone(), *(set(stale) - fetched)])
+        mirror.forget([*gone, *(set(stale) - fetched)])
     mirror.renew_light_lines(source.light_lines(), house.tick)
     return Pulled(judged(mirror.count(), reasons), "light", len(fetched), after)
 

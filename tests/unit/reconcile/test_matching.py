@@ -7,12 +7,14 @@ import uuid
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zvirka.erp.store import ScanBatch
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.onec.source import ObjectBatch
+from zvirka.reconcile import quiet
 from zvirka.reconcile.matching import Candidate, Matching
 from zvirka.reconcile.mirror import Mirror
 from zvirka.reconcile.staging import Staging
@@ -32,45 +34,58 @@ Party = tuple[str, str, bool]
 Client = tuple[str, str | None, str, bool]
 
 
+def staged(
+    directory: Path, parties: list[Party], clients: list[Client], *, marks_count: bool
+) -> tuple[Staging, Matching]:
+    """Both sides, paired and compared; the n-th party has the n-th Ref_Key."""
+    staging = Staging(directory, MAPPING, threads=1)
+    mirror, matching = Mirror(staging), Matching(staging, marks_count=marks_count)
+    with mirror.full_pull("2026-01-01T00:00:00+00:00"):
+        mirror.add_objects(
+            ObjectBatch(
+                refs=REFS[: len(parties)],
+                versions=["AAAAAAAAAAE="] * len(parties),
+                marks=[mark for _, _, mark in parties],
+                values={
+                    "code": [key for key, _, _ in parties],
+                    "name": [name for _, name, _ in parties],
+                },
+                links={},
+            )
+        )
+    matching.add_clients(
+        ScanBatch(
+            rows=[str(number) for number in range(len(clients))],
+            keys=[key for key, _, _, _ in clients],
+            images=[
+                f"{active:d}\x1f{ref or ''}\x1f{key}\x1f{name}"
+                for key, ref, name, active in clients
+            ],
+        )
+    )
+    matching.pairing.find()
+    matching.find()
+    return staging, matching
+
+
+def told(matching: Matching) -> list[Candidate]:
+    """All candidates."""
+    return [
+        candidate
+        for extras in (True, False)
+        for batch in matching.candidates(extras=extras)
+        for candidate in batch
+    ]
+
+
 def matched(
     parties: list[Party], clients: list[Client], *, marks_count: bool = False
 ) -> tuple[list[tuple[str, str]], list[Candidate]]:
-    """The pairs (Ref_Key, row) and the candidates; the n-th party has the n-th Ref_Key."""
+    """The pairs (Ref_Key, row) and the candidates of two sides that never agreed on anything."""
     with tempfile.TemporaryDirectory() as directory:
-        staging = Staging(Path(directory), MAPPING, threads=1)
-        mirror, matching = Mirror(staging), Matching(staging, marks_count=marks_count)
-        with mirror.full_pull("2026-01-01T00:00:00+00:00"):
-            mirror.add_objects(
-                ObjectBatch(
-                    refs=REFS[: len(parties)],
-                    versions=["AAAAAAAAAAE="] * len(parties),
-                    marks=[mark for _, _, mark in parties],
-                    values={
-                        "code": [key for key, _, _ in parties],
-                        "name": [name for _, name, _ in parties],
-                    },
-                    links={},
-                )
-            )
-        matching.add_clients(
-            ScanBatch(
-                rows=[str(number) for number in range(len(clients))],
-                keys=[key for key, _, _, _ in clients],
-                images=[
-                    f"{active:d}\x1f{ref or ''}\x1f{key}\x1f{name}"
-                    for key, ref, name, active in clients
-                ],
-            )
-        )
-        matching.pairing.find()
-        matching.find()
+        staging, matching = staged(Path(directory), parties, clients, marks_count=marks_count)
         pairs = [(str(r), row) for r, row in staging.rows("SELECT ref, row_id FROM scratch.pair")]
-        found = [
-            candidate
-            for extras in (True, False)
-            for batch in matching.candidates(extras=extras)
-            for candidate in batch
-        ]
+        found = told(matching)
         staging.close()
         return pairs, found
 
@@ -139,3 +154,72 @@ def test_two_active_rows_of_a_key_are_a_duplicate() -> None:
     pairs, found = matched([("1", "а", False)], [("1", None, "а", True), ("1", None, "б", True)])
     assert pairs == []
     assert [(each.what, each.rows) for each in found] == [("duplicate_store", ("0", "1"))]
+
+
+@st.composite
+def two_nights(draw: st.DrawFn) -> tuple[list[Party], list[Client], list[Party], list[Client]]:
+    """Two sides that mostly agree, and what became of them by the next night."""
+    parties = draw(PARTIES)
+    clients: list[Client] = [
+        (key, draw(st.sampled_from([REFS[n], REFS[n], None])), name, True)
+        for n, (key, name, _) in enumerate(parties)
+    ]
+    clients += draw(CLIENTS)
+    later, moved = list(parties), list(clients)
+    for place in draw(st.lists(st.integers(0, 4), max_size=2)):
+        if place < len(later):
+            later[place] = draw(PARTIES.filter(len))[0]
+    for place in draw(st.lists(st.integers(0, 9), max_size=2)):
+        if place < len(moved):
+            moved[place] = draw(CLIENTS.filter(len))[0]
+    newcomers = st.tuples(
+        st.sampled_from([key for key, _, _ in parties] or [""]),
+        st.none() | st.sampled_from(REFS),
+        st.sampled_from("аб"),
+        st.booleans(),
+    )
+    return parties, clients, later, moved + draw(st.lists(newcomers, max_size=2))
+
+
+@settings(max_examples=40, deadline=None)
+@given(two_nights(), st.booleans())
+def test_setting_aside_what_is_quiet_changes_nothing(
+    nights: tuple[list[Party], list[Client], list[Party], list[Client]], marks_count: bool
+) -> None:
+    parties, clients, later, moved = nights
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        staging, matching = staged(directory, parties, clients, marks_count=marks_count)
+        matching.agree(tidy=True)
+        staging.close()
+        for most_loose in (quiet.PARTITION, -1):
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(quiet, "PARTITION", most_loose)
+                staging, matching = staged(directory, later, moved, marks_count=marks_count)
+            rows = [str(number) for number in range(len(moved))]
+            found.append((told(matching), matching.pairing.paired_rows(rows)))
+            staging.close()
+    assert found[0] == found[1]
+
+
+def test_most_of_a_quiet_night_is_set_aside_and_who_claims_it_brings_it_back() -> None:
+    parties: list[Party] = [(str(n), "а", False) for n in range(5)]
+    clients: list[Client] = [(str(n), REFS[n], "а", True) for n in range(5)]
+    same_key: Client = ("2", None, "б", True)
+    same_ref: Client = ("9", REFS[3], "б", True)
+    with tempfile.TemporaryDirectory() as name:
+        staging, matching = staged(Path(name), parties, clients, marks_count=False)
+        matching.agree(tidy=True)
+        staging.close()
+        seen = []
+        for more in ([], [same_key], [same_ref]):
+            staging, matching = staged(Path(name), parties, clients + more, marks_count=False)
+            loose = staging.number_of(f"SELECT count(*) FROM {matching.pairing.sides.parties}")
+            seen.append((loose, [(each.what, each.rows) for each in told(matching)]))
+            staging.close()
+    assert seen == [
+        (0, []),
+        (1, [("duplicate_store", ("5",))]),
+        (1, [("duplicate_store", ("3", "5"))]),
+    ]
