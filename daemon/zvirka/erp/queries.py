@@ -122,7 +122,7 @@ class Reading:
         image: ColumnElement[Any] = literal("1")
         if soft is not None:
             image = case((self._rows.c[soft.column.name] == soft.deleted, "0"), else_="1")
-        ref = literal("") if layout.ref is None else AsText(self._rows.c[layout.ref.name])
+        ref = literal("") if self.ref is None else self.ref
         parts: list[ColumnElement[str]] = [ref, *map(self.value, layout.fields)]
         separator = literal(IMAGE_SEPARATOR)
         for part in parts:

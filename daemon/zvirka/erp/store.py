@@ -21,7 +21,7 @@ class ScanBatch(msgspec.Struct, frozen=True):
 
     ``rows`` are primary keys, ``keys`` pairing keys, trimmed, '' for NULL. ``images`` holds the
     rest of each row as one text joined by U+001F: ``1`` for an active row or ``0``; its Ref_Key
-    as it stands, '' for none; then the mapped fields in mapping order, NULL as ''. Each is
+    in lower case, '' for none; then the mapped fields in mapping order, NULL as ''. Each is
     trimmed of spaces at both ends (U+0020 only, as SQL TRIM does). Equal fields are equal rows;
     unequal ones are read whole and compared field by field. One text a row, since every object
     Python makes of each of a million rows costs a tenth of a second.

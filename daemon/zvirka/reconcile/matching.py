@@ -13,6 +13,7 @@ import msgspec
 
 from zvirka.counterparty import Client
 from zvirka.erp.store import IMAGE_SEPARATOR, ScanBatch
+from zvirka.reconcile import quiet
 from zvirka.reconcile.pairing import Pairing
 from zvirka.reconcile.staging import Staging, page_of
 
@@ -49,11 +50,11 @@ class Matching:
         self._staging = staging
         self._marks_count = marks_count
         staging.run(
-            "CREATE TABLE scratch.client"
-            "(row_id VARCHAR, key VARCHAR, ref UUID, active BOOLEAN, digest UBIGINT);"
+            "CREATE TABLE scratch.client(row_id VARCHAR, key VARCHAR, ref UUID, active BOOLEAN,"
+            " digest UBIGINT, image UBIGINT);"
             "CREATE TABLE scratch.new_client AS FROM scratch.client;"
             "CREATE TABLE scratch.moved(what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR,"
-            " client_key VARCHAR, wanted UBIGINT, client UBIGINT,"
+            " client_key VARCHAR, wanted UBIGINT, client UBIGINT, image UBIGINT,"
             " agreed_wanted BOOLEAN, agreed_client BOOLEAN);"
             "CREATE TABLE scratch.candidate(what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR,"
             " agreed_wanted BOOLEAN, agreed_client BOOLEAN, refs UUID[], row_ids VARCHAR[]);"
@@ -64,12 +65,23 @@ class Matching:
 
     # -- the store's side ----------------------------------------------------------------------
 
-    def add_clients(self, batch: ScanBatch, table: str = "scratch.client") -> None:
-        """Stage a page of the store's scan: keys and digests only, values stay in the store."""
+    def add_clients(
+        self, batch: ScanBatch, table: str = "scratch.client", *, brief: bool = False
+    ) -> None:
+        """Stage a page of the store's scan: keys and hashes only, values stay in the store.
+
+        A ``brief`` one has no digests to compare with 1C's, only the hash of the whole image.
+        """
         if not batch.rows:
             return
         page = page_of(row_id=batch.rows, key=batch.keys, image=batch.images)
         staging = self._staging
+        if brief:
+            # Two slices take half the time of splitting the whole image.
+            ref = "try_cast(image[3:38] AS UUID)"
+            select = f"row_id, key, {ref}, image[1] = '1', NULL, hash(image)"
+            staging.insert(page, table, select=select)
+            return
         digest = " + ".join(
             staging.trimmed_part(f"parts[{number + 3}]", number)
             for number in range(len(staging.mapping.fields))
@@ -77,13 +89,30 @@ class Matching:
         staging.insert(
             page,
             table,
-            select=f"row_id, key, try_cast(parts[2] AS UUID), parts[1] = '1', ({digest})::UBIGINT",
+            select="row_id, key, try_cast(parts[2] AS UUID), parts[1] = '1',"
+            f" ({digest})::UBIGINT, hash(image)",
             source=f"(SELECT *, string_split(image, chr({ord(IMAGE_SEPARATOR)})) parts FROM page)",
         )
 
     def scanning(self) -> AbstractContextManager[None]:
         """The pages added within are staged together, or none of them."""
         return self._staging.transaction()
+
+    def forget_clients(self) -> None:
+        """Begin another scan."""
+        self._staging.run("CREATE OR REPLACE TABLE scratch.client AS FROM scratch.client LIMIT 0")
+
+    def set_aside(self) -> bool:
+        """See :func:`zvirka.reconcile.quiet.set_aside`."""
+        return quiet.set_aside(self._staging, marks_count=self._marks_count)
+
+    def loose_rows(self) -> Iterator[list[str]]:
+        """See :func:`zvirka.reconcile.quiet.loose_rows`."""
+        return quiet.loose_rows(self._staging)
+
+    def take_renewed(self) -> None:
+        """See :func:`zvirka.reconcile.quiet.take_renewed`."""
+        quiet.take_renewed(self._staging)
 
     def renew_clients(self, clients: Sequence[Client]) -> None:
         """Stage what the store holds now of single rows; it counts instead of the scan."""
@@ -144,7 +173,7 @@ class Matching:
                 "INSERT INTO scratch.moved SELECT"
                 f" CASE WHEN NOT ({live}) THEN 'marked' WHEN NOT p.active THEN 'inactive'"
                 f" WHEN {same} THEN 'agrees' ELSE 'different' END,"
-                " w.ref, p.row_id, w.key, p.key, w.digest, p.digest,"
+                " w.ref, p.row_id, w.key, p.key, w.digest, p.digest, p.image,"
                 " a.wanted = w.digest, a.client = p.digest"
                 f" FROM (FROM scratch.pair WHERE {here}) p"
                 f" JOIN (FROM {self.pairing.sides.parties} WHERE {here}) w USING (ref)"
@@ -152,6 +181,7 @@ class Matching:
                 " ON a.ref = p.ref AND a.row_id = p.row_id"
                 f" WHERE CASE WHEN NOT ({live}) THEN p.active WHEN NOT p.active THEN true"
                 " ELSE NOT coalesce(a.wanted = w.digest AND a.client = p.digest AND a.key = p.key"
+                " AND a.image = p.image"
                 " AND coalesce(p.client_ref = w.ref, true), false) END"
             )
         # Looked at only where there is anything: each is a join with everything.
@@ -270,9 +300,9 @@ class Matching:
         live = "NOT w.mark" if self._marks_count else "true"
         staging.run(
             "CREATE OR REPLACE TABLE scratch.news AS"
-            " SELECT ref, client_key AS key, row_id, wanted, client FROM scratch.moved m"
+            " SELECT ref, client_key AS key, row_id, wanted, client, image FROM scratch.moved m"
             " WHERE what = 'agrees' AND ref NOT IN (SELECT ref FROM scratch.settled)"
-            " UNION ALL SELECT w.ref, c.key, c.row_id, w.digest, c.digest"
+            " UNION ALL SELECT w.ref, c.key, c.row_id, w.digest, c.digest, c.image"
             " FROM (SELECT DISTINCT ref, row_id FROM scratch.settled) s"
             f" JOIN wanted w USING (ref) JOIN {_NOW} c ON c.row_id = s.row_id"
             f" WHERE c.active AND {live}"

@@ -3,8 +3,8 @@
 Tables: ``object`` (Ref_Key, DataVersion, deletion mark, attributes, links), ``line`` and
 ``light_line`` (values that live outside the object), ``wanted`` (the pairing key and the digest of
 what the store should hold), ``agreed`` (the pair of digests on which both sides last agreed – the
-third side of every cause) and ``stamp``. A mirror of another mapping or another DuckDB is thrown
-away.
+third side of every cause – and the hash of the row's image then) and ``stamp``. A mirror of
+another mapping or another DuckDB is thrown away.
 
 What a full pull brought is never deleted from: a thousand deletes scattered over a million rows
 pin every block of the table in memory, far past the limit. What changed since stands beside it
@@ -103,7 +103,7 @@ class Mirror:
             run(f"CREATE TABLE {schema}.gone_{table}(ref UUID)")
         run(
             f"CREATE TABLE {schema}.agreed"
-            "(ref UUID, key VARCHAR, row_id VARCHAR, wanted UBIGINT, client UBIGINT)"
+            "(ref UUID, key VARCHAR, row_id VARCHAR, wanted UBIGINT, client UBIGINT, image UBIGINT)"
         )
         run(f"CREATE TABLE {schema}.stamp(stamp VARCHAR, pulled_at VARCHAR)")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from zvirka.reconcile.quiet import WHOLE, loose_sides, parts, parts_of
+from zvirka.reconcile.quiet import WHOLE, Sides, parts, parts_of
 from zvirka.reconcile.staging import Staging, page_of
 
 _CHOSEN = (
@@ -20,8 +20,10 @@ _CHOSEN = (
 """The client a group of rows stands for: the single active one, or the single inactive one."""
 
 
-_CLIENT = "row_id, key, ref, active, digest"
-_PAIRED = "row_id VARCHAR, key VARCHAR, client_ref UUID, active BOOLEAN, digest UBIGINT"
+_CLIENT = "row_id, key, ref, active, digest, image"
+_PAIRED = (
+    "row_id VARCHAR, key VARCHAR, client_ref UUID, active BOOLEAN, digest UBIGINT, image UBIGINT"
+)
 """What a pair keeps of its client, so that the client need not be looked up again."""
 
 
@@ -39,8 +41,7 @@ class Pairing:
             f"CREATE TABLE scratch.late(ref UUID, {_PAIRED});"
             "CREATE TABLE scratch.lone_wanted"
             "(ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT, live BOOLEAN);"
-            "CREATE TABLE scratch.lone_client"
-            "(row_id VARCHAR, key VARCHAR, ref UUID, active BOOLEAN, digest UBIGINT);"
+            "CREATE TABLE scratch.lone_client AS FROM scratch.client LIMIT 0;"
             "CREATE TABLE scratch.doubled_ref(ref UUID, row_ids VARCHAR[]);"
             "CREATE TABLE scratch.doubled_1c(key VARCHAR, refs UUID[]);"
             "CREATE TABLE scratch.doubled_store(key VARCHAR, row_ids VARCHAR[]);"
@@ -56,13 +57,13 @@ class Pairing:
             )
             self._staging.insert(page, "scratch.pairing", uuid=("ref",))
 
-    def find(self) -> None:
-        """Find the pairs; see the module's docstring for the order.
+    def find(self, sides: Sides = WHOLE) -> None:
+        """Find the pairs of two sides; see the module's docstring for the order.
 
-        What is quiet is left out. Every join goes part by part, by the hash of what it joins on,
-        so that no hash table holds more than some hundred thousand rows.
+        Every join goes part by part, by the hash of what it joins on, so that no hash table holds
+        more than some hundred thousand rows.
         """
-        self.sides = loose_sides(self._staging, marks_count=self._marks_count)
+        self.sides = sides
         self._parts = parts_of(self._staging, self.sides)
         self._whole_parts = parts_of(self._staging, WHOLE)
         self._pair_by_ref()

@@ -6,8 +6,7 @@ makes the snapshot partial.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +17,7 @@ from zvirka.erp.store import ScanBatch
 from zvirka.onec.source import LineBatch, ObjectBatch, Source, VersionBatch
 from zvirka.reconcile.house import House
 from zvirka.reconcile.mirror import Mirror
+from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import Snapshot, judged
 
 _RENEWED_AT_ONCE = 1000
@@ -34,25 +34,6 @@ class Pulled:
     mode: str
     fetched: int
     counted: int
-
-
-class Scan:
-    """The scan of the store, to be staged beside the light pull: 1C and the store answer at once.
-
-    ``pages`` begins it, ``staging`` surrounds it; ``done`` says whether it was staged. Either
-    side may be the older one: whatever differs is read again on both before it counts.
-    """
-
-    def __init__(
-        self,
-        pages: Callable[[], Iterator[ScanBatch]],
-        stage: Callable[[ScanBatch], None],
-        staging: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        self.pages = pages
-        self.stage = stage
-        self.staging = staging
-        self.done = False
 
 
 def pull(

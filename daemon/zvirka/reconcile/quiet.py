@@ -16,6 +16,10 @@ from zvirka.reconcile.staging import Staging
 PARTITION = 200_000
 """Rows whose joins fit into the memory of the staging."""
 
+FEW = 1000
+SHARE = 20
+"""Up to so many rows, and one in so many, are read singly sooner than all are scanned again."""
+
 
 class Sides(NamedTuple):
     """The tables to be paired: clients of the store, counterparties of 1C."""
@@ -28,16 +32,13 @@ WHOLE = Sides("scratch.client", "wanted")
 LOOSE = Sides("scratch.loose_client", "scratch.loose_wanted")
 
 
-def loose_sides(staging: Staging, *, marks_count: bool) -> Sides:
-    """The sides without what is quiet.
+def set_aside(staging: Staging, *, marks_count: bool) -> bool:
+    """Leave only what is loose in :data:`LOOSE`, by the images of a brief scan.
 
-    The whole sides where that would not help: nothing was ever agreed on, the store keeps no
-    Ref_Key to join by, or too much has changed.
+    ``False``: too much is loose for that to be of use, and the store has to be scanned in full.
     """
-    known = staging.rows("SELECT 1 FROM mirror.agreed LIMIT 1")
-    if not known or not staging.rows("FROM scratch.client WHERE ref IS NOT NULL LIMIT 1"):
-        return WHOLE
     live = "NOT w.mark" if marks_count else "true"
+    most = min(PARTITION, FEW + staging.number_of("SELECT count(*) FROM scratch.client") // SHARE)
     staging.run("CREATE TABLE scratch.loose(ref UUID, row_id VARCHAR)")
     for here in parts("ref", parts_of(staging, WHOLE)):
         staging.run(
@@ -47,12 +48,12 @@ def loose_sides(staging: Staging, *, marks_count: bool) -> Sides:
             f" LEFT JOIN (FROM mirror.agreed WHERE {here}) a"
             " ON a.ref = w.ref AND a.row_id = c.row_id"
             f" WHERE NOT coalesce({live} AND c.active AND a.wanted = w.digest"
-            " AND a.client = c.digest AND a.key = c.key, false)"
+            " AND a.image = c.image AND a.key = c.key, false)"
         )
-        if staging.number_of("SELECT count(*) FROM scratch.loose") > PARTITION:
-            return WHOLE
+        if staging.number_of("SELECT count(*) FROM scratch.loose") > most:
+            return False
     _gather(staging)
-    return LOOSE
+    return staging.number_of(f"SELECT count(*) FROM {LOOSE.clients}") <= most
 
 
 def _gather(staging: Staging) -> None:
@@ -78,6 +79,20 @@ def _gather(staging: Staging) -> None:
         f" SELECT ref FROM {LOOSE.clients} WHERE ref IS NOT NULL);"
         f"INSERT INTO {LOOSE.parties} FROM wanted WHERE ref IN (FROM scratch.claimed);"
         f"INSERT INTO {LOOSE.clients} FROM scratch.client WHERE ref IN (FROM scratch.claimed)"
+    )
+
+
+def loose_rows(staging: Staging, size: int = 1000) -> Iterator[list[str]]:
+    """Primary keys of the loose clients, in batches."""
+    for rows in staging.stream(f"SELECT row_id FROM {LOOSE.clients}", size=size):
+        yield [row for (row,) in rows]
+
+
+def take_renewed(staging: Staging) -> None:
+    """Put the loose clients as they were just read again in the place of what the scan knew."""
+    staging.run(
+        f"CREATE OR REPLACE TABLE {LOOSE.clients} AS FROM scratch.new_client"
+        f" WHERE row_id IN (SELECT row_id FROM {LOOSE.clients})"
     )
 
 

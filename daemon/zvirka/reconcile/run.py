@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 import msgspec
 from loguru import logger
 
-from zvirka.ahead import ahead
 from zvirka.counterparty import Action, Correction, Disposition
 from zvirka.erp.store import Store
 from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
@@ -36,8 +35,9 @@ from zvirka.reconcile.ground import Ground
 from zvirka.reconcile.house import House
 from zvirka.reconcile.matching import Matching
 from zvirka.reconcile.mirror import Mirror
-from zvirka.reconcile.pull import Scan, canaries_missing, pull, renew
+from zvirka.reconcile.pull import canaries_missing, pull, renew
 from zvirka.reconcile.request import Request, Summary
+from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
 from zvirka.reconcile.staging import Staging
 from zvirka.reconcile.summing import summary_of, write_report
@@ -235,8 +235,7 @@ class _Run:
 
     def _stage_both_sides(self, ground: Ground) -> None:
         house, facts = self._house, self._facts
-        matching = ground.matching
-        scan = Scan(ground.store.scan, matching.add_clients, matching.scanning)
+        scan = Scan(ground.store, ground.matching)
         with self._phase("preflight"):
             counted = ground.source.preflight()
             facts.source_count_before = counted
@@ -259,14 +258,10 @@ class _Run:
             ground.snapshot = self._with_canaries(ground, pulled.snapshot)
             note_snapshot(facts, ground.snapshot)
         with self._phase("scan"):
-            if not scan.done:
-                with matching.scanning():
-                    for batch in ahead(ground.store.scan()):
-                        matching.add_clients(batch)
-                        house.tick(len(batch.rows))
-            facts.store_rows, facts.store_active = matching.counts()
+            scan.finish(house)
+            facts.store_rows, facts.store_active = ground.matching.counts()
         with self._phase("diff"):
-            matching.pairing.find()
+            scan.pair(house)
 
     def _with_canaries(self, ground: Ground, snapshot: Snapshot) -> Snapshot:
         missing = canaries_missing(self._house, ground.mirror)

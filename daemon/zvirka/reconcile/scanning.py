@@ -1,0 +1,69 @@
+"""Phase scan: the rows of the store, and from them the pairs.
+
+Where both sides agreed before, the scan is brief: one hash a row tells whether it is as it was,
+and only what is loose is read again and measured field by field. That halves the staging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from zvirka.ahead import ahead
+from zvirka.erp.store import ScanBatch, Store
+from zvirka.reconcile.house import House
+from zvirka.reconcile.matching import Matching
+from zvirka.reconcile.quiet import LOOSE, WHOLE
+
+
+class Scan:
+    """The scan of the store, which a light pull stages beside its own pages.
+
+    1C and the store then answer at once. Either side may be the older one: whatever differs is
+    read again on both before it counts. ``done`` says whether all of it is staged.
+    """
+
+    def __init__(self, store: Store, matching: Matching) -> None:
+        self._store = store
+        self._matching = matching
+        self._brief = store.has_ref and matching.ever_agreed()
+        self.done = False
+
+    def pages(self) -> Iterator[ScanBatch]:
+        """The store's rows."""
+        return self._store.scan()
+
+    def stage(self, batch: ScanBatch) -> None:
+        """Stage a page of them."""
+        self._matching.add_clients(batch, brief=self._brief)
+
+    def staging(self) -> AbstractContextManager[None]:
+        """Surrounds the staging of all pages."""
+        return self._matching.scanning()
+
+    def finish(self, house: House) -> None:
+        """Scan the store unless that is done."""
+        if self.done:
+            return
+        with self.staging():
+            for batch in ahead(self.pages()):
+                self.stage(batch)
+                house.tick(len(batch.rows))
+        self.done = True
+
+    def pair(self, house: House) -> None:
+        """Find who is whose client; after a brief scan, among what is loose."""
+        matching = self._matching
+        if not self._brief:
+            matching.pairing.find(WHOLE)
+        elif matching.set_aside():
+            for rows in matching.loose_rows():
+                matching.renew_clients(self._store.read_rows(rows))
+                house.tick()
+            matching.take_renewed()
+            matching.pairing.find(LOOSE)
+        else:
+            self._brief = self.done = False
+            matching.forget_clients()
+            self.finish(house)
+            matching.pairing.find(WHOLE)
