@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.engine_world import World, world
 from zvirka.counterparty import Action, Cause, Disposition, Kind
+from zvirka.reconcile import quiet
 
 
 @pytest.fixture
@@ -66,6 +67,24 @@ def test_an_edit_in_the_erp_is_put_right_and_told_from_a_lost_webhook(night: Wor
     causes = {d.ref: d.cause for d in night.differences(run.run)}
     assert causes == {edited: Cause.ERP_EDIT, both: Cause.CONFLICT}
     night.assert_in_sync()
+
+
+@pytest.mark.parametrize("few", [1000, 3])
+def test_a_night_after_many_edits_is_found_whole_by_looking_singly_or_at_all(
+    night: World, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(quiet, "FEW", few)
+    edited = night.refs()[::2]
+    for ref in edited:
+        erp(night, "UPDATE clients SET name = 'Правка' WHERE ref = ?", ref)
+    erp(night, "UPDATE clients SET ref = upper(ref)")
+    run = night.run()
+    assert {d.ref: d.cause for d in night.differences(run.run)} == dict.fromkeys(
+        edited, Cause.ERP_EDIT
+    )
+    assert night.row(run.run).facts["store_rows"] == len(night.refs())
+    night.assert_in_sync()
+    assert night.run().causes == {}
 
 
 def test_a_row_removed_or_deactivated_in_the_erp_comes_back(night: World) -> None:
