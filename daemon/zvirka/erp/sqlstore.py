@@ -77,6 +77,8 @@ class SqlStore:
         Raises:
             StoreError: the store cannot be read.
         """
+        if not keys:
+            return []
         try:
             clean = self._keys_are_clean
             with self._engine.connect() as connection:

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
-from zvirka.counterparty import Correction, Outcome
+from zvirka.counterparty import Action, Correction, Outcome
 from zvirka.erp.arrange import Unit, arrange
 from zvirka.erp.engines import WRITES
 from zvirka.erp.faults import is_passing, is_row_fault, store_error
@@ -46,7 +46,9 @@ class SqlWriter:
         """
         arrangement = arrange(corrections, self._layout.unique_fields)
         try:
-            clean = self._keys_are_clean if corrections else True
+            # Only who takes a key asks who holds it; the answer is a look at the whole table.
+            takes = any(c.action is Action.CREATE or c.new_key for c in corrections)
+            clean = self._keys_are_clean if takes else True
             with self._engine.connect() as connection:
                 commit = partial(self._commit, connection.execution_options(**{WRITES: True}))
                 for start in range(0, len(arrangement.free), self._batch):
