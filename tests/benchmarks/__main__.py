@@ -37,7 +37,8 @@ def main() -> None:
             small, large = (peaks[size]["full"] for size in SIZES)
             console.print(f"peak memory grows by {large - small:.0f} MB (target < 50 MB)\n")
     if "writer" in parts:
-        console.print(_plain(f"{CORRECTIONS:,} corrections by SQL", writer.measure(CORRECTIONS)))
+        title = f"{CORRECTIONS:,} updates by SQL on PostgreSQL (target: ratio ≤ 2)"
+        console.print(_plain(title, writer.measure(CORRECTIONS)))
     if "receiver" in parts:
         console.print(_plain("webhooks into SQLite", receiver.measure(RECEIVER_SECONDS)))
 
@@ -76,7 +77,7 @@ def _reconciliation(size: int, found: dict[str, Any]) -> Table:
 
 
 def _plain(title: str, counts: dict[str, Any]) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
     for name, value in counts.items():
         table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else str(value))
     return table
