@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.integration.engine_world import world
 from zvirka.counterparty import Action, Cause, Kind
+from zvirka.erp.store import Store
+from zvirka.reconcile import confirming, verifying
 
 
 @pytest.mark.parametrize("shape", ["embedded", "production"])
@@ -120,3 +123,53 @@ def test_the_pairing_of_what_is_gone_from_both_sides_is_forgotten(tmp_path: Path
             remembered = {one for batch in house.book.pairings() for one, _, _ in batch}
         assert ref not in remembered
         assert set(made.refs()) <= remembered
+
+
+@pytest.mark.parametrize("shape", ["embedded", "production"])
+@pytest.mark.parametrize("field", ["name", "code"])
+def test_an_edit_between_the_write_and_its_read_back_is_found_the_next_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str, field: str
+) -> None:
+    with world(tmp_path, shape=shape, counterparties=8) as made:
+        made.run()
+        ref = made.refs()[0]
+        code = str(made.base.get(ref).values["code"])
+        row = made.shape.find(code)[0].row
+        made.base.update(ref, phone="+380 50 111 22 33")
+        column = {"name": "name", "code": made.settings.erp.key}[field]
+        usual = verifying.read_back
+
+        def read_after_an_edit(store: Store, done: Any) -> Any:
+            made.shape.sql(f"UPDATE {made.shape.table} SET {column} = 'A-4' WHERE id = ?", (row,))
+            return usual(store, done)
+
+        monkeypatch.setattr(verifying, "read_back", read_after_an_edit)
+        assert made.run().outcomes == {"applied": 1}
+        monkeypatch.undo()
+        found = made.differences(made.run().run)
+        assert [(d.ref, d.row) for d in found] == [(ref, row)]
+        if field == "name":
+            made.assert_in_sync()
+
+
+def test_an_edit_taken_back_while_it_was_looked_at_is_found_when_it_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, counterparties=8) as made:
+        made.run()
+        ref = made.refs()[0]
+        name = made.base.get(ref).values["name"]
+        edit = "UPDATE clients SET name = ? WHERE ref = ?"
+        made.shape.sql(edit, ("Правка", ref))
+        usual = confirming.renew
+
+        def ask_after_it_was_taken_back(*asked: Any) -> set[str]:
+            made.shape.sql(edit, (name, ref))
+            return usual(*asked)
+
+        monkeypatch.setattr(confirming, "renew", ask_after_it_was_taken_back)
+        assert made.run().causes == {}
+        monkeypatch.undo()
+        made.shape.sql(edit, ("Правка", ref))
+        assert [d.ref for d in made.differences(made.run().run)] == [ref]
+        made.assert_in_sync()

@@ -151,7 +151,7 @@ class _Look:
         arrived = self._arrived(
             [parties[c.ref] for c in batch if c.what == "missing" and c.ref in parties]
         )
-        settled: list[tuple[str, str]] = []
+        settled: list[tuple[str, Client]] = []
         for candidate in batch:
             wanted = parties.get(candidate.ref)
             client = clients.get(candidate.row)
@@ -167,7 +167,7 @@ class _Look:
                 if found is not None:
                     self._write_or_await(found, wanted, client)
                 elif client is not None:
-                    settled.append((wanted.ref, client.row))
+                    settled.append((wanted.ref, client))
         ground.matching.settle(settled)
 
     def _judge(

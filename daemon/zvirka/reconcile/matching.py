@@ -285,10 +285,16 @@ class Matching:
 
     # -- agreement -----------------------------------------------------------------------------
 
-    def settle(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Note pairs (Ref_Key, row) found equal by the mapping's comparison, digests apart."""
+    def settle(self, pairs: Sequence[tuple[str, Client]]) -> None:
+        """Note pairs found equal by the mapping's comparison, digests apart.
+
+        The client is taken as it was read and judged: agreed is on that, and on no older scan.
+        """
         if pairs:
-            page = page_of(ref=[ref for ref, _ in pairs], row_id=[row for _, row in pairs])
+            self.renew_clients([client for _, client in pairs])
+            page = page_of(
+                ref=[ref for ref, _ in pairs], row_id=[client.row for _, client in pairs]
+            )
             self._staging.insert(page, "scratch.settled", uuid=("ref",))
 
     def agree(self, *, tidy: bool) -> None:

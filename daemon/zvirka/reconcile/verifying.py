@@ -50,8 +50,7 @@ def _verify_batch(
     told: list[Difference] = []
     verdicts: list[Outcome] = []
     standings: list[Standing] = []
-    settled: list[tuple[str, str]] = []
-    clients: list[Client] = []
+    settled: list[tuple[str, Client]] = []
     for number, correction, outcome in done:
         client = now.get(correction.id)
         wrong = not_taken(ground, correction, client)
@@ -68,14 +67,12 @@ def _verify_batch(
             standing = _standing(ground, correction, client)
             seen.add(standing.ident)
             standings.append(standing)
-        elif client is not None and correction.action is not Action.DELETE:
-            settled.append((correction.ref, client.row))
-            clients.append(client)
+        elif client is not None and correction.ref and _agrees(ground, correction, client):
+            settled.append((correction.ref, client))
     book.settle(ground.run, verdicts, ground.house.now())
     book.update_differences(ground.run, told)
     book.put_standings(standings)
-    ground.matching.renew_clients(clients)
-    ground.matching.settle([pair for pair in settled if pair[0]])
+    ground.matching.settle(settled)
 
 
 def read_back(store: Store, done: Sequence[tuple[Correction, Outcome]]) -> dict[int, Client]:
@@ -117,6 +114,20 @@ def not_taken(ground: Ground, correction: Correction, client: Client | None) -> 
     if correction.new_key and client.key != correction.new_key:
         wrong.append("key")
     return wrong
+
+
+def _agrees(ground: Ground, correction: Correction, client: Client) -> bool:
+    """Whether the whole row is as 1C wants it, not only what the correction wrote.
+
+    Somebody may have edited another field between the write and the read back; that is the next
+    run's to find, and would be hidden for good if it were agreed on now.
+    """
+    if correction.action is Action.DELETE or not client.active:
+        return False
+    wanted = ground.store.fitting({**correction.before, **correction.after})
+    ours = client.ref is None or client.ref == correction.ref
+    same_key = client.key == (correction.new_key or correction.key)
+    return ours and same_key and not field_differences(ground.mapping, wanted, client.values)
 
 
 def with_read_back(
