@@ -10,7 +10,7 @@ import pytest
 from tests.integration.engine_world import world
 from zvirka.counterparty import Action, Cause, Kind
 from zvirka.erp.store import Store
-from zvirka.reconcile import confirming, verifying
+from zvirka.reconcile import applying, confirming, verifying
 
 
 @pytest.mark.parametrize("shape", ["embedded", "production"])
@@ -171,5 +171,25 @@ def test_an_edit_taken_back_while_it_was_looked_at_is_found_when_it_comes_again(
         assert made.run().causes == {}
         monkeypatch.undo()
         made.shape.sql(edit, ("Правка", ref))
+        assert [d.ref for d in made.differences(made.run().run)] == [ref]
+        made.assert_in_sync()
+
+
+def test_an_edit_between_the_look_and_a_restore_is_found_the_next_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, counterparties=8) as made:
+        made.run()
+        ref = made.refs()[0]
+        made.shape.sql("UPDATE clients SET is_active = 0 WHERE ref = ?", (ref,))
+        usual = applying.corrections_for
+
+        def after_an_edit(store: Store, differences: Any) -> Any:
+            made.shape.sql("UPDATE clients SET name = 'Правка' WHERE ref = ?", (ref,))
+            return usual(store, differences)
+
+        monkeypatch.setattr(applying, "corrections_for", after_an_edit)
+        assert made.run().outcomes == {"applied": 1}
+        monkeypatch.undo()
         assert [d.ref for d in made.differences(made.run().run)] == [ref]
         made.assert_in_sync()

@@ -11,6 +11,7 @@ from zvirka.counterparty import (
     Cause,
     Client,
     Correction,
+    Counterparty,
     Difference,
     FieldDifference,
     Outcome,
@@ -47,6 +48,8 @@ def _verify_batch(
     numbers = {number for number, _, _ in done}
     differences = book.differences_by_number(ground.run, numbers)
     now = read_back(ground.store, [(correction, outcome) for _, correction, outcome in done])
+    refs = sorted({correction.ref for _, correction, _ in done if correction.ref})
+    parties = ground.mirror.counterparties(refs)
     told: list[Difference] = []
     verdicts: list[Outcome] = []
     standings: list[Standing] = []
@@ -67,7 +70,7 @@ def _verify_batch(
             standing = _standing(ground, correction, client)
             seen.add(standing.ident)
             standings.append(standing)
-        elif client is not None and correction.ref and _agrees(ground, correction, client):
+        elif client is not None and _agrees(ground, parties.get(correction.ref), client):
             settled.append((correction.ref, client))
     book.settle(ground.run, verdicts, ground.house.now())
     book.update_differences(ground.run, told)
@@ -116,18 +119,17 @@ def not_taken(ground: Ground, correction: Correction, client: Client | None) -> 
     return wrong
 
 
-def _agrees(ground: Ground, correction: Correction, client: Client) -> bool:
-    """Whether the whole row is as 1C wants it, not only what the correction wrote.
+def _agrees(ground: Ground, party: Counterparty | None, client: Client) -> bool:
+    """Whether the whole row is as 1C has it, not only what the correction wrote.
 
-    Somebody may have edited another field between the write and the read back; that is the next
-    run's to find, and would be hidden for good if it were agreed on now.
+    Somebody may have edited another field since it was compared; that is the next run's to find,
+    and would be hidden for good if it were agreed on now.
     """
-    if correction.action is Action.DELETE or not client.active:
+    if party is None or not client.active:
         return False
-    wanted = ground.store.fitting({**correction.before, **correction.after})
-    ours = client.ref is None or client.ref == correction.ref
-    same_key = client.key == (correction.new_key or correction.key)
-    return ours and same_key and not field_differences(ground.mapping, wanted, client.values)
+    wanted = ground.store.fitting(party.values)
+    ours = client.ref in {None, party.ref} and client.key == party.key
+    return ours and not field_differences(ground.mapping, wanted, client.values)
 
 
 def with_read_back(
