@@ -1,7 +1,8 @@
 """Many changes in one statement: on PostgreSQL a JSON document holds the values of them all.
 
-The statement itself compares every row with what was scanned, so nothing has to be read first;
-it takes a sixth of the time of a statement a row, and arrays of values take twice as long.
+The statement itself compares every row with what was scanned, so nothing has to be read first:
+100,000 updates take 1.7 s where locking and reading their rows first took 2.5 s, and plain batched
+statements that compare nothing take 1.1 s (``make bench``).
 """
 
 from __future__ import annotations
