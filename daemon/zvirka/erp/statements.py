@@ -87,16 +87,16 @@ class Statements:
         conditions = self._as_scanned(active, owned=not parked)
         return update(layout.table).values(values).where(row, *conditions)
 
-    def change_together(self, group: Sequence[Prepared]) -> Update | None:
+    def change_together(self, group: Sequence[Prepared], *, judged: bool) -> Update | None:
         """One statement that changes a group of one shape, values and all; ``None``: not here.
 
-        Every row is compared with what was scanned, as one statement a row would do.
+        Rows that are not ``judged`` yet, under lock, it compares with what was scanned.
         """
         layout = self._layout
         action, active, columns = group[0].shape
         if len(group) == 1 or not self.together.takes(columns):
             return None
-        new = self.together.rows(group, columns)
+        new = self.together.rows(group, columns, judged=judged)
         values = self._constants(action)
         values |= {name: new.c[f"zv_set_{number}"] for number, name in enumerate(columns)}
         if not values:
@@ -104,7 +104,7 @@ class Statements:
         conditions = [layout.owned, *self._state(active)]
         conditions += [
             Same(AsText(mapped.column), new.c[f"zv_was_{number}"])
-            for number, mapped in enumerate(layout.columns.values())
+            for number, mapped in enumerate(() if judged else layout.columns.values())
         ]
         return update(layout.table).values(values).where(layout.pk == new.c.zv_row, *conditions)
 

@@ -61,19 +61,22 @@ class Together:
         layout = self._layout
         if not self._able or layout.children or correction.new_key:
             return False
-        if correction.action is not Action.UPDATE:
+        if correction.action is not Action.UPDATE or not correction.after:
             return False
         return correction.before.keys() == layout.columns.keys()
 
-    def rows(self, group: Sequence[Prepared], columns: Sequence[str]) -> TableValuedAlias:
+    def rows(
+        self, group: Sequence[Prepared], columns: Sequence[str], *, judged: bool
+    ) -> TableValuedAlias:
         """The group as rows: ``zv_row``, ``zv_set_N`` for new values, ``zv_was_N`` for old ones.
 
-        They are in the order of the primary key, so that two writers rarely deadlock.
+        Old values are left out where the rows are ``judged`` already. The rows are in the order of
+        the primary key, so that two writers rarely deadlock.
         """
         layout = self._layout
         sets = [f"zv_set_{number}" for number in range(len(columns))]
-        was = [f"zv_was_{number}" for number in range(len(layout.columns))]
-        fields = list(layout.columns)
+        fields = [] if judged else list(layout.columns)
+        was = [f"zv_was_{number}" for number in range(len(fields))]
         rows = [
             {
                 "zv_row": prepared.row,

@@ -88,7 +88,7 @@ class Transaction:
         outcomes: list[Outcome] = []
         for group in _by_shape(ready):
             if len(group) > 1 and self._statements.together.takes(group[0].values):
-                outcomes += _applied(group, self._change(group), self._layout.pk.name)
+                outcomes += _applied(group, self._change(group, judged=False), self._layout.pk.name)
         return outcomes
 
     def units(self, units: Iterable[Unit], *, clean: bool) -> list[Outcome]:
@@ -200,7 +200,7 @@ class Transaction:
             if group[0].correction.action is Action.CREATE:
                 rows = self._create(group)
             else:
-                rows = self._change(group)
+                rows = self._change(group, judged=True)
             for child in self._layout.children:
                 self._write_child(child, group, rows)
         return _applied(group, rows, self._layout.pk.name)
@@ -225,11 +225,12 @@ class Transaction:
         key = self._connection.execute(statement, parameters).inserted_primary_key
         return key[0] if key is not None else None
 
-    def _change(self, group: list[Prepared]) -> list[Any]:
+    def _change(self, group: list[Prepared], *, judged: bool) -> list[Any]:
         action, active, columns = group[0].shape
         parked = group[0].parked
         gone = action is Action.DELETE and self._layout.soft is None
-        together = None if gone or parked else self._statements.change_together(group)
+        alone = gone or parked
+        together = None if alone else self._statements.change_together(group, judged=judged)
         if together is not None:
             written = self._connection.execute(together).rowcount
         else:
