@@ -245,6 +245,8 @@ class Mirror:
 
     def forget(self, refs: Sequence[str]) -> None:
         """Remove what 1C no longer has; what was agreed of it stays, as evidence of a delete."""
+        if not refs:
+            return
         for table in _GONE:
             self._leave_out(table, refs)
 
@@ -314,6 +316,8 @@ class Mirror:
 
     def has_keys(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that some counterparty of the mirror has."""
+        if not keys:
+            return set()
         rows = self._staging.rows(
             "SELECT DISTINCT key FROM wanted WHERE key IN (SELECT unnest(?))", [list(keys)]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,21 @@ from zvirka.journal.facts import Facts
 from zvirka.journal.tables import RunRow
 from zvirka.reconcile.house import House
 from zvirka.reconcile.request import Summary
-from zvirka.report import write_reports
+from zvirka.report import prepare, write_reports
+
+
+def prepare_report(house: House) -> None:
+    """Begin what every report needs, on a thread of its own, while 1C is waited for.
+
+    Compiling the templates takes as long as pulling ten thousand counterparties lightly.
+    """
+    settings = house.settings.report
+    threading.Thread(
+        target=prepare,
+        args=(settings.formats, settings.language),
+        name="zvirka-report",
+        daemon=True,
+    ).start()
 
 
 def write_report(house: House, run: int) -> tuple[list[Path], str]:

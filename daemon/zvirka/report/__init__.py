@@ -25,6 +25,7 @@ __all__ = [
     "FORMATS",
     "Findings",
     "findings_of",
+    "prepare",
     "remove_reports",
     "render",
     "report_files",
@@ -67,6 +68,12 @@ def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
                 ) from error
             removed.append(path)
     return removed
+
+
+def prepare(formats: Sequence[str], language: str) -> None:
+    """Do beforehand what :func:`write_reports` does for every run alike."""
+    if "html" in formats:
+        form_html.prepare(language)
 
 
 def write_reports(

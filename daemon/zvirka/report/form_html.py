@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -21,7 +21,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
 from zvirka import __version__
@@ -76,6 +76,16 @@ def write_files(findings: Findings, words: Words, open_file: Opener, *, stem: st
         pages = tuple(_write_pages(findings, words, open_file, stem, PAGE))
     with open_file(index) as stream:
         emit("report.html", stream, words, file_name=index, pages=pages, **_summary(findings))
+
+
+def prepare(language: str) -> None:
+    """Compile the templates of the summary now, so that :func:`write_files` need not.
+
+    Whatever is wrong with one is left to be told by whoever writes the report.
+    """
+    with suppress(TemplateError, OSError):
+        for name in ("report.html", "layout.html", "_parts.html"):
+            _environment(language).get_template(name)
 
 
 def emit(template: str, stream: BinaryIO, words: Words, **context: Any) -> None:

@@ -1,0 +1,66 @@
+"""The scan of a store as a stream of batches of one snapshot, as each database gives it best."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import msgspec
+from sqlalchemy import Connection, Integer, or_, select
+
+from zvirka.erp.queries import Reading
+from zvirka.erp.store import ScanBatch
+
+BATCH = 5000
+"""Rows of one :class:`~zvirka.erp.store.ScanBatch`."""
+
+_JSON_SINCE = (3, 38)
+"""The SQLite whose JSON functions need no build option (https://sqlite.org/json1.html, 2)."""
+
+_LEAST = -(2**63)
+"""SQLite's least integer (https://sqlite.org/datatype3.html, 2)."""
+
+_texts = msgspec.json.Decoder(list[str])
+
+
+def batches(connection: Connection, reading: Reading) -> Iterator[ScanBatch]:
+    """Every owned row of the store, in one transaction that reads and nothing else."""
+    if _can_be_walked(connection, reading):
+        yield from _blocks(connection, reading)
+        return
+    scan = connection.execution_options(yield_per=BATCH).execute(reading.scan())
+    for rows in scan.partitions():
+        # Column by column: zip(*rows) takes three times as long for so many rows.
+        yield ScanBatch(
+            [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+        )
+
+
+def _can_be_walked(connection: Connection, reading: Reading) -> bool:
+    """Whether this is an SQLite table of which no row escapes a walk along its primary key.
+
+    SQLite allows NULL in a primary key (https://sqlite.org/lang_createtable.html, 3.5).
+    """
+    pk = reading.layout.pk
+    escaping = select(pk).where(or_(pk.is_(None), pk <= _LEAST)).limit(1)
+    return (
+        connection.dialect.name == "sqlite"
+        and sqlite3.sqlite_version_info >= _JSON_SINCE
+        and list(reading.layout.table.primary_key) == [pk]
+        and isinstance(pk.type, Integer)
+        and connection.execute(escaping).first() is None
+    )
+
+
+def _blocks(connection: Connection, reading: Reading) -> Iterator[ScanBatch]:
+    """Batches that SQLite makes itself, each one row of three JSON arrays.
+
+    The driver takes Python's lock anew for every row, so that row by row the scan and the pull
+    beside it wait for each other. A block is made without that lock, and in half the time.
+    """
+    end, block = reading.end_of_block(BATCH), reading.block()
+    after = _LEAST
+    while (upto := connection.execute(end, {"after": after}).scalar()) is not None:
+        rows, keys, images = connection.execute(block, {"after": after, "upto": upto}).one()
+        yield ScanBatch(_texts.decode(rows), _texts.decode(keys), _texts.decode(images))
+        after = upto
