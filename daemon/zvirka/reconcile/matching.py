@@ -23,6 +23,8 @@ _NOW = (
 )
 """The store's rows as last read: single ones have been read again since the scan."""
 
+_IMAGE = "hash(key, image)"
+
 
 class Candidate(msgspec.Struct, frozen=True):
     """One pair, or one half of one, that may be a difference.
@@ -53,6 +55,7 @@ class Matching:
             "CREATE TABLE scratch.client(row_id VARCHAR, key VARCHAR, ref UUID, active BOOLEAN,"
             " digest UBIGINT, image UBIGINT);"
             "CREATE TABLE scratch.new_client AS FROM scratch.client;"
+            f"CREATE TABLE {quiet.BRIEF}(row_id VARCHAR, image UBIGINT);"
             "CREATE TABLE scratch.moved(what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR,"
             " client_key VARCHAR, wanted UBIGINT, client UBIGINT, image UBIGINT,"
             " agreed_wanted BOOLEAN, agreed_client BOOLEAN);"
@@ -65,23 +68,18 @@ class Matching:
 
     # -- the store's side ----------------------------------------------------------------------
 
-    def add_clients(
-        self, batch: ScanBatch, table: str = "scratch.client", *, brief: bool = False
-    ) -> None:
-        """Stage a page of the store's scan: keys and hashes only, values stay in the store.
+    def add_images(self, batch: ScanBatch) -> None:
+        """Stage a page of a brief scan: one hash a row, which tells whether it is as it was."""
+        if batch.rows:
+            page = page_of(row_id=batch.rows, key=batch.keys, image=batch.images)
+            self._staging.insert(page, quiet.BRIEF, select=f"row_id, {_IMAGE}")
 
-        A ``brief`` one has no digests to compare with 1C's, only the hash of the whole image.
-        """
+    def add_clients(self, batch: ScanBatch, table: str = "scratch.client") -> None:
+        """Stage a page of the store's scan: keys and hashes only, values stay in the store."""
         if not batch.rows:
             return
         page = page_of(row_id=batch.rows, key=batch.keys, image=batch.images)
         staging = self._staging
-        if brief:
-            # Two slices take half the time of splitting the whole image.
-            ref = "try_cast(image[3:38] AS UUID)"
-            select = f"row_id, key, {ref}, image[1] = '1', NULL, hash(image)"
-            staging.insert(page, table, select=select)
-            return
         digest = " + ".join(
             staging.trimmed_part(f"parts[{number + 3}]", number)
             for number in range(len(staging.mapping.fields))
@@ -90,7 +88,7 @@ class Matching:
             page,
             table,
             select="row_id, key, try_cast(parts[2] AS UUID), parts[1] = '1',"
-            f" ({digest})::UBIGINT, hash(image)",
+            f" ({digest})::UBIGINT, {_IMAGE}",
             source=f"(SELECT *, string_split(image, chr({ord(IMAGE_SEPARATOR)})) parts FROM page)",
         )
 
@@ -100,19 +98,29 @@ class Matching:
 
     def forget_clients(self) -> None:
         """Begin another scan."""
-        self._staging.run("CREATE OR REPLACE TABLE scratch.client AS FROM scratch.client LIMIT 0")
+        for table in ("scratch.client", "scratch.new_client", quiet.BRIEF):
+            self._staging.run(f"CREATE OR REPLACE TABLE {table} AS FROM {table} LIMIT 0")
 
-    def set_aside(self) -> bool:
-        """See :func:`zvirka.reconcile.quiet.set_aside`."""
-        return quiet.set_aside(self._staging, marks_count=self._marks_count)
+    def find_loose(self) -> bool:
+        """See :func:`zvirka.reconcile.quiet.find_loose`."""
+        return quiet.find_loose(self._staging, marks_count=self._marks_count)
 
     def loose_rows(self) -> Iterator[list[str]]:
         """See :func:`zvirka.reconcile.quiet.loose_rows`."""
         return quiet.loose_rows(self._staging)
 
-    def take_renewed(self) -> None:
-        """See :func:`zvirka.reconcile.quiet.take_renewed`."""
-        quiet.take_renewed(self._staging)
+    def gather(self) -> bool:
+        """See :func:`zvirka.reconcile.quiet.gather`."""
+        return quiet.gather(self._staging)
+
+    def pair(self) -> None:
+        """Find who is whose client, among all of both sides."""
+        self.pairing.find(quiet.WHOLE)
+
+    def pair_loose(self) -> None:
+        """Find who is whose client, among what is loose."""
+        quiet.set_aside(self._staging)
+        self.pairing.find(quiet.LOOSE)
 
     def renew_clients(self, clients: Sequence[Client]) -> None:
         """Stage what the store holds now of single rows; it counts instead of the scan."""
@@ -140,9 +148,16 @@ class Matching:
         return bool(self._staging.rows("SELECT 1 FROM mirror.agreed LIMIT 1"))
 
     def counts(self) -> tuple[int, int]:
-        """Rows of the store, and the active ones among them."""
-        rows = self._staging.rows("SELECT count(*), count(*) FILTER (active) FROM scratch.client")
-        return int(rows[0][0]), int(rows[0][1])
+        """Rows of the store, and the active ones among them; after the pairing.
+
+        What was set aside is active, or nobody would have agreed on it.
+        """
+        number = self._staging.number_of
+        rows = sum(
+            number(f"SELECT count(*) FROM {scan}") for scan in ("scratch.client", quiet.BRIEF)
+        )
+        idle = number(f"SELECT count(*) FROM {self.pairing.sides.clients} WHERE NOT active")
+        return rows, rows - idle
 
     def agreement(self, pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[bool, bool]]:
         """By Ref_Key: whether 1C, and the store, is as it was when both last agreed on the pair.
@@ -240,7 +255,8 @@ class Matching:
         if rows("FROM scratch.doubled_1c LIMIT 1"):
             yield (
                 "SELECT 'duplicate_1c', NULL, NULL, key, NULL, NULL, refs,"
-                " (SELECT list(row_id) FROM scratch.client c WHERE c.key = d.key)"
+                " (SELECT list(row_id ORDER BY row_id)"
+                f" FROM {self.pairing.sides.clients} c WHERE c.key = d.key)"
                 " FROM scratch.doubled_1c d"
             )
         if rows("FROM scratch.doubled_store LIMIT 1"):
@@ -340,7 +356,7 @@ class Matching:
             )
             run(
                 "INSERT INTO scratch.obsolete SELECT s.ref FROM scratch.suspect s"
-                " ANTI JOIN scratch.client c ON c.row_id = s.row_id AND c.active"
+                f" ANTI JOIN {self.pairing.sides.clients} c ON c.row_id = s.row_id AND c.active"
                 f" UNION ALL SELECT w.ref FROM wanted w WHERE {here} AND NOT ({live})"
             )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from zvirka.reconcile.quiet import WHOLE, Sides, parts, parts_of
+from zvirka.reconcile.quiet import BRIEF, WHOLE, Sides, parts, parts_of
 from zvirka.reconcile.staging import Staging, page_of
 
 _CHOSEN = (
@@ -65,7 +65,7 @@ class Pairing:
         """
         self.sides = sides
         self._parts = parts_of(self._staging, self.sides)
-        self._whole_parts = parts_of(self._staging, WHOLE)
+        self._whole_parts = parts_of(self._staging, (*WHOLE, BRIEF))
         self._pair_by_ref()
         self._pair_by_memory()
         self._pair_by_key()
@@ -219,7 +219,7 @@ class Pairing:
         """Those of the rows that are somebody's client in this run."""
         found = self._staging.rows(
             "SELECT row_id FROM scratch.pair WHERE row_id IN (SELECT unnest(?)) UNION ALL"
-            " SELECT row_id FROM scratch.client WHERE row_id IN (SELECT unnest(?))"
+            f" SELECT row_id FROM {BRIEF} WHERE row_id IN (SELECT unnest(?))"
             f" AND row_id NOT IN (SELECT row_id FROM {self.sides.clients})",
             [list(rows), list(rows)],
         )

@@ -8,7 +8,7 @@ finds what pairing all of both sides would find.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from zvirka.reconcile.staging import Staging
@@ -28,77 +28,87 @@ class Sides(NamedTuple):
     parties: str
 
 
+BRIEF = "scratch.brief"
+"""A brief scan: the primary key and the hash of the image of every row, and nothing else."""
 WHOLE = Sides("scratch.client", "wanted")
 LOOSE = Sides("scratch.loose_client", "scratch.loose_wanted")
 
 
-def set_aside(staging: Staging, *, marks_count: bool) -> bool:
-    """Leave only what is loose in :data:`LOOSE`, by the images of a brief scan.
+def find_loose(staging: Staging, *, marks_count: bool) -> bool:
+    """Collect in ``scratch.loose`` what is not as it was last agreed, by a brief scan's images.
 
     ``False``: too much is loose for that to be of use, and the store has to be scanned in full.
     """
     live = "NOT w.mark" if marks_count else "true"
-    most = min(PARTITION, FEW + staging.number_of("SELECT count(*) FROM scratch.client") // SHARE)
+    number = parts_of(staging, (BRIEF, WHOLE.parties))
     staging.run("CREATE TABLE scratch.loose(ref UUID, row_id VARCHAR)")
-    for here in parts("ref", parts_of(staging, WHOLE)):
+    for here in parts("row_id", number):
         staging.run(
-            "INSERT INTO scratch.loose SELECT w.ref, c.row_id"
-            f" FROM (FROM wanted WHERE {here}) w"
-            f" FULL JOIN (FROM scratch.client WHERE {here}) c ON c.ref = w.ref"
-            f" LEFT JOIN (FROM mirror.agreed WHERE {here}) a"
-            " ON a.ref = w.ref AND a.row_id = c.row_id"
-            f" WHERE NOT coalesce({live} AND c.active AND a.wanted = w.digest"
-            " AND a.image = c.image AND a.key = c.key, false)"
+            f"INSERT INTO scratch.loose SELECT a.ref, row_id FROM (FROM {BRIEF} WHERE {here}) c"
+            f" FULL JOIN (FROM mirror.agreed WHERE {here}) a USING (row_id)"
+            " WHERE NOT coalesce(a.image = c.image, false)"
         )
-        if staging.number_of("SELECT count(*) FROM scratch.loose") > most:
-            return False
-    _gather(staging)
-    return staging.number_of(f"SELECT count(*) FROM {LOOSE.clients}") <= most
+    for here in parts("ref", number):
+        staging.run(
+            f"INSERT INTO scratch.loose SELECT ref, a.row_id FROM (FROM wanted WHERE {here}) w"
+            f" FULL JOIN (FROM mirror.agreed WHERE {here}) a USING (ref)"
+            f" WHERE NOT coalesce({live} AND a.wanted = w.digest, false)"
+        )
+    return _few_are_loose(staging)
 
 
-def _gather(staging: Staging) -> None:
-    """What is loose, with all that shares a Ref_Key or a key with it."""
-    staging.run(
-        f"CREATE TABLE {LOOSE.parties} AS FROM wanted"
-        " WHERE ref IN (SELECT ref FROM scratch.loose);"
-        f"CREATE TABLE {LOOSE.clients} AS FROM scratch.client"
-        " WHERE row_id IN (SELECT row_id FROM scratch.loose)"
-        " OR ref IN (SELECT ref FROM scratch.loose)"
+def gather(staging: Staging) -> bool:
+    """Add to what is loose, once read, all that shares a Ref_Key or a key with it.
+
+    Of what is quiet the last agreement tells key and Ref_Key. ``False`` as in
+    :func:`find_loose`.
+    """
+    if staging.rows("FROM scratch.loose LIMIT 1"):
+        staging.run(
+            "INSERT INTO scratch.loose SELECT ref, NULL FROM scratch.new_client;"
+            "CREATE TABLE scratch.loose_key AS SELECT DISTINCT key FROM"
+            " (SELECT key FROM wanted WHERE ref IN (SELECT ref FROM scratch.loose)"
+            " UNION ALL SELECT key FROM mirror.agreed WHERE ref IN (SELECT ref FROM scratch.loose)"
+            " UNION ALL SELECT key FROM scratch.new_client) WHERE key <> '';"
+            "INSERT INTO scratch.loose SELECT ref, NULL FROM wanted"
+            " WHERE key IN (FROM scratch.loose_key);"
+            "INSERT INTO scratch.loose SELECT ref, row_id FROM mirror.agreed"
+            " WHERE key IN (FROM scratch.loose_key) OR ref IN (SELECT ref FROM scratch.loose)"
+        )
+    return _few_are_loose(staging)
+
+
+def _few_are_loose(staging: Staging) -> bool:
+    most = min(PARTITION, FEW + staging.number_of(f"SELECT count(*) FROM {BRIEF}") // SHARE)
+    loose = staging.number_of(
+        "SELECT greatest(count(DISTINCT ref), count(DISTINCT row_id)) FROM scratch.loose"
     )
-    if not staging.rows("FROM scratch.loose LIMIT 1"):
-        return
-    staging.run(
-        "CREATE TABLE scratch.loose_key AS SELECT DISTINCT key FROM"
-        f" (SELECT key FROM {LOOSE.parties} UNION ALL SELECT key FROM {LOOSE.clients})"
-        " WHERE key <> '';"
-        "CREATE TABLE scratch.claimed AS SELECT DISTINCT ref FROM"
-        " (SELECT ref FROM wanted WHERE key IN (FROM scratch.loose_key)"
-        " UNION ALL SELECT ref FROM scratch.client WHERE key IN (FROM scratch.loose_key))"
-        " WHERE ref IS NOT NULL AND ref NOT IN"
-        f" (SELECT ref FROM {LOOSE.parties} UNION ALL"
-        f" SELECT ref FROM {LOOSE.clients} WHERE ref IS NOT NULL);"
-        f"INSERT INTO {LOOSE.parties} FROM wanted WHERE ref IN (FROM scratch.claimed);"
-        f"INSERT INTO {LOOSE.clients} FROM scratch.client WHERE ref IN (FROM scratch.claimed)"
-    )
+    return loose <= most
 
 
 def loose_rows(staging: Staging, size: int = 1000) -> Iterator[list[str]]:
-    """Primary keys of the loose clients, in batches."""
-    for rows in staging.stream(f"SELECT row_id FROM {LOOSE.clients}", size=size):
+    """Primary keys of the loose clients that were not read yet, in batches."""
+    for rows in staging.stream(
+        "SELECT DISTINCT row_id FROM scratch.loose WHERE row_id IS NOT NULL"
+        " AND row_id NOT IN (SELECT row_id FROM scratch.new_client)",
+        size=size,
+    ):
         yield [row for (row,) in rows]
 
 
-def take_renewed(staging: Staging) -> None:
-    """Put the loose clients as they were just read again in the place of what the scan knew."""
+def set_aside(staging: Staging) -> None:
+    """Leave only what is loose, the clients as they were just read, in :data:`LOOSE`."""
     staging.run(
-        f"CREATE OR REPLACE TABLE {LOOSE.clients} AS FROM scratch.new_client"
-        f" WHERE row_id IN (SELECT row_id FROM {LOOSE.clients})"
+        f"CREATE TABLE {LOOSE.parties} AS FROM wanted"
+        " WHERE ref IN (SELECT ref FROM scratch.loose);"
+        f"CREATE TABLE {LOOSE.clients} AS FROM scratch.new_client"
+        " WHERE row_id IN (SELECT row_id FROM scratch.loose)"
     )
 
 
-def parts_of(staging: Staging, sides: Sides) -> int:
-    """Into how many parts the joins of two tables go, so that each fits into memory."""
-    rows = max(staging.number_of(f"SELECT count(*) FROM {table}") for table in sides)
+def parts_of(staging: Staging, tables: Iterable[str]) -> int:
+    """Into how many parts the joins of the tables go, so that each fits into memory."""
+    rows = max(staging.number_of(f"SELECT count(*) FROM {table}") for table in tables)
     return max(1, rows // PARTITION)
 
 

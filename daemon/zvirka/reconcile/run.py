@@ -260,9 +260,9 @@ class _Run:
             note_snapshot(facts, ground.snapshot)
         with self._phase("scan"):
             scan.finish(house)
-            facts.store_rows, facts.store_active = ground.matching.counts()
         with self._phase("diff"):
             scan.pair(house)
+            facts.store_rows, facts.store_active = ground.matching.counts()
 
     def _with_canaries(self, ground: Ground, snapshot: Snapshot) -> Snapshot:
         missing = canaries_missing(self._house, ground.mirror)

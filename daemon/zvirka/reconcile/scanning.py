@@ -14,7 +14,6 @@ from zvirka.ahead import ahead
 from zvirka.erp.store import ScanBatch, Store
 from zvirka.reconcile.house import House
 from zvirka.reconcile.matching import Matching
-from zvirka.reconcile.quiet import LOOSE, WHOLE
 
 
 class Scan:
@@ -36,7 +35,10 @@ class Scan:
 
     def stage(self, batch: ScanBatch) -> None:
         """Stage a page of them."""
-        self._matching.add_clients(batch, brief=self._brief)
+        if self._brief:
+            self._matching.add_images(batch)
+        else:
+            self._matching.add_clients(batch)
 
     def staging(self) -> AbstractContextManager[None]:
         """Surrounds the staging of all pages."""
@@ -55,16 +57,21 @@ class Scan:
     def pair(self, house: House) -> None:
         """Find who is whose client; after a brief scan, among what is loose."""
         matching = self._matching
-        if not self._brief:
-            matching.pairing.find(WHOLE)
-        elif matching.set_aside():
-            for rows in matching.loose_rows():
-                matching.renew_clients(self._store.read_rows(rows))
-                house.tick()
-            matching.take_renewed()
-            matching.pairing.find(LOOSE)
-        else:
+        if self._brief and self._read_loose(house):
+            matching.pair_loose()
+            return
+        if self._brief:
             self._brief = self.done = False
             matching.forget_clients()
             self.finish(house)
-            matching.pairing.find(WHOLE)
+        matching.pair()
+
+    def _read_loose(self, house: House) -> bool:
+        """Read what is loose and what shares something with it; ``False`` if that is too much."""
+        for more in (self._matching.find_loose, self._matching.gather):
+            if not more():
+                return False
+            for rows in self._matching.loose_rows():
+                self._matching.renew_clients(self._store.read_rows(rows))
+                house.tick()
+        return True

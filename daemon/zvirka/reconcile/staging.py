@@ -84,7 +84,7 @@ class Staging:
         self.directory = directory
         self.mapping = mapping
         self.number = {field.name: number for number, field in enumerate(mapping.fields)}
-        self.stamp = f"3|{duckdb.__version__}|{mapping.fingerprint()}"
+        self.stamp = f"4|{duckdb.__version__}|{mapping.fingerprint()}"
         self._exact = [
             str(number)
             for number, field in enumerate(mapping.fields)

@@ -14,7 +14,6 @@ from zvirka.counterparty import Client as StoredClient
 from zvirka.erp.store import ScanBatch
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.onec.source import ObjectBatch
-from zvirka.reconcile import quiet
 from zvirka.reconcile.matching import Candidate, Matching
 from zvirka.reconcile.mirror import Mirror
 from zvirka.reconcile.staging import Staging
@@ -65,13 +64,16 @@ def staged(
             f"{active:d}\x1f{ref or ''}\x1f{key}\x1f{name}" for key, ref, name, active in clients
         ],
     )
-    matching.add_clients(batch, brief=brief)
     if brief:
-        assert matching.set_aside()
-        for rows in matching.loose_rows():
-            matching.renew_clients([read(row, clients[int(row)]) for row in rows])
-        matching.take_renewed()
-    matching.pairing.find(quiet.LOOSE if brief else quiet.WHOLE)
+        matching.add_images(batch)
+        for more in (matching.find_loose, matching.gather):
+            assert more()
+            for rows in matching.loose_rows():
+                matching.renew_clients([read(row, clients[int(row)]) for row in rows])
+        matching.pair_loose()
+    else:
+        matching.add_clients(batch)
+        matching.pair()
     matching.find()
     return staging, matching
 
