@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from pydantic import SecretStr
 
 from tests.integration.store_shapes import Shape, ref
 from zvirka.counterparty import Action, OutcomeState
 from zvirka.erp.engines import store_name, store_url
-from zvirka.erp.store import IMAGE_SEPARATOR, ScanBatch, Store
+from zvirka.erp.store import IMAGE_SEPARATOR, Scanned, Store
 from zvirka.errors import SettingsError, StoreError
 
 
@@ -21,9 +22,12 @@ def scanned(shape: Shape) -> dict[str, dict[str, object]]:
         store.close()
 
 
-def _rows(batch: ScanBatch) -> list[dict[str, object]]:
+def _rows(page: Scanned) -> list[dict[str, object]]:
+    columns = (page.rows, page.keys, page.images)
+    texts = [msgspec.json.decode(c) if isinstance(c, bytes) else c for c in columns]
+    assert {len(column) for column in texts} == {page.size}
     found: list[dict[str, object]] = []
-    for row, key, image in zip(batch.rows, batch.keys, batch.images, strict=True):
+    for row, key, image in zip(*texts, strict=True):
         active, ref, values = image.split(IMAGE_SEPARATOR, 2)
         found.append({"row": row, "key": key, "active": active, "ref": ref, "image": values})
     return found
@@ -75,8 +79,8 @@ def test_the_scan_goes_in_batches_and_misses_nothing(shape: Shape) -> None:
         batches = list(store.scan())
     finally:
         store.close()
-    assert max(len(batch.rows) for batch in batches) < many
-    assert sorted(key for batch in batches for key in batch.keys) == sorted(
+    assert max(batch.size for batch in batches) < many
+    assert sorted(str(row["key"]) for batch in batches for row in _rows(batch)) == sorted(
         shape.key(number) for number in range(1, many + 1)
     )
 

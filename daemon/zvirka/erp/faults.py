@@ -18,6 +18,7 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
+from zvirka.erp.store import no_text
 from zvirka.errors import StoreError
 
 _MYSQL_ROW_ERRORS = {1048, 1062, 1364, 1366, 1406, 1451, 1452, 1264, 1265, 1292, 1644, 3819, 4025}
@@ -103,6 +104,8 @@ def store_error(error: SQLAlchemyError, place: str) -> StoreError:
             place=place,
             remedy="grant SELECT, INSERT, UPDATE (and DELETE for hard deletes) on the tables",
         )
+    if "Could not decode to UTF-8" in str(error.orig):
+        return no_text(place)
     return StoreError(
         f"the database does not answer as it should ({_summary(error)})",
         place=place,

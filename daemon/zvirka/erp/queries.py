@@ -142,17 +142,15 @@ class Reading:
         return select(self.row, self.key, self.image).select_from(self._from)
 
     def block(self) -> Rows:
-        """The same of the rows after ``:after`` up to ``:upto``, as three JSON arrays in one row.
+        """The same of the rows after ``:after`` up to ``:upto``: their number, three JSON arrays.
 
         Only SQLite has it. The arrays come as bytes, which saves making a Python text of them.
         """
         pk = self._rows.c[self.layout.pk.name]
         arrays = map(func.json_group_array, (self.row, self.key, self.image))
-        return (
-            select(*(cast(array, LargeBinary) for array in arrays))
-            .select_from(self._from)
-            .where(pk > _AFTER, pk <= _UPTO)
-        )
+        columns = [cast(array, LargeBinary) for array in arrays]
+        whole = select(func.count(), *columns).select_from(self._from)
+        return whole.where(pk > _AFTER, pk <= _UPTO)
 
     def end_of_block(self, size: int) -> Select[Any]:
         """The primary key that is ``size`` rows after ``:after``, or the last one, or NULL."""

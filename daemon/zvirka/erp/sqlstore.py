@@ -12,8 +12,8 @@ from zvirka.counterparty import Client, Correction, Values
 from zvirka.erp.faults import store_error
 from zvirka.erp.layout import Layout
 from zvirka.erp.queries import Reading, conflicting_rows, rows_with_key
-from zvirka.erp.store import ScanBatch
-from zvirka.erp.streaming import batches
+from zvirka.erp.store import Scanned
+from zvirka.erp.streaming import scanned
 
 
 class SqlStore:
@@ -39,7 +39,7 @@ class SqlStore:
         """Whether a column keeps the Ref_Key."""
         return self._layout.ref is not None
 
-    def scan(self) -> Iterator[ScanBatch]:
+    def scan(self) -> Iterator[Scanned]:
         """Every owned row, streamed out of one snapshot.
 
         Raises:
@@ -47,7 +47,7 @@ class SqlStore:
         """
         try:
             with self._engine.connect() as connection:
-                yield from batches(connection, self._reading)
+                yield from scanned(connection, self._reading)
         except SQLAlchemyError as error:
             raise store_error(error, self.name) from None
 

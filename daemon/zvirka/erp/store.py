@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from zvirka.counterparty import Client, Correction, Outcome, Values
+from zvirka.errors import StoreError
 
 IMAGE_SEPARATOR = "\x1f"
 """U+001F between the fields of a row's image; 1C values that contain it are compared singly."""
@@ -31,6 +32,46 @@ class ScanBatch(msgspec.Struct, frozen=True):
     keys: Sequence[str]
     images: Sequence[str]
 
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return len(self.rows)
+
+
+class ScanBlock(msgspec.Struct, frozen=True):
+    """A :class:`ScanBatch` as the database wrote it: three JSON arrays of texts, in UTF-8.
+
+    The staging reads them as they are, so that Python makes no object of any row. ``size`` is
+    the number of rows.
+    """
+
+    size: int
+    rows: bytes
+    keys: bytes
+    images: bytes
+
+    def is_text(self) -> bool:
+        """Whether it is UTF-8 indeed; SQLite lets any bytes into a column of text."""
+        try:
+            for column in (self.rows, self.keys, self.images):
+                column.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+
+def no_text(place: str) -> StoreError:
+    """The error about a store whose texts are not UTF-8."""
+    return StoreError(
+        "the store holds text that is not UTF-8",
+        place=place,
+        remedy="some program wrote windows-1251 or other bytes: write those rows anew as UTF-8",
+    )
+
+
+Scanned = ScanBatch | ScanBlock
+"""A page of owned rows, in the one form or the other."""
+
 
 class Store(Protocol):
     """The reading side of the ERP's data: owned rows only, all others are invisible."""
@@ -50,7 +91,7 @@ class Store(Protocol):
         """Whether the store keeps the Ref_Key; without, the journal remembers the pairing."""
         ...
 
-    def scan(self) -> Iterator[ScanBatch]:
+    def scan(self) -> Iterator[Scanned]:
         """Every owned row, active or not, as a stream.
 
         Raises:

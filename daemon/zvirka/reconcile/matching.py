@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager
 import msgspec
 
 from zvirka.counterparty import Client
-from zvirka.erp.store import IMAGE_SEPARATOR, ScanBatch
+from zvirka.erp.store import IMAGE_SEPARATOR, ScanBatch, Scanned
 from zvirka.reconcile import quiet
 from zvirka.reconcile.pairing import Pairing
-from zvirka.reconcile.staging import Staging, page_of
+from zvirka.reconcile.staging import Page, Staging, page_of
 
 _NOW = (
     "(FROM scratch.new_client UNION ALL FROM scratch.client"
@@ -68,17 +68,14 @@ class Matching:
 
     # -- the store's side ----------------------------------------------------------------------
 
-    def add_images(self, batch: ScanBatch) -> None:
+    def add_images(self, rows: Scanned) -> None:
         """Stage a page of a brief scan: one hash a row, which tells whether it is as it was."""
-        if batch.rows:
-            page = page_of(row_id=batch.rows, key=batch.keys, image=batch.images)
-            self._staging.insert(page, quiet.BRIEF, select=f"row_id, {_IMAGE}")
+        page, source = _columns(rows)
+        self._staging.insert(page, quiet.BRIEF, select=f"row_id, {_IMAGE}", source=source)
 
-    def add_clients(self, batch: ScanBatch, table: str = "scratch.client") -> None:
+    def add_clients(self, rows: Scanned, table: str = "scratch.client") -> None:
         """Stage a page of the store's scan: keys and hashes only, values stay in the store."""
-        if not batch.rows:
-            return
-        page = page_of(row_id=batch.rows, key=batch.keys, image=batch.images)
+        page, source = _columns(rows)
         staging = self._staging
         digest = " + ".join(
             staging.trimmed_part(f"parts[{number + 3}]", number)
@@ -89,7 +86,8 @@ class Matching:
             table,
             select="row_id, key, try_cast(parts[2] AS UUID), parts[1] = '1',"
             f" ({digest})::UBIGINT, {_IMAGE}",
-            source=f"(SELECT *, string_split(image, chr({ord(IMAGE_SEPARATOR)})) parts FROM page)",
+            source="(SELECT *, string_split(image, chr("
+            f"{ord(IMAGE_SEPARATOR)})) parts FROM {source})",
         )
 
     def scanning(self) -> AbstractContextManager[None]:
@@ -368,3 +366,14 @@ class Matching:
             size=size,
         ):
             yield [(str(ref), key, row) for ref, key, row in rows]
+
+
+def _columns(rows: Scanned) -> tuple[Page, str]:
+    """A page of the scan, and what to select its columns row_id, key and image from."""
+    if isinstance(rows, ScanBatch):
+        return page_of(row_id=rows.rows, key=rows.keys, image=rows.images), "page"
+    page = page_of(row_id=[rows.rows], key=[rows.keys], image=[rows.images])
+    texts = ", ".join(
+        f"unnest(from_json(decode({name}), '[\"VARCHAR\"]')) AS {name}" for name in page
+    )
+    return page, f"(SELECT {texts} FROM page)"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from loguru import logger
 
 from zvirka.ahead import ahead
-from zvirka.erp.store import ScanBatch
+from zvirka.erp.store import Scanned
 from zvirka.onec.source import LineBatch, ObjectBatch, Source, VersionBatch
 from zvirka.reconcile.house import House
 from zvirka.reconcile.mirror import Mirror
@@ -139,7 +139,7 @@ def _light(house: House, source: Source, mirror: Mirror, counted: int, scan: Sca
 def _see_versions(house: House, source: Source, mirror: Mirror, scan: Scan | None = None) -> None:
     mirror.forget_seen()
     beside = [scan.pages()] if scan is not None else []
-    pages: Iterator[VersionBatch | ScanBatch] = ahead(source.versions(), *beside)
+    pages: Iterator[VersionBatch | Scanned] = ahead(source.versions(), *beside)
     for batch in pages:
         if isinstance(batch, VersionBatch):
             mirror.see_versions(batch)

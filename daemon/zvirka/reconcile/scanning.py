@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from zvirka.ahead import ahead
-from zvirka.erp.store import ScanBatch, Store
+from zvirka.erp.store import ScanBlock, Scanned, Store, no_text
+from zvirka.errors import StagingError
 from zvirka.reconcile.house import House
 from zvirka.reconcile.matching import Matching
 
@@ -29,16 +30,28 @@ class Scan:
         self._brief = store.has_ref and matching.ever_agreed()
         self.done = False
 
-    def pages(self) -> Iterator[ScanBatch]:
+    def pages(self) -> Iterator[Scanned]:
         """The store's rows."""
         return self._store.scan()
 
-    def stage(self, batch: ScanBatch) -> None:
-        """Stage a page of them."""
-        if self._brief:
-            self._matching.add_images(batch)
-        else:
-            self._matching.add_clients(batch)
+    def stage(self, rows: Scanned) -> None:
+        """Stage a page of them.
+
+        Raises:
+            StagingError: it cannot be staged.
+            StoreError: it is no text.
+        """
+        if not rows.size:
+            return
+        try:
+            if self._brief:
+                self._matching.add_images(rows)
+            else:
+                self._matching.add_clients(rows)
+        except StagingError:
+            if isinstance(rows, ScanBlock) and not rows.is_text():
+                raise no_text(self._store.name) from None
+            raise
 
     def staging(self) -> AbstractContextManager[None]:
         """Surrounds the staging of all pages."""
@@ -49,9 +62,9 @@ class Scan:
         if self.done:
             return
         with self.staging():
-            for batch in ahead(self.pages()):
-                self.stage(batch)
-                house.tick(len(batch.rows))
+            for rows in ahead(self.pages()):
+                self.stage(rows)
+                house.tick(rows.size)
         self.done = True
 
     def pair(self, house: House) -> None:
