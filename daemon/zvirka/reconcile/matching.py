@@ -179,6 +179,8 @@ class Matching:
         Pairs are joined once: those as they were when both sides last agreed are left out, those
         that agree anew are kept apart for :meth:`agree`, the rest are candidates.
         """
+        if self.pairing.nobody():
+            return 0
         live = "NOT w.mark" if self._marks_count else "true"
         same = "w.digest = p.digest AND w.key = p.key AND coalesce(p.client_ref = w.ref, true)"
         for here in self.pairing.each_part("ref"):

@@ -66,9 +66,15 @@ class Pairing:
         self.sides = sides
         self._parts = parts_of(self._staging, self.sides)
         self._whole_parts = parts_of(self._staging, (*WHOLE, BRIEF))
+        if self.nobody():
+            return
         self._pair_by_ref()
         self._pair_by_memory()
         self._pair_by_key()
+
+    def nobody(self) -> bool:
+        """Whether there is nothing on either side."""
+        return not any(self._staging.rows(f"FROM {table} LIMIT 1") for table in self.sides)
 
     def each_part(self, column: str, *, whole: bool = False) -> Iterator[str]:
         """Conditions that together hold for every row of :attr:`sides`, or ``whole``, once."""

@@ -19,6 +19,7 @@ from zvirka.reconcile.house import House
 from zvirka.reconcile.mirror import Mirror
 from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import Snapshot, judged
+from zvirka.reconcile.summing import prepare_report
 
 _RENEWED_AT_ONCE = 1000
 _LIGHT_UP_TO = 0.2
@@ -69,6 +70,7 @@ def _recent(house: House, pulled_at: str, now: datetime) -> bool:
 
 def _full(house: House, source: Source, mirror: Mirror, counted: int, now: datetime) -> Pulled:
     with mirror.full_pull(now.isoformat()):
+        prepare_report(house)
         # Two requests at a time: while one page is made, the other is decoded and staged.
         pages: Iterator[ObjectBatch | LineBatch] = ahead(source.objects(), source.lines())
         for batch in pages:
@@ -138,7 +140,10 @@ def _light(house: House, source: Source, mirror: Mirror, counted: int, scan: Sca
 
 def _see_versions(house: House, source: Source, mirror: Mirror, scan: Scan | None = None) -> None:
     mirror.forget_seen()
-    beside = [scan.pages()] if scan is not None else []
+    beside = []
+    if scan is not None:
+        prepare_report(house)
+        beside.append(scan.pages())
     pages: Iterator[VersionBatch | Scanned] = ahead(source.versions(), *beside)
     for batch in pages:
         if isinstance(batch, VersionBatch):

@@ -40,7 +40,7 @@ from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
 from zvirka.reconcile.staging import Staging
-from zvirka.reconcile.summing import prepare_report, summary_of, write_report
+from zvirka.reconcile.summing import summary_of, write_report
 
 
 def perform(house: House, request: Request) -> Summary:
@@ -239,7 +239,6 @@ class _Run:
         with self._phase("preflight"):
             counted = ground.source.preflight()
             facts.source_count_before = counted
-        prepare_report(house)
         with self._phase("pull", counted):
             facts.snapshot_from = house.now().isoformat()
             pulled = pull(
