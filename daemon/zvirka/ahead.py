@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -26,11 +27,17 @@ class Ahead(Generic[T]):
     For 1C that makes two requests at a time, as many as it should get: one source and the
     caller's own, or two sources. The first error of any source is raised in the caller's turn and
     ends them all. Closing it stops the threads after the items they are at.
+
+    ``meanwhile`` is work of the caller's that can be done at any time: the thread whose source
+    ends first does it, beside the others.
     """
 
-    def __init__(self, *sources: Iterator[T]) -> None:
+    def __init__(
+        self, *sources: Iterator[T], meanwhile: Callable[[], object] | None = None
+    ) -> None:
         self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=len(sources))
         self._stop = threading.Event()
+        self._meanwhile = [meanwhile] if meanwhile is not None else []
         self._threads = [
             threading.Thread(target=self._run, args=(each,), name="zvirka-ahead", daemon=True)
             for each in sources
@@ -65,6 +72,8 @@ class Ahead(Generic[T]):
         except BaseException as error:
             end = _End(error)
         self._put(end)
+        with suppress(IndexError):
+            self._meanwhile.pop()()
 
     def _put(self, item: T | _End) -> None:
         while not self._stop.is_set():
@@ -75,6 +84,6 @@ class Ahead(Generic[T]):
             return
 
 
-def ahead(*sources: Iterator[T]) -> Iterator[T]:
+def ahead(*sources: Iterator[T], meanwhile: Callable[[], object] | None = None) -> Iterator[T]:
     """The items of the sources, the next ones on their way while the last is processed."""
-    return iter(Ahead(*sources))
+    return iter(Ahead(*sources, meanwhile=meanwhile))

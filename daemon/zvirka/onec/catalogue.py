@@ -13,7 +13,6 @@ from functools import cached_property
 import msgspec
 from loguru import logger
 
-from zvirka.ahead import ahead
 from zvirka.counterparty import Counterparty
 from zvirka.mapping import Mapping
 from zvirka.onec import errors
@@ -109,22 +108,22 @@ class Catalogue:
         return self.layout.reader.count(self.layout.select())
 
     def objects(self) -> Iterator[ObjectBatch]:
-        """All counterparties in scope, in pages, the next one on its way."""
+        """All counterparties in scope, in pages."""
         layout = self.layout
         whole = layout.whole
-        return ahead(layout.object_batch(whole.shape, rows) for rows in layout.reader.pages(whole))
+        return (layout.object_batch(whole.shape, rows) for rows in layout.reader.pages(whole))
 
     def lines(self) -> Iterator[LineBatch]:
-        """All outside values, in pages, the next one on its way."""
-        return ahead(batch for place in self.layout.outside for batch in place.all())
+        """All outside values, in pages."""
+        return (batch for place in self.layout.outside for batch in place.all())
 
     def light_lines(self) -> Iterator[LineBatch]:
         """Outside values that no DataVersion of a counterparty covers."""
-        return ahead(batch for place in self.layout.outside if place.light for batch in place.all())
+        return (batch for place in self.layout.outside if place.light for batch in place.all())
 
     def versions(self) -> Iterator[VersionBatch]:
         """Ref_Key, DataVersion and DeletionMark of all in scope, in pages."""
-        return ahead(self.layout.versions())
+        return self.layout.versions()
 
     def fetch(self, refs: Sequence[str]) -> Iterator[tuple[ObjectBatch, list[LineBatch]]]:
         """Whole objects by Ref_Key with all their lines; what is absent is not there now."""

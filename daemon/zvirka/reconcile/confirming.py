@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from zvirka.ahead import ahead
 from zvirka.counterparty import (
     Action,
     Client,
@@ -87,7 +88,7 @@ class _Look:
     def _look_again_at_all(self) -> None:
         ground = self._ground
         ground.mirror.forget_seen()
-        for batch in ground.source.versions():
+        for batch in ahead(ground.source.versions()):
             ground.mirror.see_versions(batch)
             ground.house.tick()
         renew(ground.house, ground.source, ground.mirror, ground.mirror.moved().stale)

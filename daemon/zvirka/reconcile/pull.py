@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from loguru import logger
 
@@ -70,9 +71,10 @@ def _recent(house: House, pulled_at: str, now: datetime) -> bool:
 
 def _full(house: House, source: Source, mirror: Mirror, counted: int, now: datetime) -> Pulled:
     with mirror.full_pull(now.isoformat()):
-        prepare_report(house)
         # Two requests at a time: while one page is made, the other is decoded and staged.
-        pages: Iterator[ObjectBatch | LineBatch] = ahead(source.objects(), source.lines())
+        pages: Iterator[ObjectBatch | LineBatch] = ahead(
+            source.objects(), source.lines(), meanwhile=partial(prepare_report, house)
+        )
         for batch in pages:
             if isinstance(batch, ObjectBatch):
                 mirror.add_objects(batch)
@@ -134,17 +136,16 @@ def _light(house: House, source: Source, mirror: Mirror, counted: int, scan: Sca
     reasons = _doubts(source, mirror.seen_count(), after)
     if not reasons:
         mirror.forget([*gone, *(set(stale) - fetched)])
-    mirror.renew_light_lines(source.light_lines(), house.tick)
+    mirror.renew_light_lines(ahead(source.light_lines()), house.tick)
     return Pulled(judged(mirror.count(), reasons), "light", len(fetched), after)
 
 
 def _see_versions(house: House, source: Source, mirror: Mirror, scan: Scan | None = None) -> None:
     mirror.forget_seen()
-    beside = []
-    if scan is not None:
-        prepare_report(house)
-        beside.append(scan.pages())
-    pages: Iterator[VersionBatch | Scanned] = ahead(source.versions(), *beside)
+    beside = [scan.pages()] if scan is not None else []
+    pages: Iterator[VersionBatch | Scanned] = ahead(
+        source.versions(), *beside, meanwhile=partial(prepare_report, house)
+    )
     for batch in pages:
         if isinstance(batch, VersionBatch):
             mirror.see_versions(batch)

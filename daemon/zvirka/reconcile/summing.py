@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,17 +17,11 @@ from zvirka.report import prepare, write_reports
 
 
 def prepare_report(house: House) -> None:
-    """Begin what every report needs, on a thread of its own, while 1C is waited for.
+    """Do what every report needs, while something slow is waited for.
 
     Compiling the templates takes as long as pulling ten thousand counterparties lightly.
     """
-    settings = house.settings.report
-    threading.Thread(
-        target=prepare,
-        args=(settings.formats, settings.language),
-        name="zvirka-report",
-        daemon=True,
-    ).start()
+    prepare(house.settings.report.formats, house.settings.report.language)
 
 
 def write_report(house: House, run: int) -> tuple[list[Path], str]:
