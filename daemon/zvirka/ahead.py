@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,8 +27,7 @@ class Ahead(Generic[T]):
     caller's own, or two sources. The first error of any source is raised in the caller's turn and
     ends them all. Closing it stops the threads after the items they are at.
 
-    ``meanwhile`` is work of the caller's that can be done at any time: the thread whose source
-    ends first does it, beside the others.
+    ``meanwhile`` is work of the caller's own, done while the first items are on their way.
     """
 
     def __init__(
@@ -37,7 +35,7 @@ class Ahead(Generic[T]):
     ) -> None:
         self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=len(sources))
         self._stop = threading.Event()
-        self._meanwhile = [meanwhile] if meanwhile is not None else []
+        self._meanwhile = meanwhile
         self._threads = [
             threading.Thread(target=self._run, args=(each,), name="zvirka-ahead", daemon=True)
             for each in sources
@@ -48,6 +46,8 @@ class Ahead(Generic[T]):
         for thread in self._threads:
             thread.start()
         try:
+            if self._meanwhile is not None:
+                self._meanwhile()
             running = len(self._threads)
             while running:
                 item = self._queue.get()
@@ -72,8 +72,6 @@ class Ahead(Generic[T]):
         except BaseException as error:
             end = _End(error)
         self._put(end)
-        with suppress(IndexError):
-            self._meanwhile.pop()()
 
     def _put(self, item: T | _End) -> None:
         while not self._stop.is_set():
