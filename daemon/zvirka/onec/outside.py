@@ -13,7 +13,6 @@ from typing import Protocol
 import msgspec
 from loguru import logger
 
-from zvirka.ahead import ahead
 from zvirka.counterparty import ZERO_REF
 from zvirka.mapping import Attribute, ContactLine, Field, RegisterLine
 from zvirka.onec.decoding import Row, Shape, lowered
@@ -158,7 +157,7 @@ class ContactLines:
         counted = self._reader.count(selection) if self._reader.counts else None
         for look in (1, 2):
             read = 0
-            for rows in ahead(self._reader.pages(selection)):
+            for rows in self._reader.pages(selection):
                 read += len(rows)
                 yield from self._deal(self._columns(shape, rows, shape.refs(rows)))
             if not self._reader.counts or counted is None:

@@ -183,7 +183,8 @@ class Mirror:
     def _distinct(self) -> None:
         """Drop what came twice: rows move between pages, keyset pages overlap."""
         staging = self._staging
-        if staging.number_of(f"SELECT count(*) - count(DISTINCT ref) FROM {_FULL}.object"):
+        rows = staging.number_of(f"SELECT count(*) FROM {_FULL}.object")
+        if rows > self.pulled_count():
             staging.run(
                 f"DELETE FROM {_FULL}.object WHERE rowid NOT IN"
                 f" (SELECT max(rowid) FROM {_FULL}.object GROUP BY ref)"
@@ -203,7 +204,7 @@ class Mirror:
 
     def seen_count(self) -> int:
         """Distinct counterparties of the light pull."""
-        return self._staging.number_of("SELECT count(DISTINCT ref) FROM temp.seen")
+        return self._staging.distinct("ref", "temp.seen")
 
     def moved(self) -> Moved:
         """What the light pull saw otherwise than the mirror has it."""
@@ -235,7 +236,7 @@ class Mirror:
 
     def pulled_count(self) -> int:
         """Distinct counterparties of the full pull under way."""
-        return self._staging.number_of(f"SELECT count(DISTINCT ref) FROM {_FULL}.object")
+        return self._staging.distinct("ref", f"{_FULL}.object")
 
     def drop_unseen(self) -> None:
         """Remove from the full pull under way what the second look no longer saw."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from zvirka.reconcile.quiet import BRIEF, WHOLE, Sides, parts, parts_of
-from zvirka.reconcile.staging import Staging, page_of
+from zvirka.reconcile.quiet import BRIEF, WHOLE, Sides
+from zvirka.reconcile.staging import Staging, page_of, parts
 
 _CHOSEN = (
     "CASE WHEN count(*) FILTER (active) = 1 THEN min(row_id) FILTER (active)"
@@ -64,8 +64,8 @@ class Pairing:
         more than some hundred thousand rows.
         """
         self.sides = sides
-        self._parts = parts_of(self._staging, self.sides)
-        self._whole_parts = parts_of(self._staging, (*WHOLE, BRIEF))
+        self._parts = self._staging.parts_of(*self.sides)
+        self._whole_parts = self._staging.parts_of(*WHOLE, BRIEF)
         if self.nobody():
             return
         self._pair_by_ref()
@@ -87,8 +87,9 @@ class Pairing:
         for here in self.each_part("ref"):
             run(
                 "CREATE OR REPLACE TABLE scratch.many AS SELECT ref, list(row_id ORDER BY row_id)"
-                f" row_ids, {_CHOSEN} chosen FROM {clients} WHERE {here} AND ref IN"
-                f" (SELECT ref FROM {parties} WHERE {here}) GROUP BY ref HAVING count(*) > 1"
+                f" row_ids, {_CHOSEN} chosen FROM {clients} WHERE {here}"
+                f" AND ref IN ({_doubled('ref', clients, here)})"
+                f" AND ref IN (SELECT ref FROM {parties} WHERE {here}) GROUP BY ref"
             )
             run(
                 "INSERT INTO scratch.doubled_ref SELECT ref, row_ids FROM scratch.many"
@@ -166,15 +167,17 @@ class Pairing:
             here = f"{here} AND key <> ''"
             run(
                 "INSERT INTO scratch.doubled_1c SELECT key, list(ref ORDER BY ref)"
-                f" FROM {self.sides.parties} WHERE {here} AND {live} AND key IN"
-                f" (SELECT key FROM scratch.lone_wanted WHERE {here} AND live)"
-                " GROUP BY key HAVING count(*) > 1"
+                f" FROM {self.sides.parties} WHERE {here} AND {live}"
+                f" AND key IN ({_doubled('key', self.sides.parties, f'{here} AND {live}')})"
+                f" AND key IN (SELECT key FROM scratch.lone_wanted WHERE {here} AND live)"
+                " GROUP BY key"
             )
             run(
                 "INSERT INTO scratch.doubled_store SELECT key, row_ids FROM (SELECT key,"
                 f" list(row_id ORDER BY row_id) row_ids, {_CHOSEN} chosen"
-                f" FROM scratch.lone_client WHERE {here} AND key IN"
-                f" (SELECT key FROM scratch.lone_wanted WHERE {here}) GROUP BY key)"
+                f" FROM scratch.lone_client WHERE {here}"
+                f" AND key IN ({_doubled('key', 'scratch.lone_client', here)})"
+                f" AND key IN (SELECT key FROM scratch.lone_wanted WHERE {here}) GROUP BY key)"
                 " WHERE chosen IS NULL"
             )
             run(
@@ -230,3 +233,11 @@ class Pairing:
             [list(rows), list(rows)],
         )
         return {row for (row,) in found}
+
+
+def _doubled(column: str, table: str, where: str) -> str:
+    """What a column holds more than once: found before anything is gathered, as it is rare.
+
+    Gathering lists and minima for two hundred thousand single rows takes most of the memory.
+    """
+    return f"SELECT {column} FROM {table} WHERE {where} GROUP BY {column} HAVING count(*) > 1"

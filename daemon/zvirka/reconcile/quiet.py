@@ -8,13 +8,10 @@ finds what pairing all of both sides would find.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from zvirka.reconcile.staging import Staging
-
-PARTITION = 200_000
-"""Rows whose joins fit into the memory of the staging."""
+from zvirka.reconcile.staging import PARTITION, Staging, parts
 
 FEW = 1000
 SHARE = 20
@@ -40,7 +37,7 @@ def find_loose(staging: Staging, *, marks_count: bool) -> bool:
     ``False``: too much is loose for that to be of use, and the store has to be scanned in full.
     """
     live = "NOT w.mark" if marks_count else "true"
-    number = parts_of(staging, (BRIEF, WHOLE.parties))
+    number = staging.parts_of(BRIEF, WHOLE.parties)
     staging.run("CREATE TABLE scratch.loose(ref UUID, row_id VARCHAR)")
     for here in parts("row_id", number):
         staging.run(
@@ -80,9 +77,7 @@ def gather(staging: Staging) -> bool:
 
 def _few_are_loose(staging: Staging) -> bool:
     most = min(PARTITION, FEW + staging.number_of(f"SELECT count(*) FROM {BRIEF}") // SHARE)
-    loose = staging.number_of(
-        "SELECT greatest(count(DISTINCT ref), count(DISTINCT row_id)) FROM scratch.loose"
-    )
+    loose = max(staging.distinct(column, "scratch.loose") for column in ("ref", "row_id"))
     return loose <= most
 
 
@@ -104,15 +99,3 @@ def set_aside(staging: Staging) -> None:
         f"CREATE TABLE {LOOSE.clients} AS FROM scratch.new_client"
         " WHERE row_id IN (SELECT row_id FROM scratch.loose)"
     )
-
-
-def parts_of(staging: Staging, tables: Iterable[str]) -> int:
-    """Into how many parts the joins of the tables go, so that each fits into memory."""
-    rows = max(staging.number_of(f"SELECT count(*) FROM {table}") for table in tables)
-    return max(1, rows // PARTITION)
-
-
-def parts(column: str, number: int) -> Iterator[str]:
-    """Conditions that together hold for every row once."""
-    for part in range(number):
-        yield f"hash({column}) % {number} = {part}"

@@ -34,8 +34,17 @@ from zvirka.mapping import Comparison, Mapping
 _MEMORY = "64MB"
 _ROW_GROUP = 20480
 
+PARTITION = 200_000
+"""Rows whose joins and groups fit into the memory of the staging."""
+
 Page = dict[str, "np.ndarray[Any, Any]"]
 """Columns of one page by name, as DuckDB scans them without a copy."""
+
+
+def parts(column: str, number: int) -> Iterator[str]:
+    """Conditions that together hold for every row once."""
+    for part in range(number):
+        yield f"hash({column}) % {number} = {part}"
 
 
 def page_of(**columns: Sequence[Any]) -> Page:
@@ -60,17 +69,27 @@ def staging_errors(place: Path) -> Iterator[None]:
             remedy="see which object the log of 1C's web server names; nothing was written",
         ) from error
     except (duckdb.Error, OSError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        full = any(word in text.lower() for word in ("no space left", "max_temp_directory", "disk"))
-        raise StagingError(
-            "the staging database cannot be written: no space left on the disk"
-            if full
-            else f"the staging database cannot be used ({type(error).__name__})",
-            place=str(place),
-            remedy="free disk space in state_dir and run again; nothing was written to the ERP"
-            if full
-            else "delete mirror.duckdb in state_dir (it is a cache; the next pull is full)",
-        ) from error
+        cause, remedy = _trouble(error)
+        raise StagingError(cause, place=str(place), remedy=remedy) from error
+
+
+def _trouble(error: duckdb.Error | OSError) -> tuple[str, str]:
+    """What is the matter, and what to do about it."""
+    text = str(error).splitlines()[0].lower() if str(error) else ""
+    if any(word in text for word in ("no space left", "max_temp_directory", "disk")):
+        return (
+            "the staging database cannot be written: no space left on the disk",
+            "free disk space in state_dir and run again; nothing was written to the ERP",
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return (
+            f"the staging needs more memory than the {_MEMORY} it may take",
+            "report it with the number of counterparties; nothing was written to the ERP",
+        )
+    return (
+        f"the staging database cannot be used ({type(error).__name__})",
+        "delete mirror.duckdb in state_dir (it is a cache; the next pull is full)",
+    )
 
 
 class Staging:
@@ -144,6 +163,18 @@ class Staging:
         """All rows of a query, for answers that are known to be small."""
         with staging_errors(self.directory):
             return self._db.execute(sql, list(values)).fetchall()
+
+    def parts_of(self, *tables: str) -> int:
+        """Into how many parts the joins of the tables go, so that each fits into memory."""
+        rows = max(self.number_of(f"SELECT count(*) FROM {table}") for table in tables)
+        return max(1, rows // PARTITION)
+
+    def distinct(self, column: str, table: str) -> int:
+        """How many different values a column holds; NULL is none."""
+        counted = f"SELECT count(DISTINCT {column}) FROM {table} WHERE"
+        return sum(
+            self.number_of(f"{counted} {here}") for here in parts(column, self.parts_of(table))
+        )
 
     def stream(self, sql: str, values: Sequence[Any] = (), size: int = 1000) -> Iterator[list[Any]]:
         """Rows of a query in batches, on a cursor of its own so that writes may go on."""

@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from itertools import islice
@@ -79,13 +80,14 @@ def write_files(findings: Findings, words: Words, open_file: Opener, *, stem: st
 
 
 def prepare(language: str) -> None:
-    """Compile the templates of the summary now, so that :func:`write_files` need not.
+    """Load now what :func:`write_files` loads once: templates, names of months.
 
-    Whatever is wrong with one is left to be told by whoever writes the report.
+    Whatever is wrong with a template is left to be told by whoever writes the report.
     """
     with suppress(TemplateError, OSError):
         for name in ("report.html", "layout.html", "_parts.html"):
             _environment(language).get_template(name)
+    Words(language).moment(datetime.fromtimestamp(0, UTC))
 
 
 def emit(template: str, stream: BinaryIO, words: Words, **context: Any) -> None:
