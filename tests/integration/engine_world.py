@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.integration.store_shapes import SHAPES, Shape
+from tests.integration.store_shapes import SHAPES, Shape, scanned_rows
 from zvirka.counterparty import Difference, OutcomeState
 from zvirka.journal.tables import RunRow
 from zvirka.mapping import Mapping
@@ -112,7 +112,7 @@ class World:
         """What the store holds of active owned clients by pairing key, NULL as ''."""
         store = self.shape.store()
         try:
-            rows = [row for batch in store.scan() for row in batch.rows]
+            rows = scanned_rows(store)
             return {
                 client.key: {name: (value or "").strip() for name, value in client.values.items()}
                 for client in store.read_rows(rows)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import create_engine
 
 from tests.integration.databases import BACKENDS, fresh
 from zvirka.counterparty import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp import open_store, open_writer
 from zvirka.erp.embedded import create_embedded
-from zvirka.erp.store import Store, Writer
+from zvirka.erp.store import Scanned, Store, Writer
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.settings import ErpSettings
 
@@ -39,6 +40,22 @@ SERIAL = {
     "mariadb": "INT AUTO_INCREMENT PRIMARY KEY",
 }
 NOW = "CURRENT_TIMESTAMP"
+
+
+def columns_of(page: Scanned) -> tuple[list[str], list[str], list[str]]:
+    """Rows, keys and images of a page of a scan, in whichever form it came."""
+    columns = [
+        msgspec.json.decode(column, type=list[str]) if isinstance(column, bytes) else list(column)
+        for column in (page.rows, page.keys, page.images)
+    ]
+    rows, keys, images = columns
+    assert len(rows) == len(keys) == len(images) == page.size
+    return rows, keys, images
+
+
+def scanned_rows(store: Store) -> list[str]:
+    """The primary keys of all owned rows."""
+    return [row for page in store.scan() for row in columns_of(page)[0]]
 
 
 @dataclass

@@ -26,6 +26,7 @@ from tests.bsl.values import Array
 from tests.bsl.world import ACCOUNTING, KINDS, contact
 from tests.bsl.world import World as OneC
 from tests.integration.receiver_world import PATH, running
+from tests.integration.store_shapes import scanned_rows
 from zvirka.bsl.render import render
 from zvirka.counterparty import Cause, Difference
 from zvirka.erp import open_store
@@ -163,7 +164,7 @@ class Loop:
         """Active clients by code, NULL as ''."""
         store = open_store(self.settings.erp, self.mapping)
         try:
-            rows = [row for batch in store.scan() for row in batch.rows]
+            rows = scanned_rows(store)
             clients = [client for client in store.read_rows(rows) if client.active]
         finally:
             store.close()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 from pydantic import SecretStr
 
-from tests.integration.store_shapes import Shape, ref
+from tests.integration.store_shapes import Shape, columns_of, ref
 from zvirka.counterparty import Action, OutcomeState
 from zvirka.erp.engines import store_name, store_url
 from zvirka.erp.store import IMAGE_SEPARATOR, Scanned, Store
@@ -23,11 +22,8 @@ def scanned(shape: Shape) -> dict[str, dict[str, object]]:
 
 
 def _rows(page: Scanned) -> list[dict[str, object]]:
-    columns = (page.rows, page.keys, page.images)
-    texts = [msgspec.json.decode(c) if isinstance(c, bytes) else c for c in columns]
-    assert {len(column) for column in texts} == {page.size}
     found: list[dict[str, object]] = []
-    for row, key, image in zip(*texts, strict=True):
+    for row, key, image in zip(*columns_of(page), strict=True):
         active, ref, values = image.split(IMAGE_SEPARATOR, 2)
         found.append({"row": row, "key": key, "active": active, "ref": ref, "image": values})
     return found

@@ -75,7 +75,8 @@ def staging_errors(place: Path) -> Iterator[None]:
 
 def _trouble(error: duckdb.Error | OSError) -> tuple[str, str]:
     """What is the matter, and what to do about it."""
-    text = str(error).splitlines()[0].lower() if str(error) else ""
+    text = str(error).lower()
+    # What cannot be spilled is told as lack of memory as well, with the reason a line below.
     if any(word in text for word in ("no space left", "max_temp_directory", "disk")):
         return (
             "the staging database cannot be written: no space left on the disk",

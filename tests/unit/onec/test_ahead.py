@@ -78,3 +78,19 @@ def test_an_error_of_one_source_ends_the_others() -> None:
         for _ in ahead(endless(), broken()):
             pass
     assert not [t for t in threading.enumerate() if t.name == "zvirka-ahead"]
+
+
+def test_work_of_the_callers_own_is_done_while_the_first_item_is_made() -> None:
+    done = threading.Event()
+    caller: list[threading.Thread] = []
+
+    def items() -> Iterator[int]:
+        assert done.wait(5)
+        yield 1
+
+    def work() -> None:
+        caller.append(threading.current_thread())
+        done.set()
+
+    assert list(ahead(items(), meanwhile=work)) == [1]
+    assert caller == [threading.current_thread()]
