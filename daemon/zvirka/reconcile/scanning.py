@@ -1,8 +1,7 @@
 """Phase scan: the rows of the store, and from them the pairs.
 
 Where both sides agreed before, the scan is brief: one hash a row tells whether it is as it was,
-and only what is loose is read again and measured field by field. That takes a third off the
-staging.
+and only what is loose is read again and measured field by field. That takes half off the staging.
 """
 
 from __future__ import annotations
