@@ -154,9 +154,10 @@ class Book:
         connection.execute(update(CHAIN).values(begun=run))
         return run
 
-    def set_phase(self, run: int, phase: str) -> None:
-        """Note the phase the run is in."""
-        self._set(run, {"phase": phase})
+    def set_phase(self, run: int, phase: str, facts: Facts | None = None) -> None:
+        """Note the phase the run is in, and what is known of its circumstances by then."""
+        known = {} if facts is None else {"facts": canonical(msgspec.to_builtins(facts))}
+        self._set(run, {"phase": phase, **known})
 
     def set_mode(self, run: int, mode: str) -> None:
         """Note how 1C is read: full, light or targeted."""

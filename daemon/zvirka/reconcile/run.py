@@ -143,7 +143,7 @@ class _Run:
         began = time.monotonic()
         house.progress.phase(name, total)
         if note:
-            house.book.set_phase(self._run, name)
+            house.book.set_phase(self._run, name, self._facts)
         with logger.contextualize(phase=name):
             try:
                 yield
@@ -151,8 +151,6 @@ class _Run:
                 spent = time.monotonic() - began
                 self._facts.seconds[name] = round(spent, 3)
                 logger.debug("phase ends", seconds=round(spent, 3))
-        if note:
-            house.book.save_facts(self._run, self._facts)
 
     # -- the story ---------------------------------------------------------------------------
 
