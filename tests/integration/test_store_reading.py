@@ -9,6 +9,7 @@ from tests.integration.store_shapes import Shape, columns_of, ref
 from zvirka.counterparty import Action, OutcomeState
 from zvirka.erp.engines import store_name, store_url
 from zvirka.erp.store import IMAGE_SEPARATOR, Scanned, Store
+from zvirka.erp.streaming import BATCH
 from zvirka.errors import SettingsError, StoreError
 
 
@@ -54,7 +55,7 @@ def test_an_image_has_spaces_trimmed_and_null_as_empty(shape: Shape) -> None:
 
 
 def test_the_scan_goes_in_batches_and_misses_nothing(shape: Shape) -> None:
-    many = 5_001
+    many = BATCH + 1
     columns = "guid, title, kind" if shape.name == "hard" else "name, source"
     columns += ", client_type_id" if shape.name == "production" else ""
     columns += {"production": ", external_id", "embedded": ", code", "hard": ""}[shape.name]

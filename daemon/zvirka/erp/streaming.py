@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Integer, or_, select
 from zvirka.erp.queries import Reading
 from zvirka.erp.store import ScanBatch, ScanBlock, Scanned
 
-BATCH = 5000
+BATCH = 8000
 """Rows of one page, at most."""
 
 _JSON_SINCE = (3, 38)
