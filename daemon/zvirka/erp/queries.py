@@ -94,7 +94,7 @@ class Reading:
     @property
     def key(self) -> ColumnElement[str]:
         """The pairing key: trimmed, '' for NULL; a Ref_Key in lower case."""
-        key = _trimmed(self._rows.c[self.layout.key.name])
+        key = _trimmed(AsText(self._rows.c[self.layout.key.name]))
         return func.lower(key) if self.layout.key_is_ref else key
 
     @property
@@ -131,7 +131,7 @@ class Reading:
             image = case((self._rows.c[soft.column.name] == soft.deleted, "0"), else_="1")
         ref: ColumnElement[str] = literal("")
         if layout.ref is not None:
-            ref = func.lower(_trimmed(self._rows.c[layout.ref.name]))
+            ref = func.lower(_trimmed(AsText(self._rows.c[layout.ref.name])))
         values = (_trimmed(self.value(field)) for field in layout.fields)
         for part in (ref, *values):
             image = image.concat(literal(IMAGE_SEPARATOR)).concat(part)
@@ -216,9 +216,8 @@ class Reading:
         ]
 
 
-def _trimmed(value: ColumnElement[Any]) -> ColumnElement[str]:
-    """As text without outer spaces, '' for NULL."""
-    text: ColumnElement[str] = value if isinstance(value, AsText) else AsText(value)
+def _trimmed(text: ColumnElement[str]) -> ColumnElement[str]:
+    """A text without outer spaces, '' for NULL."""
     return func.coalesce(func.trim(text), "")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from zvirka.reconcile.staging import Staging
+from zvirka.reconcile.staging import Staging, parts
 
 _PARTITION = 100_000
 
@@ -34,9 +34,7 @@ class Wanted:
         """
         staging = self._staging
         count = 0 if few else staging.number_of(f"SELECT count(*) FROM {objects}")
-        parts = max(1, count // _PARTITION)
-        for part in range(parts):
-            here = f"hash(ref) % {parts} = {part}"
+        for here in parts("ref", max(1, count // _PARTITION)):
             own = f"{here} AND ref IN (SELECT ref FROM {objects})" if few else here
             joins = [f"LEFT JOIN ({self._sums(lines, 0, own)}) own ON own.ref = o.ref"]
             sums = ["coalesce(own.part, 0)"]
