@@ -21,11 +21,11 @@ WIDTH, HEIGHT = 1180, 1460
 
 def sample_report(directory: Path, language: str) -> Path:
     """A report with something of everything."""
-    book = sample_book(directory)
-    nights(book, 60)
-    run = story_run(book)
-    [path] = write_reports(book, run, formats=["html"], language=language, directory=directory)
-    book.close()
+    journal = sample_book(directory)
+    nights(journal, 60)
+    run = story_run(journal)
+    [path] = write_reports(journal, run, formats=["html"], language=language, directory=directory)
+    journal.close()
     return path
 
 

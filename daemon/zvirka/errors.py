@@ -62,7 +62,7 @@ class NoSuchRunError(UsageError):
 
 
 class SourceError(ZvirkaError):
-    """1C could not be read. Subclasses in :mod:`zvirka.onec.errors` say why."""
+    """1C could not be read. Subclasses in :mod:`zvirka.onec.failures` say why."""
 
 
 class StoreError(ZvirkaError):

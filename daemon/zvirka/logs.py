@@ -21,7 +21,7 @@ import msgspec
 from loguru import logger
 
 from zvirka.redaction import Redactor
-from zvirka.settings import LogSettings
+from zvirka.settings.model import LogSettings
 
 JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
 _BRIDGED = ("urllib3", "uvicorn", "uvicorn.error", "uvicorn.access", "sqlalchemy", "pyodata")
@@ -33,7 +33,7 @@ _COLOURS = {"ERROR": "31", "CRITICAL": "31;1", "WARNING": "33", "SUCCESS": "32",
 
 
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """One log entry, already redacted. ``exception`` is a traceback without local values."""
 
     at: datetime
@@ -108,9 +108,9 @@ def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def _entry(message: Any, redactor: Redactor) -> Entry:
+def _entry(message: Any, redactor: Redactor) -> LogEntry:
     record = message.record
-    return Entry(
+    return LogEntry(
         at=record["time"],
         level=record["level"].name,
         severity=record["level"].no,
@@ -121,13 +121,13 @@ def _entry(message: Any, redactor: Redactor) -> Entry:
     )
 
 
-def _writer(shape: str, stream: TextIO, environ: Mapping[str, str]) -> Callable[[Entry], None]:
+def _writer(shape: str, stream: TextIO, environ: Mapping[str, str]) -> Callable[[LogEntry], None]:
     if shape == "systemd":
         return JournalSink(stream, JOURNAL_SOCKET)
     colour = shape == "human" and stream.isatty() and not environ.get("NO_COLOR")
     render = json_line if shape == "json" else human_lines
 
-    def write(entry: Entry) -> None:
+    def write(entry: LogEntry) -> None:
         text = render(entry)
         if colour and (code := _COLOURS.get(entry.level)):
             text = f"\x1b[{code}m{text}\x1b[0m"
@@ -137,13 +137,13 @@ def _writer(shape: str, stream: TextIO, environ: Mapping[str, str]) -> Callable[
     return write
 
 
-def human_lines(entry: Entry) -> str:
+def human_lines(entry: LogEntry) -> str:
     """Return the entry for a person: time, level, message, fields, traceback below."""
     head = f"{entry.at:%Y-%m-%d %H:%M:%S} {entry.level:<8} {entry.message}"
     return _with_fields(head, entry)
 
 
-def json_line(entry: Entry) -> str:
+def json_line(entry: LogEntry) -> str:
     """Return the entry as one line of JSON; absent parts are left out."""
     content: dict[str, Any] = {
         "at": entry.at.isoformat(timespec="milliseconds"),
@@ -169,7 +169,7 @@ class JournalSink:
         self._path = str(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
-    def __call__(self, entry: Entry) -> None:
+    def __call__(self, entry: LogEntry) -> None:
         """Write one entry."""
         try:
             self._socket.sendto(journal_datagram(entry), self._path)
@@ -179,7 +179,7 @@ class JournalSink:
             self._stream.flush()
 
 
-def journal_datagram(entry: Entry) -> bytes:
+def journal_datagram(entry: LogEntry) -> bytes:
     """Return the entry in the journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL)."""
     fields = {
         "MESSAGE": _with_fields(entry.message, entry)[:_LONGEST_DATAGRAM],
@@ -198,7 +198,7 @@ def journal_datagram(entry: Entry) -> bytes:
     return b"".join(parts)
 
 
-def _with_fields(head: str, entry: Entry) -> str:
+def _with_fields(head: str, entry: LogEntry) -> str:
     fields = " ".join(f"{name}={_plain(value)}" for name, value in entry.fields.items())
     text = f"{head}  {fields}" if fields else head
     return f"{text}\n{entry.exception}" if entry.exception else text

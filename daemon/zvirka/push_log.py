@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from zvirka.counterparty import ZERO_REF
+from zvirka.domain import ZERO_REF
 from zvirka.errors import ZvirkaError
 
 _LEVELS = frozenset({"INFO", "WARNING", "ERROR"})

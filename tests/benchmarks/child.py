@@ -20,19 +20,19 @@ def reconcile(world: dict[str, Any]) -> Counts:
     """One reconciliation as the daemon does it, whatever state the directory is in."""
     from loguru import logger
 
-    from zvirka.profiles import mapping_of
-    from zvirka.reconcile.house import open_house
+    from zvirka.reconcile.environment import open_environment
     from zvirka.reconcile.request import Request
     from zvirka.reconcile.run import perform
-    from zvirka.settings import Settings
+    from zvirka.settings.model import Settings
+    from zvirka.settings.profiles import mapping_of
 
     logger.remove()
     settings = Settings.model_validate(world["settings"])
-    with open_house(settings, mapping_of(settings)) as house:
+    with open_environment(settings, mapping_of(settings)) as environment:
         began = time.perf_counter()
-        summary = perform(house, Request(who="bench"))
+        summary = perform(environment, Request(who="bench"))
         seconds = time.perf_counter() - began
-        facts = house.book.get(summary.run).facts
+        facts = environment.journal.get(summary.run).facts
     return {
         "seconds": seconds,
         "status": summary.status,

@@ -22,7 +22,7 @@ import msgspec
 from sqlalchemy import create_engine, text
 
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.settings import Settings
+from zvirka.settings.model import Settings
 
 CONCURRENCY = 32
 KEYS = {
@@ -40,8 +40,8 @@ MAPPING = Mapping(
 SERVER = """
 import sys, msgspec
 from zvirka.mapping import Mapping
-from zvirka.receiver.serving import serve
-from zvirka.settings import Settings
+from zvirka.receiver.run_receiver import serve
+from zvirka.settings.model import Settings
 settings, mapping = sys.argv[1:]
 serve(
     Settings.model_validate_json(settings),

@@ -20,11 +20,11 @@ from urllib.parse import quote, urlencode
 
 from zvirka.erp.embedded import create_embedded
 from zvirka.mapping import Mapping
-from zvirka.onec.opening import open_source
-from zvirka.profiles import mapping_of
-from zvirka.settings import Settings
+from zvirka.onec.open_source import open_source
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
-from zvirka.simulator.catalogue import SmallTable
+from zvirka.simulator.simulated_catalogue import SmallTable
 
 DIFFERENT_EVERY = 1000
 """One counterparty in so many differs: 0.1 %."""

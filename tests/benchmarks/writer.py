@@ -17,9 +17,9 @@ from sqlalchemy import make_url
 
 from tests.integration.databases import fresh
 from tests.integration.store_shapes import BY_CODE, ref
-from zvirka.counterparty import Action, Correction, OutcomeState
+from zvirka.domain import Action, Correction, OutcomeState
 from zvirka.erp import open_writer
-from zvirka.settings import ErpSettings
+from zvirka.settings.model import ErpSettings
 
 COLUMNS = ("code", "name", "tax_id", "phone", "email", "address")
 TABLE = """CREATE TABLE clients (id SERIAL PRIMARY KEY, code VARCHAR(20) UNIQUE,

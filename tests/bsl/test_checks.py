@@ -12,10 +12,10 @@ from tests.bsl import checks
 from tests.bsl.names import client_data_keys, unknown_names
 from tests.bsl.syntax import errors, parse, read
 from tests.bsl.world import CORE, OBJECT, OUTBOX, PROCESSING, SEED, SHIPPED
-from zvirka.bsl.source import EXTRAS, field_lines
-from zvirka.profiles import mapping_of
-from zvirka.receiver.message import Reader
-from zvirka.settings import Settings
+from zvirka.bsl.field_calls import EXTRAS, field_lines
+from zvirka.receiver.payload import PayloadReader
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
 
 Check = Callable[[str], list[str]]
 CHECKS: tuple[Check, ...] = (
@@ -148,7 +148,7 @@ def test_the_keys_of_client_data_are_the_contract_and_the_extras() -> None:
 def test_the_keys_of_client_data_are_those_the_receiver_knows() -> None:
     settings = Settings.model_validate({"onec": {"url": "http://1c"}, "erp": {"url": "sqlite://"}})
     mapping = mapping_of(settings)
-    schema = Reader(mapping).schema()["properties"]["clientData"]["properties"]
+    schema = PayloadReader(mapping).schema()["properties"]["clientData"]["properties"]
     assert client_data_keys(read(CORE)) == set(schema)
 
 

@@ -14,8 +14,8 @@ from tests.bsl.syntax import parse as parse_module
 from tests.bsl.syntax import read, routines
 from tests.bsl.values import BslError
 from tests.bsl.world import BSL, CORE, OUTBOX, QUEUE, Erp, World, core_for, echo, running_erp
-from zvirka.onec.outbox import Outbox
-from zvirka.onec.session import Session
+from zvirka.onec.session import OnecSession
+from zvirka.onec.undelivered import OutboxReader
 from zvirka.simulator import Simulator, SimulatorOptions
 
 EXTENSION = BSL / "extension"
@@ -291,8 +291,8 @@ def test_the_daemon_reads_what_the_extension_wrote(erp: Erp, world: World) -> No
         world.send_queue(after=timedelta(hours=1))
     with Simulator(SimulatorOptions(counterparties=1, outbox=True)) as simulator:
         simulator.base.outbox.table.rows = [_as_odata_shows(row) for row in world.queue]
-        with Session(simulator.url, simulator.user, simulator.password) as session:
-            [message] = Outbox(session, page_bytes=1_000_000, max_url=2000).newest()
+        with OnecSession(simulator.url, simulator.user, simulator.password) as session:
+            [message] = OutboxReader(session, page_bytes=1_000_000, max_url=2000).newest()
     assert (message.ref, message.code, message.action) == (str(made.guid), "1", "create")
     assert (message.attempts, message.status, message.error) == (8, 503, "HTTP 503")
     assert message.created == since.replace(tzinfo=UTC)

@@ -9,10 +9,10 @@ import pytest
 
 from tests.bsl.syntax import parse, read, routines, string_value, text, walk
 from tests.bsl.world import BSL, CORE, OUTBOX, SHIPPED
-from zvirka.onec.outbox import MOST, PROPERTIES
+from zvirka.i18n.words import Words
+from zvirka.onec.undelivered import MOST, PROPERTIES
 from zvirka.push_log import parse_line
 from zvirka.report.sentences import told
-from zvirka.report.words import Words
 
 GUIDE = (BSL / "README.uk.md").read_text(encoding="utf-8")
 PROCESSING = (BSL / "processing" / "ObjectModule.bsl", BSL / "processing" / "FormModule.bsl")

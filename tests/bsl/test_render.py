@@ -15,13 +15,13 @@ from tests.bsl.names import client_data_keys, unknown_names
 from tests.bsl.syntax import errors, parse, read, string_value, walk
 from tests.bsl.test_checks import CHECKS, FORM
 from tests.bsl.world import KINDS, OBJECT, PARTNERS, Erp, World, contact, lines, running_erp
+from zvirka.bsl.field_calls import literal, objects, payload_keys
 from zvirka.bsl.render import address, render
-from zvirka.bsl.source import literal, objects, payload_keys
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
-from zvirka.profiles import mapping_of, profile_names
-from zvirka.receiver.message import Reader
-from zvirka.settings import Settings
+from zvirka.receiver.payload import PayloadReader
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of, profile_names
 
 TRADE_MAPPING = Mapping(
     catalog="Контрагенты",
@@ -82,7 +82,7 @@ def test_push_and_pull_agree_for_every_profile(tmp_path: Path, profile: str) -> 
     render(made, mapping, tmp_path)
     core = read(tmp_path / "dropin" / "Zvirka.bsl")
     assert errors(parse(core)) == []
-    schema = Reader(mapping).schema()["properties"]["clientData"]
+    schema = PayloadReader(mapping).schema()["properties"]["clientData"]
     assert client_data_keys(core) == set(schema["properties"])
     assert set(schema["required"]) <= client_data_keys(core)
 

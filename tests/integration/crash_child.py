@@ -15,24 +15,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from zvirka.erp.sqlwriter import SqlWriter
-from zvirka.journal.book import Book
-from zvirka.profiles import mapping_of
-from zvirka.reconcile.house import open_house
+from zvirka.erp.sql.writer import SqlWriter
+from zvirka.journal.journal import Journal
+from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request
 from zvirka.reconcile.run import perform
-from zvirka.settings import Settings
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
 
 STEPS: dict[str, tuple[Any, str, str]] = {
-    "before the intent": (Book, "intend", "before"),
-    "after the intent": (Book, "intend", "after"),
+    "before the intent": (Journal, "intend", "before"),
+    "after the intent": (Journal, "intend", "after"),
     "before the store's transaction": (SqlWriter, "_commit", "before"),
     "after the store's transaction": (SqlWriter, "_commit", "after"),
-    "before the outcome": (Book, "settle", "before"),
-    "after the outcome": (Book, "settle", "after"),
-    "while verifying": (Book, "update_differences", "before"),
-    "before the end": (Book, "finish", "before"),
-    "after the end": (Book, "finish", "after"),
+    "before the outcome": (Journal, "settle", "before"),
+    "after the outcome": (Journal, "settle", "after"),
+    "while verifying": (Journal, "update_differences", "before"),
+    "before the end": (Journal, "finish", "before"),
+    "after the end": (Journal, "finish", "after"),
 }
 
 
@@ -62,8 +62,8 @@ def main() -> None:
     file, step, occurrence = sys.argv[1:]
     settings = Settings.model_validate(json.loads(Path(file).read_text(encoding="utf-8")))
     die_at(step, int(occurrence))
-    with open_house(settings, mapping_of(settings)) as house:
-        perform(house, Request(who="doomed"))
+    with open_environment(settings, mapping_of(settings)) as environment:
+        perform(environment, Request(who="doomed"))
     print("survived")
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.store_shapes import SHAPES, Shape, scanned_rows
-from zvirka.counterparty import Difference, OutcomeState
+from zvirka.domain import Difference, OutcomeState
 from zvirka.journal.tables import RunRow
 from zvirka.mapping import Mapping
-from zvirka.profiles import mapping_of
-from zvirka.reconcile.house import House, open_house
+from zvirka.reconcile.environment import Environment, open_environment
 from zvirka.reconcile.request import Command, Request, Summary, Targets
 from zvirka.reconcile.run import perform
-from zvirka.settings import ColumnSettings, Settings
+from zvirka.settings.model import ColumnSettings, Settings
+from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
 
 
@@ -55,31 +55,31 @@ class World:
         return self.simulator.base
 
     @contextmanager
-    def house(self) -> Iterator[House]:
-        with open_house(self.settings, self.mapping) as house:
-            yield dataclasses.replace(house, now=self.clock)
+    def environment(self) -> Iterator[Environment]:
+        with open_environment(self.settings, self.mapping) as environment:
+            yield dataclasses.replace(environment, now=self.clock)
 
     def run(self, command: Command = "reconcile", **asked: Any) -> Summary:
         """Perform one run, a minute after the last."""
         self.clock.forward(minutes=1)
-        with self.house() as house:
-            return perform(house, Request(command=command, who="test", **asked))
+        with self.environment() as environment:
+            return perform(environment, Request(command=command, who="test", **asked))
 
     def resync(self, *codes: str, refs: tuple[str, ...] = (), **asked: Any) -> Summary:
         targets = Targets(codes=codes, refs=refs, everything=not codes and not refs)
         return self.run("resync", targets=targets, reason="test", **asked)
 
     def differences(self, run: int) -> list[Difference]:
-        with self.house() as house:
-            return [one for batch in house.book.differences(run) for one in batch]
+        with self.environment() as environment:
+            return [one for batch in environment.journal.differences(run) for one in batch]
 
     def outcomes(self, run: int) -> list[OutcomeState]:
-        with self.house() as house:
-            return [o.state for batch in house.book.corrections(run) for _, _, o in batch]
+        with self.environment() as environment:
+            return [o.state for batch in environment.journal.corrections(run) for _, _, o in batch]
 
     def row(self, run: int) -> RunRow:
-        with self.house() as house:
-            return house.book.get(run)
+        with self.environment() as environment:
+            return environment.journal.get(run)
 
     def with_settings(self, **tables: dict[str, Any]) -> World:
         """The same world under other settings; tables are merged."""

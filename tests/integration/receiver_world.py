@@ -15,11 +15,11 @@ import uvicorn
 from sqlalchemy import Engine, create_engine, text
 
 from zvirka.erp import open_store
-from zvirka.erp.store import Store
-from zvirka.journal.opening import open_engine
+from zvirka.erp.protocol import Store
+from zvirka.journal.database import open_engine
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.receiver.serving import receiver_app
-from zvirka.settings import Settings
+from zvirka.receiver.run_receiver import receiver_app
+from zvirka.settings.model import Settings
 
 PATH = "/api/webhook/1c/clients"
 KEYS = {

@@ -11,12 +11,12 @@ import msgspec
 from sqlalchemy import create_engine
 
 from tests.integration.databases import BACKENDS, fresh
-from zvirka.counterparty import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp import open_store, open_writer
 from zvirka.erp.embedded import create_embedded
-from zvirka.erp.store import Scanned, Store, Writer
+from zvirka.erp.protocol import Scanned, Store, Writer
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.settings import ErpSettings
+from zvirka.settings.model import ErpSettings
 
 FIELDS = ("code", "name", "tax_id", "phone", "email", "address")
 PAYLOAD = ("Код", "Наименование", "ИНН", "Телефон", "Email", "Адрес")

@@ -10,10 +10,10 @@ from sqlalchemy.exc import NotSupportedError
 
 from tests.integration.databases import BACKENDS
 from tests.integration.store_shapes import BY_CODE, Shape, production
-from zvirka.erp.checking import check_store
+from zvirka.erp.sql.store_check import check_store
 from zvirka.findings import Finding
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.settings import ErpSettings
+from zvirka.settings.model import ErpSettings
 
 
 @pytest.fixture(params=BACKENDS)

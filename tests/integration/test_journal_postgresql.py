@@ -1,4 +1,4 @@
-"""The journal on PostgreSQL: the same book, the same chain, and a lock across machines."""
+"""The journal on PostgreSQL: the same journal, the same chain, and a lock across machines."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sqlalchemy import create_engine, make_url, text
 from tests.integration.databases import fresh
 from tests.unit.journal import world
 from tests.unit.journal.world import DAY, NOW
-from zvirka.counterparty import Disposition, FieldDifference
+from zvirka.domain import Disposition, FieldDifference
 from zvirka.errors import JournalError, LockHeldError
-from zvirka.journal.book import Book, open_book
 from zvirka.journal.chain import verify_chain, verify_signatures
-from zvirka.journal.lock import run_lock
-from zvirka.journal.opening import migration_config
+from zvirka.journal.database import migration_config
+from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.retention import Pruned, prune
-from zvirka.settings import Settings
+from zvirka.journal.run_lock import run_lock
+from zvirka.settings.model import Settings
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def book(settings: Settings) -> Iterator[Book]:
-    opened = open_book(settings)
+def journal(settings: Settings) -> Iterator[Journal]:
+    opened = open_journal(settings)
     yield opened
     opened.close()
 
@@ -45,38 +45,40 @@ def test_a_full_journal_verifies_and_reads_back(settings: Settings, tmp_path: Pa
     signing = settings.model_copy(
         update={"report": settings.report.model_copy(update={"signing_key_file": key})}
     )
-    book = open_book(signing)
-    world.full_journal(book)
-    assert list(verify_chain(book)) == []
-    assert list(verify_signatures(book, public)) == []
-    assert [row.id for row in book.runs()] == [5, 4, 3, 2, 1]
-    assert book.get(5).started_at == NOW + 403 * DAY
-    assert book.history(key="000002")[1].outcome == "applied"
-    assert list(book.standings()) == [world.ref(1), "000002"]
-    assert [len(page) for page in book.pairings(1)] == [1, 1]
-    assert book.held() == []
-    book.close()
+    journal = open_journal(signing)
+    world.full_journal(journal)
+    assert list(verify_chain(journal)) == []
+    assert list(verify_signatures(journal, public)) == []
+    assert [row.id for row in journal.runs()] == [5, 4, 3, 2, 1]
+    assert journal.get(5).started_at == NOW + 403 * DAY
+    assert journal.history(key="000002")[1].outcome == "applied"
+    assert list(journal.standings()) == [world.ref(1), "000002"]
+    assert [len(page) for page in journal.pairings(1)] == [1, 1]
+    assert journal.held() == []
+    journal.close()
 
 
-def test_the_migrations_make_exactly_the_tables(book: Book) -> None:
-    with book.engine.connect() as connection:
+def test_the_migrations_make_exactly_the_tables(journal: Journal) -> None:
+    with journal.engine.connect() as connection:
         command.check(migration_config(connection))
 
 
 def test_two_that_open_a_new_journal_at_once_both_get_it(settings: Settings) -> None:
-    books: list[Book] = []
-    threads = [threading.Thread(target=lambda: books.append(open_book(settings))) for _ in "abcd"]
+    journals: list[Journal] = []
+    threads = [
+        threading.Thread(target=lambda: journals.append(open_journal(settings))) for _ in "abcd"
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(books) == 4
-    for book in books:
-        book.close()
+    assert len(journals) == 4
+    for journal in journals:
+        journal.close()
 
 
-def test_commits_wait_for_the_disk(book: Book) -> None:
-    with book.engine.connect() as connection:
+def test_commits_wait_for_the_disk(journal: Journal) -> None:
+    with journal.engine.connect() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
 
 
@@ -102,18 +104,18 @@ CHANGES = [
 ]
 
 
-def test_changes_through_the_back_door_are_named(book: Book) -> None:
-    world.full_journal(book)
+def test_changes_through_the_back_door_are_named(journal: Journal) -> None:
+    world.full_journal(journal)
     for statement, run, words in CHANGES:
-        with book.engine.connect() as connection:
+        with journal.engine.connect() as connection:
             transaction = connection.begin()
             connection.execute(text(statement))
-            spy = Book(OneConnection(connection), book.name)  # type: ignore[arg-type]
+            spy = Journal(OneConnection(connection), journal.name)  # type: ignore[arg-type]
             problems = list(verify_chain(spy))
             transaction.rollback()
         found = [p for p in problems if p.run == run and words in p.text]
         assert found, (statement, problems)
-    assert list(verify_chain(book)) == []
+    assert list(verify_chain(journal)) == []
 
 
 class OneConnection:
@@ -151,21 +153,23 @@ class Inside:
         return getattr(self._connection, name)
 
 
-def test_prune_empties_and_the_chain_goes_on(book: Book) -> None:
-    old = world.night(book)
-    world.receipts(book, NOW, range(1, 4))
-    assert prune(book, DAY, NOW + 2 * DAY, "o", "law") == Pruned(run=2, runs=(old,), receipts=3)
-    world.night(book, NOW + 3 * DAY)
-    assert list(verify_chain(book)) == []
-    assert {(one.name, one.fields) for page in book.differences(old) for one in page} == {("", ())}
+def test_prune_empties_and_the_chain_goes_on(journal: Journal) -> None:
+    old = world.night(journal)
+    world.receipts(journal, NOW, range(1, 4))
+    assert prune(journal, DAY, NOW + 2 * DAY, "o", "law") == Pruned(run=2, runs=(old,), receipts=3)
+    world.night(journal, NOW + 3 * DAY)
+    assert list(verify_chain(journal)) == []
+    assert {(one.name, one.fields) for page in journal.differences(old) for one in page} == {
+        ("", ())
+    }
 
 
-def test_texts_no_database_can_hold_are_recorded_all_the_same(book: Book) -> None:
-    run = world.begin(book)
+def test_texts_no_database_can_hold_are_recorded_all_the_same(journal: Journal) -> None:
+    run = world.begin(journal)
     fields = (FieldDifference("name", "a\x00b\ud800", None),)
-    book.add_differences(run, [world.difference(1, name="a\x00\ud800", fields=fields)])
-    book.hold(run, None)
-    assert next(book.differences(run, dispositions=[Disposition.HELD]))[0].fields == fields
+    journal.add_differences(run, [world.difference(1, name="a\x00\ud800", fields=fields)])
+    journal.hold(run, None)
+    assert next(journal.differences(run, dispositions=[Disposition.HELD]))[0].fields == fields
 
 
 def test_a_wrong_password_or_address_is_told_without_the_password(settings: Settings) -> None:
@@ -175,13 +179,13 @@ def test_a_wrong_password_or_address_is_told_without_the_password(settings: Sett
             update={"url": wrong.set(password="s3cret").render_as_string(hide_password=False)}
         )
         with pytest.raises(JournalError) as caught:
-            open_book(settings.model_copy(update={"journal": settings_of}))
+            open_journal(settings.model_copy(update={"journal": settings_of}))
         assert "s3cret" not in str(caught.value) + repr(caught.value)
         assert "journal.url" in caught.value.remedy
 
 
 def test_a_database_that_became_read_only_is_told_as_such(settings: Settings) -> None:
-    open_book(settings).close()
+    open_journal(settings).close()
     url = make_url(settings.journal.url or "")
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -189,17 +193,17 @@ def test_a_database_that_became_read_only_is_told_as_such(settings: Settings) ->
             f"ALTER DATABASE {url.database} SET default_transaction_read_only = on"
         )
     engine.dispose()
-    book = open_book(settings)
+    journal = open_journal(settings)
     with pytest.raises(JournalError, match="read but not written"):
-        world.begin(book)
-    book.close()
+        world.begin(journal)
+    journal.close()
 
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from tests.unit.journal import world
-from zvirka.journal.lock import run_lock
+from zvirka.journal.run_lock import run_lock
 settings = world.settings(Path(sys.argv[1]), journal={"url": sys.argv[2]})
 with run_lock(settings, who="olena", command="resync"):
     print("held", flush=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.unit.service.watching import settings
-from zvirka.journal.book import Book, open_book
+from zvirka.journal.journal import Journal, open_journal
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 LOOK = """
@@ -26,8 +26,8 @@ def seen_by_another(file: Path) -> int:
     return int(done.stdout)
 
 
-def begin(book: Book) -> int:
-    return book.begin(command="reconcile", trigger="manual", who="test", reason="", now=NOW)
+def begin(journal: Journal) -> int:
+    return journal.begin(command="reconcile", trigger="manual", who="test", reason="", now=NOW)
 
 
 def test_a_second_book_of_the_same_process_does_not_cost_the_first_its_locks(
@@ -35,13 +35,13 @@ def test_a_second_book_of_the_same_process_does_not_cost_the_first_its_locks(
 ) -> None:
     config = settings(tmp_path)
     file = tmp_path / "journal.db"
-    first = open_book(config)
+    first = open_journal(config)
     begin(first)
-    open_book(config).close()
+    open_journal(config).close()
     assert seen_by_another(file) == 1
     begin(first)
     assert seen_by_another(file) == 2, "what was written after somebody looked is not lost"
     first.close()
-    again = open_book(config)
+    again = open_journal(config)
     assert len(again.runs()) == 2
     again.close()

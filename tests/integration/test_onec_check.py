@@ -13,9 +13,9 @@ from tests.integration.test_onec_faults import base_of, mapping_for, onec_settin
 from tests.unit.onec.samples import recording
 from tests.unit.onec.scripted import Reply, served
 from zvirka.findings import Finding
-from zvirka.onec.checking import check_source
-from zvirka.onec.outbox import REGISTER
-from zvirka.settings import FieldSettings, OnecSettings
+from zvirka.onec.source_check import check_source
+from zvirka.onec.undelivered import REGISTER
+from zvirka.settings.model import FieldSettings, OnecSettings
 
 CATALOG = "Catalog_Контрагенты"
 

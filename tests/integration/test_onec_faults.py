@@ -12,12 +12,12 @@ from pydantic import SecretStr
 
 from zvirka.errors import SettingsError
 from zvirka.mapping import Mapping
-from zvirka.onec import errors
-from zvirka.onec.catalogue import Catalogue
-from zvirka.onec.opening import open_source
-from zvirka.onec.source import LineBatch, ObjectBatch
-from zvirka.profiles import mapping_of
-from zvirka.settings import ErpSettings, OnecSettings, Settings
+from zvirka.onec import failures
+from zvirka.onec.catalogue_source import CatalogueSource
+from zvirka.onec.open_source import open_source
+from zvirka.onec.protocol import LineBatch, ObjectBatch
+from zvirka.settings.model import ErpSettings, OnecSettings, Settings
+from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
 
 COUNT = 900
@@ -52,7 +52,7 @@ def base_of(profile: str = "accounting", **options: Any) -> Iterator[Simulator]:
 @contextmanager
 def source_of(
     simulator: Simulator, directory: Path, profile: str = "accounting", **changes: Any
-) -> Iterator[Catalogue]:
+) -> Iterator[CatalogueSource]:
     """A catalogue that waits between repetitions for no time at all."""
     onec = onec_settings(simulator, profile, **changes)
     with open_source(onec, mapping_for(onec), directory, sleep=lambda _: None) as catalogue:
@@ -153,15 +153,15 @@ def test_a_passing_fault_loses_nothing(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (_set(only="$top", skip=3, html_200=1), errors.NotOdataError),
-        (_set(unauthorized_after=5), errors.UnauthorizedError),
-        (_set(only="$top", skip=3, fail_500=True), errors.ServerFailureError),
-        (_set(only="$top", skip=3, truncate_json=True), errors.CutShortError),
+        (_set(only="$top", skip=3, html_200=1), failures.NotOdataError),
+        (_set(unauthorized_after=5), failures.UnauthorizedError),
+        (_set(only="$top", skip=3, fail_500=True), failures.ServerFailureError),
+        (_set(only="$top", skip=3, truncate_json=True), failures.CutShortError),
         (
             _set(only="$top", skip=3, drop_after_bytes=100, drop_times=True),
-            (errors.CutShortError, errors.UnreachableError),
+            (failures.CutShortError, failures.UnreachableError),
         ),
-        (_set(maintenance=True), errors.MaintenanceLockError),
+        (_set(maintenance=True), failures.MaintenanceLockError),
     ],
 )
 def test_a_lasting_fault_midway_is_an_error_and_never_a_short_list(
@@ -191,7 +191,7 @@ def test_two_runs_on_one_licence_are_told_so(tmp_path: Path) -> None:
         first.preflight()
         with (
             source_of(simulator, tmp_path) as second,
-            pytest.raises(errors.NoLicenceError, match="licence"),
+            pytest.raises(failures.NoLicenceError, match="licence"),
         ):
             second.preflight()
 
@@ -284,7 +284,7 @@ def test_a_scope_that_1c_does_not_understand_is_told(tmp_path: Path) -> None:
     with (
         base_of() as simulator,
         source_of(simulator, tmp_path, scope="tolower(Code) eq 'а'") as source,
-        pytest.raises(errors.OnecError) as caught,
+        pytest.raises(failures.OnecError) as caught,
     ):
         source.preflight()
     assert not caught.value.passing
@@ -308,7 +308,7 @@ def test_a_section_unpublished_since_the_schema_was_cached_is_read_otherwise_nex
             before = lines_of(source.lines())
         simulator.faults.unpublished = {SECTION}
         with (
-            pytest.raises(errors.NotInCompositionError),
+            pytest.raises(failures.NotInCompositionError),
             source_of(simulator, tmp_path) as source,
         ):
             lines_of(source.lines())

@@ -28,15 +28,15 @@ from tests.bsl.world import World as OneC
 from tests.integration.receiver_world import PATH, running
 from tests.integration.store_shapes import scanned_rows
 from zvirka.bsl.render import render
-from zvirka.counterparty import Cause, Difference
+from zvirka.domain import Cause, Difference
 from zvirka.erp import open_store
 from zvirka.mapping import Mapping
-from zvirka.profiles import mapping_of
-from zvirka.receiver.serving import receiver_app
-from zvirka.reconcile.house import open_house
+from zvirka.receiver.run_receiver import receiver_app
+from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
-from zvirka.settings import Settings
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
 
 TOKEN = "token-of-the-loop"
@@ -152,12 +152,15 @@ class Loop:
     def night(self) -> tuple[Summary, list[Difference]]:
         """One reconciliation, as the timer starts it."""
         self.later(hours=1)
-        with open_house(self.settings, self.mapping) as house:
+        with open_environment(self.settings, self.mapping) as environment:
             summary = perform(
-                dataclasses.replace(house, now=self.now), Request(trigger="timer", who="zvirka")
+                dataclasses.replace(environment, now=self.now),
+                Request(trigger="timer", who="zvirka"),
             )
             return summary, [
-                difference for page in house.book.differences(summary.run) for difference in page
+                difference
+                for page in environment.journal.differences(summary.run)
+                for difference in page
             ]
 
     def erp(self) -> dict[str, dict[str, str]]:

@@ -19,15 +19,15 @@ from sqlalchemy import create_engine, text
 
 from tests.integration.receiver_world import MAPPING, PATH, body, receiver
 from tests.integration.receiver_world import settings as made
-from zvirka.journal.opening import open_engine
+from zvirka.journal.database import open_engine
 from zvirka.journal.receipts import verify_receipts
-from zvirka.settings import Settings
+from zvirka.settings.model import Settings
 
 SERVER = """
 import sys, msgspec
 from zvirka.mapping import Mapping
-from zvirka.receiver.serving import serve
-from zvirka.settings import Settings
+from zvirka.receiver.run_receiver import serve
+from zvirka.settings.model import Settings
 settings, mapping = sys.argv[1:]
 serve(
     Settings.model_validate_json(settings),

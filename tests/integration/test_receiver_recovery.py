@@ -13,15 +13,15 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from tests.integration.receiver_world import MAPPING, NOW, STAMP, body, new_body, settings
-from zvirka.erp.opening import open_layout
-from zvirka.erp.upsert import Granted, Upsert, Wish
+from zvirka.erp.open_store import open_layout
+from zvirka.erp.sql.upsert import Upsert, UpsertRequest, UpsertResult
 from zvirka.errors import JournalError
-from zvirka.journal.book import Book
-from zvirka.journal.opening import open_engine
+from zvirka.journal.database import open_engine
+from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import find_receipts, verify_receipts
-from zvirka.receiver import desk as desk_module
-from zvirka.receiver.desk import Desk, Policy
-from zvirka.receiver.message import Message, Reader
+from zvirka.receiver import ingest as desk_module
+from zvirka.receiver.ingest import Ingest, Policy
+from zvirka.receiver.payload import PayloadReader, WebhookMessage
 
 
 class Killed(BaseException):
@@ -36,7 +36,7 @@ class Station:
         self.store, layout = open_layout(made.erp, MAPPING)
         self.journal, _ = open_engine(made)
         policy = Policy("keep", "propose")
-        self.desk = Desk(self.journal, self.store, layout, policy, lambda: NOW, shared=False)
+        self.desk = Ingest(self.journal, self.store, layout, policy, lambda: NOW, shared=False)
 
     def close(self) -> None:
         self.store.dispose()
@@ -63,8 +63,8 @@ def station(directory: Path) -> Iterator[Station]:
         opened.close()
 
 
-def message(content: dict[str, Any]) -> Message:
-    return Reader(MAPPING).read(json.dumps(content).encode(), NOW)
+def message(content: dict[str, Any]) -> WebhookMessage:
+    return PayloadReader(MAPPING).read(json.dumps(content).encode(), NOW)
 
 
 def die_at(monkeypatch: pytest.MonkeyPatch, function: str) -> None:
@@ -120,7 +120,9 @@ def test_a_message_that_cannot_be_taken_in_keeps_neither_the_others_nor_the_star
 ) -> None:
     grant = Upsert.grant
 
-    def stumbles(self: Upsert, connection: Connection, wishes: Sequence[Wish]) -> list[Granted]:
+    def stumbles(
+        self: Upsert, connection: Connection, wishes: Sequence[UpsertRequest]
+    ) -> list[UpsertResult]:
         if any(wish.key == "poison" for wish in wishes):
             raise TypeError
         return grant(self, connection, wishes)
@@ -159,10 +161,12 @@ def test_after_a_reconciliation_an_old_open_receipt_is_left_alone(
         die_at(patched, "waves")
         with pytest.raises(Killed):
             killed.desk.take([message(body("create"))])
-        book = Book(killed.journal, "journal")
+        journal = Journal(killed.journal, "journal")
         moment = NOW + timedelta(minutes=1)
-        run = book.begin(command="reconcile", trigger="manual", who="admin", reason="", now=moment)
-        book.finish(run, status="finished", exit_code=0, now=moment)
+        run = journal.begin(
+            command="reconcile", trigger="manual", who="admin", reason="", now=moment
+        )
+        journal.finish(run, status="finished", exit_code=0, now=moment)
     with station(tmp_path) as again:
         again.desk.recover()
         assert again.clients() == []

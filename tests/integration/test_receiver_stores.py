@@ -9,7 +9,7 @@ import pytest
 from tests.integration.databases import fresh
 from tests.integration.receiver_world import REF, STAMP, World, new_body, receiver
 from tests.integration.store_shapes import SHAPES, Shape
-from zvirka.counterparty import Client
+from zvirka.domain import Client
 from zvirka.journal.receipts import verify_receipts
 
 

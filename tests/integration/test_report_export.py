@@ -24,7 +24,7 @@ from tests.unit.report.sample import (
     story_run,
 )
 from zvirka.errors import UsageError
-from zvirka.journal.book import Book
+from zvirka.journal.journal import Journal
 from zvirka.report.export import export_period, period_of, write_export
 from zvirka.report.history import render_history
 
@@ -33,34 +33,36 @@ NOVEMBER = (date(2026, 11, 1), date(2026, 11, 30))
 
 
 @pytest.fixture(scope="module")
-def autumn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
+def autumn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
     """Six quiet or busy nights, a story, a failure, and a correction of the story's conflict."""
-    book = sample_book(tmp_path_factory.mktemp("autumn"))
-    nights(book, 6)
-    story_run(book)
-    failed_run(book)
-    seal_run(book, STORY[1:3], at=NIGHT + timedelta(days=1), states=STORY_STATES[:1])
-    yield book
-    book.close()
+    journal = sample_book(tmp_path_factory.mktemp("autumn"))
+    nights(journal, 6)
+    story_run(journal)
+    failed_run(journal)
+    seal_run(journal, STORY[1:3], at=NIGHT + timedelta(days=1), states=STORY_STATES[:1])
+    yield journal
+    journal.close()
 
 
-def exported(book: Book, form: str, first: date, last: date, language: str = "en") -> io.BytesIO:
+def exported(
+    journal: Journal, form: str, first: date, last: date, language: str = "en"
+) -> io.BytesIO:
     stream = io.BytesIO()
-    export_period(book, first, last, form, language, stream)
+    export_period(journal, first, last, form, language, stream)
     return stream
 
 
 def test_a_day_is_a_day_in_kyiv(tmp_path: Path) -> None:
-    book = sample_book(tmp_path)
+    journal = sample_book(tmp_path)
     midnight = datetime(2026, 11, 24, tzinfo=KYIV)
     for at in (-1, 0, 86399, 86400):
-        seal_run(book, (), at=(midnight + timedelta(seconds=at)).astimezone(UTC))
+        seal_run(journal, (), at=(midnight + timedelta(seconds=at)).astimezone(UTC))
     day = date(2026, 11, 24)
-    assert period_of(book, day, day, KYIV).runs == (2, 3)
-    book.close()
+    assert period_of(journal, day, day, KYIV).runs == (2, 3)
+    journal.close()
 
 
-def test_an_act_has_the_period_its_runs_and_every_line_of_them(autumn: Book) -> None:
+def test_an_act_has_the_period_its_runs_and_every_line_of_them(autumn: Journal) -> None:
     opened = openpyxl.load_workbook(exported(autumn, "xlsx", *NOVEMBER))
     assert opened.sheetnames == ["Act", "Runs", "Differences", "Corrections"]
     assert opened["Act"]["A1"].value == "Reconciliation act, 1 Nov 2026 to 30 Nov 2026"
@@ -71,7 +73,7 @@ def test_an_act_has_the_period_its_runs_and_every_line_of_them(autumn: Book) -> 
     assert opened["Differences"].freeze_panes == "A2"
 
 
-def test_an_act_stands_between_two_digests(autumn: Book) -> None:
+def test_an_act_stands_between_two_digests(autumn: Journal) -> None:
     first, last = date(2026, 11, 24), date(2026, 11, 24)
     act = openpyxl.load_workbook(exported(autumn, "xlsx", first, last))["Act"]
     told = {row[0]: row[1] for row in act.iter_rows(values_only=True)}
@@ -83,24 +85,24 @@ def test_an_act_stands_between_two_digests(autumn: Book) -> None:
     assert told["For the accounting side (1C)"]
 
 
-def test_the_act_speaks_ukrainian(autumn: Book) -> None:
+def test_the_act_speaks_ukrainian(autumn: Journal) -> None:
     opened = openpyxl.load_workbook(exported(autumn, "xlsx", *NOVEMBER, language="uk"))
     assert opened.sheetnames == ["Акт", "Запуски", "Розбіжності", "Виправлення"]
     assert opened["Акт"]["A1"].value == "Акт звірки за період з 01.11.2026 по 30.11.2026"
 
 
-def test_a_period_as_json_holds_whole_reports(autumn: Book) -> None:
+def test_a_period_as_json_holds_whole_reports(autumn: Journal) -> None:
     report = json.loads(exported(autumn, "json", *NOVEMBER).getvalue())
     assert [one["run"]["number"] for one in report["reports"]] == list(range(1, 10))
     assert report["from"] == "2026-11-01"
 
 
-def test_a_period_without_runs_is_an_act_all_the_same(autumn: Book) -> None:
+def test_a_period_without_runs_is_an_act_all_the_same(autumn: Journal) -> None:
     stream = exported(autumn, "xlsx", date(2020, 1, 1), date(2020, 1, 2))
     assert openpyxl.load_workbook(stream)["Runs"].max_row == 1
 
 
-def test_an_act_written_twice_is_the_same_file(autumn: Book, tmp_path: Path) -> None:
+def test_an_act_written_twice_is_the_same_file(autumn: Journal, tmp_path: Path) -> None:
     paths = [tmp_path / "one.xlsx", tmp_path / "two.xlsx"]
     for path in paths:
         assert write_export(autumn, *NOVEMBER, path, language="uk") == 9
@@ -108,21 +110,21 @@ def test_an_act_written_twice_is_the_same_file(autumn: Book, tmp_path: Path) -> 
     assert paths[0].stat().st_mode & 0o777 == 0o640
 
 
-def test_a_period_that_ends_before_it_begins_is_refused(autumn: Book) -> None:
+def test_a_period_that_ends_before_it_begins_is_refused(autumn: Journal) -> None:
     with pytest.raises(UsageError, match="ends before it begins"):
         exported(autumn, "xlsx", date(2026, 11, 2), date(2026, 11, 1))
     with pytest.raises(UsageError, match="pdf"):
         exported(autumn, "pdf", *NOVEMBER)
 
 
-def life(book: Book, form: str, language: str = "en", **asked: str) -> str:
+def life(journal: Journal, form: str, language: str = "en", **asked: str) -> str:
     stream = io.BytesIO()
-    render_history(book, form, language, stream, **asked)
+    render_history(journal, form, language, stream, **asked)
     return stream.getvalue().decode()
 
 
 def test_a_life_tells_what_1c_said_what_the_erp_held_and_which_run_changed_it(
-    autumn: Book,
+    autumn: Journal,
 ) -> None:
     text = life(autumn, "text", key="000000317")
     assert text.index("Reconciliation № 7, zvirka.service") < text.index("Reconciliation № 9")
@@ -130,34 +132,34 @@ def test_a_life_tells_what_1c_said_what_the_erp_held_and_which_run_changed_it(
     assert "update: applied and verified, 24 Nov 2026 02:31:24" in text
 
 
-def test_a_life_by_ref_key_is_the_same_life(autumn: Book) -> None:
+def test_a_life_by_ref_key_is_the_same_life(autumn: Journal) -> None:
     by_key = life(autumn, "text", key="000000317").splitlines()[1:]
     by_ref = life(autumn, "text", ref=STORY[1].ref).splitlines()[1:]
     assert by_key == by_ref
 
 
-def test_a_life_as_json_has_every_entry(autumn: Book) -> None:
+def test_a_life_as_json_has_every_entry(autumn: Journal) -> None:
     told = json.loads(life(autumn, "json", key="000000317"))
     assert [entry["run"] for entry in told["entries"]] == [7, 9]
     assert told["entries"][0]["fields"][0]["wanted"] == "ПП «Дніпро-Сервіс Плюс»"
 
 
-def test_a_life_as_html_is_one_page_in_the_report_dress(autumn: Book) -> None:
+def test_a_life_as_html_is_one_page_in_the_report_dress(autumn: Journal) -> None:
     page = life(autumn, "html", "uk", key="000000317")
     assert "Історія контрагента" in page
     assert page.count("<article") == 2
 
 
-def test_a_counterparty_the_journal_does_not_know_has_an_empty_life(autumn: Book) -> None:
+def test_a_counterparty_the_journal_does_not_know_has_an_empty_life(autumn: Journal) -> None:
     assert "knows of no difference" in life(autumn, "text", key="no such code")
     with pytest.raises(UsageError, match="yaml"):
         life(autumn, "yaml", key="x")
 
 
 def test_a_quiet_night_has_no_lines_in_an_act(tmp_path: Path) -> None:
-    book = sample_book(tmp_path)
-    quiet_run(book)
-    opened = openpyxl.load_workbook(exported(book, "xlsx", *NOVEMBER))
+    journal = sample_book(tmp_path)
+    quiet_run(journal)
+    opened = openpyxl.load_workbook(exported(journal, "xlsx", *NOVEMBER))
     assert opened["Differences"].max_row == 1
     assert opened["Runs"].max_row == 2
-    book.close()
+    journal.close()

@@ -31,10 +31,10 @@ from tests.unit.report.sample import (
 )
 from zvirka import __version__
 from zvirka.errors import UsageError, ZvirkaError
-from zvirka.journal.book import Book
+from zvirka.i18n.words import Words
+from zvirka.journal.journal import Journal
 from zvirka.report import remove_reports, render, report_files, write_reports
-from zvirka.report.form_json import SCHEMA, schema
-from zvirka.report.words import Words
+from zvirka.report.format_json import SCHEMA, schema
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "report"
 UPDATE = bool(os.environ.get("ZVIRKA_UPDATE_GOLDEN"))
@@ -58,16 +58,16 @@ def twenty_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def book(twenty_nights: Path, tmp_path: Path) -> Iterator[Book]:
+def journal(twenty_nights: Path, tmp_path: Path) -> Iterator[Journal]:
     shutil.copytree(twenty_nights, tmp_path / "state")
     made = sample_book(tmp_path / "state")
     yield made
     made.close()
 
 
-def rendered(book: Book, run: int, form: str, language: str = "uk") -> bytes:
+def rendered(journal: Journal, run: int, form: str, language: str = "uk") -> bytes:
     stream = io.BytesIO()
-    render(book, run, form, language, stream)
+    render(journal, run, form, language, stream)
     return stream.getvalue()
 
 
@@ -94,8 +94,8 @@ def comparable(form: str, content: bytes) -> str:
 
 
 @pytest.mark.parametrize(("story", "form", "language"), EVERY_STORY)
-def test_a_form_is_as_it_was(book: Book, story: str, form: str, language: str) -> None:
-    text = comparable(form, rendered(book, RUNS[story](book), form, language))
+def test_a_form_is_as_it_was(journal: Journal, story: str, form: str, language: str) -> None:
+    text = comparable(form, rendered(journal, RUNS[story](journal), form, language))
     ending = {"csv-comma": "comma.csv", "xlsx": "xlsx.txt"}.get(form, form)
     golden = GOLDEN / f"{story}.{language}.{ending}"
     if UPDATE:
@@ -104,36 +104,38 @@ def test_a_form_is_as_it_was(book: Book, story: str, form: str, language: str) -
     assert text == golden.read_text("utf-8")
 
 
-def test_the_same_run_gives_the_same_bytes_in_every_form(book: Book, tmp_path: Path) -> None:
-    run = story_run(book)
-    story_run(book)
+def test_the_same_run_gives_the_same_bytes_in_every_form(journal: Journal, tmp_path: Path) -> None:
+    run = story_run(journal)
+    story_run(journal)
     for form in ("html", "json", "md", "csv", "csv-comma", "xlsx"):
-        assert rendered(book, run, form) == rendered(book, run, form), form
+        assert rendered(journal, run, form) == rendered(journal, run, form), form
 
 
 @pytest.mark.parametrize("form", ["html", "json", "csv"])
 def test_a_journal_on_postgresql_gives_the_same_report(
-    book: Book, tmp_path: Path, form: str
+    journal: Journal, tmp_path: Path, form: str
 ) -> None:
     other = sample_book(tmp_path, fresh("postgresql", tmp_path))
     nights(other, 20)
     try:
         there = rendered(other, story_run(other), form)
-        assert comparable(form, there) == comparable(form, rendered(book, story_run(book), form))
+        assert comparable(form, there) == comparable(
+            form, rendered(journal, story_run(journal), form)
+        )
     finally:
         other.close()
 
 
-def test_a_later_run_changes_nothing_in_an_earlier_report(book: Book) -> None:
-    run = held_run(book)
-    before = {form: rendered(book, run, form) for form in ("html", "json", "xlsx")}
-    story_run(book)
-    assert before == {form: rendered(book, run, form) for form in ("html", "json", "xlsx")}
+def test_a_later_run_changes_nothing_in_an_earlier_report(journal: Journal) -> None:
+    run = held_run(journal)
+    before = {form: rendered(journal, run, form) for form in ("html", "json", "xlsx")}
+    story_run(journal)
+    assert before == {form: rendered(journal, run, form) for form in ("html", "json", "xlsx")}
 
 
 @pytest.mark.parametrize("story", RUNS)
-def test_the_json_is_what_its_schema_says(book: Book, story: str) -> None:
-    report = json.loads(rendered(book, RUNS[story](book), "json"))
+def test_the_json_is_what_its_schema_says(journal: Journal, story: str) -> None:
+    report = json.loads(rendered(journal, RUNS[story](journal), "json"))
     described = json.loads(SCHEMA.read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(described)
     jsonschema.Draft202012Validator(described).validate(report)
@@ -146,18 +148,18 @@ def test_the_schema_shipped_is_the_one_of_the_code() -> None:
     assert json.loads(SCHEMA.read_text("utf-8")) == schema()
 
 
-def test_the_schema_refuses_what_is_no_report(book: Book) -> None:
-    report = json.loads(rendered(book, story_run(book), "json"))
+def test_the_schema_refuses_what_is_no_report(journal: Journal) -> None:
+    report = json.loads(rendered(journal, story_run(journal), "json"))
     report["differences"][0]["cause"] = "bad luck"
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(schema()).validate(report)
 
 
-def test_the_workbook_read_back_equals_the_json(book: Book) -> None:
-    run = story_run(book)
+def test_the_workbook_read_back_equals_the_json(journal: Journal) -> None:
+    run = story_run(journal)
     words = Words("uk")
-    report = json.loads(rendered(book, run, "json"))
-    sheets = cells(rendered(book, run, "xlsx"))
+    report = json.loads(rendered(journal, run, "json"))
+    sheets = cells(rendered(journal, run, "xlsx"))
     expected = []
     for one in report["differences"]:
         for field in one["fields"] or [dict.fromkeys(("field", "found", "wanted", "read_back"))]:
@@ -185,8 +187,8 @@ def test_the_workbook_read_back_equals_the_json(book: Book) -> None:
     assert numbers == {c["id"] for one in report["differences"] for c in one["corrections"]}
 
 
-def test_the_workbook_has_types_a_frozen_header_and_a_filter(book: Book) -> None:
-    opened = openpyxl.load_workbook(io.BytesIO(rendered(book, story_run(book), "xlsx", "en")))
+def test_the_workbook_has_types_a_frozen_header_and_a_filter(journal: Journal) -> None:
+    opened = openpyxl.load_workbook(io.BytesIO(rendered(journal, story_run(journal), "xlsx", "en")))
     assert opened.sheetnames == ["Summary", "Differences", "Corrections"]
     sheet = opened["Differences"]
     assert sheet.freeze_panes == "A2"
@@ -196,9 +198,9 @@ def test_the_workbook_has_types_a_frozen_header_and_a_filter(book: Book) -> None
     assert sheet["O2"].is_date
 
 
-def test_the_csv_has_a_byte_order_mark_and_both_separators(book: Book) -> None:
-    run = story_run(book)
-    semicolons, commas = rendered(book, run, "csv"), rendered(book, run, "csv-comma")
+def test_the_csv_has_a_byte_order_mark_and_both_separators(journal: Journal) -> None:
+    run = story_run(journal)
+    semicolons, commas = rendered(journal, run, "csv"), rendered(journal, run, "csv-comma")
     assert semicolons.startswith(b"\xef\xbb\xbf")
     one = list(csv.reader(io.StringIO(semicolons.decode("utf-8-sig")), delimiter=";"))
     other = list(csv.reader(io.StringIO(commas.decode("utf-8-sig")), delimiter=","))
@@ -206,43 +208,43 @@ def test_the_csv_has_a_byte_order_mark_and_both_separators(book: Book) -> None:
     assert {len(row) for row in one} == {18}
 
 
-def test_a_quiet_night_says_so_in_one_line_and_is_a_report_all_the_same(book: Book) -> None:
-    text = rendered(book, quiet_run(book), "md").decode()
+def test_a_quiet_night_says_so_in_one_line_and_is_a_report_all_the_same(journal: Journal) -> None:
+    text = rendered(journal, quiet_run(journal), "md").decode()
     assert "**Розбіжностей немає: дані 1С та ERP збігаються.**" in text
     assert "1 248" in text
-    assert book.get(21).digest in text
+    assert journal.get(21).digest in text
 
 
-def test_a_held_run_names_the_limit_and_how_to_approve(book: Book) -> None:
-    run = held_run(book)
-    text = rendered(book, run, "html", "en").decode()
+def test_a_held_run_names_the_limit_and_how_to_approve(journal: Journal) -> None:
+    run = held_run(journal)
+    text = rendered(journal, run, "html", "en").decode()
     assert "deletes a run" in text
     assert f"zvirka approve {run} --reason" in text
-    assert book.get(run).plan_digest in text
+    assert journal.get(run).plan_digest in text
 
 
-def test_a_failed_run_names_cause_place_and_remedy(book: Book) -> None:
-    text = rendered(book, failed_run(book), "html", "en").decode()
+def test_a_failed_run_names_cause_place_and_remedy(journal: Journal) -> None:
+    text = rendered(journal, failed_run(journal), "html", "en").decode()
     assert "1C answered 503 four times" in text
     assert "https://1c.example.ua/bas/odata/standard.odata" in text
     assert "see whether the publication runs" in text
 
 
 @pytest.mark.parametrize("form", ["html", "json", "md"])
-def test_a_report_prints_its_digest_and_the_previous_one(book: Book, form: str) -> None:
-    run = story_run(book)
-    text = rendered(book, run, form).decode()
-    assert book.get(run).digest in text
-    assert book.get(run - 1).digest in text
+def test_a_report_prints_its_digest_and_the_previous_one(journal: Journal, form: str) -> None:
+    run = story_run(journal)
+    text = rendered(journal, run, form).decode()
+    assert journal.get(run).digest in text
+    assert journal.get(run - 1).digest in text
 
 
 def test_files_appear_whole_readable_by_the_group_and_by_nobody_else(
-    book: Book, tmp_path: Path
+    journal: Journal, tmp_path: Path
 ) -> None:
-    run = story_run(book)
+    run = story_run(journal)
     where = tmp_path / "new" / "reports"
     forms = ["html", "xlsx", "csv", "json", "md"]
-    paths = write_reports(book, run, formats=forms, language="uk", directory=where)
+    paths = write_reports(journal, run, formats=forms, language="uk", directory=where)
     names = [path.name for path in paths]
     stem = f"zvirka-run-{run:06}"
     assert names == [
@@ -258,29 +260,33 @@ def test_files_appear_whole_readable_by_the_group_and_by_nobody_else(
     assert report_files(where, run) == sorted(paths)
 
 
-def test_a_report_that_cannot_be_written_leaves_the_old_one(book: Book, tmp_path: Path) -> None:
-    run = story_run(book)
+def test_a_report_that_cannot_be_written_leaves_the_old_one(
+    journal: Journal, tmp_path: Path
+) -> None:
+    run = story_run(journal)
     place = tmp_path / "reports"
-    [path] = write_reports(book, run, formats=["md"], language="uk", directory=place)
+    [path] = write_reports(journal, run, formats=["md"], language="uk", directory=place)
     before = path.read_bytes()
     with pytest.raises(UsageError, match="docx"):
-        write_reports(book, run, formats=["docx"], language="uk", directory=place)
+        write_reports(journal, run, formats=["docx"], language="uk", directory=place)
     (tmp_path / "file").write_text("")
     with pytest.raises(ZvirkaError, match="cannot be written"):
-        write_reports(book, run, formats=["md"], language="uk", directory=tmp_path / "file")
+        write_reports(journal, run, formats=["md"], language="uk", directory=tmp_path / "file")
     assert [path.read_bytes() for path in place.iterdir()] == [before]
 
 
-def test_the_files_of_pruned_runs_and_no_others_are_removed(book: Book, tmp_path: Path) -> None:
+def test_the_files_of_pruned_runs_and_no_others_are_removed(
+    journal: Journal, tmp_path: Path
+) -> None:
     place = tmp_path / "reports"
     forms = ["html", "csv", "json"]
-    gone = write_reports(book, 2, formats=forms, language="uk", directory=place)
-    kept = write_reports(book, 20, formats=forms, language="uk", directory=place)
+    gone = write_reports(journal, 2, formats=forms, language="uk", directory=place)
+    kept = write_reports(journal, 20, formats=forms, language="uk", directory=place)
     assert remove_reports(place, [2, 3]) == sorted(gone)
     assert sorted(place.iterdir()) == sorted(kept)
     assert remove_reports(tmp_path / "no such directory", [2]) == []
 
 
-def test_an_unknown_run_is_an_error_that_says_so(book: Book) -> None:
+def test_an_unknown_run_is_an_error_that_says_so(journal: Journal) -> None:
     with pytest.raises(UsageError, match="no run 4711"):
-        rendered(book, 4711, "md")
+        rendered(journal, 4711, "md")

@@ -16,11 +16,11 @@ from lxml import html
 from markdown_it import MarkdownIt
 
 from tests.unit.report.sample import HOSTILE_VALUES, hostile_run, nights, sample_book
-from zvirka.journal.book import Book
+from zvirka.i18n.visible_text import cell, visible
+from zvirka.journal.journal import Journal
 from zvirka.report import render
 from zvirka.report.export import export_period
 from zvirka.report.history import render_history
-from zvirka.report.visible import cell, visible
 
 NAMES = [value for value in HOSTILE_VALUES if value]
 DANGEROUS = tuple("=+-@\t\r\n＝＋－＠")
@@ -28,15 +28,15 @@ MARKS = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ufeff\x00-\x08
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Book, int]]:
-    book = sample_book(tmp_path_factory.mktemp("hostile"))
-    nights(book, 3)
-    run = hostile_run(book)
-    yield book, run
-    book.close()
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journal, int]]:
+    journal = sample_book(tmp_path_factory.mktemp("hostile"))
+    nights(journal, 3)
+    run = hostile_run(journal)
+    yield journal, run
+    journal.close()
 
 
-def rendered(hostile: tuple[Book, int], form: str, language: str = "uk") -> bytes:
+def rendered(hostile: tuple[Journal, int], form: str, language: str = "uk") -> bytes:
     stream = io.BytesIO()
     render(*hostile, form, language, stream)
     return stream.getvalue()
@@ -53,7 +53,7 @@ def unescaped(value: object) -> object:
 
 
 @pytest.mark.parametrize("language", ["uk", "en"])
-def test_no_html_of_outside_is_html(hostile: tuple[Book, int], language: str) -> None:
+def test_no_html_of_outside_is_html(hostile: tuple[Journal, int], language: str) -> None:
     text = rendered(hostile, "html", language).decode()
     assert not MARKS.search(text)
     document = html.document_fromstring(text)
@@ -65,7 +65,7 @@ def test_no_html_of_outside_is_html(hostile: tuple[Book, int], language: str) ->
     assert names == [visible(stored(value)) or "—" for value in HOSTILE_VALUES]
 
 
-def test_the_page_allows_nothing_but_its_own_style_sheet(hostile: tuple[Book, int]) -> None:
+def test_the_page_allows_nothing_but_its_own_style_sheet(hostile: tuple[Journal, int]) -> None:
     document = html.document_fromstring(rendered(hostile, "html").decode())
     [policy] = document.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
     [style] = document.xpath("//style/text()")
@@ -80,7 +80,7 @@ def test_the_page_allows_nothing_but_its_own_style_sheet(hostile: tuple[Book, in
     assert "@import" not in style
 
 
-def test_no_cell_of_the_workbook_is_a_formula_or_a_link(hostile: tuple[Book, int]) -> None:
+def test_no_cell_of_the_workbook_is_a_formula_or_a_link(hostile: tuple[Journal, int]) -> None:
     opened = openpyxl.load_workbook(io.BytesIO(rendered(hostile, "xlsx")))
     values = set()
     for sheet in opened:
@@ -94,7 +94,7 @@ def test_no_cell_of_the_workbook_is_a_formula_or_a_link(hostile: tuple[Book, int
 
 @pytest.mark.parametrize(("form", "separator"), [("csv", ";"), ("csv-comma", ",")])
 def test_no_cell_of_the_csv_is_a_formula(
-    hostile: tuple[Book, int], form: str, separator: str
+    hostile: tuple[Journal, int], form: str, separator: str
 ) -> None:
     csv.field_size_limit(10_000_000)  # the other separator finds few, long fields
     text = rendered(hostile, form).decode("utf-8-sig")
@@ -108,7 +108,7 @@ def test_no_cell_of_the_csv_is_a_formula(
     assert max(len(value) for row in rows for value in row) <= 32_767
 
 
-def test_the_json_has_the_very_values(hostile: tuple[Book, int]) -> None:
+def test_the_json_has_the_very_values(hostile: tuple[Journal, int]) -> None:
     report = json.loads(rendered(hostile, "json"))
     names = [one["name"] for one in report["differences"]]
     assert names == [stored(value) for value in HOSTILE_VALUES]
@@ -116,7 +116,7 @@ def test_the_json_has_the_very_values(hostile: tuple[Book, int]) -> None:
     assert fields == list(HOSTILE_VALUES)
 
 
-def test_no_markup_of_outside_is_markup(hostile: tuple[Book, int]) -> None:
+def test_no_markup_of_outside_is_markup(hostile: tuple[Journal, int]) -> None:
     text = rendered(hostile, "md").decode()
     assert not MARKS.search(text)
     reader = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -130,30 +130,30 @@ def test_no_markup_of_outside_is_markup(hostile: tuple[Book, int]) -> None:
     assert rows >= len(HOSTILE_VALUES)
 
 
-def test_nothing_steers_the_terminal_of_who_reads_a_history(hostile: tuple[Book, int]) -> None:
-    book, _ = hostile
+def test_nothing_steers_the_terminal_of_who_reads_a_history(hostile: tuple[Journal, int]) -> None:
+    journal, _ = hostile
     for value in NAMES:
         stream = io.BytesIO()
-        assert render_history(book, "text", "uk", stream, key=value[:60]) >= 1
+        assert render_history(journal, "text", "uk", stream, key=value[:60]) >= 1
         assert not MARKS.search(stream.getvalue().decode())
 
 
-def test_a_history_page_has_no_html_of_outside_either(hostile: tuple[Book, int]) -> None:
-    book, _ = hostile
+def test_a_history_page_has_no_html_of_outside_either(hostile: tuple[Journal, int]) -> None:
+    journal, _ = hostile
     for value in NAMES:
         stream = io.BytesIO()
-        render_history(book, "html", "en", stream, key=value[:60])
+        render_history(journal, "html", "en", stream, key=value[:60])
         document = html.document_fromstring(stream.getvalue().decode())
         assert document.xpath("//script|//img|//form|//@style") == []
         assert {link.get("href") for link in document.xpath("//a")} == {"#content"}
 
 
-def test_no_cell_of_an_act_is_a_formula(hostile: tuple[Book, int]) -> None:
+def test_no_cell_of_an_act_is_a_formula(hostile: tuple[Journal, int]) -> None:
     from datetime import date
 
-    book, _ = hostile
+    journal, _ = hostile
     stream = io.BytesIO()
-    assert export_period(book, date(2026, 11, 1), date(2026, 11, 30), "xlsx", "uk", stream) == 4
+    assert export_period(journal, date(2026, 11, 1), date(2026, 11, 30), "xlsx", "uk", stream) == 4
     for sheet in openpyxl.load_workbook(stream):
         for row in sheet.iter_rows():
             assert {one.data_type for one in row} <= {"s", "n", "d", "inlineStr"}

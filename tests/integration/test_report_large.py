@@ -13,9 +13,9 @@ import pytest
 from lxml import html
 
 from tests.unit.report.sample import NIGHT, facts, quiet_run, sample_book
-from zvirka.counterparty import Action, Cause, Difference, FieldDifference, Kind
-from zvirka.journal.book import Book
-from zvirka.report import form_html, form_xlsx, write_reports
+from zvirka.domain import Action, Cause, Difference, FieldDifference, Kind
+from zvirka.journal.journal import Journal
+from zvirka.report import format_html, format_xlsx, write_reports
 
 ROOT = Path(__file__).parent.parent.parent
 MANY = 100_000
@@ -37,14 +37,14 @@ print(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // 1024)
 """
 
 
-def large_run(book: Book, count: int) -> int:
+def large_run(journal: Journal, count: int) -> int:
     """A run of so many differences, recorded in batches as the engine does."""
-    run = book.begin(command="reconcile", trigger="schedule", who="zvirka", reason="", now=NIGHT)
-    book.save_facts(run, facts(source_rows=count))
+    run = journal.begin(command="reconcile", trigger="schedule", who="zvirka", reason="", now=NIGHT)
+    journal.save_facts(run, facts(source_rows=count))
     for start in range(1, count + 1, 5000):
         numbers = range(start, min(start + 5000, count + 1))
-        book.add_differences(run, [difference(number) for number in numbers])
-    book.finish(run, status="finished", exit_code=1, now=NIGHT)
+        journal.add_differences(run, [difference(number) for number in numbers])
+    journal.finish(run, status="finished", exit_code=1, now=NIGHT)
     return run
 
 
@@ -71,9 +71,9 @@ def difference(number: int) -> Difference:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, int]]:
     """The state directory, a run of few and a run of many differences."""
     state = tmp_path_factory.mktemp("large")
-    book = sample_book(state)
-    few, many = large_run(book, FEW), large_run(book, MANY)
-    book.close()
+    journal = sample_book(state)
+    few, many = large_run(journal, FEW), large_run(journal, MANY)
+    journal.close()
     yield state, few, many
 
 
@@ -105,10 +105,10 @@ def test_memory_stays_flat_whatever_the_number_of_differences(
 def test_many_differences_stand_on_pages_by_kind_that_the_summary_lists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(form_html, "PAGE", 10)
-    book = sample_book(tmp_path)
-    run = large_run(book, 56)
-    paths = write_reports(book, run, formats=["html"], language="en", directory=tmp_path)
+    monkeypatch.setattr(format_html, "PAGE", 10)
+    journal = sample_book(tmp_path)
+    run = large_run(journal, 56)
+    paths = write_reports(journal, run, formats=["html"], language="en", directory=tmp_path)
     pages = [html.fromstring(path.read_text("utf-8")) for path in paths]
     summary = pages.pop()
     assert paths[-1].name == "zvirka-run-000001.html"
@@ -124,16 +124,16 @@ def test_many_differences_stand_on_pages_by_kind_that_the_summary_lists(
         assert {a.get("href") for a in page.xpath("//nav//a | //p//a")} <= {
             path.name for path in paths
         }
-    book.close()
+    journal.close()
 
 
 def test_more_rows_than_a_sheet_holds_go_on_to_a_further_sheet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(form_xlsx, "SHEET_ROWS", 11)
-    book = sample_book(tmp_path)
-    run = large_run(book, 12)
-    [path] = write_reports(book, run, formats=["xlsx"], language="en", directory=tmp_path)
+    monkeypatch.setattr(format_xlsx, "SHEET_ROWS", 11)
+    journal = sample_book(tmp_path)
+    run = large_run(journal, 12)
+    [path] = write_reports(journal, run, formats=["xlsx"], language="en", directory=tmp_path)
     opened = openpyxl.load_workbook(path)
     names = [name for name in opened.sheetnames if name.startswith("Differences")]
     assert names == ["Differences", "Differences 2", "Differences 3"]
@@ -142,13 +142,13 @@ def test_more_rows_than_a_sheet_holds_go_on_to_a_further_sheet(
     numbers = [row[0] for sheet in rows for row in sheet[1:]]
     assert numbers == [number for number in range(1, 13) for _ in range(2)]
     assert [opened[name].auto_filter.ref for name in names] == ["A1:R11", "A1:R11", "A1:R5"]
-    book.close()
+    journal.close()
 
 
 def test_a_run_without_differences_needs_no_pages(tmp_path: Path) -> None:
-    book = sample_book(tmp_path)
-    run = quiet_run(book)
-    paths = write_reports(book, run, formats=["html", "json"], language="uk", directory=tmp_path)
+    journal = sample_book(tmp_path)
+    run = quiet_run(journal)
+    paths = write_reports(journal, run, formats=["html", "json"], language="uk", directory=tmp_path)
     assert [path.suffix for path in paths] == [".html", ".json"]
     assert json.loads(paths[1].read_text("utf-8"))["differences"] == []
-    book.close()
+    journal.close()

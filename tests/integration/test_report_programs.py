@@ -35,26 +35,26 @@ STORIES = (quiet_run, story_run, held_run, failed_run, hostile_run)
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The reports of every story by its name, the history of one counterparty, a large page."""
     directory = tmp_path_factory.mktemp("programs")
-    book = sample_book(directory)
-    nights(book, 12)
+    journal = sample_book(directory)
+    nights(journal, 12)
     made = {}
     for story in STORIES:
-        run = story(book)
+        run = story(journal)
         html, xlsx, *_ = write_reports(
-            book, run, formats=["html", "xlsx"], language="uk", directory=directory / "reports"
+            journal, run, formats=["html", "xlsx"], language="uk", directory=directory / "reports"
         )
         made[story.__name__] = html
         made[f"{story.__name__} workbook"] = xlsx
     history = directory / "history.html"
     with history.open("wb") as stream:
-        render_history(book, "html", "uk", stream, key="000000317")
+        render_history(journal, "html", "uk", stream, key="000000317")
     made["history"] = history
-    run = large_run(book, 8001)
+    run = large_run(journal, 8001)
     paths = write_reports(
-        book, run, formats=["html"], language="uk", directory=directory / "reports"
+        journal, run, formats=["html"], language="uk", directory=directory / "reports"
     )
     made["large page"], made["large summary"] = paths[1], paths[-1]
-    book.close()
+    journal.close()
     return made
 
 
@@ -174,14 +174,14 @@ def test_a_page_of_two_thousand_differences_is_whole(browser, reports: dict[str,
 def test_libreoffice_opens_the_workbook_and_reads_the_same(
     reports: dict[str, Path], tmp_path: Path, story: str
 ) -> None:
-    office = shutil.which("soffice") or shutil.which("libreoffice")
-    if office is None:
+    web = shutil.which("soffice") or shutil.which("libreoffice")
+    if web is None:
         pytest.skip("LibreOffice is not installed: no program to open the workbook with")
     path = reports[f"{story} workbook"]
     every_sheet = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
     subprocess.run(
         [
-            office,
+            web,
             f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}",
             "--headless",
             "--convert-to",
@@ -194,8 +194,8 @@ def test_libreoffice_opens_the_workbook_and_reads_the_same(
         capture_output=True,
         timeout=110,
     )
-    book = openpyxl.load_workbook(path)
-    for sheet in book:
+    journal = openpyxl.load_workbook(path)
+    for sheet in journal:
         exported = tmp_path / f"{path.stem}-{sheet.title}.csv"
         csv.field_size_limit(10_000_000)
         rows = list(csv.reader(io.StringIO(exported.read_text("utf-8"), newline="")))

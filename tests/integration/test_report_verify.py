@@ -13,25 +13,25 @@ import pytest
 from tests.unit.report.sample import nights, quiet_run, sample_book, story_run
 from zvirka import __version__
 from zvirka.errors import UsageError
-from zvirka.journal.book import Book
-from zvirka.report import form_html, render, write_reports
-from zvirka.report.verify import Authenticity, verify_report
+from zvirka.journal.journal import Journal
+from zvirka.report import format_html, render, write_reports
+from zvirka.report.file_check import Authenticity, verify_report
 
 FORMS = ("html", "xlsx", "csv", "json", "md")
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Book, int, Path]]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journal, int, Path]]:
     directory = tmp_path_factory.mktemp("told")
-    book = sample_book(directory)
-    nights(book, 2)
-    run = story_run(book)
-    write_reports(book, run, formats=FORMS, language="uk", directory=directory / "reports")
-    yield book, run, directory / "reports"
-    book.close()
+    journal = sample_book(directory)
+    nights(journal, 2)
+    run = story_run(journal)
+    write_reports(journal, run, formats=FORMS, language="uk", directory=directory / "reports")
+    yield journal, run, directory / "reports"
+    journal.close()
 
 
-def copied(told: tuple[Book, int, Path], name: str, to: Path) -> Path:
+def copied(told: tuple[Journal, int, Path], name: str, to: Path) -> Path:
     return Path(shutil.copy(told[2] / name, to / name))
 
 
@@ -46,7 +46,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_as_it_was_written_is_genuine(told: tuple[Book, int, Path], name: str) -> None:
+def test_a_file_as_it_was_written_is_genuine(told: tuple[Journal, int, Path], name: str) -> None:
     check = verify_report(told[0], told[2] / name)
     assert check.authenticity is Authenticity.GENUINE
     assert check.run == 3
@@ -55,7 +55,7 @@ def test_a_file_as_it_was_written_is_genuine(told: tuple[Book, int, Path], name:
 @pytest.mark.parametrize("language", ["uk", "en"])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_language_a_file_is_in_does_not_matter(
-    told: tuple[Book, int, Path], tmp_path: Path, language: str, form: str
+    told: tuple[Journal, int, Path], tmp_path: Path, language: str, form: str
 ) -> None:
     [*_, path] = write_reports(told[0], 3, formats=[form], language=language, directory=tmp_path)
     assert verify_report(told[0], path).authenticity is Authenticity.GENUINE
@@ -63,7 +63,7 @@ def test_the_language_a_file_is_in_does_not_matter(
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("xlsx")])
 def test_one_byte_changed_anywhere_is_found(
-    told: tuple[Book, int, Path], tmp_path: Path, name: str
+    told: tuple[Journal, int, Path], tmp_path: Path, name: str
 ) -> None:
     path = copied(told, name, tmp_path)
     content = path.read_bytes()
@@ -78,7 +78,7 @@ def test_one_byte_changed_anywhere_is_found(
 
 @pytest.mark.parametrize("name", NAMES[:1] + NAMES[2:])
 def test_a_line_taken_out_or_put_in_is_found(
-    told: tuple[Book, int, Path], tmp_path: Path, name: str
+    told: tuple[Journal, int, Path], tmp_path: Path, name: str
 ) -> None:
     path = copied(told, name, tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -88,7 +88,7 @@ def test_a_line_taken_out_or_put_in_is_found(
 
 
 def test_a_cell_changed_in_a_workbook_is_found(
-    told: tuple[Book, int, Path], tmp_path: Path
+    told: tuple[Journal, int, Path], tmp_path: Path
 ) -> None:
     path = copied(told, "zvirka-run-000003.xlsx", tmp_path)
     with zipfile.ZipFile(told[2] / path.name) as whole, zipfile.ZipFile(path, "w") as changed:
@@ -101,7 +101,7 @@ def test_a_cell_changed_in_a_workbook_is_found(
 
 
 def test_a_workbook_packed_anew_with_the_same_parts_is_genuine(
-    told: tuple[Book, int, Path], tmp_path: Path
+    told: tuple[Journal, int, Path], tmp_path: Path
 ) -> None:
     path = copied(told, "zvirka-run-000003.xlsx", tmp_path)
     with zipfile.ZipFile(told[2] / path.name) as whole, zipfile.ZipFile(path, "w") as packed:
@@ -111,7 +111,7 @@ def test_a_workbook_packed_anew_with_the_same_parts_is_genuine(
 
 
 def test_a_report_of_another_run_under_this_name_is_found(
-    told: tuple[Book, int, Path], tmp_path: Path
+    told: tuple[Journal, int, Path], tmp_path: Path
 ) -> None:
     [other] = write_reports(told[0], 2, formats=["json"], language="uk", directory=tmp_path)
     path = other.rename(tmp_path / "zvirka-run-000003.json")
@@ -120,9 +120,9 @@ def test_a_report_of_another_run_under_this_name_is_found(
 
 
 def test_every_page_of_a_large_report_is_checked(
-    told: tuple[Book, int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: tuple[Journal, int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(form_html, "PAGE", 2)
+    monkeypatch.setattr(format_html, "PAGE", 2)
     paths = write_reports(told[0], 3, formats=["html"], language="uk", directory=tmp_path)
     assert len(paths) > 3
     for path in paths:
@@ -133,9 +133,9 @@ def test_every_page_of_a_large_report_is_checked(
 
 
 def test_the_one_document_that_goes_to_a_stream_is_genuine_too(
-    told: tuple[Book, int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: tuple[Journal, int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(form_html, "PAGE", 2)
+    monkeypatch.setattr(format_html, "PAGE", 2)
     path = tmp_path / "zvirka-run-000003.html"
     with path.open("wb") as stream:
         render(told[0], 3, "html", "en", stream)
@@ -143,7 +143,7 @@ def test_the_one_document_that_goes_to_a_stream_is_genuine_too(
 
 
 def test_a_file_of_another_version_is_neither_praised_nor_accused(
-    told: tuple[Book, int, Path], tmp_path: Path
+    told: tuple[Journal, int, Path], tmp_path: Path
 ) -> None:
     path = copied(told, "zvirka-run-000003.json", tmp_path)
     path.write_text(
@@ -159,24 +159,24 @@ def test_a_pruned_run_cannot_vouch_for_the_values_of_an_old_file(tmp_path: Path)
 
     from zvirka.journal.retention import prune
 
-    book = sample_book(tmp_path)
-    run = story_run(book)
-    [path] = write_reports(book, run, formats=["json"], language="uk", directory=tmp_path)
-    quiet_run(book)
+    journal = sample_book(tmp_path)
+    run = story_run(journal)
+    [path] = write_reports(journal, run, formats=["json"], language="uk", directory=tmp_path)
+    quiet_run(journal)
     now = datetime(2030, 1, 1, tzinfo=UTC)
-    prune(book, timedelta(days=365), now, "auditor", "retention")
-    check = verify_report(book, path)
+    prune(journal, timedelta(days=365), now, "auditor", "retention")
+    check = verify_report(journal, path)
     assert check.authenticity is Authenticity.UNKNOWN
     assert "pruned" in check.text
-    [anew] = write_reports(book, run, formats=["html"], language="en", directory=tmp_path)
+    [anew] = write_reports(journal, run, formats=["html"], language="en", directory=tmp_path)
     assert "Зелений Гай" not in anew.read_text("utf-8")
     assert "personal values of this run were removed" in anew.read_text("utf-8")
-    assert verify_report(book, anew).authenticity is Authenticity.GENUINE
-    book.close()
+    assert verify_report(journal, anew).authenticity is Authenticity.GENUINE
+    journal.close()
 
 
 def test_what_cannot_be_checked_is_refused_with_the_way_out(
-    told: tuple[Book, int, Path], tmp_path: Path
+    told: tuple[Journal, int, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="no such report file"):
         verify_report(told[0], tmp_path / "zvirka-run-000003.html")

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from tests.integration.crash_child import STEPS
 from tests.integration.engine_world import World, world
-from zvirka.counterparty import OutcomeState
+from zvirka.domain import OutcomeState
 
 _LOG_CHANGES = {
     "sqlite": (
@@ -92,18 +92,18 @@ def test_a_killed_run_loses_nothing_and_repeats_nothing(
         touched = Counter(row for (row,) in made.shape.sql("SELECT row_id FROM touched"))
         assert set(touched.values()) == {1}, "a row was written twice"
         assert len(touched) == 6, "a correction was lost"
-        with made.house() as house:
-            assert house.book.open_intents() == []
-            assert house.book.running() == []
+        with made.environment() as environment:
+            assert environment.journal.open_intents() == []
+            assert environment.journal.running() == []
             applied = [
                 outcome
                 for number in (2, 3)
-                for batch in house.book.corrections(number)
+                for batch in environment.journal.corrections(number)
                 for _, _, outcome in batch
                 if outcome.state is OutcomeState.APPLIED
             ]
-            dead = house.book.get(2)
-            told = house.book.get(run.run).facts["recovered"]
+            dead = environment.journal.get(2)
+            told = environment.journal.get(run.run).facts["recovered"]
         assert len(applied) == 6, "the journal does not explain every change"
         assert dead.status == ("finished" if step == "after the end" else "interrupted")
         assert bool(told) is (step != "after the end")

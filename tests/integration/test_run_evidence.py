@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.engine_world import World, world
-from zvirka.counterparty import Disposition
+from zvirka.domain import Disposition
 
 
 @pytest.fixture

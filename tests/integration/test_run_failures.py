@@ -265,8 +265,8 @@ def test_a_standby_machine_takes_over_from_one_that_was_killed(
             night.simulator.faults.latency = 0.0
             out, _ = second.communicate(timeout=60)
             assert (second.returncode, json.loads(out)["outcomes"]) == (0, {"applied": 1})
-    with standby.house() as house:
-        runs = house.book.runs()
+    with standby.environment() as opened:
+        runs = opened.journal.runs()
         assert [run.status for run in runs] == ["finished", "interrupted"]
         assert "interrupted" in runs[0].facts["recovered"][0]
     night.assert_in_sync()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.engine_world import World, world
-from zvirka.counterparty import Cause
+from zvirka.domain import Cause
 from zvirka.errors import HeldError, SettingsError
-from zvirka.onec.opening import open_feed
+from zvirka.onec.open_source import open_feed
 from zvirka.reconcile.feeding import follow
 from zvirka.reconcile.request import Summary
 
@@ -27,8 +27,8 @@ def night(tmp_path: Path) -> Iterator[World]:
 
 def followed(made: World) -> Summary | None:
     made.clock.forward(minutes=1)
-    with made.house() as house:
-        return follow(house, who="test")
+    with made.environment() as environment:
+        return follow(environment, who="test")
 
 
 def test_what_the_plan_recorded_is_corrected_and_forgotten(night: World) -> None:

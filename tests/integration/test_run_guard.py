@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.engine_world import World, world
-from zvirka.counterparty import Cause, Disposition, OutcomeState
+from zvirka.domain import Cause, Disposition, OutcomeState
 from zvirka.errors import UsageError
 from zvirka.reconcile.request import Targets
 
@@ -101,8 +101,8 @@ def test_a_rejected_run_is_closed_and_the_next_night_asks_again(careful: World) 
     codes = delete(careful, 4)
     held = careful.run()
     assert careful.run("reject", parent=held.run, reason="ні").exit_code == 0
-    with careful.house() as house:
-        assert house.book.held() == []
+    with careful.environment() as environment:
+        assert environment.journal.held() == []
     again = careful.run()
     assert again.status == "held"
     assert set(codes) <= set(careful.in_store())
@@ -227,11 +227,11 @@ def test_a_resync_of_what_neither_side_knows_is_a_mistake(night: World) -> None:
 def test_an_answer_to_a_plan_answers_the_nights_that_held_the_same(careful: World) -> None:
     delete(careful, 4)
     nights = [careful.run().run for _ in range(3)]
-    with careful.house() as house:
-        assert [run.id for run in house.book.held()] == nights[::-1]
+    with careful.environment() as environment:
+        assert [run.id for run in environment.journal.held()] == nights[::-1]
     careful.run("approve", parent=nights[1], reason="так")
-    with careful.house() as house:
-        assert house.book.held() == []
+    with careful.environment() as environment:
+        assert environment.journal.held() == []
 
 
 def test_a_resync_tells_an_edit_in_the_erp_from_a_lost_webhook(night: World) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.engine_world import World, world
-from zvirka.onec.outbox import REGISTER
+from zvirka.onec.undelivered import REGISTER
 from zvirka.reconcile.request import Summary
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.engine_world import world
-from zvirka.counterparty import Cause
+from zvirka.domain import Cause
 
 
 @pytest.mark.parametrize("profile", ["accounting", "trade", "legacy"])

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.integration.engine_world import world
-from zvirka.counterparty import Action, Cause, Kind
-from zvirka.erp.store import Store
+from zvirka.domain import Action, Cause, Kind
+from zvirka.erp.protocol import Store
 from zvirka.reconcile import applying, confirming, verifying
 
 
@@ -119,8 +119,8 @@ def test_the_pairing_of_what_is_gone_from_both_sides_is_forgotten(tmp_path: Path
         made.base.delete(ref)
         assert made.run().exit_code == 0
         made.run(full=True)
-        with made.house() as house:
-            remembered = {one for batch in house.book.pairings() for one, _, _ in batch}
+        with made.environment() as environment:
+            remembered = {one for batch in environment.journal.pairings() for one, _, _ in batch}
         assert ref not in remembered
         assert set(made.refs()) <= remembered
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.engine_world import World, world
-from zvirka.counterparty import Action, Cause, Disposition, Kind
-from zvirka.reconcile import quiet
+from zvirka.domain import Action, Cause, Disposition, Kind
+from zvirka.staging import unchanged
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def by_key(night: World, run: int) -> dict[str, tuple[Kind, Cause, Action | None
 
 def test_a_night_with_nothing_to_do_finds_nothing_and_asks_1c_for_little(night: World) -> None:
     full = night.row(1).facts
-    quiet = night.run()
-    light = night.row(quiet.run).facts
-    assert (quiet.exit_code, quiet.causes, quiet.outcomes) == (0, {}, {})
-    assert night.row(quiet.run).mode == "light"
+    calm = night.run()
+    light = night.row(calm.run).facts
+    assert (calm.exit_code, calm.causes, calm.outcomes) == (0, {}, {})
+    assert night.row(calm.run).mode == "light"
     assert light["bytes"] < full["bytes"] / 2
 
 
@@ -73,7 +73,7 @@ def test_an_edit_in_the_erp_is_put_right_and_told_from_a_lost_webhook(night: Wor
 def test_a_night_after_many_edits_is_found_whole_by_looking_singly_or_at_all(
     night: World, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(quiet, "FEW", few)
+    monkeypatch.setattr(unchanged, "FEW", few)
     edited = night.refs()[::2]
     for ref in edited:
         erp(night, "UPDATE clients SET name = 'Правка' WHERE ref = ?", ref)
@@ -210,7 +210,7 @@ def test_a_plan_writes_nothing_and_constructs_no_writer(
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("a plan constructed a writer")
 
-    monkeypatch.setattr("zvirka.reconcile.house.open_writer", forbidden)
+    monkeypatch.setattr("zvirka.reconcile.environment.open_writer", forbidden)
     night.base.update(night.refs()[0], name="Інакше")
     before = night.shape.tables()
     plan = night.run("plan")
@@ -234,5 +234,5 @@ def test_formatting_of_a_phone_is_no_difference_and_is_looked_at_once(night: Wor
     night.run()
     erp(night, "UPDATE clients SET phone = '0441234567' WHERE ref = ?", ref)
     assert night.run().causes == {}
-    with night.house() as house:
-        assert house.book.get(night.run().run).facts["kinds"] == {}
+    with night.environment() as environment:
+        assert environment.journal.get(night.run().run).facts["kinds"] == {}

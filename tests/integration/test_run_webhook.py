@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.engine_world import World, world
 from tests.integration.misbehaving_erp import Manners, MisbehavingErp, Trouble
-from zvirka.counterparty import Cause, Difference, OutcomeState
+from zvirka.domain import Cause, Difference, OutcomeState
 
 APPLIED, NOT_CONVERGING = OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING
 GIVE_UP_AFTER = 2
@@ -53,10 +53,10 @@ def both(tmp_path: Path) -> Iterator[tuple[World, Erp]]:
 
 def verdicts(made: World, run: int) -> dict[str, tuple[OutcomeState, str]]:
     """The last outcome of each counterparty, by Ref_Key."""
-    with made.house() as house:
+    with made.environment() as environment:
         return {
             correction.ref: (outcome.state, outcome.detail)
-            for batch in house.book.corrections(run)
+            for batch in environment.journal.corrections(run)
             for _, correction, outcome in batch
         }
 

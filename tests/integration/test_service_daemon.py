@@ -25,8 +25,8 @@ from tests.integration.service_world import (
     stop,
     wait_for_run,
 )
-from zvirka.journal.lock import run_lock
-from zvirka.settings_loading import load_settings
+from zvirka.journal.run_lock import run_lock
+from zvirka.settings.loading import load_settings
 from zvirka.simulator import Simulator, SimulatorOptions
 
 
@@ -134,7 +134,7 @@ HANGS = """
 import sys, time
 from pathlib import Path
 from zvirka.service.daemon import run_daemon
-from zvirka.settings_loading import load_settings
+from zvirka.settings.loading import load_settings
 file = Path(sys.argv[1])
 def hang(settings, request, pulse):
     (file.parent / "hangs").touch()

@@ -13,14 +13,14 @@ import pytest
 from tests.integration.engine_world import World, world
 from tests.unit.service.hours import AtOnce, Hours, lend_to_schedule
 from tests.unit.service.watching import live
-from zvirka.reconcile.house import open_house
+from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
-from zvirka.service.nightwatch import Nightwatch, Surroundings
-from zvirka.service.notify import Notifier
-from zvirka.service.records import JournalRecords
+from zvirka.service.daemon_records import JournalRecords
+from zvirka.service.supervisor import Supervisor, SupervisorPorts
+from zvirka.service.systemd_notify import Notifier
 from zvirka.service.watchdog import Pulse
-from zvirka.settings import Settings
+from zvirka.settings.model import Settings
 from zvirka.simulator import Faults
 
 SLOT = datetime(2026, 10, 12, 23, 30, tzinfo=UTC)  # 02:30 in Kyiv; the autumn change is within
@@ -51,21 +51,21 @@ def set_faults(world: World, **faults: Any) -> None:
 
 def watch_over(
     world: World, hours: Hours, mail: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> Nightwatch:
+) -> Supervisor:
     """The daemon of a world: real journal, real runs, its time passed in."""
 
     def run(settings: Settings, request: Request, pulse: Pulse) -> Summary:
-        with open_house(settings, world.mapping, progress=pulse) as house:
-            return perform(dataclasses.replace(house, now=hours, stop=pulse.stop), request)
+        with open_environment(settings, world.mapping, progress=pulse) as environment:
+            return perform(dataclasses.replace(environment, now=hours, stop=pulse.stop), request)
 
     def send(_address: str, title: str, body: str) -> bool:
         mail.append((title, body))
         return True
 
     lend_to_schedule(hours, monkeypatch)
-    watch = Nightwatch(
+    watch = Supervisor(
         world.settings,
-        Surroundings(
+        SupervisorPorts(
             records=JournalRecords(lambda: world.settings),
             runner=run,
             notifier=Notifier({}),

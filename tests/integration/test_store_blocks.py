@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.integration.engine_world import world
 from tests.integration.store_shapes import BY_CODE, FIELDS, columns_of
 from zvirka.erp import open_store
-from zvirka.erp.store import ScanBatch, ScanBlock, Scanned
+from zvirka.erp.protocol import ScanBatch, ScanBlock, Scanned
 from zvirka.errors import ExitCode
-from zvirka.settings import ErpSettings
+from zvirka.settings.model import ErpSettings
 
 TEXT = st.none() | st.text(st.characters(codec="utf-8"), max_size=12)
 KEYS = st.lists(st.integers(-(2**62), 2**62), unique=True, max_size=8)

@@ -6,10 +6,10 @@ import pytest
 from pydantic import SecretStr
 
 from tests.integration.store_shapes import Shape, columns_of, ref
-from zvirka.counterparty import Action, OutcomeState
-from zvirka.erp.engines import store_name, store_url
-from zvirka.erp.store import IMAGE_SEPARATOR, Scanned, Store
-from zvirka.erp.streaming import BATCH
+from zvirka.domain import Action, OutcomeState
+from zvirka.erp.protocol import IMAGE_SEPARATOR, Scanned, Store
+from zvirka.erp.sql.engines import store_name, store_url
+from zvirka.erp.sql.streaming import BATCH
 from zvirka.errors import SettingsError, StoreError
 
 

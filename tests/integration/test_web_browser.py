@@ -22,8 +22,8 @@ from tests.unit.report.sample import (
 )
 from tests.unit.web.desk import SECRET, USERS, desk
 from zvirka.errors import LockHeldError
-from zvirka.journal.lock import run_lock
-from zvirka.web.app import create_app
+from zvirka.journal.run_lock import run_lock
+from zvirka.web.site import create_app
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -40,11 +40,11 @@ def browser() -> Iterator[Any]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A page over a journal of sample runs; nothing in it is ever performed."""
     with desk(tmp_path_factory.mktemp("page")) as made:
-        nights(made.book, 5)
-        assert story_run(made.book) == STORY
-        assert held_run(made.book) == HELD
-        assert failed_run(made.book) == FAILED
-        assert hostile_run(made.book) == HOSTILE
+        nights(made.journal, 5)
+        assert story_run(made.journal) == STORY
+        assert held_run(made.journal) == HELD
+        assert failed_run(made.journal) == FAILED
+        assert hostile_run(made.journal) == HOSTILE
         with serving(made.client.app) as address:
             yield address
 
@@ -87,7 +87,7 @@ def held(tmp_path: Path) -> Iterator[Night]:
             made.base.delete(ref)
         run = made.run()
         assert run.status == "held"
-        with made.house() as house, serving(create_app(house)) as address:
+        with made.environment() as environment, serving(create_app(environment)) as address:
             yield Night(made, address, run.run, codes)
 
 
@@ -157,8 +157,8 @@ def test_an_auditor_who_makes_the_form_is_refused(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/runs/{HELD}")
     # The form of the list, bent to another address: the token is good, the role is not.
-    page.locator("form.sieve").evaluate("(f, to) => f.action = to", f"/runs/{HELD}/approve")
-    follow(page, page.locator("form.sieve button"))
+    page.locator("form.filters").evaluate("(f, to) => f.action = to", f"/runs/{HELD}/approve")
+    follow(page, page.locator("form.filters button"))
     page.wait_for_url(f"**/runs/{HELD}/approve")
     assert "Only an admin may do that" in page.locator("main").inner_text()
 
@@ -325,7 +325,7 @@ def test_a_report_of_a_hundred_thousand_differences_is_read_by_page(
 
     many = [missing(n, f"ТОВ «Клієнт {n}»", f"{n:09}", tax_id=f"{n:08}") for n in range(1, 100_001)]
     with desk(tmp_path) as made:
-        run = seal_run(made.book, many)
+        run = seal_run(made.journal, many)
         with serving(made.client.app) as address:
             context = browser.new_context()
             page = context.new_page()

@@ -13,10 +13,10 @@ import pytest
 from tests.integration.databases import BACKENDS
 from tests.integration.misbehaving_erp import Manners, MisbehavingErp, Trouble
 from tests.integration.store_shapes import Shape, production
-from zvirka.counterparty import Action, Correction, Outcome, OutcomeState
+from zvirka.domain import Action, Correction, Outcome, OutcomeState
 from zvirka.erp import open_writer
 from zvirka.errors import SettingsError, StoreError
-from zvirka.settings import WebhookSettings
+from zvirka.settings.model import WebhookSettings
 
 APPLIED, FAILED = OutcomeState.APPLIED, OutcomeState.FAILED
 TIMEOUT = timedelta(seconds=0.5)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.integration.store_shapes import Shape, ref
-from zvirka.counterparty import Action, OutcomeState
+from zvirka.domain import Action, OutcomeState
 
 
 def test_a_create_reads_back_as_wanted_and_names_its_row(shape: Shape) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 
 from tests.integration.store_shapes import Shape
-from zvirka.counterparty import Action, OutcomeState
+from zvirka.domain import Action, OutcomeState
 from zvirka.errors import StoreError
 
 ODD = {
@@ -223,7 +223,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tests.integration.store_shapes import Shape, SHAPES
-from zvirka.settings import ErpSettings
+from zvirka.settings.model import ErpSettings
 import msgspec
 
 name, backend, settings = sys.argv[1:]

@@ -12,9 +12,9 @@ import pytest
 from tests.integration.databases import BACKENDS, fresh
 from tests.integration.store_shapes import Shape
 from tests.integration.test_writer_faults import ODD
-from zvirka.counterparty import Action, OutcomeState
+from zvirka.domain import Action, OutcomeState
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.settings import ErpSettings
+from zvirka.settings.model import ErpSettings
 
 APPLIED, SUPERSEDED = OutcomeState.APPLIED, OutcomeState.SUPERSEDED
 

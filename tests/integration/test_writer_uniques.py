@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.store_shapes import Shape
-from zvirka.counterparty import Action, Outcome, OutcomeState
+from zvirka.domain import Action, Outcome, OutcomeState
 
 
 def states(outcomes: dict[int, Outcome]) -> list[OutcomeState]:

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.engine_world import world
-from zvirka.counterparty import Correction, Outcome, OutcomeState
-from zvirka.erp.opening import open_layout
+from zvirka.domain import Correction, Outcome, OutcomeState
+from zvirka.erp.open_store import open_layout
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
-from zvirka.journal.opening import open_engine
+from zvirka.journal.database import open_engine
 from zvirka.journal.receipts import STORED
-from zvirka.receiver.desk import Desk, Policy
-from zvirka.receiver.message import Reader
+from zvirka.receiver.ingest import Ingest, Policy
+from zvirka.receiver.payload import PayloadReader
 from zvirka.reconcile.request import Request, Summary, Targets
 from zvirka.reconcile.run import perform
 
@@ -122,12 +122,12 @@ class Nights:
         self.db.row_factory = sqlite3.Row
         self._stack.callback(self.db.close)
         mapping = self.world.mapping
-        self.reader = Reader(mapping)
+        self.reader = PayloadReader(mapping)
         engine, layout = open_layout(self.world.settings.erp, mapping)
         self.journal = open_engine(self.world.settings)[0]
         self._stack.callback(engine.dispose)
         self._stack.callback(self.journal.dispose)
-        self.desk = Desk(
+        self.desk = Ingest(
             self.journal,
             engine,
             layout,
@@ -205,15 +205,15 @@ class Nights:
         self.world.clock.forward(minutes=1)
         before = self.owned()
         try:
-            with self.world.house() as house:
+            with self.world.environment() as environment:
                 if doom is not None:
-                    opened = house.open_writer
-                    house = dataclasses.replace(
-                        house,
-                        book=doom.over(house.book, _STEPS),
+                    opened = environment.open_writer
+                    environment = dataclasses.replace(
+                        environment,
+                        journal=doom.over(environment.journal, _STEPS),
                         open_writer=lambda confirm: doom.writer(opened(confirm)),
                     )
-                summary = perform(house, Request(command=command, who="law", **asked))
+                summary = perform(environment, Request(command=command, who="law", **asked))
         except Killed:
             self.unexplained |= {
                 row: (self.unexplained.get(row, (old, new))[0], new)
@@ -242,12 +242,16 @@ class Nights:
         }
 
     def corrections(self, run: int | None = None) -> list[tuple[Correction, Outcome]]:
-        with self.world.house() as house:
-            runs = [run] if run is not None else [one.id for one in house.book.runs(limit=1000)]
+        with self.world.environment() as environment:
+            runs = (
+                [run]
+                if run is not None
+                else [one.id for one in environment.journal.runs(limit=1000)]
+            )
             return [
                 (correction, outcome)
                 for each in runs
-                for batch in house.book.corrections(each)
+                for batch in environment.journal.corrections(each)
                 for _, correction, outcome in batch
             ]
 
@@ -312,5 +316,5 @@ class Nights:
         assert self.foreign_now() == self.foreign
 
     def assert_chain(self) -> None:
-        with self.world.house() as house:
-            assert list(verify_chain(house.book)) == []
+        with self.world.environment() as environment:
+            assert list(verify_chain(environment.journal)) == []

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.journal import world
-from zvirka.counterparty import (
+from zvirka.domain import (
     Action,
     Cause,
     Disposition,
@@ -22,8 +22,8 @@ from zvirka.counterparty import (
     Outcome,
     OutcomeState,
 )
-from zvirka.journal.book import FINAL, Book, open_book
 from zvirka.journal.chain import verify_chain
+from zvirka.journal.journal import FINAL, Journal, open_journal
 from zvirka.journal.retention import prune
 from zvirka.journal.tables import metadata
 
@@ -49,8 +49,8 @@ STEPS = st.lists(
 class Life:
     """Does with a book whatever the steps say, as far as the book allows it."""
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
         self.run: int | None = None
         self.added = 0
         self.now = world.NOW
@@ -65,7 +65,7 @@ class Life:
     def begin(self, reason: str) -> None:
         if self.run is None:
             self.added = 0
-            self.run = self.book.begin(
+            self.run = self.journal.begin(
                 command="reconcile", trigger="manual", who="w", reason=reason, now=self.now
             )
 
@@ -73,7 +73,7 @@ class Life:
         assert self.run is not None
         first = self.added + 1
         self.added += len(several)
-        self.book.add_differences(
+        self.journal.add_differences(
             self.run,
             [
                 world.difference(
@@ -90,46 +90,46 @@ class Life:
             one = world.difference(
                 1, note=note, disposition=disposition, kind=Kind.EXTRA, cause=Cause.UNKNOWN
             )
-            self.book.update_differences(self.run, [one])
+            self.journal.update_differences(self.run, [one])
 
     def hold(self, actions: list[Action] | None) -> None:
         assert self.run is not None
-        self.book.hold(self.run, actions)
+        self.journal.hold(self.run, actions)
 
     def intend(self, value: str) -> None:
         assert self.run is not None
         if self.added:
             one = world.correction(self.added, after={"name": value})
-            self.book.intend(self.run, [(self.added, one)], self.now)
+            self.journal.intend(self.run, [(self.added, one)], self.now)
 
     def settle(self, state: OutcomeState) -> None:
         assert self.run is not None
-        for _, _, one in self.book.open_intents()[:1]:
+        for _, _, one in self.journal.open_intents()[:1]:
             outcome = Outcome(correction=one.id, state=state, detail="d")
-            self.book.settle(self.run, [outcome], self.now)
+            self.journal.settle(self.run, [outcome], self.now)
 
     def finish(self, status: str) -> None:
         assert self.run is not None
-        self.book.finish(self.run, status=status, exit_code=0, now=self.now)
+        self.journal.finish(self.run, status=status, exit_code=0, now=self.now)
         self.run = None
 
     def remember(self, keys: list[str]) -> None:
         if self.run is not None:
-            self.book.put_pairings([(key, key, "1") for key in keys])
-            self.book.put_standings(
+            self.journal.put_pairings([(key, key, "1") for key in keys])
+            self.journal.put_standings(
                 [world.standing(1, ref="", key=key, run=self.run) for key in keys]
             )
 
     def forget(self, key: str) -> None:
         if self.run is not None:
-            self.book.drop_pairings([key])
-            self.book.drop_standings([key])
+            self.journal.drop_pairings([key])
+            self.journal.drop_standings([key])
 
     def receive(self, number: int) -> None:
-        world.receipts(self.book, self.now, range(number))
+        world.receipts(self.journal, self.now, range(number))
 
     def prune(self, days: int) -> None:
-        prune(self.book, timedelta(days=days), self.now, "w", "r")
+        prune(self.journal, timedelta(days=days), self.now, "w", "r")
 
 
 @settings(max_examples=40, deadline=None)
@@ -138,18 +138,18 @@ def test_any_life_of_a_journal_verifies_and_any_one_change_to_it_does_not(
     steps: list[tuple[str, Any]], data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        book = open_book(world.settings(Path(directory)))
-        life = Life(book)
+        journal = open_journal(world.settings(Path(directory)))
+        life = Life(journal)
         life.live([("begin", "r"), *steps])
-        assert list(verify_chain(book)) == []
+        assert list(verify_chain(journal)) == []
         if life.run is not None:
             life.finish("interrupted")
-        assert list(verify_chain(book)) == []
+        assert list(verify_chain(journal)) == []
         door = sqlite3.connect(Path(directory) / "journal.db", isolation_level=None)
         change(door, data)
-        assert list(verify_chain(book)) != []
+        assert list(verify_chain(journal)) != []
         door.close()
-        book.close()
+        journal.close()
 
 
 def change(door: sqlite3.Connection, data: st.DataObject) -> None:

@@ -15,16 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from zvirka.counterparty import Client
+from zvirka.domain import Client
 from zvirka.erp import open_store
-from zvirka.erp.opening import open_layout
-from zvirka.erp.store import Store
-from zvirka.journal.opening import open_engine
+from zvirka.erp.open_store import open_layout
+from zvirka.erp.protocol import Store
+from zvirka.journal.database import open_engine
 from zvirka.journal.receipts import verify_receipts
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.receiver.desk import Desk, Policy
-from zvirka.receiver.message import Message, Reader
-from zvirka.settings import Settings
+from zvirka.receiver.ingest import Ingest, Policy
+from zvirka.receiver.payload import PayloadReader, WebhookMessage
+from zvirka.settings.model import Settings
 
 MAPPING = Mapping(
     catalog="Контрагенты",
@@ -53,9 +53,9 @@ class Station:
         self.journal: Engine = open_engine(made)[0]
         self.store: Store = open_store(made.erp, MAPPING)
 
-    def desk(self) -> Desk:
+    def desk(self) -> Ingest:
         policy = Policy("keep", "propose")
-        return Desk(self.journal, self.engine, self.layout, policy, lambda: NOW, shared=False)
+        return Ingest(self.journal, self.engine, self.layout, policy, lambda: NOW, shared=False)
 
     def clients(self, code: str) -> list[Client]:
         return self.store.read_keys([code])
@@ -74,7 +74,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     made.close()
 
 
-def message(number: int, stamp: int, action: str, name: str, phone: str) -> Message:
+def message(number: int, stamp: int, action: str, name: str, phone: str) -> WebhookMessage:
     content: dict[str, Any] = {
         "action": action,
         "clientData": {
@@ -85,7 +85,7 @@ def message(number: int, stamp: int, action: str, name: str, phone: str) -> Mess
         },
         "stamp": stamp,
     }
-    return Reader(MAPPING).read(json.dumps(content).encode(), NOW)
+    return PayloadReader(MAPPING).read(json.dumps(content).encode(), NOW)
 
 
 CHANGES = st.lists(

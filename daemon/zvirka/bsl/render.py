@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from loguru import logger
 
-from zvirka.bsl.source import field_lines, literal, objects
+from zvirka.bsl.field_calls import field_lines, literal, objects
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Mapping
-from zvirka.settings import Settings
-from zvirka.shipped import shipped
+from zvirka.package_files import shipped
+from zvirka.settings.model import Settings
 
 _CORE = ("dropin/Zvirka.bsl", "extension/CommonModules/Zvirka/Ext/Module.bsl")
 _PROCESSING = "processing/ObjectModule.bsl"

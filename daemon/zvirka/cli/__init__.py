@@ -15,14 +15,14 @@ from loguru import logger
 from typer import Abort, TyperException
 
 from zvirka.cli.app import build
-from zvirka.cli.commands import Line
-from zvirka.cli.messages import Messages, language_of
-from zvirka.cli.summaries import INTERRUPTED
+from zvirka.cli.declaration import Line
+from zvirka.cli.run_output import INTERRUPTED
+from zvirka.cli.texts import Messages, language_of
 from zvirka.errors import ExitCode, ZvirkaError
 from zvirka.logs import configure_logs
 from zvirka.redaction import Redactor
-from zvirka.settings import LogSettings
-from zvirka.settings_secrets import secret_values
+from zvirka.settings.model import LogSettings
+from zvirka.settings.secrets import secret_values
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

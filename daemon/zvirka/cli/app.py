@@ -8,17 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from zvirka.cli import (
-    auditing,
-    checking,
-    deciding,
-    demonstrating,
-    looking,
-    operating,
-    running,
-)
-from zvirka.cli.call import Common
-from zvirka.cli.commands import (
+from zvirka.cli import approvals, audit, check, demo, reconcile, runs, services
+from zvirka.cli.declaration import (
     ConfigOption,
     JsonOption,
     LangOption,
@@ -26,6 +17,7 @@ from zvirka.cli.commands import (
     LogLevelOption,
     new_group,
 )
+from zvirka.cli.invocation import Common
 
 HELP = """Keeps an ERP true to 1C: compares, corrects, proves, reports.
 
@@ -61,7 +53,7 @@ def build() -> Any:
         line: Line = context.obj
         line.common = Common(config, lang, json, log_level)
 
-    for family in (checking, running, looking, deciding, auditing, demonstrating, operating):
+    for family in (check, reconcile, runs, approvals, audit, demo, services):
         family.register(app)
     return get_command(app)
 

@@ -14,10 +14,10 @@ from sqlalchemy import text as sql_text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Field, SQLModel
 
-from zvirka.erp.faults import store_error
+from zvirka.erp.sql.database_errors import store_error
 from zvirka.errors import StoreError
 from zvirka.mapping import Mapping
-from zvirka.settings import DeleteSettings, ErpSettings, SqlExpression
+from zvirka.settings.model import DeleteSettings, ErpSettings, SqlExpression
 
 TABLE = "clients"
 NOW = "CURRENT_TIMESTAMP"

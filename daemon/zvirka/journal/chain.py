@@ -22,17 +22,17 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from zvirka.errors import JournalError
-from zvirka.journal import memory
+from zvirka.journal import suppressions
 from zvirka.journal.digests import Raw, raw_column, raw_columns, run_digest
 from zvirka.journal.receipts import verify_receipts
+from zvirka.journal.row_checks import ChainProblem as ChainProblem
+from zvirka.journal.row_checks import stray_rows, unsound_receipts, unsound_rows
 from zvirka.journal.sealing import CHAIN, RUN, SECTIONS, Sealed, section
 from zvirka.journal.signing import SignatureCheck
-from zvirka.journal.soundness import ChainProblem as ChainProblem
-from zvirka.journal.soundness import stray_rows, unsound_receipts, unsound_rows
 from zvirka.journal.tables import RunRow
 
 if TYPE_CHECKING:
-    from zvirka.journal.book import Book
+    from zvirka.journal.journal import Journal
 
 _PLURAL = {
     "difference": "differences",
@@ -48,25 +48,25 @@ class _Pruned(msgspec.Struct):
     receipt: int = 0
 
 
-def verify_chain(book: Book, start: int | None = None) -> Iterator[ChainProblem]:
+def verify_chain(journal: Journal, start: int | None = None) -> Iterator[ChainProblem]:
     """Tell everything that does not hold, in the order of the chain; nothing when all holds.
 
-    Runs that are not sealed yet are no problem: :meth:`Book.running` tells them; their rows are
+    Runs that are not sealed yet are no problem: :meth:`Journal.running` tells them; their rows are
     checked by themselves.
 
     Args:
-        book: the journal. One state of it is looked at, though a run may be writing.
+        journal: the journal. One state of it is looked at, though a run may be writing.
         start: the run to begin with; those sealed before it are taken as they are.
 
     Raises:
         JournalError: ``start`` is not a sealed run, or the journal cannot be read.
     """
-    with book.reading() as connection:
+    with journal.reading() as connection:
         runs = [(row[0], row[1]) for row in connection.execute(_runs())]
         sealed = sorted(
             ((seal, run) for run, seal in runs if isinstance(seal, int)), key=lambda pair: pair[0]
         )
-        first = _first(book, sealed, start)
+        first = _first(journal, sealed, start)
         pruned = _pruned(connection)
         end = connection.execute(select(CHAIN)).mappings().all()
         if len(end) != 1 or end[0]["id"] != 1:
@@ -79,14 +79,14 @@ def verify_chain(book: Book, start: int | None = None) -> Iterator[ChainProblem]
         yield from stray_rows(connection)
         yield from unsound_receipts(connection, pruned.receipt, _sealed_receipts(connection))
     try:
-        for text in verify_receipts(book.engine):
+        for text in verify_receipts(journal.engine):
             yield ChainProblem(0, text)
     except (ValueError, TypeError) as error:
         kind = type(error).__name__
         yield ChainProblem(0, f"table receipt: a row was altered beyond reading ({kind})")
 
 
-def verify_signatures(book: Book, public_key_pem: bytes) -> Iterator[ChainProblem]:
+def verify_signatures(journal: Journal, public_key_pem: bytes) -> Iterator[ChainProblem]:
     """Tell every sealed run without a valid signature, from the first signed one on.
 
     A signature proves a digest; that the digest is the run's is for :func:`verify_chain`.
@@ -96,7 +96,7 @@ def verify_signatures(book: Book, public_key_pem: bytes) -> Iterator[ChainProble
         JournalError: the journal cannot be read.
     """
     check = SignatureCheck(public_key_pem)
-    with book.reading() as connection:
+    with journal.reading() as connection:
         signed = False
         query = select(RUN.c.id, RUN.c.digest, RUN.c.signature).where(RUN.c.seal.is_not(None))
         for run, digest, signature in connection.execute(query.order_by(RUN.c.seal)).all():
@@ -113,7 +113,7 @@ def _runs() -> Any:
     return select(RUN.c.id, RUN.c.seal).order_by(RUN.c.id)
 
 
-def _first(book: Book, sealed: list[tuple[int, int]], start: int | None) -> int:
+def _first(journal: Journal, sealed: list[tuple[int, int]], start: int | None) -> int:
     """The seal to begin with."""
     if start is None:
         return 1
@@ -122,7 +122,7 @@ def _first(book: Book, sealed: list[tuple[int, int]], start: int | None) -> int:
             return seal
     raise JournalError(
         f"run {start} is not in the chain",
-        place=book.name,
+        place=journal.name,
         remedy="name a run that has ended; see `zvirka runs`",
     )
 
@@ -277,7 +277,7 @@ def _end(
             f"table chain: its end is not run {run}; a run behind it is gone, or it was altered",
         )
     then = _sealed(last["sealed"])
-    for name, digest in memory.set_digests(connection).items():
+    for name, digest in suppressions.set_digests(connection).items():
         if end[name] != digest:
             yield ChainProblem(0, f"table {name}: a row was altered, removed or inserted")
         elif then and not has_unsealed and getattr(then, name) != digest:

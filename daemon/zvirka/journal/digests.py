@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlmodel import SQLModel
 
-from zvirka.journal.columns import JsonText, UtcTime, encoded, iso
+from zvirka.journal.column_types import JsonText, UtcTime, encoded, iso
 from zvirka.journal.tables import RunRow
 
 Raw = RowMapping | Mapping[str, Any]

@@ -3,7 +3,7 @@
 Opening and settling are each a link of one chain: a link's digest covers the link before it, so
 a receipt that is changed, removed or slipped in afterwards breaks the walk of
 :func:`verify_receipts`. One process writes receipts at a time and holds the chain's tip
-(:mod:`zvirka.receiver.desk`); a unique ``previous_digest`` keeps a second one from forking it.
+(:mod:`zvirka.receiver.ingest`); a unique ``previous_digest`` keeps a second one from forking it.
 
 Functions take a connection where they are part of the caller's transaction, an engine where they
 only look.

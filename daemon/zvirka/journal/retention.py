@@ -13,10 +13,10 @@ import msgspec
 from sqlalchemy import Connection, exists, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from zvirka.journal import reading
-from zvirka.journal.book import Book
-from zvirka.journal.columns import canonical
-from zvirka.journal.facts import Facts
+from zvirka.journal import queries
+from zvirka.journal.column_types import canonical
+from zvirka.journal.journal import Journal
+from zvirka.journal.run_facts import Facts
 from zvirka.journal.sealing import CORRECTION, DIFFERENCE, RECEIPT, RUN
 
 
@@ -29,7 +29,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prune(
-    book: Book,
+    journal: Journal,
     older_than: timedelta,
     now: datetime,
     who: str,
@@ -45,12 +45,12 @@ def prune(
         JournalError: the journal cannot be written.
     """
     before = now - older_than
-    with book.writing() as connection:
+    with journal.writing() as connection:
         runs = _old_runs(connection, before)
         last, receipts = _old_receipts(connection, before)
         if not runs and not receipts:
             return Pruned()
-        run = book.begin_on(
+        run = journal.begin_on(
             connection,
             command="prune",
             trigger=trigger,
@@ -68,13 +68,13 @@ def prune(
         connection.execute(
             update(RUN).where(RUN.c.id == run).values(facts=canonical(msgspec.to_builtins(facts)))
         )
-        book.finish_on(connection, run, status="finished", exit_code=0, now=now)
-    _forget_pages(book)
+        journal.finish_on(connection, run, status="finished", exit_code=0, now=now)
+    _forget_pages(journal)
     return Pruned(run=run, runs=tuple(runs), receipts=receipts)
 
 
 def _old_runs(connection: Connection, before: datetime) -> list[int]:
-    waiting = {run.id for run in reading.held_runs(connection)}
+    waiting = {run.id for run in queries.held_runs(connection)}
     open_intent = exists().where(CORRECTION.c.run_id == RUN.c.id, CORRECTION.c.state == "intended")
     query = select(RUN.c.id).where(
         RUN.c.seal.is_not(None),
@@ -110,17 +110,17 @@ def _empty(connection: Connection, run: int, now: datetime) -> None:
     connection.execute(update(RUN).where(RUN.c.id == run).values(salt="", pruned_at=now))
 
 
-def _forget_pages(book: Book) -> None:
+def _forget_pages(journal: Journal) -> None:
     """Take the old values out of the files too, as far as the database lets us."""
-    if book.engine.dialect.name == "sqlite":
-        raw = book.engine.raw_connection()
+    if journal.engine.dialect.name == "sqlite":
+        raw = journal.engine.raw_connection()
         try:
             raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             raw.close()
         return
     try:
-        with book.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with journal.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM difference, correction, receipt, run"))
     except SQLAlchemyError:
         return  # not the owner of the tables: autovacuum comes by in its own time

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, func, select, update
 
-from zvirka.journal.columns import canonical, encoded
+from zvirka.journal.column_types import canonical, encoded
 from zvirka.journal.digests import raw_columns, run_digest, table_of
 from zvirka.journal.receipts import chain_tip
 from zvirka.journal.signing import Signer
@@ -24,7 +24,7 @@ STREAMED = {"yield_per": CHUNK}
 """Execution options of one statement whose rows are not all wanted in memory."""
 
 
-class Section(msgspec.Struct, frozen=True):
+class SealedSection(msgspec.Struct, frozen=True):
     """Rows of one table under a seal: how many, and the digest over their digests in order."""
 
     rows: int
@@ -40,9 +40,9 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     the receipts' own chain.
     """
 
-    difference: Section
-    correction: Section
-    settlement: Section
+    difference: SealedSection
+    correction: SealedSection
+    settlement: SealedSection
     standing: str = ""
     pairing: str = ""
     receipt: int = 0
@@ -65,14 +65,14 @@ def section_query(name: str, run: int) -> Select[*tuple[Any, ...]]:
     return query
 
 
-def section(connection: Connection, name: str, run: int) -> Section:
+def section(connection: Connection, name: str, run: int) -> SealedSection:
     """The section as it is now."""
     running, rows = sha256(), 0
     found = connection.execute(section_query(name, run), execution_options=STREAMED)
     for part in found.partitions():
         rows += len(part)
         running.update(b"".join(encoded(tuple(row)) for row in part))
-    return Section(rows, running.hexdigest())
+    return SealedSection(rows, running.hexdigest())
 
 
 def seal(connection: Connection, run: int, signer: Signer | None) -> str:

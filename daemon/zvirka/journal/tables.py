@@ -1,6 +1,6 @@
 """The journal's tables: what happened, durably. SQLite by default, PostgreSQL by URL.
 
-``table=True`` models do not validate; rows are only ever made by :mod:`zvirka.journal.book`.
+``table=True`` models do not validate; rows are only ever made by :mod:`zvirka.journal.journal`.
 Times are aware UTC. Personal values live only in the columns that ``prune`` empties: ``name``,
 ``fields``, ``note`` and ``evidence`` of a difference, ``before`` and ``after`` of a correction,
 ``extra`` of a receipt. What the digests cover: :mod:`zvirka.journal.chain`.
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, MetaData, text
 from sqlmodel import Field, SQLModel
 
-from zvirka.journal.columns import JsonText, UtcTime
+from zvirka.journal.column_types import JsonText, UtcTime
 
 SCHEMA = "0001"
 """The revision of the newest migration, so that a journal in step is opened without Alembic."""
@@ -50,7 +50,7 @@ class RunRow(JournalModel, table=True):
     ``command``: reconcile, plan, resync, approve, reject, undo, prune. ``trigger``: schedule,
     catch-up, timer, manual, web, receiver. ``status``: running, then finished, failed, held or
     interrupted; it never changes after sealing. ``mode``: full, light, targeted. ``facts`` is
-    :class:`zvirka.journal.facts.Facts`; ``error`` is cause, place, remedy.
+    :class:`zvirka.journal.run_facts.Facts`; ``error`` is cause, place, remedy.
 
     ``seal`` counts the sealed runs from 1, ``sealed`` holds the digests of the run's rows and of
     the standings, pairings and receipts at that moment, ``previous_digest`` is the digest of the
@@ -90,7 +90,7 @@ class RunRow(JournalModel, table=True):
 
 
 class DifferenceRow(JournalModel, table=True):
-    """One difference of one run; columns as in :class:`zvirka.counterparty.Difference`.
+    """One difference of one run; columns as in :class:`zvirka.domain.Difference`.
 
     ``fields`` is a list of {field, wanted, found, read_back}. ``values_digest`` covers the
     personal values, ``digest`` the rest and ``values_digest``, so that the chain stays verifiable
@@ -168,7 +168,7 @@ class ChainRow(JournalModel, table=True):
 
     ``begun`` is the highest run number given, ``seals`` the number of sealed runs, ``digest`` and
     ``signature`` those of the last. ``standing`` and ``pairing`` are the digests of these two
-    tables as sets, kept in step with every change (:mod:`zvirka.journal.sets`).
+    tables as sets, kept in step with every change (:mod:`zvirka.journal.set_digest`).
     """
 
     __tablename__ = "chain"

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 from lxml import etree
 
-from zvirka.onec import errors
-from zvirka.onec.queries import JSON, canonical
-from zvirka.onec.session import Session
-from zvirka.onec.source import Changes
+from zvirka.onec import failures
+from zvirka.onec.odata_queries import JSON, canonical
+from zvirka.onec.protocol import Changes
+from zvirka.onec.session import OnecSession
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _TOMB = "{http://purl.org/atompub/tombstones/1.0}"
@@ -52,7 +52,7 @@ class ChangeFeed:
         entity: whose changes, e.g. ``Catalog_Контрагенты``.
     """
 
-    def __init__(self, session: Session, plan: str, node: str, entity: str) -> None:
+    def __init__(self, session: OnecSession, plan: str, node: str, entity: str) -> None:
         self._session = session
         self._plan = f"ExchangePlan_{plan}"
         self._node = node
@@ -93,13 +93,13 @@ class ChangeFeed:
             known = (node.ref, node.code, node.description)
             if wanted in [text.strip().casefold() for text in known]:
                 if node.this_node:
-                    raise errors.QueryRefusedError(
+                    raise failures.QueryRefusedError(
                         cause="the node of the exchange plan is the base itself",
                         place=self._plan,
                         remedy="make a node of its own for zvirka and name that one",
                     )
                 return node
-        raise errors.ObjectNotFoundError(
+        raise failures.ObjectNotFoundError(
             cause="the exchange plan has no such node",
             place=self._plan,
             remedy=f"it has {len(nodes)}; name one by Ref_Key, Код or name",
@@ -129,7 +129,7 @@ def read_feed(feed: bytes, entity: str, message: int) -> Changes:
                 others += 1
             element.clear()
     except etree.XMLSyntaxError as error:
-        raise errors.CutShortError(place="SelectChanges") from error
+        raise failures.CutShortError(place="SelectChanges") from error
     return Changes(message, tuple(changed), tuple(deleted), others)
 
 
@@ -144,7 +144,7 @@ def _named(element: Any, gone: bool) -> tuple[str, str]:
         name = term.rpartition(".")[2] or name
         ref = element.findtext(f"{_ATOM}content/{_META}properties/{_DATA}Ref_Key") or ref
     if not name:
-        raise errors.UnexpectedAnswerError(
+        raise failures.UnexpectedAnswerError(
             cause="an entry of the change feed names no object", place="SelectChanges"
         )
     return name, canonical(ref) if ref else ""

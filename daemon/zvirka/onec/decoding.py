@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 from loguru import logger
 
-from zvirka.counterparty import ZERO_REF
+from zvirka.domain import ZERO_REF
 from zvirka.onec.schema import Entity
 
 GUID_PATTERN = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
@@ -41,7 +41,7 @@ class _One(msgspec.Struct, rename={"ref": "Ref_Key"}):
     ref: _Ref
 
 
-class Shape:
+class RowDecoder:
     """The wanted properties of an entity: what to select, how to decode, columns out of rows.
 
     Args:
@@ -51,7 +51,7 @@ class Shape:
     """
 
     def __init__(
-        self, entity: Entity, names: Sequence[str], nested: dict[str, Shape] | None = None
+        self, entity: Entity, names: Sequence[str], nested: dict[str, RowDecoder] | None = None
     ) -> None:
         self.entity = entity
         self.names = tuple(dict.fromkeys(names))
@@ -108,7 +108,7 @@ class Shape:
         return list(map(_as_text, column))
 
 
-def _list_of(inner: Shape) -> Any:
+def _list_of(inner: RowDecoder) -> Any:
     return GenericAlias(list, (inner.row,))
 
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 import msgspec
 from loguru import logger
 
-from zvirka.onec import errors
-from zvirka.onec.decoding import Row, Shape, decode_count
-from zvirka.onec.queries import Queries, Query, all_of, any_of, canonical
-from zvirka.onec.session import HEAVY, Session
+from zvirka.onec import failures
+from zvirka.onec.decoding import Row, RowDecoder, decode_count
+from zvirka.onec.odata_queries import Queries, Query, all_of, any_of, canonical
+from zvirka.onec.session import HEAVY, OnecSession
 
 _PROBE = 100
 _SMALLEST = 20
@@ -36,7 +36,7 @@ class Selection(msgspec.Struct, frozen=True):
     keyset out, to spare its weight in every row, it is asked for at the end of each page.
     """
 
-    shape: Shape
+    shape: RowDecoder
     where: str
     order: tuple[str, ...]
     identity: tuple[str, ...] = ("Ref_Key",)
@@ -72,7 +72,7 @@ class _Size:
         self.rows = self.floor = self.rows * 2
 
 
-class Reader:
+class PageReader:
     """Reads sets through one session.
 
     Args:
@@ -83,7 +83,7 @@ class Reader:
     """
 
     def __init__(
-        self, session: Session, queries: Queries, *, page_bytes: int, max_url: int
+        self, session: OnecSession, queries: Queries, *, page_bytes: int, max_url: int
     ) -> None:
         self.session = session
         self.queries = queries
@@ -92,7 +92,7 @@ class Reader:
         self.counts = True
         """Whether ``/$count`` is served, as far as known."""
 
-    def rows(self, query: Query, shape: Shape) -> list[Row]:
+    def rows(self, query: Query, shape: RowDecoder) -> list[Row]:
         """The rows of one small answer."""
         return self.session.get(query.path, query.params, decode=shape.decode)
 
@@ -172,7 +172,7 @@ class Reader:
         shape, name = selection.shape, selection.keyset
         if name in shape.names:
             return shape.texts(rows[-1:], name)[0] or ""
-        end = Shape(shape.entity, [name, "DataVersion"])
+        end = RowDecoder(shape.entity, [name, "DataVersion"])
         last = rows[-_TRIES:]
         for ref, version in zip(
             reversed(shape.refs(last)), reversed(shape.texts(last, "DataVersion")), strict=True
@@ -180,11 +180,11 @@ class Reader:
             query = self.queries.one(shape.entity, ref, end.select)
             try:
                 row = self.session.get(query.path, query.params, decode=end.decode_one)
-            except errors.ObjectNotFoundError:
+            except failures.ObjectNotFoundError:
                 continue
             if end.texts([row], "DataVersion") == [version]:
                 return end.texts([row], name)[0] or ""
-        raise errors.UnstableOrderError(place=shape.entity.name)
+        raise failures.UnstableOrderError(place=shape.entity.name)
 
     def _by_skip(self, selection: Selection) -> Iterator[list[Row]]:
         size = _Size(self._page_bytes)
@@ -201,7 +201,7 @@ class Reader:
                     break
                 steps += 1
                 if steps > _STEPS_BACK:
-                    raise errors.UnstableOrderError(place=selection.shape.entity.name)
+                    raise failures.UnstableOrderError(place=selection.shape.entity.name)
                 start = max(0, start - len(before))
                 logger.info("rows moved between two pages, stepping back", skip=start)
             if fresh is None:
@@ -214,7 +214,7 @@ class Reader:
 
     def by_keys(
         self,
-        shape: Shape,
+        shape: RowDecoder,
         refs: Sequence[str],
         *,
         clause: Callable[[str], str] | None = None,
@@ -236,14 +236,14 @@ class Reader:
             yield wanted[:taken], self.rows(query, shape)
             wanted = wanted[taken:]
 
-    def _keyed(self, shape: Shape, clauses: Sequence[str], where: str) -> Query:
+    def _keyed(self, shape: RowDecoder, clauses: Sequence[str], where: str) -> Query:
         keys = any_of(clauses)
         scope = f"({where})" if where else ""
         return self.queries.page(
             shape.entity, shape.select, top=_LARGEST, where=all_of([keys, scope])
         )
 
-    def _fitting(self, shape: Shape, clauses: Sequence[str], where: str) -> int:
+    def _fitting(self, shape: RowDecoder, clauses: Sequence[str], where: str) -> int:
         """How many of the clauses one URL holds; at least one."""
 
         def length(count: int) -> int:
@@ -270,12 +270,12 @@ class Reader:
                 counted: int = self.session.get(query.path, query.params, decode=decode_count)
                 return counted
             except (
-                errors.PublicationNotFoundError,
-                errors.QueryRefusedError,
-                errors.NameNotFoundError,
-                errors.NotOdataError,
-                errors.UnexpectedAnswerError,
-                errors.ServerFailureError,
+                failures.PublicationNotFoundError,
+                failures.QueryRefusedError,
+                failures.NameNotFoundError,
+                failures.NotOdataError,
+                failures.UnexpectedAnswerError,
+                failures.ServerFailureError,
             ) as error:
                 logger.info("1C does not serve $count, counting keys", reason=type(error).__name__)
                 self.counts = False

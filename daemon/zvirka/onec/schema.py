@@ -24,7 +24,7 @@ from pyodata.exceptions import PyODataException
 from pyodata.v2.model import MetadataBuilder
 from pyodata.v2.service import Service
 
-from zvirka.onec.errors import NotOdataError
+from zvirka.onec.failures import NotOdataError
 
 _EDMX = "http://schemas.microsoft.com/ado/2007/06/edmx"
 _NAMESPACE = "StandardODATA"

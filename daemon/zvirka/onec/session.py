@@ -27,16 +27,16 @@ from loguru import logger
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from zvirka.onec import errors
-from zvirka.onec.answers import error_in
-from zvirka.onec.source import Traffic
+from zvirka.onec import failures
+from zvirka.onec.protocol import SourceTraffic
+from zvirka.onec.responses import error_in
 
 T = TypeVar("T")
 
 _COOKIE = "ibsession"
 _COOKIE_VALUE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 _FORGETFUL = frozenset({400, 404, 500})
-HEAVY = (errors.ServerFailureError, errors.TimedOutError, errors.CutShortError)
+HEAVY = (failures.ServerFailureError, failures.TimedOutError, failures.CutShortError)
 """What a smaller page may avoid."""
 
 _LONGEST_WAIT = 60.0
@@ -68,7 +68,7 @@ class Timeouts(msgspec.Struct, frozen=True):
     read: float = 180.0
 
 
-class Session:
+class OnecSession:
     """One session with one publication. A context manager: leaving it ends the session.
 
     Safe to use from two threads, which is as many requests at a time as 1C should get.
@@ -102,7 +102,7 @@ class Session:
     ) -> None:
         timeouts = timeouts or Timeouts()
         self.url = url.rstrip("/") + "/"
-        self.traffic = Traffic()
+        self.traffic = SourceTraffic()
         self.retries = retries
         self.held = False
         """Whether 1C gave a session to hold; it does not where it pools them by itself."""
@@ -121,7 +121,7 @@ class Session:
         for scheme in ("http://", "https://"):
             self._http.mount(scheme, HTTPAdapter(pool_maxsize=2, max_retries=0))
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> OnecSession:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -186,7 +186,7 @@ class Session:
         headers = {"IBSession": "finish", **_carry(cookie)}
         try:
             self._send("GET", self.address(*self._closing), headers, _CLOSING_TIMEOUTS)
-        except errors.OnecError as error:
+        except failures.OnecError as error:
             logger.debug("the 1C session could not be finished", reason=type(error).__name__)
 
     # -- repeating ---------------------------------------------------------------------------------
@@ -198,9 +198,11 @@ class Session:
     def _repeat(self, attempt: Callable[[], T], patient: bool) -> T:
         def again(error: BaseException) -> bool:
             heavy = isinstance(
-                error, errors.ServerFailureError | errors.TimedOutError | errors.CutShortError
+                error, failures.ServerFailureError | failures.TimedOutError | failures.CutShortError
             )
-            return isinstance(error, errors.OnecError) and error.passing and (patient or not heavy)
+            return (
+                isinstance(error, failures.OnecError) and error.passing and (patient or not heavy)
+            )
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
@@ -266,7 +268,7 @@ class Session:
         self.held = bool(self._cookie)
         self._unstarted = not self.held and not response.ok
 
-    def _judge(self, response: requests.Response, place: str) -> errors.OnecError | None:
+    def _judge(self, response: requests.Response, place: str) -> failures.OnecError | None:
         wait = response.headers.get("Retry-After", "")
         return error_in(
             response.status_code,
@@ -296,18 +298,18 @@ class Session:
                 allow_redirects=False,
             )
         except requests.exceptions.SSLError as error:
-            raise errors.TlsRefusedError(place=self.url) from error
+            raise failures.TlsRefusedError(place=self.url) from error
         except requests.exceptions.Timeout as error:
-            raise errors.TimedOutError(place=self.url) from error
+            raise failures.TimedOutError(place=self.url) from error
         except (
             requests.exceptions.ChunkedEncodingError,
             requests.exceptions.ContentDecodingError,
         ) as error:
-            raise errors.CutShortError(place=place) from error
+            raise failures.CutShortError(place=place) from error
         except requests.exceptions.ConnectionError as error:
-            raise errors.UnreachableError(place=self.url) from error
+            raise failures.UnreachableError(place=self.url) from error
         except (requests.exceptions.RequestException, ValueError) as error:
-            raise errors.NotOdataError(
+            raise failures.NotOdataError(
                 cause="the address of the publication cannot be asked", place=self.url
             ) from error
         with self._lock:
@@ -330,15 +332,15 @@ def decoded(body: bytes, decode: Callable[[bytes], T], *, place: str) -> T:
     try:
         return decode(body)
     except msgspec.ValidationError as error:
-        raise errors.UnexpectedAnswerError(place=place, cause=_shape(error)) from None
+        raise failures.UnexpectedAnswerError(place=place, cause=_shape(error)) from None
     except msgspec.DecodeError as error:
-        cause = f"{errors.CutShortError.says} ({error})"
-        raise errors.CutShortError(cause=cause, place=place) from error
+        cause = f"{failures.CutShortError.says} ({error})"
+        raise failures.CutShortError(cause=cause, place=place) from error
     except UnicodeDecodeError:
-        cause = f"{errors.CutShortError.says} (it is not UTF-8)"
-        raise errors.CutShortError(cause=cause, place=place) from None
+        cause = f"{failures.CutShortError.says} (it is not UTF-8)"
+        raise failures.CutShortError(cause=cause, place=place) from None
 
 
 def _shape(error: msgspec.ValidationError) -> str:
     """The validation error without values: msgspec names types and places only."""
-    return f"{errors.UnexpectedAnswerError.says}: {error}"
+    return f"{failures.UnexpectedAnswerError.says}: {error}"

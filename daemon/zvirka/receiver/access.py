@@ -10,8 +10,8 @@ from ipaddress import ip_address
 from starlette.requests import ClientDisconnect, Request
 
 from zvirka.errors import SettingsError
-from zvirka.receiver.message import Refusal
-from zvirka.settings import ReceiverSettings
+from zvirka.receiver.payload import PayloadRefusal
+from zvirka.settings.model import ReceiverSettings
 
 
 class Tokens:
@@ -30,7 +30,7 @@ class Tokens:
         """Let the request pass when ``Authorization`` holds a good token, or no token is set.
 
         Raises:
-            Refusal: 401.
+            PayloadRefusal: 401.
         """
         if not self._digests:
             return
@@ -38,7 +38,7 @@ class Tokens:
         given = sha256(token.strip(" \t").encode("latin-1")).digest()  # as Starlette decoded it
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if scheme.lower() != "bearer" or not any(matches):
-            raise Refusal(401, "a valid bearer token is needed", "Authorization")
+            raise PayloadRefusal(401, "a valid bearer token is needed", "Authorization")
 
 
 def tokens_of(settings: ReceiverSettings) -> Tokens:
@@ -93,31 +93,31 @@ def check_type(content_type: str | None) -> None:
     """Let JSON in UTF-8 pass.
 
     Raises:
-        Refusal: 415.
+        PayloadRefusal: 415.
     """
     kind, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
     charset = next((p.partition("=")[2] for p in parameters if p.startswith("charset=")), "utf-8")
     if kind != "application/json" or charset.strip('"') not in {"utf-8", "utf8"}:
-        raise Refusal(415, "the body is application/json in UTF-8", "Content-Type")
+        raise PayloadRefusal(415, "the body is application/json in UTF-8", "Content-Type")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body, read no further than the limit in bytes.
 
     Raises:
-        Refusal: 413, or 422 when the sender is gone midway.
+        PayloadRefusal: 413, or 422 when the sender is gone midway.
     """
     declared = request.headers.get("content-length", "0")
     size = 0
     parts: list[bytes] = []
     if not declared.isdecimal() or int(declared) > limit:
-        raise Refusal(413, f"the body has more than {limit} bytes", "body")
+        raise PayloadRefusal(413, f"the body has more than {limit} bytes", "body")
     try:
         async for part in request.stream():
             size += len(part)
             if size > limit:
-                raise Refusal(413, f"the body has more than {limit} bytes", "body")
+                raise PayloadRefusal(413, f"the body has more than {limit} bytes", "body")
             parts.append(part)
     except ClientDisconnect:
-        raise Refusal(422, "the body was cut off", "body") from None
+        raise PayloadRefusal(422, "the body was cut off", "body") from None
     return b"".join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zvirka.mapping import Attribute, Mapping
-from zvirka.onec.source import Source
+from zvirka.onec.protocol import Source
 from zvirka.reconcile.snapshot import Absence, CompleteSnapshot
 
 STILL_THERE = "1C still has it, out of scope or turned into a group: left alone"

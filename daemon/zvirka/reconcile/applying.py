@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from zvirka.counterparty import (
+from zvirka.domain import (
     Action,
     Cause,
     Client,
@@ -20,9 +20,9 @@ from zvirka.counterparty import (
     Outcome,
     OutcomeState,
 )
-from zvirka.erp.store import Store, Writer
-from zvirka.journal.book import Book
-from zvirka.reconcile.house import House
+from zvirka.erp.protocol import Store, Writer
+from zvirka.journal.journal import Journal
+from zvirka.reconcile.environment import Environment
 
 AT_ONCE = 5000
 """Corrections handed to the writer together: within them a unique value can change hands."""
@@ -31,7 +31,7 @@ _ORDER = (Action.DELETE, Action.UPDATE, Action.RESTORE, Action.CREATE)
 """Who gives a unique value up goes before who takes it."""
 
 
-def apply(house: House, run: int, store: Store, writer: Writer) -> None:
+def apply(environment: Environment, run: int, store: Store, writer: Writer) -> None:
     """Write the run's corrections, batch by batch, each outcome durable as it comes.
 
     Corrections that failed get one second try at the end: by then the value they collided with
@@ -42,11 +42,11 @@ def apply(house: House, run: int, store: Store, writer: Writer) -> None:
     """
     unlucky: list[_Tried] = []
     for action in _ORDER:
-        for batch in house.book.differences(
+        for batch in environment.journal.differences(
             run, dispositions=[Disposition.CORRECT], actions=[action], batch=AT_ONCE
         ):
-            unlucky += _apply_batch(house, run, store, writer, batch)
-            house.tick(len(batch))
+            unlucky += _apply_batch(environment, run, store, writer, batch)
+            environment.tick(len(batch))
     again = [tried for tried in unlucky if tried.failed]
     stuck = {tried.difference.row for tried in again}
     again += [
@@ -55,8 +55,8 @@ def apply(house: House, run: int, store: Store, writer: Writer) -> None:
         if not tried.failed and stuck.intersection(_holders_of_key(store, tried.correction))
     ]
     if again:
-        still = _apply_batch(house, run, store, writer, [tried.difference for tried in again])
-        _tell_collisions(house.book, run, store, still)
+        still = _apply_batch(environment, run, store, writer, [tried.difference for tried in again])
+        _tell_collisions(environment.journal, run, store, still)
 
 
 class _Tried(msgspec.Struct, frozen=True):
@@ -68,12 +68,12 @@ class _Tried(msgspec.Struct, frozen=True):
 
 
 def _apply_batch(
-    house: House, run: int, store: Store, writer: Writer, batch: Sequence[Difference]
+    environment: Environment, run: int, store: Store, writer: Writer, batch: Sequence[Difference]
 ) -> list[_Tried]:
     """Try a batch; return what failed, and the creates whose key is taken."""
     corrections = list(corrections_for(store, batch))
-    house.still_ours()
-    intended = house.book.intend(run, corrections, house.now())
+    environment.still_ours()
+    intended = environment.journal.intend(run, corrections, environment.now())
     by_id = {
         correction.id: (number, correction)
         for (number, _), correction in zip(corrections, intended, strict=True)
@@ -87,11 +87,11 @@ def _apply_batch(
         failed = outcome.state is OutcomeState.FAILED
         if failed or _is_taken(correction, outcome):
             unlucky.append(_Tried(differences[number], correction, failed))
-        if len(waiting) >= house.settings.erp.batch:
-            house.book.settle(run, waiting, house.now())
+        if len(waiting) >= environment.settings.erp.batch:
+            environment.journal.settle(run, waiting, environment.now())
             waiting = []
-            house.tick()
-    house.book.settle(run, waiting, house.now())
+            environment.tick()
+    environment.journal.settle(run, waiting, environment.now())
     return unlucky
 
 
@@ -142,7 +142,7 @@ def correction_for(difference: Difference, action: Action, client: Client | None
     )
 
 
-def _tell_collisions(book: Book, run: int, store: Store, unlucky: Sequence[_Tried]) -> None:
+def _tell_collisions(journal: Journal, run: int, store: Store, unlucky: Sequence[_Tried]) -> None:
     """Name both rows of a create or update that a unique value of another row stands against."""
     told = []
     for tried in unlucky:
@@ -164,7 +164,7 @@ def _tell_collisions(book: Book, run: int, store: Store, unlucky: Sequence[_Trie
                 + ", ".join(f"row {row}{'' if row in owned else ' (not ours)'}" for row in rows),
             )
         )
-    book.update_differences(run, told)
+    journal.update_differences(run, told)
 
 
 def _holders_of_key(store: Store, correction: Correction) -> list[str]:

@@ -9,25 +9,25 @@ from collections import Counter
 
 import msgspec
 
-from zvirka.counterparty import Difference, Disposition
+from zvirka.domain import Difference, Disposition
 from zvirka.errors import UsageError
-from zvirka.journal.book import Book
-from zvirka.journal.rows import approved_content
+from zvirka.journal.journal import Journal
+from zvirka.journal.row_mapping import approved_content
 from zvirka.journal.tables import RunRow
-from zvirka.reconcile.ground import Ground
 from zvirka.reconcile.request import Request
+from zvirka.reconcile.run_context import RunContext
 
 _NOT_APPROVED = "not part of the approved plan; the next reconciliation takes it up"
 
 
-def held_run(book: Book, request: Request) -> RunRow:
+def held_run(journal: Journal, request: Request) -> RunRow:
     """The open held run a request answers.
 
     Raises:
         UsageError: it is not held, has been answered, or is not what the approver was shown.
     """
     assert request.parent is not None
-    held = {run.id: run for run in book.held()}
+    held = {run.id: run for run in journal.held()}
     run = held.get(request.parent)
     if run is None:
         raise UsageError(
@@ -44,13 +44,15 @@ def held_run(book: Book, request: Request) -> RunRow:
     return run
 
 
-def narrow_to_approved(ground: Ground, parent: int) -> None:
+def narrow_to_approved(context: RunContext, parent: int) -> None:
     """Leave to be corrected only what the held run showed and what is still identical."""
-    book = ground.house.book
-    approved = Counter(book.difference_digests(parent, Disposition.HELD))
+    journal = context.environment.journal
+    approved = Counter(journal.difference_digests(parent, Disposition.HELD))
     total = approved.total()
     kept = 0
-    for batch in book.differences(ground.run, dispositions=[Disposition.CORRECT, Disposition.HELD]):
+    for batch in journal.differences(
+        context.run, dispositions=[Disposition.CORRECT, Disposition.HELD]
+    ):
         changed: list[Difference] = []
         for difference in batch:
             content = approved_content(difference)
@@ -64,5 +66,5 @@ def narrow_to_approved(ground: Ground, parent: int) -> None:
                     note=f"{difference.note}; {_NOT_APPROVED}".lstrip("; "),
                 )
             )
-        book.update_differences(ground.run, changed)
-    ground.facts.changed_meanwhile = total - kept
+        journal.update_differences(context.run, changed)
+    context.facts.changed_meanwhile = total - kept

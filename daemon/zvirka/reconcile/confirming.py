@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from zvirka.ahead import ahead
-from zvirka.counterparty import (
+from zvirka.domain import (
     Action,
     Client,
     Counterparty,
@@ -21,15 +20,16 @@ from zvirka.counterparty import (
     Disposition,
 )
 from zvirka.mapping import Comparison
-from zvirka.reconcile import judging
+from zvirka.prefetch import ahead
+from zvirka.reconcile import decide
 from zvirka.reconcile.absence import absence_of
-from zvirka.reconcile.comparing import canonical
+from zvirka.reconcile.comparison import canonical
 from zvirka.reconcile.evidence import Evidence
-from zvirka.reconcile.ground import Ground
-from zvirka.reconcile.matching import Candidate
 from zvirka.reconcile.pull import renew
+from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.snapshot import CompleteSnapshot
-from zvirka.reconcile.standing import Side, as_it_stands
+from zvirka.reconcile.suppressing import Side, as_it_stands
+from zvirka.staging.candidates import Candidate
 
 _CORRECT = Disposition.CORRECT
 _ASK_SINGLY_UP_TO = 5000
@@ -39,22 +39,22 @@ _WRITTEN_AT_ONCE = 1000
 _NOT_ASKED = "1C is asked for each of so many deletions when the run is approved"
 
 
-def confirm(ground: Ground) -> None:
+def confirm(context: RunContext) -> None:
     """Turn the candidates into the run's differences, in the journal, dispositions provisional.
 
     Raises:
         SourceError: 1C cannot be read.
         StoreError: the store cannot be read.
     """
-    total = ground.matching.find()
-    ground.house.progress.phase("confirm", total)
-    look = _Look(ground, singly=total <= _ASK_SINGLY_UP_TO)
-    for batch in ground.matching.candidates(extras=True):
+    total = context.matching.find()
+    context.environment.progress.phase("confirm", total)
+    look = _Look(context, singly=total <= _ASK_SINGLY_UP_TO)
+    for batch in context.matching.candidates(extras=True):
         look.extras(batch)
-        ground.house.tick(len(batch))
-    for batch in ground.matching.candidates(extras=False):
+        context.environment.tick(len(batch))
+    for batch in context.matching.candidates(extras=False):
         look.others(batch)
-        ground.house.tick(len(batch))
+        context.environment.tick(len(batch))
     look.finish()
 
 
@@ -69,44 +69,44 @@ class _Awaiting(msgspec.Struct, frozen=True):
 class _Look:
     """The second look, candidate by candidate."""
 
-    def __init__(self, ground: Ground, *, singly: bool) -> None:
-        self._ground = ground
+    def __init__(self, context: RunContext, *, singly: bool) -> None:
+        self._ground = context
         self._singly = singly
         self._written: list[Difference] = []
         self._number = 0
-        self._first = not ground.matching.ever_agreed()
+        self._first = not context.matching.ever_agreed()
         self._extras: dict[str, list[_Awaiting]] = defaultdict(list)
         self._arrivals: dict[str, list[_Awaiting]] = defaultdict(list)
         self._remembered = 0
-        self._evidence = Evidence.of(ground)
-        extras = ground.matching.candidate_count("extra")
-        limit = ground.house.settings.guard.max_deletes
-        self._ask = extras <= limit or ground.request.command == "approve"
+        self._evidence = Evidence.of(context)
+        extras = context.matching.candidate_count("extra")
+        limit = context.environment.settings.guard.max_deletes
+        self._ask = extras <= limit or context.request.command == "approve"
         if not singly:
             self._look_again_at_all()
 
     def _look_again_at_all(self) -> None:
-        ground = self._ground
-        ground.mirror.forget_seen()
-        for batch in ahead(ground.source.versions()):
-            ground.mirror.see_versions(batch)
-            ground.house.tick()
-        renew(ground.house, ground.source, ground.mirror, ground.mirror.moved().stale)
+        context = self._ground
+        context.mirror.forget_seen()
+        for batch in ahead(context.source.versions()):
+            context.mirror.see_versions(batch)
+            context.environment.tick()
+        renew(context.environment, context.source, context.mirror, context.mirror.moved().stale)
 
     # -- halves of the store ---------------------------------------------------------------------
 
     def extras(self, batch: Sequence[Candidate]) -> None:
         """Clients 1C does not have, as far as the snapshot tells."""
-        ground = self._ground
+        context = self._ground
         clients = self._clients([candidate.row for candidate in batch])
         for candidate in batch:
             client = clients.get(candidate.row)
             if client is None or not client.active:
                 continue
-            if not isinstance(ground.snapshot, CompleteSnapshot):
-                ground.suspected += 1
+            if not isinstance(context.snapshot, CompleteSnapshot):
+                context.suspected += 1
                 continue
-            difference = self._extra(candidate, client, ground.snapshot)
+            difference = self._extra(candidate, client, context.snapshot)
             tax = self._tax(client.values)
             if tax and self._remembered < _REMEMBERED_EXTRAS:
                 self._extras[tax].append(_Awaiting(difference, None, client.values))
@@ -117,35 +117,35 @@ class _Look:
     def _extra(
         self, candidate: Candidate, client: Client, snapshot: CompleteSnapshot
     ) -> Difference:
-        ground = self._ground
+        context = self._ground
         agreed = candidate.agreed_client is not None
         if not self._ask:
-            unproven = judging.absent(
-                ground.mapping, client, None, agreed=agreed, ref=candidate.ref, note=_NOT_ASKED
+            unproven = decide.absent(
+                context.mapping, client, None, agreed=agreed, ref=candidate.ref, note=_NOT_ASKED
             )
             return msgspec.structs.replace(unproven, disposition=Disposition.HELD)
         proof = absence_of(
-            ground.source, ground.mapping, snapshot, ref=candidate.ref, key=client.key
+            context.source, context.mapping, snapshot, ref=candidate.ref, key=client.key
         )
         if isinstance(proof, str):
-            return judging.absent(
-                ground.mapping, client, None, agreed=agreed, ref=candidate.ref, note=proof
+            return decide.absent(
+                context.mapping, client, None, agreed=agreed, ref=candidate.ref, note=proof
             )
-        return judging.absent(
-            ground.mapping, client, proof, agreed=agreed, ref=candidate.ref, note=""
+        return decide.absent(
+            context.mapping, client, proof, agreed=agreed, ref=candidate.ref, note=""
         )
 
     # -- pairs and halves of 1C ------------------------------------------------------------------
 
     def others(self, batch: Sequence[Candidate]) -> None:
         """Everything else: pairs that differ, counterparties without a client, doubled keys."""
-        ground = self._ground
+        context = self._ground
         single = [candidate.ref for candidate in batch if candidate.ref]
         refs = [*single, *(ref for candidate in batch for ref in candidate.refs)]
         if self._singly:
-            gone = set(refs) - renew(ground.house, ground.source, ground.mirror, refs)
-            ground.mirror.forget(sorted(gone))
-        parties = ground.mirror.counterparties(refs)
+            gone = set(refs) - renew(context.environment, context.source, context.mirror, refs)
+            context.mirror.forget(sorted(gone))
+        parties = context.mirror.counterparties(refs)
         clients = self._clients(
             [row for candidate in batch for row in (candidate.row, *candidate.rows) if row]
         )
@@ -161,7 +161,7 @@ class _Look:
             elif candidate.what.startswith("keyless"):
                 values = wanted.values if wanted else client.values if client else None
                 if values is not None:
-                    self._write(judging.keyless(candidate, values), None, None)
+                    self._write(decide.keyless(candidate, values), None, None)
             elif wanted is not None:
                 client = client or arrived.get(wanted.key)
                 found = self._judge(candidate, wanted, client)
@@ -169,23 +169,23 @@ class _Look:
                     self._write_or_await(found, wanted, client)
                 elif client is not None:
                     settled.append((wanted.ref, client))
-        ground.matching.settle(settled)
+        context.matching.settle(settled)
 
     def _judge(
         self, candidate: Candidate, wanted: Counterparty, client: Client | None
     ) -> Difference | None:
-        ground = self._ground
-        is_marked = ground.marks_count and wanted.deletion_mark
+        context = self._ground
+        is_marked = context.marks_count and wanted.deletion_mark
         if client is None:
             if candidate.what != "missing" or is_marked:
                 return None
-            return judging.missing(ground.mapping, wanted, candidate, first=self._first)
+            return decide.missing(context.mapping, wanted, candidate, first=self._first)
         if is_marked:
-            return judging.marked(ground.mapping, wanted, client) if client.active else None
+            return decide.marked(context.mapping, wanted, client) if client.active else None
         if not client.active:
-            return judging.inactive(ground.mapping, wanted, client, candidate)
-        return judging.different_as_stored(
-            ground.mapping, ground.store.fitting, wanted, client, candidate
+            return decide.inactive(context.mapping, wanted, client, candidate)
+        return decide.different_as_stored(
+            context.mapping, context.store.fitting, wanted, client, candidate
         )
 
     def _arrived(self, wanted: Sequence[Counterparty]) -> dict[str, Client]:
@@ -208,7 +208,7 @@ class _Look:
         held = [clients[row] for row in candidate.rows if row in clients]
         mine = [parties[ref] for ref in candidate.refs if ref in parties]
         if len(held) > 1 or len(mine) > 1 or len(candidate.rows) == 1:
-            self._write(judging.duplicate(candidate, held, mine), None, None)
+            self._write(decide.duplicate(candidate, held, mine), None, None)
 
     def _clients(self, rows: Sequence[str]) -> dict[str, Client]:
         return {client.row: client for client in self._ground.store.read_rows(rows)}
@@ -233,13 +233,13 @@ class _Look:
 
     def finish(self) -> None:
         """Settle what waited, and write what is left."""
-        ground = self._ground
-        apply = ground.house.settings.policy.rekey == "apply"
+        context = self._ground
+        apply = context.environment.settings.policy.rekey == "apply"
         for tax, gone in self._extras.items():
             fresh = self._arrivals.get(tax, [])
             if len(gone) == len(fresh) == 1 and gone[0].difference.disposition is _CORRECT:
-                moved = judging.moved_under(
-                    ground.mapping, gone[0].difference, fresh[0].difference, apply=apply
+                moved = decide.moved_under(
+                    context.mapping, gone[0].difference, fresh[0].difference, apply=apply
                 )
                 self._write(moved, fresh[0].wanted, gone[0].found)
                 continue
@@ -251,9 +251,7 @@ class _Look:
 
     def _write(self, difference: Difference, wanted: Side, found: Side) -> None:
         self._number += 1
-        stood = judging.numbered(
-            as_it_stands(self._ground, difference, wanted, found), self._number
-        )
+        stood = decide.numbered(as_it_stands(self._ground, difference, wanted, found), self._number)
         self._written.append(stood)
         self._ground.plan(stood)
         if len(self._written) >= _WRITTEN_AT_ONCE:
@@ -262,5 +260,5 @@ class _Look:
     def _flush(self) -> None:
         if self._written:
             explained = self._evidence.explain(self._written)
-            self._ground.house.book.add_differences(self._ground.run, explained)
+            self._ground.environment.journal.add_differences(self._ground.run, explained)
             self._written = []

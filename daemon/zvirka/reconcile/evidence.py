@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 import msgspec
 from loguru import logger
 
-from zvirka.counterparty import Difference
+from zvirka.domain import Difference
 from zvirka.errors import ZvirkaError
-from zvirka.journal.book import Book
+from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import STORED, Receipt, find_receipts, has_receipts
-from zvirka.onec.source import Undelivered
+from zvirka.onec.protocol import Undelivered
 from zvirka.push_log import PushLogLine, errors_by_ref
 
 if TYPE_CHECKING:
-    from zvirka.reconcile.ground import Ground
+    from zvirka.reconcile.run_context import RunContext
 
 _LOOK_BACK = timedelta(days=30)
 """How far back evidence is sought when no good run says since when."""
@@ -43,34 +43,36 @@ class Evidence:
 
     def __init__(
         self,
-        book: Book,
+        journal: Journal,
         errors: dict[str, PushLogLine],
         outbox: Callable[[], dict[str, Undelivered]],
         since: datetime,
         receiving: bool,
     ) -> None:
-        self._book = book
+        self._book = journal
         self._errors = errors
         self._outbox = cache(outbox)
         self._since = since
         self._receiving = receiving
 
     @classmethod
-    def of(cls, ground: Ground) -> Evidence:
+    def of(cls, context: RunContext) -> Evidence:
         """Collect the evidence for one run; an unreadable push log is a warning in the report."""
-        book = ground.house.book
-        good = book.last_good(1)
-        now = ground.house.now()
+        journal = context.environment.journal
+        good = journal.last_good(1)
+        now = context.environment.now()
         since = good[0].started_at if good else now - _LOOK_BACK
         errors: dict[str, PushLogLine] = {}
-        path: Path | None = ground.house.settings.report.push_log
+        path: Path | None = context.environment.settings.report.push_log
         if path is not None:
             try:
                 errors = errors_by_ref(path, since)
             except ZvirkaError as error:
                 logger.warning("the push log could not be read", cause=error.cause)
-                ground.facts.warnings.append(str(error))
-        return cls(book, errors, lambda: _waiting_in(ground), since, has_receipts(book.engine))
+                context.facts.warnings.append(str(error))
+        return cls(
+            journal, errors, lambda: _waiting_in(context), since, has_receipts(journal.engine)
+        )
 
     def explain(self, differences: Sequence[Difference]) -> list[Difference]:
         """Add the line, message or receipt that explains each difference, where there is one."""
@@ -117,7 +119,7 @@ class Evidence:
         return f"{came}: {receipt.outcome or 'no outcome yet'} {receipt.detail}".rstrip()
 
 
-def _waiting_in(ground: Ground) -> dict[str, Undelivered]:
+def _waiting_in(context: RunContext) -> dict[str, Undelivered]:
     """The oldest message of each counterparty in the outbox, by Ref_Key and by Код.
 
     The oldest is the one that is being sent: later ones wait behind it. An outbox that cannot be
@@ -125,12 +127,12 @@ def _waiting_in(ground: Ground) -> dict[str, Undelivered]:
     """
     found: dict[str, Undelivered] = {}
     try:
-        for message in ground.source.undelivered():
+        for message in context.source.undelivered():
             for name in {message.ref, message.code} - {""}:
                 found[name] = message
     except ZvirkaError as error:
         logger.warning("the outbox of 1C could not be read", cause=error.cause)
-        ground.facts.warnings.append(str(error))
+        context.facts.warnings.append(str(error))
     return found
 
 

@@ -8,12 +8,12 @@ in the journal as finished; until then the same changes come again, which repeat
 from __future__ import annotations
 
 from zvirka.errors import HeldError, SourceError
-from zvirka.reconcile.house import House
+from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary, Targets
 from zvirka.reconcile.run import perform
 
 
-def follow(house: House, *, who: str, wait: float | None = 0) -> Summary | None:
+def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Summary | None:
     """Correct what the feed names and confirm it; ``None`` when nothing has changed.
 
     Raises:
@@ -23,7 +23,7 @@ def follow(house: House, *, who: str, wait: float | None = 0) -> Summary | None:
         HeldError: a run over just these changes already waits for a person.
         LockHeldError, JournalError: as :func:`zvirka.reconcile.run.perform`.
     """
-    with house.open_feed() as feed:
+    with environment.open_feed() as feed:
         changes = feed.pending()
     if changes.others:
         raise SourceError(
@@ -34,9 +34,9 @@ def follow(house: House, *, who: str, wait: float | None = 0) -> Summary | None:
     refs = (*changes.changed, *changes.deleted)
     if not refs:
         return None
-    _refuse_to_ask_again(house, refs)
+    _refuse_to_ask_again(environment, refs)
     summary = perform(
-        house,
+        environment,
         Request(
             command="resync",
             trigger="feed",
@@ -47,15 +47,15 @@ def follow(house: House, *, who: str, wait: float | None = 0) -> Summary | None:
         ),
     )
     if summary.status == "finished":
-        with house.open_feed() as feed:
+        with environment.open_feed() as feed:
             feed.confirm(changes.message)
     return summary
 
 
-def _refuse_to_ask_again(house: House, refs: tuple[str, ...]) -> None:
+def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> None:
     """One question to a person is enough: the timer comes every few minutes."""
     targets = [f"ref {ref}" for ref in refs]
-    for run in house.book.held():
+    for run in environment.journal.held():
         if run.trigger == "feed" and run.facts.get("targets") == targets:
             raise HeldError(
                 f"run {run.id} over the same changes waits for an answer",

@@ -10,68 +10,70 @@ from __future__ import annotations
 import sys
 from statistics import median
 
-from zvirka.counterparty import Action, Disposition
-from zvirka.journal.facts import Hold
-from zvirka.reconcile.ground import Ground
+from zvirka.domain import Action, Disposition
+from zvirka.journal.run_facts import Hold
+from zvirka.reconcile.run_context import RunContext
 
 _GOOD_RUNS = 7
 
 
-def guard(ground: Ground) -> list[Hold]:
+def guard(context: RunContext) -> list[Hold]:
     """Hold what is past the limits, in the journal, and say which limit held what.
 
     An approval and a resync of named counterparties pass: somebody decided about exactly these.
     What 1C's change feed names nobody has decided about; its shares are of the last good run.
     """
-    if ground.targeted:
-        for good in ground.house.book.last_good(1):
-            ground.facts.store_active = int(good.facts.get("store_active", 0))
-            ground.facts.source_rows = int(good.facts.get("source_rows", 0))
+    if context.targeted:
+        for good in context.environment.journal.last_good(1):
+            context.facts.store_active = int(good.facts.get("store_active", 0))
+            context.facts.source_rows = int(good.facts.get("source_rows", 0))
     deletes = sum(
         count
-        for (action, disposition), count in ground.planned.items()
+        for (action, disposition), count in context.planned.items()
         if action == Action.DELETE and disposition in {Disposition.CORRECT, Disposition.HELD}
     )
     changes = sum(
         count
-        for (action, disposition), count in ground.planned.items()
+        for (action, disposition), count in context.planned.items()
         if action and disposition in {Disposition.CORRECT, Disposition.HELD}
     )
-    holds = [*_change_holds(ground, changes)] or [*_delete_holds(ground, deletes)]
+    holds = [*_change_holds(context, changes)] or [*_delete_holds(context, deletes)]
     if holds:
         everything = any(hold.what == "all" for hold in holds)
-        ground.house.book.hold(ground.run, None if everything else [Action.DELETE])
+        context.environment.journal.hold(context.run, None if everything else [Action.DELETE])
     return holds
 
 
-def _change_holds(ground: Ground, changes: int) -> list[Hold]:
-    limits = ground.house.settings.guard
-    base = max(ground.facts.store_active, ground.facts.source_rows)
+def _change_holds(context: RunContext, changes: int) -> list[Hold]:
+    limits = context.environment.settings.guard
+    base = max(context.facts.store_active, context.facts.source_rows)
     return [
         *_past("max_changes", changes, limits.max_changes, "all"),
         *_past("max_change_share", changes, _allowed(limits.max_change_share, base), "all"),
     ]
 
 
-def _delete_holds(ground: Ground, deletes: int) -> list[Hold]:
+def _delete_holds(context: RunContext, deletes: int) -> list[Hold]:
     if not deletes:
         return []
-    limits = ground.house.settings.guard
-    allowed = _allowed(limits.max_delete_share, ground.facts.store_active)
+    limits = context.environment.settings.guard
+    allowed = _allowed(limits.max_delete_share, context.facts.store_active)
     holds = [
         *_past("max_deletes", deletes, limits.max_deletes, "deletes"),
         *_past("max_delete_share", deletes, allowed, "deletes"),
     ]
-    good = ground.house.book.last_good(_GOOD_RUNS)
-    if not good or good[0].fingerprint != ground.house.fingerprint():
+    good = context.environment.journal.last_good(_GOOD_RUNS)
+    if not good or good[0].fingerprint != context.environment.fingerprint():
         what = "scope, mapping or policy are new" if good else "this is the first run"
         holds.append(Hold("fingerprint", what, "a person approves", "deletes"))
     rows = [count for run in good if (count := int(run.facts.get("source_rows", 0)))]
     if rows:
         usual = median(rows)
         least = round(usual * (1 - limits.shrink_share))
-        if ground.facts.source_rows < least:
-            holds.append(Hold("shrink_share", str(ground.facts.source_rows), str(least), "deletes"))
+        if context.facts.source_rows < least:
+            holds.append(
+                Hold("shrink_share", str(context.facts.source_rows), str(least), "deletes")
+            )
     return holds
 
 

@@ -13,14 +13,14 @@ from functools import partial
 
 from loguru import logger
 
-from zvirka.ahead import ahead
-from zvirka.erp.store import Scanned
-from zvirka.onec.source import LineBatch, ObjectBatch, Source, VersionBatch
-from zvirka.reconcile.house import House
-from zvirka.reconcile.mirror import Mirror
+from zvirka.erp.protocol import Scanned
+from zvirka.onec.protocol import LineBatch, ObjectBatch, Source, VersionBatch
+from zvirka.prefetch import ahead
+from zvirka.reconcile.environment import Environment
+from zvirka.reconcile.run_summary import prepare_report
 from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import Snapshot, judged
-from zvirka.reconcile.summing import prepare_report
+from zvirka.staging.source_mirror import SourceMirror
 
 _RENEWED_AT_ONCE = 1000
 _LIGHT_UP_TO = 0.2
@@ -39,9 +39,9 @@ class Pulled:
 
 
 def pull(
-    house: House,
+    environment: Environment,
     source: Source,
-    mirror: Mirror,
+    mirror: SourceMirror,
     *,
     counted: int,
     full: bool,
@@ -54,46 +54,48 @@ def pull(
         SourceError: 1C cannot be read.
         StagingError: the staging cannot be written.
     """
-    if not full and mirror.known and _recent(house, mirror.pulled_at(), now):
-        light = _light(house, source, mirror, counted, scan)
+    if not full and mirror.known and _recent(environment, mirror.pulled_at(), now):
+        light = _light(environment, source, mirror, counted, scan)
         if light is not None:
             return light
-    return _full(house, source, mirror, counted, now)
+    return _full(environment, source, mirror, counted, now)
 
 
-def _recent(house: House, pulled_at: str, now: datetime) -> bool:
-    every: timedelta = house.settings.onec.full_pull_every
+def _recent(environment: Environment, pulled_at: str, now: datetime) -> bool:
+    every: timedelta = environment.settings.onec.full_pull_every
     return bool(pulled_at) and now - datetime.fromisoformat(pulled_at) < every
 
 
 # -- full ---------------------------------------------------------------------------------------
 
 
-def _full(house: House, source: Source, mirror: Mirror, counted: int, now: datetime) -> Pulled:
+def _full(
+    environment: Environment, source: Source, mirror: SourceMirror, counted: int, now: datetime
+) -> Pulled:
     with mirror.full_pull(now.isoformat()):
         # Two requests at a time: while one page is made, the other is decoded and staged.
         pages: Iterator[ObjectBatch | LineBatch] = ahead(
-            source.objects(), source.lines(), meanwhile=partial(prepare_report, house)
+            source.objects(), source.lines(), meanwhile=partial(prepare_report, environment)
         )
         for batch in pages:
             if isinstance(batch, ObjectBatch):
                 mirror.add_objects(batch)
-                house.tick(len(batch.refs))
+                environment.tick(len(batch.refs))
             else:
                 mirror.add_lines(batch)
-                house.tick()
+                environment.tick()
         after = source.count()
         if not counted == after == mirror.pulled_count():
-            after = _second_look(house, source, mirror)
+            after = _second_look(environment, source, mirror)
         rows = mirror.pulled_count()
         reasons = _doubts(source, rows, after)
     return Pulled(judged(mirror.count(), reasons), "full", mirror.count(), after)
 
 
-def _second_look(house: House, source: Source, mirror: Mirror) -> int:
+def _second_look(environment: Environment, source: Source, mirror: SourceMirror) -> int:
     """Ask for all keys again, fetch what the pages lost, drop what is no longer there."""
     logger.info("the count moved during the pull, looking again")
-    _see_versions(house, source, mirror)
+    _see_versions(environment, source, mirror)
     after = source.count()
     for objects, lines in source.fetch(mirror.unseen_versions()):
         mirror.add_objects(objects)
@@ -116,15 +118,17 @@ def _doubts(source: Source, rows: int, counted: int) -> list[str]:
 # -- light --------------------------------------------------------------------------------------
 
 
-def _light(house: House, source: Source, mirror: Mirror, counted: int, scan: Scan) -> Pulled | None:
+def _light(
+    environment: Environment, source: Source, mirror: SourceMirror, counted: int, scan: Scan
+) -> Pulled | None:
     """Read keys and versions, fetch what changed; ``None`` when a full pull is called for."""
     with scan.staging():
-        _see_versions(house, source, mirror, scan)
+        _see_versions(environment, source, mirror, scan)
     scan.done = True
     after = source.count()
     if not counted == after == mirror.seen_count():
         logger.info("the count moved during the light pull, looking again")
-        _see_versions(house, source, mirror)
+        _see_versions(environment, source, mirror)
         after = source.count()
     stale, gone, went_back = mirror.moved()
     if went_back:
@@ -132,36 +136,40 @@ def _light(house: House, source: Source, mirror: Mirror, counted: int, scan: Sca
         return None
     if len(stale) > max(_ALWAYS_LIGHT, _LIGHT_UP_TO * after):
         return None
-    fetched = renew(house, source, mirror, stale)
+    fetched = renew(environment, source, mirror, stale)
     reasons = _doubts(source, mirror.seen_count(), after)
     if not reasons:
         mirror.forget([*gone, *(set(stale) - fetched)])
-    mirror.renew_light_lines(ahead(source.light_lines()), house.tick)
+    mirror.renew_light_lines(ahead(source.light_lines()), environment.tick)
     return Pulled(judged(mirror.count(), reasons), "light", len(fetched), after)
 
 
-def _see_versions(house: House, source: Source, mirror: Mirror, scan: Scan | None = None) -> None:
+def _see_versions(
+    environment: Environment, source: Source, mirror: SourceMirror, scan: Scan | None = None
+) -> None:
     mirror.forget_seen()
     beside = [scan.pages()] if scan is not None else []
     pages: Iterator[VersionBatch | Scanned] = ahead(
-        source.versions(), *beside, meanwhile=partial(prepare_report, house)
+        source.versions(), *beside, meanwhile=partial(prepare_report, environment)
     )
     for batch in pages:
         if isinstance(batch, VersionBatch):
             mirror.see_versions(batch)
-            house.tick(len(batch.refs))
+            environment.tick(len(batch.refs))
         elif scan is not None:
             scan.stage(batch)
-            house.tick()
+            environment.tick()
 
 
-def renew(house: House, source: Source, mirror: Mirror, refs: Sequence[str]) -> set[str]:
+def renew(
+    environment: Environment, source: Source, mirror: SourceMirror, refs: Sequence[str]
+) -> set[str]:
     """Fetch counterparties whole into the mirror; return the Ref_Keys 1C gave."""
     fetched: set[str] = set()
     for objects, lines in _gathered(source.fetch(refs)):
         mirror.replace(objects, lines)
         fetched.update(objects.refs)
-        house.tick(len(objects.refs))
+        environment.tick(len(objects.refs))
     return fetched
 
 
@@ -197,7 +205,7 @@ def _joined(batches: list[ObjectBatch]) -> ObjectBatch:
     )
 
 
-def canaries_missing(house: House, mirror: Mirror) -> list[str]:
+def canaries_missing(environment: Environment, mirror: SourceMirror) -> list[str]:
     """Configured keys that must be in every snapshot and are not in this one."""
-    wanted = house.settings.guard.canaries
+    wanted = environment.settings.guard.canaries
     return sorted(set(wanted) - mirror.has_keys(wanted))

@@ -11,17 +11,17 @@ from itertools import islice
 
 from loguru import logger
 
-from zvirka.counterparty import Action, Client, Correction, Outcome, OutcomeState
-from zvirka.erp.store import Store
+from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode
 from zvirka.mapping import Mapping
-from zvirka.reconcile.comparing import field_differences
-from zvirka.reconcile.house import House
+from zvirka.reconcile.comparison import field_differences
+from zvirka.reconcile.environment import Environment
 
 _AT_ONCE = 500
 
 
-def recover(house: House, run: int) -> list[str]:
+def recover(environment: Environment, run: int) -> list[str]:
     """Settle what dead runs left open; call it with the lock held, in the new run.
 
     Returns:
@@ -31,21 +31,21 @@ def recover(house: House, run: int) -> list[str]:
         StoreError: the store cannot be read, so nothing can be said.
     """
     told: list[str] = []
-    intents = house.book.open_intents()
+    intents = environment.journal.open_intents()
     if intents:
-        store = house.open_store()
+        store = environment.open_store()
         try:
             for batch in _batches(intents):
-                told += _settle(house, store, batch)
+                told += _settle(environment, store, batch)
         finally:
             store.close()
-    for dead in house.book.running():
+    for dead in environment.journal.running():
         if dead.id is not None and dead.id != run:
-            house.book.finish(
+            environment.journal.finish(
                 dead.id,
                 status="interrupted",
                 exit_code=ExitCode.FAILED,
-                now=house.now(),
+                now=environment.now(),
                 error={"cause": f"the run ended in phase {dead.phase or 'begin'}, not by itself"},
             )
             told.append(f"run {dead.id} was interrupted in phase {dead.phase or 'begin'}")
@@ -62,7 +62,9 @@ def _batches(
         yield batch
 
 
-def _settle(house: House, store: Store, batch: Sequence[tuple[int, int, Correction]]) -> list[str]:
+def _settle(
+    environment: Environment, store: Store, batch: Sequence[tuple[int, int, Correction]]
+) -> list[str]:
     corrections = [correction for _, _, correction in batch]
     rows = {c.row: c for c in store.read_rows([c.row for c in corrections if c.row])}
     keys: dict[str, list[Client]] = {}
@@ -71,13 +73,13 @@ def _settle(house: House, store: Store, batch: Sequence[tuple[int, int, Correcti
     told = []
     by_run: dict[int, list[Outcome]] = {}
     for run, number, correction in batch:
-        state, detail, row = _became(house.mapping, store, correction, rows, keys)
+        state, detail, row = _became(environment.mapping, store, correction, rows, keys)
         by_run.setdefault(run, []).append(
             Outcome(correction=correction.id, state=state, detail=detail, row=row)
         )
         told.append(f"run {run}, difference {number}: {correction.action} {detail}")
     for run, outcomes in by_run.items():
-        house.book.settle(run, outcomes, house.now())
+        environment.journal.settle(run, outcomes, environment.now())
     return told
 
 

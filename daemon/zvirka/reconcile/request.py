@@ -48,7 +48,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended: what a terminal, an alert or a metric needs; the journal has the rest.
 
     ``status``: finished, held, failed, interrupted. ``causes``, ``actions`` and ``outcomes`` as in
-    :class:`zvirka.journal.facts.Facts`. ``error`` is cause, place and remedy of a failed run,
+    :class:`zvirka.journal.run_facts.Facts`. ``error`` is cause, place and remedy of a failed run,
     ``kind`` the class of its error, ``passing`` whether trying again can help.
     """
 

@@ -14,12 +14,12 @@ from contextlib import closing, contextmanager
 import msgspec
 from loguru import logger
 
-from zvirka.counterparty import Action, Correction, Disposition
-from zvirka.erp.store import Store
+from zvirka.domain import Action, Correction, Disposition
+from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
-from zvirka.journal.facts import Facts
-from zvirka.journal.lock import run_lock
-from zvirka.onec.source import Source
+from zvirka.journal.run_facts import Facts
+from zvirka.journal.run_lock import run_lock
+from zvirka.onec.protocol import Source
 from zvirka.reconcile import (
     applying,
     approving,
@@ -29,21 +29,21 @@ from zvirka.reconcile import (
     undoing,
     verifying,
 )
-from zvirka.reconcile.circumstances import facts_of, note_snapshot, note_traffic
 from zvirka.reconcile.confirming import confirm
-from zvirka.reconcile.ground import Ground
-from zvirka.reconcile.house import House
-from zvirka.reconcile.matching import Matching
-from zvirka.reconcile.mirror import Mirror
+from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.pull import canaries_missing, pull, renew
 from zvirka.reconcile.request import Request, Summary
+from zvirka.reconcile.run_conditions import facts_of, note_snapshot, note_traffic
+from zvirka.reconcile.run_context import RunContext
+from zvirka.reconcile.run_summary import summary_of, write_report
 from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
-from zvirka.reconcile.staging import Staging
-from zvirka.reconcile.summing import summary_of, write_report
+from zvirka.staging.candidates import Candidates
+from zvirka.staging.database import Staging
+from zvirka.staging.source_mirror import SourceMirror
 
 
-def perform(house: House, request: Request) -> Summary:
+def perform(environment: Environment, request: Request) -> Summary:
     """Perform one run and return how it ended.
 
     A failure on the way (1C, the store, the staging) is a failed run with its report, not an
@@ -55,39 +55,39 @@ def perform(house: House, request: Request) -> Summary:
         JournalError: the journal itself cannot be used.
     """
     with run_lock(
-        house.settings, who=request.who, command=request.command, wait=request.wait
+        environment.settings, who=request.who, command=request.command, wait=request.wait
     ) as lock:
-        house = dataclasses.replace(house, still_ours=lock.check)
-        _check(house, request)
-        run = house.book.begin(
+        environment = dataclasses.replace(environment, still_ours=lock.check)
+        _check(environment, request)
+        run = environment.journal.begin(
             command=request.command,
             trigger=request.trigger,
             who=request.who,
             reason=request.reason,
-            now=house.now(),
+            now=environment.now(),
             parent=request.parent,
-            fingerprint=house.fingerprint(),
+            fingerprint=environment.fingerprint(),
         )
         with logger.contextualize(run=run):
-            return _Run(house, request, run).perform()
+            return _Run(environment, request, run).perform()
 
 
-def _check(house: House, request: Request) -> None:
+def _check(environment: Environment, request: Request) -> None:
     if request.command in {"approve", "reject"}:
-        approving.held_run(house.book, request)
+        approving.held_run(environment.journal, request)
     if request.command == "undo":
         assert request.parent is not None
-        undoing.check_undoable(house.book, request.parent)
+        undoing.check_undoable(environment.journal, request.parent)
 
 
 class _Run:
     """The run under way: its number, its facts, and where it stands."""
 
-    def __init__(self, house: House, request: Request, run: int) -> None:
-        self._house = house
+    def __init__(self, environment: Environment, request: Request, run: int) -> None:
+        self._house = environment
         self._request = request
         self._run = run
-        self._facts: Facts = facts_of(house)
+        self._facts: Facts = facts_of(environment)
         self._began = time.monotonic()
         self._suspected = 0
 
@@ -110,19 +110,21 @@ class _Run:
         return self._end(status, code, None)
 
     def _end(self, status: str, code: ExitCode | None, error: ZvirkaError | None) -> Summary:
-        house, run = self._house, self._run
-        house.book.save_facts(run, self._facts)
+        environment, run = self._house, self._run
+        environment.journal.save_facts(run, self._facts)
         if code is None:
-            left = house.book.count(run).remaining + self._suspected
+            left = environment.journal.count(run).remaining + self._suspected
             code = ExitCode.DIFFERENCES if left else ExitCode.IN_SYNC
-        held = house.book.plan_digest(run) if status == "held" else ""
-        house.book.finish(
-            run, status=status, exit_code=code, now=house.now(), error=error, plan_digest=held
+        held = environment.journal.plan_digest(run) if status == "held" else ""
+        environment.journal.finish(
+            run, status=status, exit_code=code, now=environment.now(), error=error, plan_digest=held
         )
         with self._phase("report", note=False):
-            reports, trouble = write_report(house, run)
-        house.progress.done()
-        summary = summary_of(house.book.get(run), reports, time.monotonic() - self._began, trouble)
+            reports, trouble = write_report(environment, run)
+        environment.progress.done()
+        summary = summary_of(
+            environment.journal.get(run), reports, time.monotonic() - self._began, trouble
+        )
         logger.info(
             "run ends",
             status=summary.status,
@@ -137,13 +139,13 @@ class _Run:
 
     @contextmanager
     def _phase(self, name: str, total: int | None = None, *, note: bool = True) -> Iterator[None]:
-        house = self._house
+        environment = self._house
         if note:
-            house.tick()
+            environment.tick()
         began = time.monotonic()
-        house.progress.phase(name, total)
+        environment.progress.phase(name, total)
         if note:
-            house.book.set_phase(self._run, name, self._facts)
+            environment.journal.set_phase(self._run, name, self._facts)
         with logger.contextualize(phase=name):
             try:
                 yield
@@ -156,22 +158,22 @@ class _Run:
 
     def _phases(self) -> tuple[str, ExitCode | None]:
         """The status the run ends with, and its exit code where the counts do not decide."""
-        house, request = self._house, self._request
+        environment, request = self._house, self._request
         with self._phase("recover"):
-            self._facts.recovered = recovering.recover(house, self._run)
+            self._facts.recovered = recovering.recover(environment, self._run)
         if request.command == "reject":
             return "finished", ExitCode.IN_SYNC
-        with closing(house.open_store()) as store:
+        with closing(environment.open_store()) as store:
             self._facts.store = store.name
             self._check_policy(store)
             if request.command == "undo":
                 assert request.parent is not None
                 with self._phase("apply"):
-                    undoing.undo(house, self._run, store, request.parent, request.targets)
+                    undoing.undo(environment, self._run, store, request.parent, request.targets)
                 return "finished", None
             with (
-                house.open_source() as source,
-                closing(Staging(house.staging_dir, house.mapping)) as staging,
+                environment.open_source() as source,
+                closing(Staging(environment.staging_dir, environment.mapping)) as staging,
             ):
                 try:
                     return self._compare_and_correct(source, store, staging)
@@ -189,13 +191,15 @@ class _Run:
     def _compare_and_correct(
         self, source: Source, store: Store, staging: Staging
     ) -> tuple[str, ExitCode | None]:
-        house, request = self._house, self._request
-        mirror = Mirror(staging)
-        matching = Matching(staging, marks_count=house.settings.policy.deletion_mark != "keep")
+        environment, request = self._house, self._request
+        mirror = SourceMirror(staging)
+        matching = Candidates(
+            staging, marks_count=environment.settings.policy.deletion_mark != "keep"
+        )
         if not store.has_ref:
-            matching.pairing.remember(house.book.pairings())
-        ground = Ground(
-            house=house,
+            matching.pairing.remember(environment.journal.pairings())
+        context = RunContext(
+            environment=environment,
             run=self._run,
             request=request,
             facts=self._facts,
@@ -204,118 +208,122 @@ class _Run:
             mirror=mirror,
             matching=matching,
             snapshot=PartialSnapshot(0, ("nothing was pulled yet",)),
-            standings=house.book.standings(),
+            standings=environment.journal.standings(),
         )
-        if ground.targeted:
-            house.book.set_mode(self._run, "targeted")
+        if context.targeted:
+            environment.journal.set_mode(self._run, "targeted")
             with self._phase("confirm"):
                 source.preflight()
-                targeting.resync(ground, request.targets)
+                targeting.resync(context, request.targets)
         else:
-            self._stage_both_sides(ground)
+            self._stage_both_sides(context)
             with self._phase("confirm"):
-                confirm(ground)
-            self._suspected = ground.suspected
-            if ground.suspected:
+                confirm(context)
+            self._suspected = context.suspected
+            if context.suspected:
                 self._facts.warnings.append(
-                    f"{ground.suspected} clients look absent from 1C, but the snapshot is partial"
+                    f"{context.suspected} clients look absent from 1C, but the snapshot is partial"
                 )
         with self._phase("guard"):
-            self._guard(ground)
+            self._guard(context)
         if request.command == "plan":
             return "finished", None
-        self._correct(ground)
-        if not ground.targeted:
-            self._agree(ground)
+        self._correct(context)
+        if not context.targeted:
+            self._agree(context)
         if self._facts.held:
             return "held", ExitCode.HELD
         return "finished", None
 
-    def _stage_both_sides(self, ground: Ground) -> None:
-        house, facts = self._house, self._facts
-        scan = Scan(ground.store, ground.matching)
+    def _stage_both_sides(self, context: RunContext) -> None:
+        environment, facts = self._house, self._facts
+        scan = Scan(context.store, context.matching)
         with self._phase("preflight"):
-            counted = ground.source.preflight()
+            counted = context.source.preflight()
             facts.source_count_before = counted
         with self._phase("pull", counted):
-            facts.snapshot_from = house.now().isoformat()
+            facts.snapshot_from = environment.now().isoformat()
             pulled = pull(
-                house,
-                ground.source,
-                ground.mirror,
+                environment,
+                context.source,
+                context.mirror,
                 counted=counted,
                 full=self._request.full,
-                now=house.now(),
+                now=environment.now(),
                 scan=scan,
             )
-            facts.snapshot_to = house.now().isoformat()
+            facts.snapshot_to = environment.now().isoformat()
             facts.source_count_after = pulled.counted
             facts.fetched = pulled.fetched
-            ground.mode = pulled.mode
-            house.book.set_mode(self._run, pulled.mode)
-            ground.snapshot = self._with_canaries(ground, pulled.snapshot)
-            note_snapshot(facts, ground.snapshot)
+            context.mode = pulled.mode
+            environment.journal.set_mode(self._run, pulled.mode)
+            context.snapshot = self._with_canaries(context, pulled.snapshot)
+            note_snapshot(facts, context.snapshot)
         with self._phase("scan"):
-            scan.finish(house)
+            scan.finish(environment)
         with self._phase("diff"):
-            scan.pair(house)
-            facts.store_rows, facts.store_active = ground.matching.counts()
+            scan.pair(environment)
+            facts.store_rows, facts.store_active = context.matching.counts()
 
-    def _with_canaries(self, ground: Ground, snapshot: Snapshot) -> Snapshot:
-        missing = canaries_missing(self._house, ground.mirror)
+    def _with_canaries(self, context: RunContext, snapshot: Snapshot) -> Snapshot:
+        missing = canaries_missing(self._house, context.mirror)
         if not missing:
             return snapshot
         reason = f"canaries are missing: {', '.join(missing)}"
         before = snapshot.reasons if isinstance(snapshot, PartialSnapshot) else ()
         return PartialSnapshot(snapshot.rows, (*before, reason))
 
-    def _guard(self, ground: Ground) -> None:
+    def _guard(self, context: RunContext) -> None:
         if self._request.command == "approve":
             assert self._request.parent is not None
-            approving.narrow_to_approved(ground, self._request.parent)
-        elif not ground.targeted or self._request.trigger == "feed":
-            self._facts.held = guarding.guard(ground)
+            approving.narrow_to_approved(context, self._request.parent)
+        elif not context.targeted or self._request.trigger == "feed":
+            self._facts.held = guarding.guard(context)
 
-    def _correct(self, ground: Ground) -> None:
-        house = self._house
-        todo = house.book.count(self._run).dispositions.get(Disposition.CORRECT, 0)
+    def _correct(self, context: RunContext) -> None:
+        environment = self._house
+        todo = environment.journal.count(self._run).dispositions.get(Disposition.CORRECT, 0)
         if not todo:
             return
         with self._phase("apply", todo):
-            writer = house.open_writer(lambda correction: self._still_says(ground, correction))
+            writer = environment.open_writer(
+                lambda correction: self._still_says(context, correction)
+            )
             with closing(writer):
-                applying.apply(house, self._run, ground.store, writer)
+                applying.apply(environment, self._run, context.store, writer)
         with self._phase("verify", todo):
-            verifying.verify(ground)
+            verifying.verify(context)
 
-    def _still_says(self, ground: Ground, correction: Correction) -> bool:
+    def _still_says(self, context: RunContext, correction: Correction) -> bool:
         """Whether 1C, asked just now, still wants what a webhook is about to say."""
         if not correction.ref:
             return True
-        there = correction.ref in renew(self._house, ground.source, ground.mirror, [correction.ref])
+        there = correction.ref in renew(
+            self._house, context.source, context.mirror, [correction.ref]
+        )
         if correction.action is Action.DELETE:
             if not there:
-                return not ground.source.exists(correction.ref)
-            party = ground.mirror.counterparties([correction.ref])[correction.ref]
-            return ground.marks_count and party.deletion_mark
+                return not context.source.exists(correction.ref)
+            party = context.mirror.counterparties([correction.ref])[correction.ref]
+            return context.marks_count and party.deletion_mark
         if not there:
             return False
-        party = ground.mirror.counterparties([correction.ref])[correction.ref]
+        party = context.mirror.counterparties([correction.ref])[correction.ref]
         return all(
             (party.values.get(name) or "") == (value or "")
             for name, value in correction.after.items()
         )
 
-    def _agree(self, ground: Ground) -> None:
+    def _agree(self, context: RunContext) -> None:
         """Remember on what both sides agree: the third side of the next run's causes."""
         with self._phase("agree"):
-            ground.matching.agree(tidy=ground.mode == "full")
-            if not ground.store.has_ref:
-                for batch in ground.matching.agreed_pairings():
-                    self._house.book.put_pairings(batch)
-                if ground.mode == "full" and isinstance(ground.snapshot, CompleteSnapshot):
-                    for gone in ground.matching.pairing.gone_from_both():
-                        self._house.book.drop_pairings(gone)
+            context.matching.agree(tidy=context.mode == "full")
+            if not context.store.has_ref:
+                for batch in context.matching.agreed_pairings():
+                    self._house.journal.put_pairings(batch)
+                if context.mode == "full" and isinstance(context.snapshot, CompleteSnapshot):
+                    for gone in context.matching.pairing.gone_from_both():
+                        self._house.journal.drop_pairings(gone)
 
 
 _UNEXPECTED = ZvirkaError(

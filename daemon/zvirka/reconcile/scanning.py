@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
-from zvirka.ahead import ahead
-from zvirka.erp.store import ScanBlock, Scanned, Store, no_text
+from zvirka.erp.protocol import ScanBlock, Scanned, Store, no_text
 from zvirka.errors import StagingError
-from zvirka.reconcile.house import House
-from zvirka.reconcile.matching import Matching
+from zvirka.prefetch import ahead
+from zvirka.reconcile.environment import Environment
+from zvirka.staging.candidates import Candidates
 
 
 class Scan:
@@ -23,7 +23,7 @@ class Scan:
     read again on both before it counts. ``done`` says whether all of it is staged.
     """
 
-    def __init__(self, store: Store, matching: Matching) -> None:
+    def __init__(self, store: Store, matching: Candidates) -> None:
         self._store = store
         self._matching = matching
         self._brief = store.has_ref and matching.ever_agreed()
@@ -56,34 +56,34 @@ class Scan:
         """Surrounds the staging of all pages."""
         return self._matching.scanning()
 
-    def finish(self, house: House) -> None:
+    def finish(self, environment: Environment) -> None:
         """Scan the store unless that is done."""
         if self.done:
             return
         with self.staging():
             for rows in ahead(self.pages()):
                 self.stage(rows)
-                house.tick(rows.size)
+                environment.tick(rows.size)
         self.done = True
 
-    def pair(self, house: House) -> None:
+    def pair(self, environment: Environment) -> None:
         """Find who is whose client; after a brief scan, among what is loose."""
         matching = self._matching
-        if self._brief and self._read_loose(house):
+        if self._brief and self._read_loose(environment):
             matching.pair_loose()
             return
         if self._brief:
             self._brief = self.done = False
             matching.forget_clients()
-            self.finish(house)
+            self.finish(environment)
         matching.pair()
 
-    def _read_loose(self, house: House) -> bool:
+    def _read_loose(self, environment: Environment) -> bool:
         """Read what is loose and what shares something with it; ``False`` if that is too much."""
         for more in (self._matching.find_loose, self._matching.gather):
             if not more():
                 return False
             for rows in self._matching.loose_rows():
                 self._matching.renew_clients(self._store.read_rows(rows))
-                house.tick()
+                environment.tick()
         return True

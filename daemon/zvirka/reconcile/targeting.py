@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from zvirka.counterparty import Action, Client, Counterparty, Difference
+from zvirka.domain import Action, Client, Counterparty, Difference
 from zvirka.errors import UsageError
 from zvirka.mapping import Attribute
-from zvirka.reconcile import judging
+from zvirka.reconcile import decide
 from zvirka.reconcile.absence import absent_by_key
 from zvirka.reconcile.evidence import Evidence
-from zvirka.reconcile.ground import Ground
-from zvirka.reconcile.matching import Candidate
 from zvirka.reconcile.pull import renew
 from zvirka.reconcile.request import Targets
+from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.snapshot import Absence
-from zvirka.reconcile.standing import as_it_stands
+from zvirka.reconcile.suppressing import as_it_stands
+from zvirka.staging.candidates import Candidate
 
 
-def check_targets(ground: Ground, targets: Targets) -> None:
+def check_targets(context: RunContext, targets: Targets) -> None:
     """Refuse targets that cannot be looked up.
 
     Raises:
@@ -45,7 +45,7 @@ def check_targets(ground: Ground, targets: Targets) -> None:
         ("--code", "code", targets.codes),
         ("--tax-id", "tax_id", targets.tax_ids),
     ):
-        if values and not _searchable(ground, field):
+        if values and not _searchable(context, field):
             raise UsageError(
                 f"1C cannot be searched by {field} in this mapping",
                 place=option,
@@ -53,14 +53,14 @@ def check_targets(ground: Ground, targets: Targets) -> None:
             )
 
 
-def _searchable(ground: Ground, field: str) -> bool:
-    if field not in ground.mapping.names:
+def _searchable(context: RunContext, field: str) -> bool:
+    if field not in context.mapping.names:
         return False
-    home = ground.mapping.field(field).source
+    home = context.mapping.field(field).source
     return isinstance(home, Attribute) and not home.via
 
 
-def resync(ground: Ground, targets: Targets) -> None:
+def resync(context: RunContext, targets: Targets) -> None:
     """Compare the targets and record their differences.
 
     Raises:
@@ -68,35 +68,35 @@ def resync(ground: Ground, targets: Targets) -> None:
         SourceError: 1C does not answer.
         StoreError: the store cannot be read.
     """
-    check_targets(ground, targets)
-    found = [*_found(ground, "code", targets.codes), *_found(ground, "tax_id", targets.tax_ids)]
+    check_targets(context, targets)
+    found = [*_found(context, "code", targets.codes), *_found(context, "tax_id", targets.tax_ids)]
     refs = list(dict.fromkeys([*(str(UUID(ref)) for ref in targets.refs), *(p.ref for p in found)]))
-    there = renew(ground.house, ground.source, ground.mirror, refs)
-    parties = ground.mirror.counterparties(sorted(there))
-    ground.facts.targets = [
+    there = renew(context.environment, context.source, context.mirror, refs)
+    parties = context.mirror.counterparties(sorted(there))
+    context.facts.targets = [
         *(f"code {code}" for code in targets.codes),
         *(f"ref {ref}" for ref in targets.refs),
         *(
             f"tax id of {party.key or party.ref}"
-            for party in _found(ground, "tax_id", targets.tax_ids)
+            for party in _found(context, "tax_id", targets.tax_ids)
         ),
     ]
-    ground.asked = {*refs, *targets.codes, *(party.key for party in parties.values())}
+    context.asked = {*refs, *targets.codes, *(party.key for party in parties.values())}
     gone = [ref for ref in refs if ref not in there]
     differences = [
-        *_of_parties(ground, list(parties.values())),
-        *_of_absent_refs(ground, gone),
-        *_of_absent_codes(ground, targets, {party.key for party in parties.values()}),
+        *_of_parties(context, list(parties.values())),
+        *_of_absent_refs(context, gone),
+        *_of_absent_codes(context, targets, {party.key for party in parties.values()}),
     ]
-    _tell_unknown(ground, targets, refs, parties)
-    numbered = [judging.numbered(one, number) for number, one in enumerate(differences, start=1)]
+    _tell_unknown(context, targets, refs, parties)
+    numbered = [decide.numbered(one, number) for number, one in enumerate(differences, start=1)]
     for difference in numbered:
-        ground.plan(difference)
-    ground.house.book.add_differences(ground.run, Evidence.of(ground).explain(numbered))
+        context.plan(difference)
+    context.environment.journal.add_differences(context.run, Evidence.of(context).explain(numbered))
 
 
 def _tell_unknown(
-    ground: Ground, targets: Targets, refs: Sequence[str], parties: dict[str, Counterparty]
+    context: RunContext, targets: Targets, refs: Sequence[str], parties: dict[str, Counterparty]
 ) -> None:
     """Say of each target that neither side knows it; a request for nothing else is a mistake.
 
@@ -104,8 +104,8 @@ def _tell_unknown(
         UsageError: no target is known to either side.
     """
     known = {party.key for party in parties.values()}
-    known |= {client.key for client in ground.store.read_keys(list(targets.codes))}
-    remembered = ground.matching.pairing.remembered_rows(refs)
+    known |= {client.key for client in context.store.read_keys(list(targets.codes))}
+    remembered = context.matching.pairing.remembered_rows(refs)
     unknown = [f"code {code}" for code in targets.codes if code not in known]
     unknown += [f"ref {ref}" for ref in refs if ref not in parties and ref not in remembered]
     if unknown and not parties and len(unknown) == len(targets.codes) + len(refs):
@@ -114,23 +114,23 @@ def _tell_unknown(
             place=", ".join(unknown[:10]),
             remedy="copy the Код as 1C shows it, leading zeros too, or name it by --ref",
         )
-    ground.facts.warnings += [f"neither 1C nor the store knows {one}" for one in unknown]
+    context.facts.warnings += [f"neither 1C nor the store knows {one}" for one in unknown]
 
 
-def _found(ground: Ground, field: str, values: Sequence[str]) -> list[Counterparty]:
-    return ground.source.find(field, list(values)) if values else []
+def _found(context: RunContext, field: str, values: Sequence[str]) -> list[Counterparty]:
+    return context.source.find(field, list(values)) if values else []
 
 
-def _of_parties(ground: Ground, parties: Sequence[Counterparty]) -> list[Difference]:
-    remembered = ground.matching.pairing.remembered_rows([party.ref for party in parties])
-    by_row = {client.row: client for client in ground.store.read_rows(list(remembered.values()))}
+def _of_parties(context: RunContext, parties: Sequence[Counterparty]) -> list[Difference]:
+    remembered = context.matching.pairing.remembered_rows([party.ref for party in parties])
+    by_row = {client.row: client for client in context.store.read_rows(list(remembered.values()))}
     by_key: dict[str, list[Client]] = {}
-    held_by_key = ground.store.read_keys([party.key for party in parties if party.key])
-    owners = ground.matching.pairing.remembered_refs([client.row for client in held_by_key])
+    held_by_key = context.store.read_keys([party.key for party in parties if party.key])
+    owners = context.matching.pairing.remembered_refs([client.row for client in held_by_key])
     for client in held_by_key:
         by_key.setdefault(client.key, []).append(client)
-    ground.matching.renew_clients(list(by_row.values()))
-    agreed = ground.matching.agreement(list(remembered.items()))
+    context.matching.renew_clients(list(by_row.values()))
+    agreed = context.matching.agreement(list(remembered.items()))
     differences = []
     for party in parties:
         paired = by_row.get(remembered.get(party.ref, ""))
@@ -140,24 +140,24 @@ def _of_parties(ground: Ground, parties: Sequence[Counterparty]) -> list[Differe
             else [
                 client
                 for client in by_key.get(party.key, [])
-                if not _is_anothers(ground, party, client.ref or owners.get(client.row))
+                if not _is_anothers(context, party, client.ref or owners.get(client.row))
             ]
         )
-        difference = _compare(ground, party, held, agreed.get(party.ref, (None, None)))
+        difference = _compare(context, party, held, agreed.get(party.ref, (None, None)))
         if difference is not None:
             wanted = None if difference.action is Action.DELETE else party.values
             found = next((client.values for client in held if client.active), None)
-            differences.append(as_it_stands(ground, difference, wanted, found))
+            differences.append(as_it_stands(context, difference, wanted, found))
     return differences
 
 
-def _is_anothers(ground: Ground, party: Counterparty, owner: str | None) -> bool:
+def _is_anothers(context: RunContext, party: Counterparty, owner: str | None) -> bool:
     """Whether a client with the party's key is that of a counterparty 1C has under a new key."""
-    return owner not in {None, "", party.ref} and ground.source.exists(str(owner))
+    return owner not in {None, "", party.ref} and context.source.exists(str(owner))
 
 
 def _compare(
-    ground: Ground,
+    context: RunContext,
     party: Counterparty,
     held: Sequence[Client],
     agreed: tuple[bool | None, bool | None],
@@ -165,41 +165,41 @@ def _compare(
     pair = Candidate("different", party.ref, "", party.key, *agreed)
     if not party.key and not held:
         candidate = Candidate("keyless_1c", party.ref, "", "", None, None)
-        return judging.keyless(candidate, party.values)
+        return decide.keyless(candidate, party.values)
     active = [client for client in held if client.active]
     if len(active) > 1 or (not active and len(held) > 1):
         rows = tuple(client.row for client in held)
         candidate = Candidate("duplicate_store", party.ref, "", party.key, None, None, rows=rows)
-        return judging.duplicate(candidate, list(held), [party])
+        return decide.duplicate(candidate, list(held), [party])
     client = active[0] if active else held[0] if held else None
-    if ground.marks_count and party.deletion_mark:
+    if context.marks_count and party.deletion_mark:
         alive = client is not None and client.active
-        return judging.marked(ground.mapping, party, client) if alive and client else None
+        return decide.marked(context.mapping, party, client) if alive and client else None
     if client is None:
-        return judging.missing(ground.mapping, party, None, first=False)
+        return decide.missing(context.mapping, party, None, first=False)
     if not client.active:
-        return judging.inactive(ground.mapping, party, client, pair)
-    return judging.different_as_stored(ground.mapping, ground.store.fitting, party, client, pair)
+        return decide.inactive(context.mapping, party, client, pair)
+    return decide.different_as_stored(context.mapping, context.store.fitting, party, client, pair)
 
 
-def _of_absent_refs(ground: Ground, refs: Sequence[str]) -> list[Difference]:
+def _of_absent_refs(context: RunContext, refs: Sequence[str]) -> list[Difference]:
     """Named Ref_Keys 1C did not return: gone only when it says so for each."""
-    remembered = ground.matching.pairing.remembered_rows(refs)
-    by_row = {client.row: client for client in ground.store.read_rows(list(remembered.values()))}
+    remembered = context.matching.pairing.remembered_rows(refs)
+    by_row = {client.row: client for client in context.store.read_rows(list(remembered.values()))}
     keyed = {
         client.key: client
-        for client in (ground.store.read_keys(list(refs)) if ground.mapping.key == "ref" else [])
+        for client in (context.store.read_keys(list(refs)) if context.mapping.key == "ref" else [])
     }
     differences = []
     for ref in refs:
         client = by_row.get(remembered.get(ref, "")) or keyed.get(ref)
-        if client is None or not client.active or ground.source.exists(ref):
+        if client is None or not client.active or context.source.exists(ref):
             continue
         proof = Absence(ref, client.key, f"Ref_Key {ref}")
         differences.append(
             as_it_stands(
-                ground,
-                judging.absent(ground.mapping, client, proof, agreed=True, ref=ref, note=""),
+                context,
+                decide.absent(context.mapping, client, proof, agreed=True, ref=ref, note=""),
                 None,
                 client.values,
             )
@@ -207,22 +207,22 @@ def _of_absent_refs(ground: Ground, refs: Sequence[str]) -> list[Difference]:
     return differences
 
 
-def _of_absent_codes(ground: Ground, targets: Targets, there: set[str]) -> list[Difference]:
+def _of_absent_codes(context: RunContext, targets: Targets, there: set[str]) -> list[Difference]:
     """Named codes no counterparty has: their clients are gone from 1C when it says so."""
-    if ground.mapping.key != "code":
+    if context.mapping.key != "code":
         return []
     codes = [code for code in targets.codes if code not in there]
     differences = []
-    for client in ground.store.read_keys(codes):
+    for client in context.store.read_keys(codes):
         if not client.active:
             continue
-        proof = absent_by_key(ground.source, ground.mapping, client.key)
+        proof = absent_by_key(context.source, context.mapping, client.key)
         if isinstance(proof, str):
-            ground.facts.warnings.append(f"code {client.key}: {proof}")
+            context.facts.warnings.append(f"code {client.key}: {proof}")
             continue
         differences.append(
-            judging.absent(
-                ground.mapping, client, proof, agreed=True, ref=client.ref or "", note=""
+            decide.absent(
+                context.mapping, client, proof, agreed=True, ref=client.ref or "", note=""
             )
         )
     return differences

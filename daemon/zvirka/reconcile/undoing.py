@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from zvirka.counterparty import (
+from zvirka.domain import (
     Action,
     Cause,
     Client,
@@ -21,13 +21,13 @@ from zvirka.counterparty import (
     Outcome,
     OutcomeState,
 )
-from zvirka.erp.store import Store, Writer
+from zvirka.erp.protocol import Store, Writer
 from zvirka.errors import UsageError
-from zvirka.journal.book import Book
-from zvirka.journal.memory import Standing
+from zvirka.journal.journal import Journal
+from zvirka.journal.suppressions import Suppression
 from zvirka.mapping import Mapping
-from zvirka.reconcile.comparing import ABSENT, values_digest
-from zvirka.reconcile.house import House
+from zvirka.reconcile.comparison import ABSENT, values_digest
+from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.verifying import read_back, with_read_back
 
@@ -40,14 +40,14 @@ _BACK = {
 _AT_ONCE = 1000
 
 
-def check_undoable(book: Book, parent: int) -> None:
+def check_undoable(journal: Journal, parent: int) -> None:
     """Refuse to undo a run that changed nothing or is pruned.
 
     Raises:
         UsageError: with what to do instead.
         JournalError: there is no such run.
     """
-    run = book.get(parent)
+    run = journal.get(parent)
     if run.pruned_at is not None:
         raise UsageError(
             f"the values of run {parent} were pruned, so they cannot be put back",
@@ -64,20 +64,20 @@ def check_undoable(book: Book, parent: int) -> None:
         )
 
 
-def undo(house: House, run: int, store: Store, parent: int, targets: Targets) -> None:
+def undo(environment: Environment, run: int, store: Store, parent: int, targets: Targets) -> None:
     """Put back what the parent run wrote, and remember that it was undone.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
     number = 0
-    writer = house.open_writer(None)
+    writer = environment.open_writer(None)
     try:
-        for page in house.book.corrections(parent, batch=_AT_ONCE):
-            batch = list(_reversals(house.mapping, store, page, targets, number))
+        for page in environment.journal.corrections(parent, batch=_AT_ONCE):
+            batch = list(_reversals(environment.mapping, store, page, targets, number))
             number += len(batch)
-            _put_back(house, run, store, writer, batch)
-            house.tick(len(batch))
+            _put_back(environment, run, store, writer, batch)
+            environment.tick(len(batch))
     finally:
         writer.close()
 
@@ -161,7 +161,7 @@ def _shown(mapping: Mapping, correction: Correction, back: Correction, number: i
 
 
 def _put_back(
-    house: House,
+    environment: Environment,
     run: int,
     store: Store,
     writer: Writer,
@@ -169,21 +169,25 @@ def _put_back(
 ) -> None:
     if not batch:
         return
-    house.book.add_differences(run, [shown for shown, _, _ in batch])
+    environment.journal.add_differences(run, [shown for shown, _, _ in batch])
     # Standings come first: killed in between, the next night reports and does not redo.
-    house.book.put_standings([_standing(house, run, original) for _, _, original in batch])
-    house.still_ours()
-    intended = house.book.intend(
-        run, [(shown.number, back) for shown, back, _ in batch], house.now()
+    environment.journal.put_standings(
+        [_standing(environment, run, original) for _, _, original in batch]
+    )
+    environment.still_ours()
+    intended = environment.journal.intend(
+        run, [(shown.number, back) for shown, back, _ in batch], environment.now()
     )
     outcomes = list(writer.apply(intended))
-    house.book.settle(run, outcomes, house.now())
+    environment.journal.settle(run, outcomes, environment.now())
     applied = {one.correction for one in outcomes if one.state is OutcomeState.APPLIED}
-    house.book.drop_standings([one.ref or one.key for one in intended if one.id not in applied])
+    environment.journal.drop_standings(
+        [one.ref or one.key for one in intended if one.id not in applied]
+    )
     shown = {one.id: difference for one, (difference, _, _) in zip(intended, batch, strict=True)}
     by_id = {outcome.correction: outcome for outcome in outcomes}
     _verify(
-        house,
+        environment,
         run,
         store,
         [(shown[one.id], one, by_id[one.id]) for one in intended if one.id in applied],
@@ -191,7 +195,10 @@ def _put_back(
 
 
 def _verify(
-    house: House, run: int, store: Store, done: Sequence[tuple[Difference, Correction, Outcome]]
+    environment: Environment,
+    run: int,
+    store: Store,
+    done: Sequence[tuple[Difference, Correction, Outcome]],
 ) -> None:
     """Read back what was put back; what reads otherwise did not take."""
     now = read_back(store, [(correction, outcome) for _, correction, outcome in done])
@@ -202,8 +209,8 @@ def _verify(
         for _, correction, outcome in done
         if not _taken(correction, now.get(correction.id))
     ]
-    house.book.settle(run, wrong, house.now())
-    house.book.update_differences(
+    environment.journal.settle(run, wrong, environment.now())
+    environment.journal.update_differences(
         run,
         [
             with_read_back(difference, correction, now.get(correction.id), wrong=False)
@@ -223,15 +230,15 @@ def _taken(correction: Correction, client: Client | None) -> bool:
     )
 
 
-def _standing(house: House, run: int, original: Correction) -> Standing:
+def _standing(environment: Environment, run: int, original: Correction) -> Suppression:
     """What 1C wanted when it was undone; while it still wants that, nothing is redone."""
     gone = original.action is Action.DELETE
     wanted = None if gone else {**original.before, **original.after}
-    return Standing(
+    return Suppression(
         key=original.new_key or original.key,
         ref=original.ref,
         state="undone",
-        wanted=values_digest(house.mapping, wanted) if wanted is not None else ABSENT,
+        wanted=values_digest(environment.mapping, wanted) if wanted is not None else ABSENT,
         run=run,
-        since=house.now(),
+        since=environment.now(),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from zvirka.counterparty import (
+from zvirka.domain import (
     Action,
     Cause,
     Client,
@@ -17,46 +17,46 @@ from zvirka.counterparty import (
     Outcome,
     OutcomeState,
 )
-from zvirka.erp.store import Store
-from zvirka.journal.memory import Standing
-from zvirka.reconcile.comparing import ABSENT, field_differences, values_digest
-from zvirka.reconcile.ground import Ground
+from zvirka.erp.protocol import Store
+from zvirka.journal.suppressions import Suppression
+from zvirka.reconcile.comparison import ABSENT, field_differences, values_digest
+from zvirka.reconcile.run_context import RunContext
 
 _AT_ONCE = 1000
 
 
-def verify(ground: Ground) -> None:
+def verify(context: RunContext) -> None:
     """Read back every row written in this run and give the verdict.
 
     Raises:
         StoreError: the store cannot be read.
     """
     seen: set[str] = set()
-    for batch in ground.house.book.corrections(ground.run, batch=_AT_ONCE):
-        _verify_batch(ground, batch, seen)
-        ground.house.tick(len(batch))
-    _forget_settled(ground, seen)
+    for batch in context.environment.journal.corrections(context.run, batch=_AT_ONCE):
+        _verify_batch(context, batch, seen)
+        context.environment.tick(len(batch))
+    _forget_settled(context, seen)
 
 
 def _verify_batch(
-    ground: Ground, batch: Sequence[tuple[int, Correction, Outcome]], seen: set[str]
+    context: RunContext, batch: Sequence[tuple[int, Correction, Outcome]], seen: set[str]
 ) -> None:
-    book = ground.house.book
+    journal = context.environment.journal
     done = [item for item in batch if item[2].state is OutcomeState.APPLIED]
     if not done:
         return
     numbers = {number for number, _, _ in done}
-    differences = book.differences_by_number(ground.run, numbers)
-    now = read_back(ground.store, [(correction, outcome) for _, correction, outcome in done])
+    differences = journal.differences_by_number(context.run, numbers)
+    now = read_back(context.store, [(correction, outcome) for _, correction, outcome in done])
     refs = sorted({correction.ref for _, correction, _ in done if correction.ref})
-    parties = ground.mirror.counterparties(refs)
+    parties = context.mirror.counterparties(refs)
     told: list[Difference] = []
     verdicts: list[Outcome] = []
-    standings: list[Standing] = []
+    standings: list[Suppression] = []
     settled: list[tuple[str, Client]] = []
     for number, correction, outcome in done:
         client = now.get(correction.id)
-        wrong = not_taken(ground, correction, client)
+        wrong = not_taken(context, correction, client)
         told.append(with_read_back(differences[number], correction, client, wrong=bool(wrong)))
         if wrong:
             verdicts.append(
@@ -67,15 +67,15 @@ def _verify_batch(
                     row=outcome.row,
                 )
             )
-            standing = _standing(ground, correction, client)
+            standing = _standing(context, correction, client)
             seen.add(standing.ident)
             standings.append(standing)
-        elif client is not None and _agrees(ground, parties.get(correction.ref), client):
+        elif client is not None and _agrees(context, parties.get(correction.ref), client):
             settled.append((correction.ref, client))
-    book.settle(ground.run, verdicts, ground.house.now())
-    book.update_differences(ground.run, told)
-    book.put_standings(standings)
-    ground.matching.settle(settled)
+    journal.settle(context.run, verdicts, context.environment.now())
+    journal.update_differences(context.run, told)
+    journal.put_standings(standings)
+    context.matching.settle(settled)
 
 
 def read_back(store: Store, done: Sequence[tuple[Correction, Outcome]]) -> dict[int, Client]:
@@ -101,17 +101,17 @@ def read_back(store: Store, done: Sequence[tuple[Correction, Outcome]]) -> dict[
     return found
 
 
-def not_taken(ground: Ground, correction: Correction, client: Client | None) -> list[str]:
+def not_taken(context: RunContext, correction: Correction, client: Client | None) -> list[str]:
     """What the store does not hold as the correction wanted: field names, or the row itself."""
     if correction.action is Action.DELETE:
         return ["the client is still there"] if client is not None and client.active else []
     if client is None:
         return ["the client is not there"]
     wrong = [] if client.active else ["the client is inactive"]
-    wanted = ground.store.fitting({**correction.before, **correction.after})
+    wanted = context.store.fitting({**correction.before, **correction.after})
     wrong += [
         field.field
-        for field in field_differences(ground.mapping, wanted, client.values)
+        for field in field_differences(context.mapping, wanted, client.values)
         if field.field in correction.after
     ]
     if correction.new_key and client.key != correction.new_key:
@@ -119,7 +119,7 @@ def not_taken(ground: Ground, correction: Correction, client: Client | None) -> 
     return wrong
 
 
-def _agrees(ground: Ground, party: Counterparty | None, client: Client) -> bool:
+def _agrees(context: RunContext, party: Counterparty | None, client: Client) -> bool:
     """Whether the whole row is as 1C has it, not only what the correction wrote.
 
     Somebody may have edited another field since it was compared; that is the next run's to find,
@@ -127,9 +127,9 @@ def _agrees(ground: Ground, party: Counterparty | None, client: Client) -> bool:
     """
     if party is None or not client.active:
         return False
-    wanted = ground.store.fitting(party.values)
+    wanted = context.store.fitting(party.values)
     ours = client.ref in {None, party.ref} and client.key == party.key
-    return ours and not field_differences(ground.mapping, wanted, client.values)
+    return ours and not field_differences(context.mapping, wanted, client.values)
 
 
 def with_read_back(
@@ -150,44 +150,44 @@ def with_read_back(
     return msgspec.structs.replace(changed, cause=Cause.NOT_CONVERGING) if wrong else changed
 
 
-def _standing(ground: Ground, correction: Correction, client: Client | None) -> Standing:
+def _standing(context: RunContext, correction: Correction, client: Client | None) -> Suppression:
     """Remember the same wanted and found; count the nights it happened."""
     is_delete = correction.action is Action.DELETE
     merged = None if is_delete else {**correction.before, **correction.after}
-    wanted = values_digest(ground.mapping, merged) if merged is not None else ABSENT
+    wanted = values_digest(context.mapping, merged) if merged is not None else ABSENT
     active = client.values if client is not None and client.active else None
-    found = values_digest(ground.mapping, active)
+    found = values_digest(context.mapping, active)
     key = correction.new_key or correction.key
-    before = ground.standings.get(correction.ref or key)
+    before = context.standings.get(correction.ref or key)
     same = before is not None and (before.state, before.wanted, before.found) == (
         "not_converging",
         wanted,
         found,
     )
-    return Standing(
+    return Suppression(
         key=key,
         ref=correction.ref,
         state="not_converging",
         wanted=wanted,
         found=found,
         nights=before.nights + 1 if same and before is not None else 1,
-        run=ground.run,
-        since=before.since if same and before is not None else ground.house.now(),
+        run=context.run,
+        since=before.since if same and before is not None else context.environment.now(),
     )
 
 
-def _forget_settled(ground: Ground, seen: set[str]) -> None:
+def _forget_settled(context: RunContext, seen: set[str]) -> None:
     """Drop standings whose counterparty no longer differs, or differs in another way now."""
-    if not ground.standings or ground.request.command not in {"reconcile", "resync"}:
+    if not context.standings or context.request.command not in {"reconcile", "resync"}:
         return
-    for batch in ground.house.book.differences(ground.run):
+    for batch in context.environment.journal.differences(context.run):
         seen.update(
             difference.ref or difference.key
             for difference in batch
             if difference.cause in {Cause.UNDONE, Cause.NOT_CONVERGING}
             or difference.disposition.value == "held"
         )
-    asked = ground.asked if ground.targeted else set(ground.standings)
-    ground.house.book.drop_standings(
-        [ident for ident in ground.standings if ident in asked and ident not in seen]
+    asked = context.asked if context.targeted else set(context.standings)
+    context.environment.journal.drop_standings(
+        [ident for ident in context.standings if ident in asked and ident not in seen]
     )

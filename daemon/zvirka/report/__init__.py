@@ -2,7 +2,7 @@
 
 :func:`write_reports` writes files, :func:`render` writes to a stream. The same sealed run, form,
 language and time zone always give the same bytes, by the same version of zvirka: that is how a
-report file is verified (:mod:`zvirka.report.verify`).
+report file is verified (:mod:`zvirka.report.file_check`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zvirka.errors import UsageError, ZvirkaError
-from zvirka.journal.book import Book
-from zvirka.report import form_csv, form_html, form_json, form_markdown, form_xlsx
+from zvirka.i18n.words import Words
+from zvirka.journal.journal import Journal
+from zvirka.report import format_csv, format_html, format_json, format_markdown, format_xlsx
+from zvirka.report.assembly import findings_of
+from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
-from zvirka.report.findings import Findings
-from zvirka.report.gathering import findings_of
-from zvirka.report.words import Words
 
 __all__ = [
     "FORMATS",
@@ -73,11 +73,11 @@ def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
 def prepare(formats: Sequence[str], language: str) -> None:
     """Do beforehand what :func:`write_reports` does for every run alike."""
     if "html" in formats:
-        form_html.prepare(language)
+        format_html.prepare(language)
 
 
 def write_reports(
-    book: Book,
+    journal: Journal,
     run: int,
     *,
     formats: Sequence[str],
@@ -94,7 +94,7 @@ def write_reports(
         UsageError: no such run, form or language.
         ZvirkaError: the directory cannot be written.
     """
-    findings = findings_of(book, run)
+    findings = findings_of(journal, run)
     words = Words(language, timezone)
     stem = report_stem(run)
     written: list[Path] = []
@@ -107,7 +107,7 @@ def write_reports(
 
     for form in formats:
         if form == "html":
-            form_html.write_files(findings, words, open_file, stem=stem)
+            format_html.write_files(findings, words, open_file, stem=stem)
         elif form == "csv":
             for variant, name in (("csv", f"{stem}.csv"), ("csv-comma", f"{stem}-comma.csv")):
                 with open_file(name) as stream:
@@ -119,7 +119,7 @@ def write_reports(
 
 
 def render(
-    book: Book,
+    journal: Journal,
     run: int,
     form: str,
     language: str,
@@ -134,20 +134,20 @@ def render(
     Raises:
         UsageError: no such run, form or language.
     """
-    _render(findings_of(book, run), Words(language, timezone), form, stream)
+    _render(findings_of(journal, run), Words(language, timezone), form, stream)
 
 
-def _render(findings: Findings, words: Words, form: str, stream: BinaryIO) -> None:
+def _render(findings: ReportContent, words: Words, form: str, stream: BinaryIO) -> None:
     if form == "html":
-        form_html.write(findings, words, stream, name=f"{report_stem(findings.run)}.html")
+        format_html.write(findings, words, stream, name=f"{report_stem(findings.run)}.html")
     elif form == "json":
-        form_json.write(findings, stream)
+        format_json.write(findings, stream)
     elif form == "md":
-        form_markdown.write(findings, words, stream)
+        format_markdown.write(findings, words, stream)
     elif form == "xlsx":
-        form_xlsx.write(findings, words, stream)
+        format_xlsx.write(findings, words, stream)
     elif form in {"csv", "csv-comma"}:
-        form_csv.write(findings, words, stream, ";" if form == "csv" else ",")
+        format_csv.write(findings, words, stream, ";" if form == "csv" else ",")
     else:
         raise UsageError(
             f"there is no report in the form {form!r}",

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from zvirka.counterparty import Cause
-from zvirka.report.findings import CHART_RUNS, Night
+from zvirka.domain import Cause
+from zvirka.report.content import CHART_RUNS, Night
 
 WIDTH = 900.0
 HEIGHT = 200.0

@@ -16,14 +16,12 @@ from typing import Any, BinaryIO
 from sqlalchemy import select
 
 from zvirka.errors import UsageError
-from zvirka.journal.book import Book
+from zvirka.i18n.words import COMMANDS, N_, TRIGGERS, Words
+from zvirka.journal.journal import Journal
 from zvirka.journal.sealing import RUN
-from zvirka.report import form_json, telling
-from zvirka.report.files import atomic
-from zvirka.report.findings import Findings
-from zvirka.report.form_xlsx import Listing, Workbook
-from zvirka.report.gathering import findings_of
-from zvirka.report.table import (
+from zvirka.report import format_json, summary_text
+from zvirka.report.assembly import findings_of
+from zvirka.report.columns import (
     CORRECTION_COLUMNS,
     DIFFERENCE_COLUMNS,
     Cell,
@@ -32,7 +30,9 @@ from zvirka.report.table import (
     difference_rows,
     local_cell,
 )
-from zvirka.report.words import COMMANDS, N_, TRIGGERS, Words
+from zvirka.report.content import ReportContent
+from zvirka.report.files import atomic
+from zvirka.report.format_xlsx import Listing, Workbook
 
 PERIOD_FORMATS = ("xlsx", "json")
 _RUN_COLUMN = Column(N_("Run"), 8)
@@ -64,7 +64,7 @@ class Period:
     runs: tuple[int, ...]
 
 
-def period_of(book: Book, first: date, last: date, zone: tzinfo) -> Period:
+def period_of(journal: Journal, first: date, last: date, zone: tzinfo) -> Period:
     """Find the runs of a period; days are days of ``zone``.
 
     Raises:
@@ -83,12 +83,12 @@ def period_of(book: Book, first: date, last: date, zone: tzinfo) -> Period:
         .where(RUN.c.started_at >= begin, RUN.c.started_at < end, RUN.c.digest != "")
         .order_by(RUN.c.id)
     )
-    with book.reading() as connection:
+    with journal.reading() as connection:
         return Period(first, last, tuple(connection.execute(query).scalars()))
 
 
 def export_period(
-    book: Book,
+    journal: Journal,
     first: date,
     last: date,
     form: str,
@@ -109,16 +109,16 @@ def export_period(
             place="--format",
             remedy="choose one of: " + ", ".join(PERIOD_FORMATS),
         )
-    period = period_of(book, first, last, words.timezone)
+    period = period_of(journal, first, last, words.timezone)
     if form == "json":
-        _write_json(book, period, stream)
+        _write_json(journal, period, stream)
     else:
-        _write_workbook(book, period, words, stream)
+        _write_workbook(journal, period, words, stream)
     return len(period.runs)
 
 
 def write_export(
-    book: Book,
+    journal: Journal,
     first: date,
     last: date,
     path: Path,
@@ -133,19 +133,19 @@ def write_export(
         ZvirkaError: the file cannot be written.
     """
     with atomic(path) as stream:
-        return export_period(book, first, last, form, language, stream, timezone=timezone)
+        return export_period(journal, first, last, form, language, stream, timezone=timezone)
 
 
-def _write_json(book: Book, period: Period, stream: BinaryIO) -> None:
+def _write_json(journal: Journal, period: Period, stream: BinaryIO) -> None:
     head = f'{{"version": 1, "from": "{period.first}", "to": "{period.last}", "reports": ['
     stream.write(head.encode())
     for place, run in enumerate(period.runs):
         stream.write(b",\n" if place else b"\n")
-        form_json.write(findings_of(book, run), stream)
+        format_json.write(findings_of(journal, run), stream)
     stream.write(b"]}\n")
 
 
-def _write_workbook(book: Book, period: Period, words: Words, stream: BinaryIO) -> None:
+def _write_workbook(journal: Journal, period: Period, words: Words, stream: BinaryIO) -> None:
     _ = words.gettext
     title = _("Reconciliation act, %(first)s to %(last)s") % {
         "first": words.day(datetime.combine(period.first, time(12), words.timezone)),
@@ -159,7 +159,7 @@ def _write_workbook(book: Book, period: Period, words: Words, stream: BinaryIO) 
     corrections = Listing(workbook, _("Corrections"), (_RUN_COLUMN, *CORRECTION_COLUMNS))
     summary = Act()
     for run in period.runs:
-        findings = findings_of(book, run)
+        findings = findings_of(journal, run)
         summary.add(findings)
         runs.add([_run_row(findings, words)])
         for entry in findings.entries():
@@ -184,11 +184,11 @@ class Act:
         self._failed = 0
         self._bases: dict[str, None] = {}
         self._stores: dict[str, None] = {}
-        self._opening: Findings | None = None
-        self._closing: Findings | None = None
-        self._last_night: Findings | None = None
+        self._opening: ReportContent | None = None
+        self._closing: ReportContent | None = None
+        self._last_night: ReportContent | None = None
 
-    def add(self, findings: Findings) -> None:
+    def add(self, findings: ReportContent) -> None:
         """Count one run."""
         self._opening = self._opening or findings
         self._closing = findings
@@ -230,10 +230,10 @@ class Act:
             yield (
                 _("At the end of the period"),
                 [
-                    (_("Last reconciliation"), telling.title(last, words)),
-                    *telling.counts(last, words),
+                    (_("Last reconciliation"), summary_text.title(last, words)),
+                    *summary_text.counts(last, words),
                     (_("Left"), last.facts.remaining),
-                    *telling.left(last, words),
+                    *summary_text.left(last, words),
                 ],
             )
         if self._opening and self._closing:
@@ -253,7 +253,7 @@ class Act:
         )
 
 
-def _run_row(findings: Findings, words: Words) -> tuple[Any, ...]:
+def _run_row(findings: ReportContent, words: Words) -> tuple[Any, ...]:
     fault = findings.fault
     return (
         findings.run,

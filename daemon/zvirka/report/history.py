@@ -1,6 +1,6 @@
 """The life of one counterparty across runs: for a terminal, as JSON, as HTML.
 
-What 1C said, what the ERP held, what was changed, by which run: :meth:`Book.history` as a reader
+What 1C said, what the ERP held, what was changed, by which run: :meth:`Journal.history` as a reader
 wants it.
 """
 
@@ -14,12 +14,12 @@ import msgspec
 
 from zvirka import __version__
 from zvirka.errors import UsageError
-from zvirka.journal.book import Book
-from zvirka.journal.reading import HistoryEntry
-from zvirka.report.form_html import emit
+from zvirka.i18n.visible_text import one_line
+from zvirka.i18n.words import COMMANDS, Words
+from zvirka.journal.journal import Journal
+from zvirka.journal.queries import HistoryEntry
+from zvirka.report.format_html import emit
 from zvirka.report.sentences import told
-from zvirka.report.visible import one_line
-from zvirka.report.words import COMMANDS, Words
 
 HISTORY_FORMATS = ("text", "json", "html")
 
@@ -35,7 +35,7 @@ class HistoryPart(msgspec.Struct, frozen=True):
 
 
 def render_history(
-    book: Book,
+    journal: Journal,
     form: str,
     language: str,
     stream: BinaryIO,
@@ -50,7 +50,7 @@ def render_history(
         UsageError: an unknown form or language.
     """
     words = Words(language, timezone)
-    entries = book.history(key=key, ref=ref)
+    entries = journal.history(key=key, ref=ref)
     if form == "json":
         part = HistoryPart(1, f"zvirka {__version__}", key, ref, entries)
         stream.write(msgspec.json.format(msgspec.json.encode(part), indent=1) + b"\n")

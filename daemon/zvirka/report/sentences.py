@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from zvirka.report.words import N_, Words
+from zvirka.i18n.words import N_, Words
 
 SENTENCES: tuple[str, ...] = (
     # judging: what a difference is

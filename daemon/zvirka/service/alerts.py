@@ -22,9 +22,9 @@ import msgspec
 from loguru import logger
 
 from zvirka.report import report_stem
-from zvirka.service.records import Situation
-from zvirka.service.words import counted, say, tallied
-from zvirka.settings import AlertSettings, Settings
+from zvirka.service.alert_texts import counted, say, tallied
+from zvirka.service.daemon_records import Situation
+from zvirka.settings.model import AlertSettings, Settings
 
 CONDITIONS = ("failed", "held", "differences", "stale")
 
@@ -37,7 +37,7 @@ Send = Callable[[str, str, str], bool]
 """(address, title, body) → whether it was taken."""
 
 
-class Message(msgspec.Struct, kw_only=True):
+class Alert(msgspec.Struct, kw_only=True):
     """One message on its way. ``left`` are fingerprints of the addresses still to be served."""
 
     condition: str
@@ -63,7 +63,7 @@ class State(msgspec.Struct, kw_only=True):
     """
 
     active: dict[str, Active] = {}
-    waiting: list[Message] = []
+    waiting: list[Alert] = []
     watching_since: datetime | None = None
 
 
@@ -160,7 +160,7 @@ class Alerts:
         return situation.good is not None and situation.good > known.since
 
     def _try(
-        self, message: Message, addresses: dict[str, str], owed: set[str], now: datetime
+        self, message: Alert, addresses: dict[str, str], owed: set[str], now: datetime
     ) -> None:
         """Hand one message over to whom it is owed, unless an earlier one still is (``owed``)."""
         message.left = [
@@ -221,7 +221,7 @@ class Alerts:
         left = [_fingerprint(url) for url in _addresses(self._settings.alerts)]
         if left:
             self._state.waiting.append(
-                Message(
+                Alert(
                     condition=condition,
                     title=title,
                     body=body,
@@ -232,7 +232,7 @@ class Alerts:
             )
             del self._state.waiting[:-_MOST_WAITING]
 
-    def _hand_over(self, address: str, message: Message) -> bool:
+    def _hand_over(self, address: str, message: Alert) -> bool:
         try:
             taken = self._send(address, message.title, message.body)
         except Exception as error:

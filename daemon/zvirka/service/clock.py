@@ -16,7 +16,7 @@ import pytz
 import schedule
 
 from zvirka.errors import SettingsError
-from zvirka.settings import ScheduleSettings
+from zvirka.settings.model import ScheduleSettings
 
 Now = Callable[[], datetime]
 """Gives the time, aware, in UTC."""

@@ -15,18 +15,18 @@ from random import SystemRandom
 from loguru import logger
 
 from zvirka.errors import ExitCode
-from zvirka.profiles import mapping_of
-from zvirka.reconcile.house import open_house
+from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
-from zvirka.service.afterwards import prune_as_set
-from zvirka.service.background import Threaded
-from zvirka.service.nightwatch import Nightwatch, Runner, Surroundings
-from zvirka.service.notify import Notifier
-from zvirka.service.records import JournalRecords
+from zvirka.service.background_task import Threaded
+from zvirka.service.daemon_records import JournalRecords
+from zvirka.service.supervisor import Runner, Supervisor, SupervisorPorts
+from zvirka.service.systemd_notify import Notifier
+from zvirka.service.timer_followup import prune_as_set
 from zvirka.service.watchdog import Pulse
-from zvirka.settings import Settings
-from zvirka.settings_loading import Loaded
+from zvirka.settings.loading import Loaded
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
 
 STOP_WITHIN = 75.0
 """Seconds a run may take to leave after SIGTERM; the unit's TimeoutStopSec is longer."""
@@ -57,15 +57,15 @@ def run_daemon(
     # systemd's watchdog ends a hung process by SIGABRT: then the log says where it hung.
     faulthandler.enable()
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
-    watch: Nightwatch
+    watch: Supervisor
 
     def wake() -> None:
         events.put("look")
 
     settings = load().settings
-    watch = Nightwatch(
+    watch = Supervisor(
         settings,
-        Surroundings(
+        SupervisorPorts(
             records=JournalRecords(lambda: watch.settings),
             runner=runner or run_in_house,
             notifier=Notifier(environ),
@@ -101,10 +101,10 @@ def run_daemon(
 
 def run_in_house(settings: Settings, request: Request, pulse: Pulse) -> Summary:
     """Perform one run with the parts of the settings; the pulse is its progress and its stop."""
-    with open_house(settings, mapping_of(settings), progress=pulse) as house:
-        summary = perform(replace(house, stop=pulse.stop), request)
+    with open_environment(settings, mapping_of(settings), progress=pulse) as environment:
+        summary = perform(replace(environment, stop=pulse.stop), request)
         if summary.status == "finished":
-            prune_as_set(settings, house.book, house.now(), request.who)
+            prune_as_set(settings, environment.journal, environment.now(), request.who)
         return summary
 
 

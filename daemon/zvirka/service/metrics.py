@@ -11,9 +11,9 @@ from pathlib import Path
 from loguru import logger
 from prometheus_client import CollectorRegistry, Gauge, start_http_server, write_to_textfile
 
-from zvirka.counterparty import Cause, OutcomeState
+from zvirka.domain import Cause, OutcomeState
 from zvirka.errors import SettingsError
-from zvirka.service.records import Situation
+from zvirka.service.daemon_records import Situation
 
 STATUSES = ("finished", "held", "failed", "interrupted")
 

@@ -18,7 +18,7 @@ from loguru import logger
 from zvirka.errors import RunInterrupted, ZvirkaError
 from zvirka.reconcile.request import Summary
 from zvirka.service.clock import Clock
-from zvirka.settings import ScheduleSettings
+from zvirka.settings.model import ScheduleSettings
 
 NIGHTLY = ("schedule", "catch-up")
 """The triggers of the daemon's own runs."""
@@ -46,7 +46,7 @@ class Due:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class NightVerdict:
     """What a run's end means for the night.
 
     ``kind`` names the failure for alerts (the same kind twice is one message); ``why`` is cause,
@@ -58,27 +58,29 @@ class Verdict:
     why: str = ""
 
 
-def verdict_of(ending: Summary | BaseException) -> Verdict:
+def verdict_of(ending: Summary | BaseException) -> NightVerdict:
     """Judge a run by its summary or by what it raised.
 
     Only the type of an error nobody foresaw is told: its text may hold anything.
     """
     if isinstance(ending, Summary):
         if ending.status in _SETTLED:
-            return Verdict("settled")
+            return NightVerdict("settled")
         if ending.status == "interrupted":
-            return Verdict("interrupted", kind=ending.kind, why=ending.error)
+            return NightVerdict("interrupted", kind=ending.kind, why=ending.error)
         return _failed(ending.passing, ending.kind or ending.status, ending.error)
     kind = type(ending).__name__
     if isinstance(ending, RunInterrupted):
-        return Verdict("interrupted", kind=kind, why="the run was interrupted")
+        return NightVerdict("interrupted", kind=kind, why="the run was interrupted")
     if isinstance(ending, ZvirkaError):
         return _failed(ending.passing, kind, str(ending))
-    return Verdict("permanent", kind, f"an error nobody foresaw: {kind}; the log has its place")
+    return NightVerdict(
+        "permanent", kind, f"an error nobody foresaw: {kind}; the log has its place"
+    )
 
 
-def _failed(passing: bool, kind: str, why: str) -> Verdict:
-    return Verdict("passing" if passing else "permanent", kind, why)
+def _failed(passing: bool, kind: str, why: str) -> NightVerdict:
+    return NightVerdict("passing" if passing else "permanent", kind, why)
 
 
 class Nights:
@@ -141,7 +143,7 @@ class Nights:
             return None
         return Due(self._slot, self._trigger, self._attempts + 1)
 
-    def ended(self, verdict: Verdict, now: datetime) -> bool:
+    def ended(self, verdict: NightVerdict, now: datetime) -> bool:
         """Take note of how the due run ended; return whether the night is over, well or not."""
         self._attempts += 1
         self._begin = None

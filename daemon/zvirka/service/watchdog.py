@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from zvirka.settings import Settings
+from zvirka.settings.model import Settings
 
 
 class Pulse:

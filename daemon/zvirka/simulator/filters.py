@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from zvirka.simulator.errors import BAD_FUNCTION, BAD_OPTION, NOT_SUPPORTED, Refusal
+from zvirka.simulator.refusals import BAD_FUNCTION, BAD_OPTION, NOT_SUPPORTED, OdataRefusal
 
 
 class Literal(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Name(msgspec.Struct, frozen=True):
     name: str
 
 
-class Call(msgspec.Struct, frozen=True):
+class FunctionCall(msgspec.Struct, frozen=True):
     """A function of its arguments."""
 
     function: str
@@ -55,7 +55,7 @@ class Lambda(msgspec.Struct, frozen=True):
     condition: Node
 
 
-Node = Literal | Name | Call | Binary | Not | Lambda
+Node = Literal | Name | FunctionCall | Binary | Not | Lambda
 
 COMPARISONS = ("eq", "ne", "gt", "ge", "lt", "le")
 _LEVELS = (("or",), ("and",), COMPARISONS, ("add", "sub"), ("mul", "div", "mod"))
@@ -95,7 +95,7 @@ def parse(text: str) -> Node:
     """The tree of a ``$filter``.
 
     Raises:
-        Refusal: the text is no filter, or asks for what 1C does not serve.
+        OdataRefusal: the text is no filter, or asks for what 1C does not serve.
     """
     parser = _Parser(_tokens(text))
     tree = parser.level(0)
@@ -118,7 +118,7 @@ def text_of(node: Node) -> str:
             return str(value)
         case Name(name):
             return name
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             return f"{function}({','.join(text_of(each) for each in arguments)})"
         case Not(operand):
             return f"not ({text_of(operand)})"
@@ -134,7 +134,7 @@ def names_in(node: Node) -> set[str]:
     match node:
         case Name(name):
             return {name}
-        case Call(_, arguments):
+        case FunctionCall(_, arguments):
             return set().union(*(names_in(each) for each in arguments))
         case Binary(_, left, right):
             return names_in(left) | names_in(right)
@@ -161,7 +161,9 @@ def refs_named(node: Node | None, name: str = "Ref_Key") -> set[str] | None:
             return {str(value)}
         case Binary("eq", Literal("guid", value), Name(found)) if found == name:
             return {str(value)}
-        case Binary("eq", Name(found), Call("cast", (Literal("guid", value), _))) if found == name:
+        case Binary("eq", Name(found), FunctionCall("cast", (Literal("guid", value), _))) if (
+            found == name
+        ):
             return {str(value)}
         case Binary("or", left, right):
             one, two = refs_named(left, name), refs_named(right, name)
@@ -223,11 +225,11 @@ class _Parser:
 
     def call(self, function: str) -> Node:
         if function in _UNSUPPORTED:
-            raise Refusal(NOT_SUPPORTED, f"Функция {function} не поддерживается", status=501)
+            raise OdataRefusal(NOT_SUPPORTED, f"Функция {function} не поддерживается", status=501)
         if function.endswith(("/any", "/all")):
             return self.quantified(*function.rsplit("/", 1))
         if function not in _ARGUMENTS:
-            raise Refusal(BAD_FUNCTION, f"Функция {function} не найдена")
+            raise OdataRefusal(BAD_FUNCTION, f"Функция {function} не найдена")
         self.expect("(")
         arguments = [self.level(0)]
         while self.peek() == ("mark", ","):
@@ -235,8 +237,8 @@ class _Parser:
             arguments.append(self.level(0))
         self.expect(")")
         if len(arguments) != _ARGUMENTS[function] and function != "substring":
-            raise Refusal(BAD_FUNCTION, f"Неверное количество параметров функции {function}")
-        return Call(function, tuple(arguments))
+            raise OdataRefusal(BAD_FUNCTION, f"Неверное количество параметров функции {function}")
+        return FunctionCall(function, tuple(arguments))
 
     def quantified(self, section: str, quantifier: str) -> Node:
         self.expect("(")
@@ -254,8 +256,10 @@ def _renamed(node: Node, before: str, after: str) -> Node:
             if not name.startswith(before):
                 raise _unreadable(name)
             return Name(after + name.removeprefix(before))
-        case Call(function, arguments):
-            return Call(function, tuple(_renamed(each, before, after) for each in arguments))
+        case FunctionCall(function, arguments):
+            return FunctionCall(
+                function, tuple(_renamed(each, before, after) for each in arguments)
+            )
         case Binary(operator, left, right):
             return Binary(operator, _renamed(left, before, after), _renamed(right, before, after))
         case Not(operand):
@@ -287,7 +291,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         kind = str(match.lastgroup).removesuffix("_value")
         value = match.group(f"{kind}_value") if kind in _QUOTED else match.group(kind)
         if (kind, value) in {("mark", "+"), ("mark", "*")}:
-            raise Refusal(None, "Неверные параметры в операции сложения. Операция: '+'", 500)
+            raise OdataRefusal(None, "Неверные параметры в операции сложения. Операция: '+'", 500)
         tokens.append((kind, value))
     return tokens
 
@@ -310,5 +314,5 @@ def _literal(kind: str, text: str) -> Literal:
     return Literal("number", float(number) if "." in number else int(number))
 
 
-def _unreadable(what: str) -> Refusal:
-    return Refusal(BAD_OPTION, f"Ошибка разбора параметра $filter: {what}")
+def _unreadable(what: str) -> OdataRefusal:
+    return OdataRefusal(BAD_OPTION, f"Ошибка разбора параметра $filter: {what}")

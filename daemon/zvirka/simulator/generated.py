@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from zvirka.counterparty import ZERO_REF
-from zvirka.simulator import kinds
-from zvirka.simulator.people import INVERSE, KIND_TYPES, ODD, Ids, People
-from zvirka.simulator.shape import Profile
+from zvirka.domain import ZERO_REF
+from zvirka.simulator import contact_kind_rows
+from zvirka.simulator.configurations import ConfigurationKind
+from zvirka.simulator.generator import INVERSE, KIND_TYPES, ODD, CounterpartyGenerator, Ids
 
 _COUNTRY = "c4ccb0a9-8857-11e5-a85a-3085a93ddca2"
 _EMPTY_DATE = "0001-01-01T00:00:00"
@@ -25,7 +25,13 @@ class Generated:
     """
 
     def __init__(
-        self, profile: Profile, seed: int, size: int, groups: int, *, partners: bool = False
+        self,
+        profile: ConfigurationKind,
+        seed: int,
+        size: int,
+        groups: int,
+        *,
+        partners: bool = False,
     ) -> None:
         self.profile = profile
         self.seed = seed
@@ -36,10 +42,10 @@ class Generated:
         self._shift = seed * 7919 + partners
         self.partner = (
             self
-            if partners or profile is not Profile.TRADE
+            if partners or profile is not ConfigurationKind.TRADE
             else Generated(profile, seed, size, 0, partners=True)
         )
-        self._kind_refs = kinds.PARTNER_REFS if partners else kinds.OWN_REFS
+        self._kind_refs = contact_kind_rows.PARTNER_REFS if partners else contact_kind_rows.OWN_REFS
 
     def ref(self, index: int) -> str:
         """Ref_Key of that index."""
@@ -55,25 +61,25 @@ class Generated:
 
     def code(self, index: int) -> str:
         """Код of that index; nine characters, ascending with the index."""
-        if self.profile is Profile.LEGACY:
+        if self.profile is ConfigurationKind.LEGACY:
             return f"F{index + 1:08d}"
         return f"{(index + 1) // 1_000_000:02d}-{(index + 1) % 1_000_000:06d}"
 
     def columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
         """Values of these properties, a list a property."""
-        people = People(self.seed, ids, self.groups)
+        people = CounterpartyGenerator(self.seed, ids, self.groups)
         return [self._column(people, name) for name in names]
 
     def flags(self, ids: Ids, name: str) -> tuple[Ids, list[Any]] | None:
         """A property of few values as codes and the values they stand for, where there is one."""
-        people = People(self.seed, ids, self.groups)
+        people = CounterpartyGenerator(self.seed, ids, self.groups)
         if name == "DeletionMark":
             return people.marked.astype(np.int64), [False, True]
         if name == "IsFolder":
             return people.is_group.astype(np.int64), [False, True]
         return None
 
-    def _column(self, people: People, name: str) -> list[Any]:
+    def _column(self, people: CounterpartyGenerator, name: str) -> list[Any]:
         column = _COLUMNS[name](self, people)
         if self.groups and name in _ITEM_PROPERTIES and bool(people.is_group.any()):
             groups = people.is_group.tolist()
@@ -92,16 +98,16 @@ class Generated:
 
     def line_counts(self, ids: Ids) -> Ids:
         """How many contact lines each index has."""
-        if self.profile is Profile.CUSTOM:
+        if self.profile is ConfigurationKind.CUSTOM:
             return np.zeros_like(ids)
-        people = People(self.seed, ids, self.groups)
-        if self.profile is Profile.TRADE:
+        people = CounterpartyGenerator(self.seed, ids, self.groups)
+        if self.profile is ConfigurationKind.TRADE:
             return np.where(people.pick(12, 12) == 11, 0, 2)
         return people.line_counts
 
-    def line_kinds(self, people: People, numbers: Ids) -> Ids:
+    def line_kinds(self, people: CounterpartyGenerator, numbers: Ids) -> Ids:
         """The kind of each line; in trade addresses are one's own, the rest the partner's."""
-        if self.profile is Profile.TRADE:
+        if self.profile is ConfigurationKind.TRADE:
             first, second = (0, 2) if self.partners else (4, 5)
             return np.where(numbers == 1, first, second)
         return people.line_kinds(numbers)
@@ -111,12 +117,14 @@ class Generated:
         if name not in {"Тип", "Вид_Key", "Вид"}:
             return None
         values = KIND_TYPES if name == "Тип" else self._kind_refs
-        return self.line_kinds(People(self.seed, ids, self.groups), numbers), list(values)
+        return self.line_kinds(CounterpartyGenerator(self.seed, ids, self.groups), numbers), list(
+            values
+        )
 
     def line_columns(self, ids: Ids, numbers: Ids, names: Sequence[str]) -> list[list[Any]]:
         """Values of these properties of contact lines, a list a property."""
-        people = People(self.seed + self.partners, ids, self.groups)
-        found = self.line_kinds(People(self.seed, ids, self.groups), numbers)
+        people = CounterpartyGenerator(self.seed + self.partners, ids, self.groups)
+        found = self.line_kinds(CounterpartyGenerator(self.seed, ids, self.groups), numbers)
         kind_list = found.tolist()
         fields: dict[str, list[Any]] | None = None
         columns = []
@@ -139,7 +147,7 @@ class Generated:
             columns.append(column)
         return columns
 
-    def attribute_lines(self, people: People, kind: int) -> list[str]:
+    def attribute_lines(self, people: CounterpartyGenerator, kind: int) -> list[str]:
         """The text of one kind of contact kept as an attribute (custom profile)."""
         texts = people.line_texts(np.full_like(people.ids, kind))
         empty = (people.pick(20 + kind, 9) == 0).tolist()
@@ -151,11 +159,11 @@ def _ref_tail(seed: int, catalog: str) -> str:
     return f"{digest[:4]}-11e5-92f1-{digest[4:16]}"
 
 
-def _constant(value: Any) -> Callable[[Generated, People], list[Any]]:
+def _constant(value: Any) -> Callable[[Generated, CounterpartyGenerator], list[Any]]:
     return lambda _, people: [value] * len(people.ids)
 
 
-def _parents(generated: Generated, people: People) -> list[str]:
+def _parents(generated: Generated, people: CounterpartyGenerator) -> list[str]:
     if not generated.groups:
         return [ZERO_REF] * len(people.ids)
     parents = generated.refs(people.pick(14, generated.groups))
@@ -163,13 +171,13 @@ def _parents(generated: Generated, people: People) -> list[str]:
     return [ZERO_REF if group else ref for ref, group in zip(parents, top, strict=True)]
 
 
-def _comments(_: Generated, people: People) -> list[str]:
+def _comments(_: Generated, people: CounterpartyGenerator) -> list[str]:
     return [_COMMENTS[number] if number < 3 else "" for number in people.pick(15, 40).tolist()]
 
 
 _COMMENTS = ("Працювати за передоплатою", "Дзвонити після 10:00\nпитати Олену", "див. договір №5")
 
-_COLUMNS: dict[str, Callable[[Generated, People], list[Any]]] = {
+_COLUMNS: dict[str, Callable[[Generated, CounterpartyGenerator], list[Any]]] = {
     "Ref_Key": lambda generated, people: generated.refs(people.ids),
     "DataVersion": lambda _, people: people.versions,
     "DeletionMark": lambda _, people: people.marked.tolist(),
@@ -190,7 +198,7 @@ _COLUMNS: dict[str, Callable[[Generated, People], list[Any]]] = {
     "ГоловнойКонтрагент_Key": lambda generated, people: generated.refs(people.head),
     "КодПоЕДРПОУ": lambda _, people: people.tax_ids,
     "ИНН": lambda generated, people: (
-        people.tax_ids if generated.profile is Profile.CUSTOM else people.vat_numbers
+        people.tax_ids if generated.profile is ConfigurationKind.CUSTOM else people.vat_numbers
     ),
     "ИННПлательщикаНДС": lambda _, people: people.vat_numbers,
     "НалоговыйНомер": _constant(""),

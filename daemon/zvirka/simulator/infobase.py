@@ -13,28 +13,28 @@ from typing import Any
 
 import msgspec
 
-from zvirka.counterparty import ZERO_REF
+from zvirka.domain import ZERO_REF
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
-from zvirka.simulator.catalogue import Catalogue, Object, SmallTable
-from zvirka.simulator.exchange import ExchangePlan
-from zvirka.simulator.generated import Generated
-from zvirka.simulator.kinds import default_kind, kind_of, kind_rows
-from zvirka.simulator.lines import Lines, Table
-from zvirka.simulator.outbox import OUTBOX, OUTBOX_TYPE, Outbox
-from zvirka.simulator.people import contact_fields, version_text
-from zvirka.simulator.shape import (
+from zvirka.simulator.configurations import (
     CONTACTS,
     COUNTERPARTIES,
     KINDS,
     PARTNERS,
     REGISTER,
+    ConfigurationKind,
     EntityType,
-    Profile,
     Property,
-    Section,
-    Shape,
+    PublishedShape,
+    TabularSection,
     shape,
 )
+from zvirka.simulator.contact_kind_rows import default_kind, kind_of, kind_rows
+from zvirka.simulator.exchange import ExchangePlan
+from zvirka.simulator.generated import Generated
+from zvirka.simulator.generator import contact_fields, version_text
+from zvirka.simulator.lines import LineTable, Table
+from zvirka.simulator.outbox_register import OUTBOX, OUTBOX_TYPE, OutboxRegister
+from zvirka.simulator.simulated_catalogue import Object, SimulatedCatalogue, SmallTable
 
 DEFAULTS: dict[str, Any] = {
     "Edm.Boolean": False,
@@ -66,11 +66,13 @@ class Held(msgspec.Struct, frozen=True):
 class Infobase:
     """One 1C base: counterparties and all that hangs on them. Safe to write from any thread."""
 
-    def __init__(self, types: Shape, generated: Generated | None, *, code_width: int = 0) -> None:
+    def __init__(
+        self, types: PublishedShape, generated: Generated | None, *, code_width: int = 0
+    ) -> None:
         self.shape = types
         self.lock = threading.RLock()
         self.plan = ExchangePlan()
-        self.outbox = Outbox()
+        self.outbox = OutboxRegister()
         """Messages of the extension; published only where the shape has the register."""
         self.tables: dict[str, Table] = {}
         self._generated = generated
@@ -83,7 +85,7 @@ class Infobase:
     @classmethod
     def generate(
         cls,
-        profile: Profile,
+        profile: ConfigurationKind,
         counterparties: int,
         seed: int,
         *,
@@ -113,19 +115,19 @@ class Infobase:
         elif type_.name == OUTBOX:
             self.tables[OUTBOX] = self.outbox.table
         elif type_.name == REGISTER:
-            section = Section(CONTACTS, ())
-            self.tables[REGISTER] = Lines(self._catalogue(COUNTERPARTIES), section, type_)
+            section = TabularSection(CONTACTS, ())
+            self.tables[REGISTER] = LineTable(self._catalogue(COUNTERPARTIES), section, type_)
         else:
             own = generated.partner if generated and type_.name == PARTNERS else generated
-            catalogue = Catalogue(type_, own)
+            catalogue = SimulatedCatalogue(type_, own)
             self.tables[type_.name] = catalogue
             for each in type_.sections:
-                lines = Lines(catalogue, each, None)
+                lines = LineTable(catalogue, each, None)
                 self.tables[lines.type.name] = lines
 
-    def _catalogue(self, name: str) -> Catalogue:
+    def _catalogue(self, name: str) -> SimulatedCatalogue:
         found = self.tables[name]
-        assert isinstance(found, Catalogue)
+        assert isinstance(found, SimulatedCatalogue)
         return found
 
     def refs(self) -> Iterator[str]:
@@ -222,18 +224,18 @@ class Infobase:
         """Put an object as it is: with its own version and unregistered."""
         self._catalogue(set_).put(written)
 
-    def _catalogues(self) -> Iterator[tuple[str, Catalogue]]:
+    def _catalogues(self) -> Iterator[tuple[str, SimulatedCatalogue]]:
         for name, each in self.tables.items():
-            if isinstance(each, Catalogue):
+            if isinstance(each, SimulatedCatalogue):
                 yield name, each
 
-    def _object(self, catalogue: Catalogue, ref: str) -> Object:
+    def _object(self, catalogue: SimulatedCatalogue, ref: str) -> Object:
         row = catalogue.find(ref)
         if row is None:
             raise KeyError(ref)
         return catalogue.object(row)
 
-    def _save(self, catalogue: Catalogue, held: Object) -> None:
+    def _save(self, catalogue: SimulatedCatalogue, held: Object) -> None:
         old = int.from_bytes(base64.b64decode(held.values["DataVersion"]), "big")
         held.values["DataVersion"] = version_text(old + 1)
         catalogue.put(held)

@@ -9,22 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zvirka.simulator.catalogue import Catalogue, SmallTable, woven
-from zvirka.simulator.people import Ids
+from zvirka.simulator.configurations import CONTACTS, EntityType, TabularSection, section_type
+from zvirka.simulator.generator import Ids
 from zvirka.simulator.predicates import collated
-from zvirka.simulator.shape import CONTACTS, EntityType, Section, section_type
+from zvirka.simulator.simulated_catalogue import SimulatedCatalogue, SmallTable, woven
 
 LINE_SPAN = 64
 """A line is named by its owner's row times this, plus its number: no owner has more lines."""
 
 
-class Lines:
+class LineTable:
     """A tabular section as a table of its own, or the contact register in the same clothes.
 
     ``register`` gives the lines of the section КонтактнаяИнформация the names of the register.
     """
 
-    def __init__(self, owner: Catalogue, section: Section, register: EntityType | None) -> None:
+    def __init__(
+        self, owner: SimulatedCatalogue, section: TabularSection, register: EntityType | None
+    ) -> None:
         self.owner = owner
         self.section = section
         self.register = register
@@ -118,9 +120,9 @@ class Lines:
 
 def nested(table: Table, section: str, rows: Ids) -> list[list[dict[str, Any]]]:
     """The lines of a tabular section as they stand within their owners."""
-    assert isinstance(table, Catalogue)
+    assert isinstance(table, SimulatedCatalogue)
     found = next(each for each in table.type.sections if each.name == section)
-    lines = Lines(table, found, None)
+    lines = LineTable(table, found, None)
     names = lines.type.names
     columns = lines.columns(lines.of(rows), names)
     flat = iter([dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)])
@@ -141,4 +143,4 @@ _REGISTER_CONSTANTS: dict[str, Any] = {
 }
 
 
-Table = Catalogue | Lines | SmallTable
+Table = SimulatedCatalogue | LineTable | SmallTable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from zvirka.simulator.shape import EntityType, Property, Section, section_type
+from zvirka.simulator.configurations import EntityType, Property, TabularSection, section_type
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <edmx:Edmx xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx"
@@ -92,7 +92,7 @@ def _entity_type(type_: EntityType, known: set[str]) -> str:
     )
 
 
-def _row_type(owner: EntityType, section: Section) -> str:
+def _row_type(owner: EntityType, section: TabularSection) -> str:
     properties = section_type(owner, section).properties
     lines = "".join(
         _property(each, nullable=each.name not in {"Ref_Key", "LineNumber"}) for each in properties

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from zvirka.simulator.errors import BAD_OPTION, NOT_SUPPORTED, Refusal
 from zvirka.simulator.filters import Node, parse
+from zvirka.simulator.refusals import BAD_OPTION, NOT_SUPPORTED, OdataRefusal
 from zvirka.simulator.selection import Order
 
 _KNOWN = {"$select", "$filter", "$orderby", "$top", "$skip", "$inlinecount", "$format", "$count"}
@@ -37,13 +37,13 @@ def read(params: dict[str, str], accept: str) -> Options:
     """The options of these parameters and of the Accept header.
 
     Raises:
-        Refusal: an option is unknown or malformed.
+        OdataRefusal: an option is unknown or malformed.
     """
     unknown = [name for name in params if name.startswith("$") and name not in _KNOWN]
     if "$expand" in unknown:
-        raise Refusal(NOT_SUPPORTED, "Параметр $expand не поддерживается")
+        raise OdataRefusal(NOT_SUPPORTED, "Параметр $expand не поддерживается")
     if unknown:
-        raise Refusal(BAD_OPTION, f"Неизвестный параметр запроса {unknown[0]}")
+        raise OdataRefusal(BAD_OPTION, f"Неизвестный параметр запроса {unknown[0]}")
     wanted = params.get("$format", accept).lower()
     details = ("nometadata", "minimalmetadata", "fullmetadata")
     select = params.get("$select")
@@ -65,7 +65,7 @@ def _order(text: str) -> Order:
     for part in filter(None, (each.strip() for each in text.split(","))):
         name, *direction = part.split()
         if len(direction) > 1 or (direction and direction[0] not in {"asc", "desc"}):
-            raise Refusal(BAD_OPTION, f"Ошибка разбора параметра $orderby: {part}")
+            raise OdataRefusal(BAD_OPTION, f"Ошибка разбора параметра $orderby: {part}")
         keys.append((name, direction == ["desc"]))
     return tuple(keys)
 
@@ -75,11 +75,11 @@ def _number(params: dict[str, str], name: str) -> int | None:
     if text is None:
         return None
     if not text.isdecimal():
-        raise Refusal(BAD_OPTION, f"Неверное значение параметра {name}: {text}")
+        raise OdataRefusal(BAD_OPTION, f"Неверное значение параметра {name}: {text}")
     return int(text)
 
 
 def _inline_count(text: str) -> bool:
     if text not in {"none", "allpages"}:
-        raise Refusal(BAD_OPTION, f"Неверное значение параметра $inlinecount: {text}")
+        raise OdataRefusal(BAD_OPTION, f"Неверное значение параметра $inlinecount: {text}")
     return text == "allpages"

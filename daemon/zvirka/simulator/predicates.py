@@ -10,9 +10,9 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from zvirka.simulator.errors import incomparable, segment_not_found
-from zvirka.simulator.filters import Binary, Call, Lambda, Literal, Name, Node, Not
-from zvirka.simulator.shape import EntityType, section_type
+from zvirka.simulator.configurations import EntityType, section_type
+from zvirka.simulator.filters import Binary, FunctionCall, Lambda, Literal, Name, Node, Not
+from zvirka.simulator.refusals import incomparable, segment_not_found
 
 Row = Mapping[str, Any]
 
@@ -68,7 +68,7 @@ def _compile(node: Node, type_: EntityType) -> Callable[[Row], Any]:
             one, two = _compile(left, type_), _compile(right, type_)
             compute = _ARITHMETIC[operator_]
             return lambda row: compute(one(row), two(row))
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             return _call(function, arguments, type_)
         case Lambda(quantifier, name, condition):
             section = next((each for each in type_.sections if each.name == name), None)
@@ -139,9 +139,9 @@ def _kind(node: Node, type_: EntityType) -> str:
             if found.unlimited:
                 return "unlimited"
             return _EDM_KINDS[found.type]
-        case Call("cast", _):
+        case FunctionCall("cast", _):
             return "guid"
-        case Call(function, _):
+        case FunctionCall(function, _):
             return (
                 "string"
                 if function in {"concat", "substring"}

@@ -10,11 +10,17 @@ import msgspec
 import numpy as np
 
 from zvirka.simulator import options
-from zvirka.simulator.answers import (
+from zvirka.simulator.configurations import COUNTERPARTIES
+from zvirka.simulator.faults import Faults
+from zvirka.simulator.generator import Ids
+from zvirka.simulator.infobase import Infobase
+from zvirka.simulator.lines import LineTable, Table, nested
+from zvirka.simulator.metadata import metadata
+from zvirka.simulator.odata_answers import (
     ATOM,
     TEXT,
     XML,
-    Answer,
+    OdataAnswer,
     encode_rows,
     entry,
     error_answer,
@@ -22,25 +28,19 @@ from zvirka.simulator.answers import (
     tombstone,
     turned,
 )
-from zvirka.simulator.catalogue import Catalogue, Object
-from zvirka.simulator.errors import (
+from zvirka.simulator.options import Options
+from zvirka.simulator.refusals import (
     BAD_URL,
     NO_RIGHTS,
     NOT_SUPPORTED,
     OBJECT_NOT_FOUND,
     PROPERTY_NOT_FOUND,
     TYPE_NOT_FOUND,
-    Refusal,
+    OdataRefusal,
     segment_not_found,
 )
-from zvirka.simulator.faults import Faults
-from zvirka.simulator.infobase import Infobase
-from zvirka.simulator.lines import Lines, Table, nested
-from zvirka.simulator.metadata import metadata
-from zvirka.simulator.options import Options
-from zvirka.simulator.people import Ids
 from zvirka.simulator.selection import Selector
-from zvirka.simulator.shape import COUNTERPARTIES
+from zvirka.simulator.simulated_catalogue import Object, SimulatedCatalogue
 
 _SEGMENT = re.compile(r"([\w]+)(?:\((.*)\))?")
 _GUID_KEY = re.compile(r"(?:Ref_Key=)?guid'([0-9a-fA-F-]{36})'")
@@ -74,40 +74,40 @@ class Publication:
     def warm(self) -> None:
         """Sort the catalogues and their lines as requests are likely to ask."""
         for table in self.base.tables.values():
-            if isinstance(table, Lines) and table.type.find("Ref_Key"):
+            if isinstance(table, LineTable) and table.type.find("Ref_Key"):
                 self._selector.ordered(table, (("Ref_Key", False), ("LineNumber", False)))
-            elif isinstance(table, Catalogue):
+            elif isinstance(table, SimulatedCatalogue):
                 self._selector.ordered(table, (("Ref_Key", False),))
                 if table.type.find("Code"):
                     self._selector.ordered(table, (("Code", False),))
 
-    def answer(self, method: str, path: str, params: dict[str, str], accept: str) -> Answer:
+    def answer(self, method: str, path: str, params: dict[str, str], accept: str) -> OdataAnswer:
         """The answer to a request; ``path`` is decoded and relative to the interface."""
         json = "json" in params.get("$format", accept).lower()
         try:
             with self.base.lock:
                 answer = self._route(method, path, params, accept)
-        except Refusal as refusal:
+        except OdataRefusal as refusal:
             return error_answer(refusal, json=json)
         if "$top" in params and self.faults.between_pages is not None:
             self._pages += 1
             self.faults.between_pages(self._pages)
         return answer
 
-    def _route(self, method: str, path: str, params: dict[str, str], accept: str) -> Answer:
+    def _route(self, method: str, path: str, params: dict[str, str], accept: str) -> OdataAnswer:
         if method == "POST" and path in {"SelectChanges", "NotifyChangesReceived"}:
             return self._exchange(path, params)
         if method != "GET":
-            raise Refusal(NOT_SUPPORTED, f"Метод {method} не поддерживается")
+            raise OdataRefusal(NOT_SUPPORTED, f"Метод {method} не поддерживается")
         asked = options.read(params, accept)
         first, *rest = path.split("/")
         if first == "":
             return self._service_document(asked)
         if first == "$metadata":
-            return Answer(self._metadata(), XML)
+            return OdataAnswer(self._metadata(), XML)
         match = _SEGMENT.fullmatch(first)
         if match is None:
-            raise Refusal(BAD_URL, f"Ошибка разбора пути {first}")
+            raise OdataRefusal(BAD_URL, f"Ошибка разбора пути {first}")
         table = self._table(match.group(1))
         if rest == ["$count"] and match.group(2) is None:
             return self._count(table, asked)
@@ -120,7 +120,7 @@ class Publication:
     def _table(self, name: str) -> Table:
         found = self.base.tables.get(name)
         if found is None or name in self.faults.unpublished:
-            raise Refusal(TYPE_NOT_FOUND, f"Сущность «{name}» не найдена")
+            raise OdataRefusal(TYPE_NOT_FOUND, f"Сущность «{name}» не найдена")
         if name in self.faults.denied:
             raise _forbidden(name)
         return found
@@ -135,14 +135,14 @@ class Publication:
             self._metadata_kept = hidden, document
         return self._metadata_kept[1]
 
-    def _service_document(self, asked: Options) -> Answer:
+    def _service_document(self, asked: Options) -> OdataAnswer:
         names = [name for name in self.base.tables if name not in self.faults.unpublished]
         if not asked.json:
             rows = "".join(f'<collection href="{each}"/>' for each in names)
-            return Answer(f"<service><workspace>{rows}</workspace></service>".encode(), XML)
+            return OdataAnswer(f"<service><workspace>{rows}</workspace></service>".encode(), XML)
         value = [{"name": each, "url": each} for each in names]
         body = {"odata.metadata": f"{self.address}$metadata", "value": value}
-        return Answer(msgspec.json.encode(body), _json_type(asked))
+        return OdataAnswer(msgspec.json.encode(body), _json_type(asked))
 
     def _rows(self, table: Table, asked: Options) -> Ids:
         """The rows meant, those under row-level rights left out or refused."""
@@ -161,12 +161,12 @@ class Publication:
         name = "Ref_Key" if table.type.find("Ref_Key") else "Объект"
         return table.named(set(self.faults.hide), name) or []
 
-    def _count(self, table: Table, asked: Options) -> Answer:
+    def _count(self, table: Table, asked: Options) -> OdataAnswer:
         if self.faults.no_count:
             raise segment_not_found("$count")
-        return Answer(str(len(self._rows(table, asked))).encode(), TEXT)
+        return OdataAnswer(str(len(self._rows(table, asked))).encode(), TEXT)
 
-    def _set(self, table: Table, asked: Options) -> Answer:
+    def _set(self, table: Table, asked: Options) -> OdataAnswer:
         rows = self._rows(table, asked)
         total = len(rows)
         if not asked.inline_count:
@@ -175,11 +175,13 @@ class Publication:
             rows = rows[asked.skip : end]
         limit = self.faults.full_disk_above
         if limit is not None and len(rows) > limit:
-            raise Refusal(None, "Ошибка при выполнении операции с файлом: No space left on device")
+            raise OdataRefusal(
+                None, "Ошибка при выполнении операции с файлом: No space left on device"
+            )
         if not asked.json:
             held = [self._held(table, row) for row in rows.tolist()]
             entries = [entry(self.address, table.type, each) for each in held]
-            return Answer(feed(self.address, entries, table.type.name), ATOM)
+            return OdataAnswer(feed(self.address, entries, table.type.name), ATOM)
         array = self._array(table, rows, asked)
         head = b"{"
         if asked.detail != "nometadata":
@@ -187,7 +189,7 @@ class Publication:
             head += b'"odata.metadata":' + msgspec.json.encode(context) + b","
         if asked.inline_count:
             head += f'"odata.count":"{total}",'.encode()
-        return Answer(head + b'"value":' + array + b"}", _json_type(asked))
+        return OdataAnswer(head + b'"value":' + array + b"}", _json_type(asked))
 
     def _array(self, table: Table, rows: Ids, asked: Options) -> bytes:
         names = self._selected(table, asked)
@@ -222,7 +224,7 @@ class Publication:
         self, table: Table, rows: Ids, names: Sequence[str], asked: Options
     ) -> dict[str, list[Any]]:
         """Navigation links, and in full detail the address and type of each row."""
-        if asked.detail == "nometadata" or not isinstance(table, Catalogue):
+        if asked.detail == "nometadata" or not isinstance(table, SimulatedCatalogue):
             return {}
         refs = table.columns(rows, ["Ref_Key"])[0]
         name = table.type.name
@@ -237,38 +239,38 @@ class Publication:
             links["odata.editLink"] = [f"{name}(guid'{ref}')" for ref in refs]
         return links
 
-    def _one(self, table: Table, key: str, rest: list[str], asked: Options) -> Answer:
+    def _one(self, table: Table, key: str, rest: list[str], asked: Options) -> OdataAnswer:
         match = _GUID_KEY.fullmatch(key)
-        if match is None or isinstance(table, Lines):
-            raise Refusal(BAD_URL, f"Ошибка разбора ключа {key}")
+        if match is None or isinstance(table, LineTable):
+            raise OdataRefusal(BAD_URL, f"Ошибка разбора ключа {key}")
         ref = match.group(1).lower()
         row = table.find(ref)
         if row is None:
-            raise Refusal(OBJECT_NOT_FOUND, f"Экземпляр сущности {table.type.name} не найден")
+            raise OdataRefusal(OBJECT_NOT_FOUND, f"Экземпляр сущности {table.type.name} не найден")
         if row in self._hidden(table):
             raise _forbidden(table.type.name)
         if rest:
             return self._property(table, row, rest[0], asked)
         if not asked.json:
             text = entry(self.address, table.type, self._held(table, row), alone=True)
-            return Answer(text.encode(), ATOM.replace("feed", "entry"))
+            return OdataAnswer(text.encode(), ATOM.replace("feed", "entry"))
         body = self._array(table, np.array([row]), asked)[1:-1]
         if asked.detail != "nometadata":
             context = f"{self.address}$metadata#{table.type.name}/@Element"
             body = b'{"odata.metadata":' + msgspec.json.encode(context) + b"," + body[1:]
-        return Answer(body, _json_type(asked))
+        return OdataAnswer(body, _json_type(asked))
 
-    def _property(self, table: Table, row: int, name: str, asked: Options) -> Answer:
+    def _property(self, table: Table, row: int, name: str, asked: Options) -> OdataAnswer:
         if table.type.find(name) is None:
-            raise Refusal(PROPERTY_NOT_FOUND, f"Свойство {name} не найдено")
+            raise OdataRefusal(PROPERTY_NOT_FOUND, f"Свойство {name} не найдено")
         value = table.columns(np.array([row]), [name])[0][0]
         context = f"{self.address}$metadata#{table.type.find(name)}"
-        return Answer(
+        return OdataAnswer(
             msgspec.json.encode({"odata.metadata": context, "value": value}), _json_type(asked)
         )
 
     def _held(self, table: Table, row: int) -> Object:
-        if isinstance(table, Catalogue):
+        if isinstance(table, SimulatedCatalogue):
             held = table.object(row)
             held.sections = {each.name: held.sections[each.name] for each in table.type.sections}
             return held
@@ -276,26 +278,26 @@ class Publication:
         values = {name: column[0] for name, column in zip(table.type.names, columns, strict=True)}
         return Object(values, {})
 
-    def _exchange(self, operation: str, params: dict[str, str]) -> Answer:
+    def _exchange(self, operation: str, params: dict[str, str]) -> OdataAnswer:
         match = _EXCHANGE_POINT.search(params.get("DataExchangePoint", ""))
         number = params.get("MessageNo", "")
         if match is None or not number.isdecimal():
-            raise Refusal(BAD_URL, f"Неверные параметры операции {operation}")
+            raise OdataRefusal(BAD_URL, f"Неверные параметры операции {operation}")
         node = match.group(1).lower()
         try:
             if operation == "NotifyChangesReceived":
                 self.base.plan.confirm(node, int(number))
-                return Answer(b"", XML)
+                return OdataAnswer(b"", XML)
             changes = self.base.plan.select(node, int(number))
         except KeyError:
-            raise Refusal(OBJECT_NOT_FOUND, "Узел плана обмена не найден") from None
+            raise OdataRefusal(OBJECT_NOT_FOUND, "Узел плана обмена не найден") from None
         if any(each.ref in self.faults.hide for each in changes):
             raise _forbidden(COUNTERPARTIES)
         entries = [self._change(each.set, each.ref) for each in changes]
         body = feed(self.address, entries)
         if _has_control_character(entries):
-            raise Refusal(None, "Текст XML содержит недопустимый символ", status=400)
-        return Answer(body, ATOM)
+            raise OdataRefusal(None, "Текст XML содержит недопустимый символ", status=400)
+        return OdataAnswer(body, ATOM)
 
     def _change(self, set_: str, ref: str) -> str:
         table = self._table(set_)
@@ -317,8 +319,8 @@ def _has_control_character(texts: Iterable[str]) -> bool:
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
-def _forbidden(name: str) -> Refusal:
-    return Refusal(NO_RIGHTS, f"Недостаточно прав для доступа к данным: {name}")
+def _forbidden(name: str) -> OdataRefusal:
+    return OdataRefusal(NO_RIGHTS, f"Недостаточно прав для доступа к данным: {name}")
 
 
 def _json_type(asked: Options) -> str:

@@ -13,17 +13,17 @@ from lxml import etree
 
 from zvirka.errors import UsageError
 from zvirka.mapping import Attribute, ContactLine, FieldSource
-from zvirka.simulator.catalogue import Object
-from zvirka.simulator.infobase import DEFAULTS, Infobase
-from zvirka.simulator.shape import (
+from zvirka.simulator.configurations import (
     CONTACTS,
     COUNTERPARTIES,
     EntityType,
     Property,
-    Section,
-    Shape,
+    PublishedShape,
+    TabularSection,
     section_type,
 )
+from zvirka.simulator.infobase import DEFAULTS, Infobase
+from zvirka.simulator.simulated_catalogue import Object
 
 _EDM = "{http://schemas.microsoft.com/ado/2009/11/edm}"
 _DATA = "{http://schemas.microsoft.com/ado/2007/08/dataservices}"
@@ -71,7 +71,7 @@ def recorded(folder: Path) -> tuple[Infobase, bytes]:
     return base, document
 
 
-def _shape(root: etree._Element) -> Shape:
+def _shape(root: etree._Element) -> PublishedShape:
     found = {str(each.get("Name")): each for each in root.iter(f"{_EDM}EntityType")}
     targets = {
         str(each.get("Name")): str(each.findall(f"{_EDM}End")[-1].get("Type")).partition(".")[2]
@@ -86,7 +86,7 @@ def _shape(root: etree._Element) -> Shape:
         if name.startswith(("Catalog_", "ExchangePlan_")) and name not in nested
     )
     counterparties = next(each for each in types if each.name == COUNTERPARTIES)
-    return Shape(
+    return PublishedShape(
         types=types,
         places=_places(counterparties),
         folders=counterparties.find("IsFolder") is not None,
@@ -104,7 +104,7 @@ def _entity_type(
         for each in element.iter(f"{_EDM}NavigationProperty")
     )
     sections = tuple(
-        Section(each, tuple(_properties(found[f"{name}_{each}"]))[1:])
+        TabularSection(each, tuple(_properties(found[f"{name}_{each}"]))[1:])
         for each in _section_names(element)
         if f"{name}_{each}" in found
     )
@@ -141,7 +141,7 @@ def _places(type_: EntityType) -> dict[str, FieldSource]:
     return places
 
 
-def _objects(root: etree._Element, shape: Shape) -> Iterator[tuple[str, Object]]:
+def _objects(root: etree._Element, shape: PublishedShape) -> Iterator[tuple[str, Object]]:
     for properties in root.iter(f"{_META}properties"):
         entry = next(each for each in properties.iterancestors() if _local(each) == "entry")
         category = next(each for each in entry if _local(each) == "category")

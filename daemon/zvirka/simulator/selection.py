@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zvirka.simulator.catalogue import Catalogue
-from zvirka.simulator.errors import incomparable, segment_not_found
 from zvirka.simulator.filters import (
     Binary,
     Literal,
@@ -26,9 +24,11 @@ from zvirka.simulator.filters import (
     refs_named,
     text_of,
 )
-from zvirka.simulator.lines import Lines, Table, nested
-from zvirka.simulator.people import Ids
+from zvirka.simulator.generator import Ids
+from zvirka.simulator.lines import LineTable, Table, nested
 from zvirka.simulator.predicates import collated, predicate
+from zvirka.simulator.refusals import incomparable, segment_not_found
+from zvirka.simulator.simulated_catalogue import SimulatedCatalogue
 
 Order = tuple[tuple[str, bool], ...]
 """Property and whether it descends, the most significant first."""
@@ -64,8 +64,8 @@ class Selector:
 
     def ordered(self, table: Table, order: Order) -> Ids:
         """All rows of the table in that order."""
-        if isinstance(table, Lines) and order == (("Ref_Key", False),):
-            # Lines of one owner come in whatever order: pages cut inside an owner lose lines.
+        if isinstance(table, LineTable) and order == (("Ref_Key", False),):
+            # LineTable of one owner come in whatever order: pages cut inside an owner lose lines.
             self._turn += 1
             owners = self.ordered(table.owner, order)
             return table.of(owners, backwards=self._turn % 2 == 0)
@@ -107,15 +107,20 @@ class Selector:
     def _sort(self, table: Table, order: Order) -> Ids:
         if not order:
             return table.ids()
-        if isinstance(table, Catalogue) and len(order) == 1 and not order[0][1] and table.size:
+        if (
+            isinstance(table, SimulatedCatalogue)
+            and len(order) == 1
+            and not order[0][1]
+            and table.size
+        ):
             name = table.type.presentation if order[0][0] == "Ref_Key" else order[0][0]
             if name in {"Code", "Description"}:
                 return self._merge(table, name)
-        if isinstance(table, Lines) and order == (("Ref_Key", False), ("LineNumber", False)):
+        if isinstance(table, LineTable) and order == (("Ref_Key", False), ("LineNumber", False)):
             return table.of(self.ordered(table.owner, order[:1]))
         return sort(table, table.ids(), order)
 
-    def _merge(self, table: Catalogue, name: str) -> Ids:
+    def _merge(self, table: SimulatedCatalogue, name: str) -> Ids:
         """The generated rows by that property, sorted once, and the written ones put between."""
         base, keys = self._generated_order(table, name)
         keep = ~table.touched[base]
@@ -132,7 +137,7 @@ class Selector:
         )
         return np.insert(base[keep], before[np.array(found, dtype=np.int64)], written)
 
-    def _generated_order(self, table: Catalogue, name: str) -> tuple[Ids, list[str]]:
+    def _generated_order(self, table: SimulatedCatalogue, name: str) -> tuple[Ids, list[str]]:
         known = self._base.get((table.type.name, name))
         if known is None:
             ids = np.arange(table.size)
@@ -225,7 +230,7 @@ def _split(table: Table, where: Node, order: Order) -> tuple[list[Node], tuple[s
     """The filter without its lower bound on Код, and that bound, when Код orders the rows."""
     rest: list[Node] = []
     lowest: tuple[str, str] | None = None
-    keyset = isinstance(table, Catalogue) and order[:1] == (("Code", False),)
+    keyset = isinstance(table, SimulatedCatalogue) and order[:1] == (("Code", False),)
     for each in conjuncts(where):
         match each:
             case Binary("ge" | "gt" as operator, Name("Code"), Literal("string", value)) if (

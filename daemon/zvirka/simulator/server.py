@@ -20,11 +20,11 @@ from urllib.parse import unquote
 
 import msgspec
 
-from zvirka.simulator.answers import TEXT, Answer, html
 from zvirka.simulator.faults import Faults
+from zvirka.simulator.ib_sessions import IbSessions
+from zvirka.simulator.odata_answers import TEXT, OdataAnswer, html
 from zvirka.simulator.options import decoded
 from zvirka.simulator.publication import Publication
-from zvirka.simulator.sessions import Sessions
 
 MAX_QUERY = 2048
 """Characters of a query a default IIS accepts."""
@@ -46,7 +46,7 @@ class Logged(msgspec.Struct):
     bytes: int = 0
 
 
-class Traffic(msgspec.Struct):
+class RequestTraffic(msgspec.Struct):
     """Sums over the requests so far; ``bytes`` are of answer bodies as sent."""
 
     requests: int = 0
@@ -58,17 +58,19 @@ class Door:
     """What stands between the wire and the publication, shared by all connections."""
 
     publication: Publication
-    sessions: Sessions
+    sessions: IbSessions
     faults: Faults
     user: str
     password: str = field(repr=False)
     base_path: str
     gzip: bool
     requests: list[Logged] = field(default_factory=list)
-    traffic: Traffic = field(default_factory=Traffic)
+    traffic: RequestTraffic = field(default_factory=RequestTraffic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, method: str, target: str, headers: dict[str, str]) -> tuple[Answer, Logged]:
+    def answer(
+        self, method: str, target: str, headers: dict[str, str]
+    ) -> tuple[OdataAnswer, Logged]:
         """The answer to a request, before the wire may spoil it."""
         raw_path, _, raw_query = target.partition("?")
         path, query = unquote(raw_path), decoded(raw_query)
@@ -82,7 +84,7 @@ class Door:
         logged.status = answer.status
         return answer, logged
 
-    def _web_server(self, raw_path: str, raw_query: str) -> Answer | None:
+    def _web_server(self, raw_path: str, raw_query: str) -> OdataAnswer | None:
         """What the web server refuses by itself."""
         too_long = len(raw_query) > MAX_QUERY or any(
             len(each) > MAX_SEGMENT for each in unquote(raw_path).split("/")
@@ -91,7 +93,7 @@ class Door:
             return html("404 - File or directory not found.", "The resource was removed.", 404)
         return None
 
-    def _infobase(self, logged: Logged, headers: dict[str, str], number: int) -> Answer:
+    def _infobase(self, logged: Logged, headers: dict[str, str], number: int) -> OdataAnswer:
         faults = self.faults
         address = f"{logged.path}?{'&'.join(f'{k}={v}' for k, v in logged.query.items())}"
         meant = faults.applies(address)
@@ -99,17 +101,17 @@ class Door:
             time.sleep(faults.latency)
         if faults.maintenance:
             text = "Начало сеанса с информационной базой запрещено. Ведутся регламентные работы."
-            return Answer(text.encode(), TEXT, 503)
+            return OdataAnswer(text.encode(), TEXT, 503)
         if not self._authorised(headers) or faults.expire("unauthorized_after"):
             text = "Идентификация пользователя не выполнена"
             challenge = {"WWW-Authenticate": 'Basic realm="1C:Enterprise"'}
-            return Answer(text.encode(), TEXT, 401, challenge)
+            return OdataAnswer(text.encode(), TEXT, 401, challenge)
         entered = self.sessions.enter(headers)
-        if isinstance(entered, Answer):
+        if isinstance(entered, OdataAnswer):
             return entered
         if number in faults.fail_500_at or (meant and faults.take("fail_500")):
             text = "Внутренняя ошибка сервера: превышено время ожидания блокировки"
-            return Answer(text.encode(), TEXT, faults.fail_status)
+            return OdataAnswer(text.encode(), TEXT, faults.fail_status)
         if meant and faults.take("html_200"):
             return html("1С:Предприятие", "Не удалось подключиться к серверу 1С", 200)
         accept = headers.get("accept", "")

@@ -9,13 +9,13 @@ from typing import Literal
 
 import msgspec
 
+from zvirka.simulator.configurations import ConfigurationKind
 from zvirka.simulator.faults import Faults
+from zvirka.simulator.ib_sessions import IbSessions
 from zvirka.simulator.infobase import Infobase
 from zvirka.simulator.publication import Publication
 from zvirka.simulator.recording import recorded
-from zvirka.simulator.server import Door, Logged, Traffic, WebServer
-from zvirka.simulator.sessions import Sessions
-from zvirka.simulator.shape import Profile
+from zvirka.simulator.server import Door, Logged, RequestTraffic, WebServer
 
 BASE_PATH = "/base/odata/standard.odata/"
 
@@ -72,7 +72,7 @@ class Simulator:
             self.base, recorded_metadata = recorded(options.recording)
         else:
             self.base = Infobase.generate(
-                Profile(options.profile),
+                ConfigurationKind(options.profile),
                 options.counterparties,
                 options.seed,
                 code_width=options.code_width,
@@ -84,7 +84,7 @@ class Simulator:
             metadata_bytes=options.metadata_bytes,
             recorded_metadata=recorded_metadata,
         )
-        self.sessions = Sessions(options.sessions, options.licences, self.faults)
+        self.sessions = IbSessions(options.sessions, options.licences, self.faults)
         self._door = Door(
             publication=self.publication,
             sessions=self.sessions,
@@ -107,7 +107,7 @@ class Simulator:
         return self._door.requests
 
     @property
-    def traffic(self) -> Traffic:
+    def traffic(self) -> RequestTraffic:
         """The number of requests and the bytes of answer bodies so far."""
         return self._door.traffic
 

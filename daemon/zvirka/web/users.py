@@ -13,7 +13,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from zvirka.errors import SettingsError
-from zvirka.settings import UserSettings
+from zvirka.settings.model import UserSettings
 
 Role = Literal["auditor", "admin"]
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from loguru import logger
 
 from zvirka.errors import ZvirkaError
-from zvirka.reconcile.house import House
+from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Progress, Request, Summary
 from zvirka.reconcile.run import perform
 
@@ -42,9 +42,11 @@ class Worker:
     """
 
     def __init__(
-        self, house: House, performed: Callable[[House, Request], Summary] = perform
+        self,
+        environment: Environment,
+        performed: Callable[[Environment, Request], Summary] = perform,
     ) -> None:
-        self._house = house
+        self._house = environment
         self._perform = performed
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -82,9 +84,9 @@ class Worker:
             self._thread.join(seconds)
 
     def _body(self, request: Request) -> None:
-        house = replace(self._house, progress=_Telling(self._note))
+        environment = replace(self._house, progress=_Telling(self._note))
         try:
-            summary = self._perform(house, request)
+            summary = self._perform(environment, request)
         except ZvirkaError as error:
             logger.warning("a run of the page was refused", cause=error.cause, who=request.who)
             self._note(error=error)

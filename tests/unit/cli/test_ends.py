@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.cli.lines import PASSWORD, run
 from zvirka.errors import ExitCode, HeldError, StoreError
-from zvirka.profiles import mapping_of
+from zvirka.settings.profiles import mapping_of
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_error_of_zvirka_is_a_sentence_with_its_exit_code(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("zvirka.cli.call.mapping_of", fail)
+    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", fail)
     assert run("config", "check") == code
     shown = capsys.readouterr()
     assert str(error.args[0]) in shown.err
@@ -89,7 +89,7 @@ def test_secret_in_an_error_is_masked(
     def fail(*_: object) -> None:
         raise StoreError(f"refused for {PASSWORD}")
 
-    monkeypatch.setattr("zvirka.cli.call.mapping_of", fail)
+    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", fail)
     assert run("config", "check") == 2
     assert PASSWORD not in capsys.readouterr().err
 
@@ -101,7 +101,7 @@ def test_unexpected_error_is_one_message_and_a_traceback_without_local_values(
         nickname = "Шеф"[::-1] * 2
         raise RuntimeError(f"broken by {PASSWORD}, tell office@example.com", len(nickname))
 
-    monkeypatch.setattr("zvirka.cli.call.mapping_of", fail)
+    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", fail)
     assert run("config", "check", "--lang", "en") == 2
     shown = capsys.readouterr().err
     assert "Traceback" in shown
@@ -116,7 +116,7 @@ def test_ctrl_c_is_130(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zvirka.cli.call.mapping_of", stop)
+    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", stop)
     assert run("config", "check", "--lang", "en") == 130
     assert capsys.readouterr().err.strip() == "Interrupted."
 
@@ -153,6 +153,6 @@ def test_mapping_is_only_read_where_it_is_needed(
         asked.append(settings)
         return mapping_of(settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("zvirka.cli.call.mapping_of", count)
+    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", count)
     assert run("config", "show") == 0
     assert asked == []

@@ -11,11 +11,11 @@ import pytest
 
 from tests.unit.cli.lines import PASSWORD, run
 from zvirka import reconcile
-from zvirka.cli import messages as messages_module
-from zvirka.cli.messages import LANGUAGES, Messages, language_of, sentences
-from zvirka.cli.progress import TerminalProgress
-from zvirka.cli.who import who
-from zvirka.settings import ReportSettings
+from zvirka.cli import texts as messages_module
+from zvirka.cli.invoker import who
+from zvirka.cli.progress_bars import TerminalProgress
+from zvirka.cli.texts import LANGUAGES, Messages, language_of, sentences
+from zvirka.settings.model import ReportSettings
 
 
 def test_every_sentence_is_there_in_both_languages_with_the_same_values() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvirka.counterparty import Action, Correction
-from zvirka.erp.arrange import arrange
+from zvirka.domain import Action, Correction
+from zvirka.erp.sql.ordering import arrange
 
 
 @st.composite

@@ -17,36 +17,36 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from zvirka.erp.endpoint import Answer, Endpoint, judge
+from zvirka.erp.webhook.endpoint import Endpoint, EndpointAnswer, judge
 from zvirka.errors import SettingsError
-from zvirka.settings import WebhookSettings
+from zvirka.settings.model import WebhookSettings
 
 
 @pytest.mark.parametrize(
     ("status", "body", "answer"),
     [
-        (200, b'{"success": true}', Answer.ACCEPTED),
-        (201, b"", Answer.ACCEPTED),
-        (204, b"", Answer.ACCEPTED),
-        (200, b"OK", Answer.ACCEPTED),
-        (200, b"[]", Answer.ACCEPTED),
-        (200, b" \r\n<!DOCTYPE html>", Answer.REFUSED),
-        (200, b"\xef\xbb\xbf<html>", Answer.REFUSED),
-        (200, b'{"success": false}', Answer.REFUSED),
-        (200, b'{"ok": false}', Answer.REFUSED),
-        (301, b"", Answer.REFUSED),
-        (400, b"", Answer.REFUSED),
-        (404, b"", Answer.REFUSED),
-        (408, b"", Answer.UNCLEAR),
-        (429, b"", Answer.LATER),
-        (500, b"", Answer.BROKEN),
-        (502, b"", Answer.UNCLEAR),
-        (503, b"", Answer.BROKEN),
-        (504, b"", Answer.UNCLEAR),
+        (200, b'{"success": true}', EndpointAnswer.ACCEPTED),
+        (201, b"", EndpointAnswer.ACCEPTED),
+        (204, b"", EndpointAnswer.ACCEPTED),
+        (200, b"OK", EndpointAnswer.ACCEPTED),
+        (200, b"[]", EndpointAnswer.ACCEPTED),
+        (200, b" \r\n<!DOCTYPE html>", EndpointAnswer.REFUSED),
+        (200, b"\xef\xbb\xbf<html>", EndpointAnswer.REFUSED),
+        (200, b'{"success": false}', EndpointAnswer.REFUSED),
+        (200, b'{"ok": false}', EndpointAnswer.REFUSED),
+        (301, b"", EndpointAnswer.REFUSED),
+        (400, b"", EndpointAnswer.REFUSED),
+        (404, b"", EndpointAnswer.REFUSED),
+        (408, b"", EndpointAnswer.UNCLEAR),
+        (429, b"", EndpointAnswer.LATER),
+        (500, b"", EndpointAnswer.BROKEN),
+        (502, b"", EndpointAnswer.UNCLEAR),
+        (503, b"", EndpointAnswer.BROKEN),
+        (504, b"", EndpointAnswer.UNCLEAR),
     ],
 )
 def test_an_answer_is_judged_by_status_and_kind_of_body(
-    status: int, body: bytes, answer: Answer
+    status: int, body: bytes, answer: EndpointAnswer
 ) -> None:
     assert judge(status, {}, body).answer is answer
 
@@ -127,7 +127,7 @@ def test_a_certificate_that_is_not_trusted_stops_the_message(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     strange = Endpoint(WebhookSettings(url=url))
     reply = strange.post({"action": "create"})
-    assert reply.answer is Answer.UNREACHABLE
+    assert reply.answer is EndpointAnswer.UNREACHABLE
     assert "certificate" in reply.text
     known = Endpoint(WebhookSettings(url=url, ca_file=ca))
-    assert known.post({"action": "create"}).answer is Answer.ACCEPTED
+    assert known.post({"action": "create"}).answer is EndpointAnswer.ACCEPTED

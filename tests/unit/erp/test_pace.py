@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zvirka.erp.pace import Pace
+from zvirka.erp.webhook.rate import RequestRate
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
 
 def test_turns_come_evenly() -> None:
     clock = Clock()
-    pace = Pace(4, clock, clock.sleep)
+    pace = RequestRate(4, clock, clock.sleep)
     moments = []
     for _ in range(5):
         pace.wait()
@@ -30,7 +30,7 @@ def test_turns_come_evenly() -> None:
 
 def test_idle_time_is_not_saved_up_for_a_burst() -> None:
     clock = Clock()
-    pace = Pace(4, clock, clock.sleep)
+    pace = RequestRate(4, clock, clock.sleep)
     pace.wait()
     clock.now += 60
     pace.wait()
@@ -40,7 +40,7 @@ def test_idle_time_is_not_saved_up_for_a_burst() -> None:
 
 def test_a_hold_keeps_everybody_back() -> None:
     clock = Clock()
-    pace = Pace(4, clock, clock.sleep)
+    pace = RequestRate(4, clock, clock.sleep)
     pace.hold(30)
     pace.hold(2)
     pace.wait()

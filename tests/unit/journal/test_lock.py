@@ -15,13 +15,13 @@ import pytest
 
 from tests.unit.journal.world import settings
 from zvirka.errors import JournalError, LockHeldError
-from zvirka.journal.lock import run_lock
+from zvirka.journal.run_lock import run_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from tests.unit.journal.world import settings
-from zvirka.journal.lock import run_lock
+from zvirka.journal.run_lock import run_lock
 with run_lock(settings(Path(sys.argv[1])), who="olena", command="resync"):
     print("held", flush=True)
     sys.stdin.read()

@@ -18,37 +18,37 @@ from tests.unit.journal.world import (
     receipts,
     settings,
 )
-from zvirka.journal.book import Book, open_book
 from zvirka.journal.chain import verify_chain
+from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.retention import Pruned, prune
 
 PERSONAL = ("Мрія", "+380501112233", "+380509998877", "+380671234567", "store cut the name")
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    opened = open_book(settings(tmp_path))
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = open_journal(settings(tmp_path))
     yield opened
     assert list(verify_chain(opened)) == []
     opened.close()
 
 
 def test_personal_values_are_gone_from_every_file_and_the_rest_is_there(
-    book: Book, tmp_path: Path
+    journal: Journal, tmp_path: Path
 ) -> None:
-    receipts(book, NOW, range(1, 50))
-    old = night(book, size=50)
+    receipts(journal, NOW, range(1, 50))
+    old = night(journal, size=50)
     assert any(word.encode() in bytes_of(tmp_path) for word in PERSONAL)
-    pruned = prune(book, 365 * DAY, NOW + 400 * DAY, "olena", "law")
+    pruned = prune(journal, 365 * DAY, NOW + 400 * DAY, "olena", "law")
     assert pruned == Pruned(run=2, runs=(old,), receipts=49)
     left = bytes_of(tmp_path)
     assert [word for word in PERSONAL if word.encode() in left] == []
-    assert book.get(old).facts["causes"] == {"missed_update": 50}
-    first = next(book.differences(old))[0]
+    assert journal.get(old).facts["causes"] == {"missed_update": 50}
+    first = next(journal.differences(old))[0]
     assert (first.key, first.name, first.fields, first.note) == ("000001", "", (), "")
-    entry = book.history(key="000002")[0]
+    entry = journal.history(key="000002")[0]
     assert (entry.pruned, entry.outcome, entry.fields) == (True, "applied", ())
-    run = book.get(2)
+    run = journal.get(2)
     assert (run.command, run.who, run.reason, run.status) == ("prune", "olena", "law", "finished")
     assert (run.facts["pruned"], run.facts["pruned_receipts"]) == ([old], 49)
 
@@ -58,31 +58,35 @@ def bytes_of(directory: Path) -> bytes:
     return b"".join(path.read_bytes() for path in directory.glob("journal.db*"))
 
 
-def test_what_is_young_open_or_waiting_is_left_alone(book: Book) -> None:
-    held = night(book, status="held")
-    failed = begin(book)
-    book.add_differences(failed, [difference(1)])
-    (intent,) = book.intend(failed, [(1, correction(1))], NOW)
-    book.finish(failed, status="failed", exit_code=2, now=NOW)
-    young = night(book, NOW + 399 * DAY)
-    running = begin(book)
-    receipts(book, NOW + 399 * DAY, range(1, 3))
-    assert prune(book, 365 * DAY, NOW + 400 * DAY, "olena", "law") == Pruned()
-    assert [row.id for row in book.runs()] == [running, young, failed, held]
+def test_what_is_young_open_or_waiting_is_left_alone(journal: Journal) -> None:
+    held = night(journal, status="held")
+    failed = begin(journal)
+    journal.add_differences(failed, [difference(1)])
+    (intent,) = journal.intend(failed, [(1, correction(1))], NOW)
+    journal.finish(failed, status="failed", exit_code=2, now=NOW)
+    young = night(journal, NOW + 399 * DAY)
+    running = begin(journal)
+    receipts(journal, NOW + 399 * DAY, range(1, 3))
+    assert prune(journal, 365 * DAY, NOW + 400 * DAY, "olena", "law") == Pruned()
+    assert [row.id for row in journal.runs()] == [running, young, failed, held]
 
-    book.settle(running, [applied(intent)], NOW)
-    answer = begin(book, "reject", parent=held)
+    journal.settle(running, [applied(intent)], NOW)
+    answer = begin(journal, "reject", parent=held)
     for run in (running, answer):
-        book.finish(run, status="finished", exit_code=0, now=NOW + 399 * DAY)
-    assert prune(book, 365 * DAY, NOW + 400 * DAY, "olena", "law").runs == (held, failed)
-    assert prune(book, 365 * DAY, NOW + 400 * DAY, "olena", "law") == Pruned()
+        journal.finish(run, status="finished", exit_code=0, now=NOW + 399 * DAY)
+    assert prune(journal, 365 * DAY, NOW + 400 * DAY, "olena", "law").runs == (held, failed)
+    assert prune(journal, 365 * DAY, NOW + 400 * DAY, "olena", "law") == Pruned()
 
 
-def test_nothing_is_pruned_twice_and_receipts_go_on_where_they_were_left(book: Book) -> None:
-    receipts(book, NOW, range(1, 3))
-    night(book)
-    receipts(book, NOW + 100 * DAY, range(3, 6))
-    night(book, NOW + 100 * DAY)
-    assert prune(book, 50 * DAY, NOW + 90 * DAY, "o", "r") == Pruned(run=3, runs=(1,), receipts=2)
-    assert prune(book, 50 * DAY, NOW + 190 * DAY, "o", "r") == Pruned(run=4, runs=(2,), receipts=3)
-    assert list(verify_chain(book)) == []
+def test_nothing_is_pruned_twice_and_receipts_go_on_where_they_were_left(journal: Journal) -> None:
+    receipts(journal, NOW, range(1, 3))
+    night(journal)
+    receipts(journal, NOW + 100 * DAY, range(3, 6))
+    night(journal, NOW + 100 * DAY)
+    assert prune(journal, 50 * DAY, NOW + 90 * DAY, "o", "r") == Pruned(
+        run=3, runs=(1,), receipts=2
+    )
+    assert prune(journal, 50 * DAY, NOW + 190 * DAY, "o", "r") == Pruned(
+        run=4, runs=(2,), receipts=3
+    )
+    assert list(verify_chain(journal)) == []

@@ -21,8 +21,8 @@ from tests.unit.journal.world import (
     night,
     settings,
 )
-from zvirka.journal.book import Book, open_book
 from zvirka.journal.chain import ChainProblem, verify_chain, verify_signatures
+from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.tables import metadata
 
 COLUMNS = [(table.name, column.name) for table in metadata.sorted_tables for column in table.c]
@@ -33,23 +33,23 @@ ROWS = {"run": 5, "difference": 9, "correction": 6, "standing": 2, "pairing": 2,
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("journal")
     key, public = key_pair(directory)
-    book = open_book(settings(directory, report={"signing_key_file": key}))
-    full_journal(book)
-    assert list(verify_chain(book)) == []
-    assert list(verify_signatures(book, public)) == []
-    book.close()
+    journal = open_journal(settings(directory, report={"signing_key_file": key}))
+    full_journal(journal)
+    assert list(verify_chain(journal)) == []
+    assert list(verify_signatures(journal, public)) == []
+    journal.close()
     return directory / "journal.db"
 
 
 @pytest.fixture
-def copy(original: Path, tmp_path: Path) -> Iterator[tuple[Book, sqlite3.Connection]]:
+def copy(original: Path, tmp_path: Path) -> Iterator[tuple[Journal, sqlite3.Connection]]:
     """The journal in a file of one's own, and a back door to it."""
     shutil.copy(original, tmp_path / "journal.db")
-    book = open_book(settings(tmp_path))
+    journal = open_journal(settings(tmp_path))
     door = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
-    yield book, door
+    yield journal, door
     door.close()
-    book.close()
+    journal.close()
 
 
 def other(value: Any) -> Any:
@@ -65,9 +65,9 @@ def other(value: Any) -> Any:
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=lambda name: name)
 def test_one_changed_value_in_any_row_of_any_column_is_named(
-    copy: tuple[Book, sqlite3.Connection], table: str, column: str
+    copy: tuple[Journal, sqlite3.Connection], table: str, column: str
 ) -> None:
-    book, door = copy
+    journal, door = copy
     rows = door.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid").fetchall()
     names = [entry[0] for entry in door.execute(f"SELECT rowid, * FROM {table}").description]
     assert len(rows) == ROWS.get(table, 1)
@@ -84,12 +84,12 @@ def test_one_changed_value_in_any_row_of_any_column_is_named(
             changed = cells[column] + 1000
         where = where_of(door, table, row[0])
         set_to(door, table, column, changed, where)
-        problems = list(verify_chain(book))
+        problems = list(verify_chain(journal))
         assert problems, f"{table}.{column} of row {row[0]} changed unnoticed"
         assert names_it(problems, table, cells), problems
         moved = where_of(door, table, row[0]) if column not in keys(table) else {column: changed}
         set_to(door, table, column, cells[column], {**where, **moved})
-    assert list(verify_chain(book)) == []
+    assert list(verify_chain(journal)) == []
 
 
 def keys(table: str) -> list[str]:
@@ -126,11 +126,11 @@ def names_it(problems: list[ChainProblem], table: str, cells: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("table", ["run", "difference", "correction", "standing", "pairing"])
-def test_each_removed_row_is_named(copy: tuple[Book, sqlite3.Connection], table: str) -> None:
-    book, door = copy
+def test_each_removed_row_is_named(copy: tuple[Journal, sqlite3.Connection], table: str) -> None:
+    journal, door = copy
     for row in door.execute(f"SELECT rowid, * FROM {table}").fetchall():
         door.execute(f"DELETE FROM {table} WHERE rowid = ?", (row[0],))
-        problems = list(verify_chain(book))
+        problems = list(verify_chain(journal))
         assert problems
         if table == "run":
             assert problems[0] == ChainProblem(
@@ -140,25 +140,25 @@ def test_each_removed_row_is_named(copy: tuple[Book, sqlite3.Connection], table:
             assert any(f"table {table}" in problem.text for problem in problems)
         marks = ", ".join("?" * (len(row) - 1))
         door.execute(f"INSERT INTO {table} VALUES ({marks})", row[1:])
-        assert list(verify_chain(book)) == []
+        assert list(verify_chain(journal)) == []
 
 
 def test_each_removed_receipt_that_a_seal_has_seen_is_named(
-    copy: tuple[Book, sqlite3.Connection],
+    copy: tuple[Journal, sqlite3.Connection],
 ) -> None:
-    book, door = copy
+    journal, door = copy
     for row in door.execute("SELECT * FROM receipt").fetchall():
         door.execute("DELETE FROM receipt WHERE id = ?", (row[0],))
-        assert any("receipt" in problem.text for problem in verify_chain(book))
+        assert any("receipt" in problem.text for problem in verify_chain(journal))
         door.execute(f"INSERT INTO receipt VALUES ({', '.join('?' * len(row))})", row)
-    assert list(verify_chain(book)) == []
+    assert list(verify_chain(journal)) == []
 
 
-def test_a_run_removed_with_all_its_rows_is_named(copy: tuple[Book, sqlite3.Connection]) -> None:
-    book, door = copy
+def test_a_run_removed_with_all_its_rows_is_named(copy: tuple[Journal, sqlite3.Connection]) -> None:
+    journal, door = copy
     for table, column in (("correction", "run_id"), ("difference", "run_id"), ("run", "id")):
         door.execute(f"DELETE FROM {table} WHERE {column} = 5")
-    problems = list(verify_chain(book))
+    problems = list(verify_chain(journal))
     assert problems[0].run == 5
     assert "removed" in problems[0].text
     assert any("table chain" in problem.text for problem in problems)
@@ -168,14 +168,14 @@ def test_a_run_removed_with_all_its_rows_is_named(copy: tuple[Book, sqlite3.Conn
     ("number", "seal"), [(6, 6), (6, None), (0, 6), (-3, 100), (99, None), (99, 6)]
 )
 def test_an_inserted_run_is_named(
-    copy: tuple[Book, sqlite3.Connection], number: int, seal: int | None
+    copy: tuple[Journal, sqlite3.Connection], number: int, seal: int | None
 ) -> None:
-    book, door = copy
+    journal, door = copy
     row = list(door.execute("SELECT * FROM run WHERE id = 5").fetchone())
     names = [entry[0] for entry in door.execute("SELECT * FROM run").description]
     row[names.index("id")], row[names.index("seal")] = number, seal
     door.execute(f"INSERT INTO run VALUES ({', '.join('?' * len(row))})", row)
-    problems = list(verify_chain(book))
+    problems = list(verify_chain(journal))
     assert ChainProblem(number, f"run {number}: inserted, no run of that number was begun") in (
         problems
     )
@@ -183,55 +183,55 @@ def test_an_inserted_run_is_named(
 
 @pytest.mark.parametrize("run", [1, 2, 5])
 def test_an_inserted_difference_or_correction_is_named(
-    copy: tuple[Book, sqlite3.Connection], run: int
+    copy: tuple[Journal, sqlite3.Connection], run: int
 ) -> None:
-    book, door = copy
+    journal, door = copy
     for table, key in (("difference", "number"), ("correction", "id")):
         names = [entry[0] for entry in door.execute(f"SELECT * FROM {table}").description]
         row = list(door.execute(f"SELECT * FROM {table} WHERE run_id = ?", (run,)).fetchone())
         row[names.index(key)] = 500
         door.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-        texts = [problem.text for problem in verify_chain(book) if problem.run == run]
+        texts = [problem.text for problem in verify_chain(journal) if problem.run == run]
         assert f"run {run}, table {table}: {table} 500 altered" in texts
         assert any("1 inserted" in text for text in texts)
         door.execute(f"DELETE FROM {table} WHERE {key} = 500")
 
 
 def test_a_time_written_in_another_way_is_named(
-    copy: tuple[Book, sqlite3.Connection],
+    copy: tuple[Journal, sqlite3.Connection],
 ) -> None:
-    book, door = copy
+    journal, door = copy
     for table, column, row in (
         ("run", "started_at", 2),
         ("correction", "settled_at", 3),
         ("standing", "since", 1),
         ("receipt", "received_at", 1),
     ):
-        known = len(list(verify_chain(book)))
+        known = len(list(verify_chain(journal)))
         door.execute(
             f"UPDATE {table} SET {column} = replace({column}, ' ', 'T') WHERE rowid = {row}"
         )
-        assert len(list(verify_chain(book))) > known, table
+        assert len(list(verify_chain(journal))) > known, table
 
 
-def test_two_runs_exchanged_are_named(copy: tuple[Book, sqlite3.Connection]) -> None:
-    book, door = copy
+def test_two_runs_exchanged_are_named(copy: tuple[Journal, sqlite3.Connection]) -> None:
+    journal, door = copy
     door.execute("UPDATE run SET seal = 100 WHERE id = 4")
     door.execute("UPDATE run SET seal = 4 WHERE id = 5")
     door.execute("UPDATE run SET seal = 5 WHERE id = 4")
-    assert {problem.run for problem in verify_chain(book)} >= {4, 5}
+    assert {problem.run for problem in verify_chain(journal)} >= {4, 5}
 
 
 def test_times_and_numbers_that_are_none_are_named_and_do_not_stop_the_walk(
-    copy: tuple[Book, sqlite3.Connection],
+    copy: tuple[Journal, sqlite3.Connection],
 ) -> None:
-    book, door = copy
+    journal, door = copy
     door.execute("UPDATE run SET started_at = 'long ago' WHERE id = 2")
     door.execute("UPDATE run SET sealed = '{' WHERE id = 4")
     door.execute("UPDATE correction SET settled_at = 'later' WHERE run_id = 5")
     door.execute("UPDATE receipt SET received_at = 'tomorrow' WHERE id = 4")
     door.execute("UPDATE standing SET since = '' WHERE key = '000001'")
-    problems = list(verify_chain(book))
+    problems = list(verify_chain(journal))
     assert {problem.run for problem in problems} == {0, 2, 4, 5}
     texts = " ".join(problem.text for problem in problems)
     assert "table receipt" in texts
@@ -239,60 +239,60 @@ def test_times_and_numbers_that_are_none_are_named_and_do_not_stop_the_walk(
 
 
 def test_a_value_put_back_into_a_pruned_row_is_found(
-    copy: tuple[Book, sqlite3.Connection],
+    copy: tuple[Journal, sqlite3.Connection],
 ) -> None:
-    book, door = copy
+    journal, door = copy
     for change, run in (
         ("UPDATE difference SET name = 'ТОВ' WHERE run_id = 1 AND number = 2", 1),
         ("UPDATE correction SET before = '{\"phone\":null}' WHERE run_id = 1", 1),
         ('UPDATE receipt SET extra = \'{"a":"b"}\' WHERE id = 1', 0),
         ("UPDATE receipt SET extra = '{}' WHERE id = 3", 0),
     ):
-        before = len(list(verify_chain(book)))
+        before = len(list(verify_chain(journal)))
         door.execute(change)
-        problems = list(verify_chain(book))
+        problems = list(verify_chain(journal))
         assert len(problems) > before
         assert any(problem.run == run for problem in problems)
 
 
-def test_the_walk_may_begin_at_a_run(copy: tuple[Book, sqlite3.Connection]) -> None:
-    book, door = copy
+def test_the_walk_may_begin_at_a_run(copy: tuple[Journal, sqlite3.Connection]) -> None:
+    journal, door = copy
     door.execute("UPDATE difference SET cause = 'erp_edit' WHERE run_id = 1")
-    assert {problem.run for problem in verify_chain(book)} == {1}
-    assert list(verify_chain(book, start=2)) == []
+    assert {problem.run for problem in verify_chain(journal)} == {1}
+    assert list(verify_chain(journal, start=2)) == []
     door.execute("UPDATE difference SET cause = 'erp_edit' WHERE run_id = 2")
-    assert {problem.run for problem in verify_chain(book, start=2)} == {2}
+    assert {problem.run for problem in verify_chain(journal, start=2)} == {2}
 
 
 def test_signatures_are_checked_with_the_public_key_alone(tmp_path: Path) -> None:
     key, public = key_pair(tmp_path)
     _, strange = key_pair(tmp_path)
-    book = open_book(settings(tmp_path))
-    night(book)
-    assert [problem.text for problem in verify_signatures(book, public)] == ["no run is signed"]
-    book.close()
-    book = open_book(settings(tmp_path, report={"signing_key_file": key}))
-    night(book, NOW + DAY)
-    night(book, NOW + 2 * DAY)
-    assert list(verify_chain(book)) == []
-    assert list(verify_signatures(book, public)) == []
-    assert [problem.run for problem in verify_signatures(book, strange)] == [2, 3]
-    book.close()
-    book = open_book(settings(tmp_path))
-    night(book, NOW + 3 * DAY)
-    assert [problem.run for problem in verify_signatures(book, public)] == [4]
+    journal = open_journal(settings(tmp_path))
+    night(journal)
+    assert [problem.text for problem in verify_signatures(journal, public)] == ["no run is signed"]
+    journal.close()
+    journal = open_journal(settings(tmp_path, report={"signing_key_file": key}))
+    night(journal, NOW + DAY)
+    night(journal, NOW + 2 * DAY)
+    assert list(verify_chain(journal)) == []
+    assert list(verify_signatures(journal, public)) == []
+    assert [problem.run for problem in verify_signatures(journal, strange)] == [2, 3]
+    journal.close()
+    journal = open_journal(settings(tmp_path))
+    night(journal, NOW + 3 * DAY)
+    assert [problem.run for problem in verify_signatures(journal, public)] == [4]
 
 
 def test_rows_of_a_run_under_way_are_checked_too(tmp_path: Path) -> None:
-    book = open_book(settings(tmp_path))
-    night(book)
-    run = begin(book, now=NOW + DAY)
-    book.add_differences(run, [difference(1)])
-    book.intend(run, [(1, correction(1))], NOW + DAY)
-    book.put_pairings([("r", "k", "1")])
-    assert list(verify_chain(book)) == []
-    assert [row.id for row in book.running()] == [run]
+    journal = open_journal(settings(tmp_path))
+    night(journal)
+    run = begin(journal, now=NOW + DAY)
+    journal.add_differences(run, [difference(1)])
+    journal.intend(run, [(1, correction(1))], NOW + DAY)
+    journal.put_pairings([("r", "k", "1")])
+    assert list(verify_chain(journal)) == []
+    assert [row.id for row in journal.running()] == [run]
     with sqlite3.connect(tmp_path / "journal.db") as door:
         door.execute("UPDATE correction SET state = 'applied' WHERE run_id = 2")
-    (problem,) = verify_chain(book)
+    (problem,) = verify_chain(journal)
     assert problem == ChainProblem(run, f"run {run}, table correction: correction 3 altered")

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from zvirka.counterparty import (
+from zvirka.domain import (
     Action,
     Cause,
     Correction,
@@ -25,12 +25,12 @@ from zvirka.counterparty import (
     Outcome,
     OutcomeState,
 )
-from zvirka.journal.book import Book
-from zvirka.journal.facts import Facts, FieldFact
-from zvirka.journal.memory import Standing
+from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import Opening, Settlement, chain_tip, open_receipts, settle_receipts
 from zvirka.journal.retention import prune
-from zvirka.settings import Settings
+from zvirka.journal.run_facts import Facts, FieldFact
+from zvirka.journal.suppressions import Suppression
+from zvirka.settings.model import Settings
 
 NOW = datetime(2026, 11, 24, 0, 30, 15, 123456, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -47,8 +47,8 @@ def settings(state: Path, **more: Any) -> Settings:
     )
 
 
-def begin(book: Book, command: str = "reconcile", now: datetime = NOW, **more: Any) -> int:
-    return book.begin(
+def begin(journal: Journal, command: str = "reconcile", now: datetime = NOW, **more: Any) -> int:
+    return journal.begin(
         command=command, trigger="manual", who="olena", reason="сверка", now=now, **more
     )
 
@@ -100,25 +100,25 @@ def key_pair(directory: Path) -> tuple[Path, bytes]:
     return path, public
 
 
-def night(book: Book, now: datetime = NOW, size: int = 3, status: str = "finished") -> int:
+def night(journal: Journal, now: datetime = NOW, size: int = 3, status: str = "finished") -> int:
     """A run with differences, of which the first is held and the others are corrected."""
-    run = begin(book, now=now, fingerprint="f" * 64)
-    book.set_mode(run, "full")
-    book.set_phase(run, "apply")
-    book.save_facts(run, Facts(base="https://1c.example", complete=True, fields=[FIELD]))
-    book.add_differences(run, [difference(number) for number in range(1, size + 1)])
-    book.update_differences(run, [difference(1, disposition=Disposition.HELD)])
+    run = begin(journal, now=now, fingerprint="f" * 64)
+    journal.set_mode(run, "full")
+    journal.set_phase(run, "apply")
+    journal.save_facts(run, Facts(base="https://1c.example", complete=True, fields=[FIELD]))
+    journal.add_differences(run, [difference(number) for number in range(1, size + 1)])
+    journal.update_differences(run, [difference(1, disposition=Disposition.HELD)])
     items = [(number, correction(number)) for number in range(2, size + 1)]
-    intended = book.intend(run, items, now)
+    intended = journal.intend(run, items, now)
     outcomes = [applied(one, row="55", detail="read back") for one in intended]
-    book.settle(run, outcomes, now)
-    book.finish(
+    journal.settle(run, outcomes, now)
+    journal.finish(
         run,
         status=status,
         exit_code=1,
         now=now + timedelta(minutes=1),
         error={"cause": "c", "place": "p", "remedy": "r"},
-        plan_digest=book.plan_digest(run),
+        plan_digest=journal.plan_digest(run),
     )
     return run
 
@@ -130,7 +130,7 @@ def applied(one: Correction, **more: Any) -> Outcome:
     return Outcome(correction=one.id, state=OutcomeState.APPLIED, **more)
 
 
-def standing(number: int, **more: Any) -> Standing:
+def standing(number: int, **more: Any) -> Suppression:
     given: dict[str, Any] = {
         "key": f"{number:06}",
         "ref": ref(number),
@@ -141,10 +141,10 @@ def standing(number: int, **more: Any) -> Standing:
         "run": 1,
         "since": NOW,
     }
-    return Standing(**given | more)
+    return Suppression(**given | more)
 
 
-def receipts(book: Book, now: datetime, numbers: range) -> None:
+def receipts(journal: Journal, now: datetime, numbers: range) -> None:
     """Webhooks that came and were settled."""
     openings = [
         Opening(
@@ -160,21 +160,21 @@ def receipts(book: Book, now: datetime, numbers: range) -> None:
         )
         for number in numbers
     ]
-    with book.writing() as connection:
+    with journal.writing() as connection:
         opened, tip = open_receipts(connection, openings, chain_tip(connection))
         settled = [Settlement(one, "applied", "in time") for one in opened]
         settle_receipts(connection, settled, tip, now)
 
 
-def full_journal(book: Book) -> None:
+def full_journal(journal: Journal) -> None:
     """Rows in every table: three nights, the first pruned; receipts of both ages; standings."""
-    receipts(book, NOW, range(1, 3))
-    night(book, NOW)
-    receipts(book, NOW + 400 * DAY, range(3, 5))
-    book.put_standings([standing(1), standing(2, ref="", state="undone")])
-    book.put_pairings([(ref(number), f"{number:06}", str(number)) for number in (1, 2)])
-    night(book, NOW + 400 * DAY, status="held")
-    prune(book, 365 * DAY, NOW + 401 * DAY, "olena", "three years are over")
-    child = begin(book, "approve", NOW + 402 * DAY, parent=2)
-    book.finish(child, status="failed", exit_code=2, now=NOW + 402 * DAY)
-    night(book, NOW + 403 * DAY)
+    receipts(journal, NOW, range(1, 3))
+    night(journal, NOW)
+    receipts(journal, NOW + 400 * DAY, range(3, 5))
+    journal.put_standings([standing(1), standing(2, ref="", state="undone")])
+    journal.put_pairings([(ref(number), f"{number:06}", str(number)) for number in (1, 2)])
+    night(journal, NOW + 400 * DAY, status="held")
+    prune(journal, 365 * DAY, NOW + 401 * DAY, "olena", "three years are over")
+    child = begin(journal, "approve", NOW + 402 * DAY, parent=2)
+    journal.finish(child, status="failed", exit_code=2, now=NOW + 402 * DAY)
+    night(journal, NOW + 403 * DAY)

@@ -18,11 +18,11 @@ import yaml
 from pydantic import SecretStr
 
 from zvirka.mapping import Mapping
-from zvirka.onec.catalogue import Catalogue
-from zvirka.onec.opening import open_session
+from zvirka.onec.catalogue_source import CatalogueSource
+from zvirka.onec.open_source import open_session
 from zvirka.onec.schema import SchemaCache, trim
-from zvirka.profiles import mapping_of
-from zvirka.settings import ErpSettings, OnecSettings, Settings
+from zvirka.settings.model import ErpSettings, OnecSettings, Settings
+from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
 
 CASSETTES = Path(__file__).parents[2] / "cassettes" / "onec"
@@ -103,13 +103,13 @@ class Played:
         }
         return OnecSettings(**values | changes)
 
-    def catalogue(self, fields: Mapping | None = None, **changes: Any) -> Catalogue:
+    def catalogue(self, fields: Mapping | None = None, **changes: Any) -> CatalogueSource:
         """The catalogue; its schema comes from a file beside the cassettes, not from them."""
         onec = self.settings(**changes)
         wanted = fields or mapping(self._profile)
         session = open_session(onec, wanted)
         schemas = SchemaCache(self._directory, session.url, schema_file(self._profile).read_bytes)
-        return Catalogue(
+        return CatalogueSource(
             session,
             wanted,
             schemas,
@@ -155,7 +155,7 @@ def played(
 
 
 def _keep_schema(simulator: Simulator, profile: str) -> None:
-    from zvirka.onec.fitting import KINDS, asked_of
+    from zvirka.onec.mapping_fit import KINDS, asked_of
 
     onec = OnecSettings(url=simulator.url, user=simulator.user, password=SecretStr(_PASSWORD))
     wanted = mapping(profile)

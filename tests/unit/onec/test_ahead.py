@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvirka.ahead import ahead
+from zvirka.prefetch import ahead
 
 
 @given(st.lists(st.integers()))

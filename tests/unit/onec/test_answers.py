@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zvirka.errors import SourceError
-from zvirka.onec import errors
-from zvirka.onec.answers import error_in
-from zvirka.onec.errors import OnecError, safe_message
+from zvirka.onec import failures
+from zvirka.onec.failures import OnecError, safe_message
+from zvirka.onec.responses import error_in
 
 JSON = "application/json;charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -27,34 +27,34 @@ def odata_error(code: str, text: str) -> bytes:
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (401, b"", errors.UnauthorizedError),
-        (401, odata_error("20", "Доступ запрещен"), errors.AccessDeniedError),
-        (403, b"", errors.ForbiddenError),
-        (404, b"", errors.PublicationNotFoundError),
-        (404, odata_error("8", "Тип сущности не найден"), errors.NotInCompositionError),
-        (404, odata_error("9", "Объект не найден"), errors.ObjectNotFoundError),
-        (400, odata_error("6", "Сегмент пути X не найден!"), errors.NameNotFoundError),
-        (404, odata_error("10", "Свойство не найдено"), errors.NameNotFoundError),
-        (400, odata_error("14", "Неверный параметр"), errors.QueryRefusedError),
-        (501, odata_error("0", "Не поддерживается"), errors.QueryRefusedError),
-        (500, odata_error("0", "Сбой"), errors.ServerFailureError),
-        (400, odata_error("21", "Функция"), errors.QueryRefusedError),
-        (406, b"", errors.NoLicenceError),
-        (429, b"", errors.ServerFailureError),
-        (500, b"", errors.ServerFailureError),
-        (503, "Нет свободных лицензий".encode(), errors.NoLicenceError),
-        (500, "Не найдена лицензия. Не обнаружен ключ защиты".encode(), errors.NoLicenceError),
+        (401, b"", failures.UnauthorizedError),
+        (401, odata_error("20", "Доступ запрещен"), failures.AccessDeniedError),
+        (403, b"", failures.ForbiddenError),
+        (404, b"", failures.PublicationNotFoundError),
+        (404, odata_error("8", "Тип сущности не найден"), failures.NotInCompositionError),
+        (404, odata_error("9", "Объект не найден"), failures.ObjectNotFoundError),
+        (400, odata_error("6", "Сегмент пути X не найден!"), failures.NameNotFoundError),
+        (404, odata_error("10", "Свойство не найдено"), failures.NameNotFoundError),
+        (400, odata_error("14", "Неверный параметр"), failures.QueryRefusedError),
+        (501, odata_error("0", "Не поддерживается"), failures.QueryRefusedError),
+        (500, odata_error("0", "Сбой"), failures.ServerFailureError),
+        (400, odata_error("21", "Функция"), failures.QueryRefusedError),
+        (406, b"", failures.NoLicenceError),
+        (429, b"", failures.ServerFailureError),
+        (500, b"", failures.ServerFailureError),
+        (503, "Нет свободных лицензий".encode(), failures.NoLicenceError),
+        (500, "Не найдена лицензия. Не обнаружен ключ защиты".encode(), failures.NoLicenceError),
         (
             503,
             "Начало сеанса с информационной базой запрещено".encode(),
-            errors.MaintenanceLockError,
+            failures.MaintenanceLockError,
         ),
-        (302, b"", errors.RedirectedError),
-        (200, odata_error("20", "Нет прав"), errors.AccessDeniedError),
+        (302, b"", failures.RedirectedError),
+        (200, odata_error("20", "Нет прав"), failures.AccessDeniedError),
         (
             500,
             odata_error("-1", "Нельзя сравнивать поля неограниченной длины"),
-            errors.QueryRefusedError,
+            failures.QueryRefusedError,
         ),
     ],
 )
@@ -65,7 +65,7 @@ def test_the_cause_is_told_by_code_status_and_words(
     error = error_in(status, content_type, body, place=PLACE)
     assert type(error) is kind
     assert isinstance(error, SourceError)
-    assert error.remedy or kind is errors.ObjectNotFoundError
+    assert error.remedy or kind is failures.ObjectNotFoundError
 
 
 def test_a_good_answer_is_no_error() -> None:
@@ -81,7 +81,7 @@ def test_an_error_in_xml_is_read_like_one_in_json() -> None:
         '<m:code>9</m:code><m:message xml:lang="ru">Объект не найден</m:message></m:error>'
     ).encode()
     error = error_in(404, "application/xml", body, place=PLACE)
-    assert isinstance(error, errors.ObjectNotFoundError)
+    assert isinstance(error, failures.ObjectNotFoundError)
     assert error.message == "Объект не найден"
     assert error.code == "9"
     assert error.status == 404
@@ -90,7 +90,7 @@ def test_an_error_in_xml_is_read_like_one_in_json() -> None:
 def test_a_web_page_with_status_200_is_not_data() -> None:
     page = "<!DOCTYPE html><html><body>Вхід до порталу, клієнт Іваненко</body></html>".encode()
     error = error_in(200, HTML, page, place=PLACE)
-    assert isinstance(error, errors.NotOdataError)
+    assert isinstance(error, failures.NotOdataError)
     assert not error.passing
     assert "Іваненко" not in str(error)
 
@@ -98,7 +98,7 @@ def test_a_web_page_with_status_200_is_not_data() -> None:
 def test_a_web_page_may_give_the_reason_of_a_503() -> None:
     page = "<html><body>Информационная база заблокирована для обновления</body></html>".encode()
     error = error_in(503, HTML, page, place=PLACE)
-    assert isinstance(error, errors.MaintenanceLockError)
+    assert isinstance(error, failures.MaintenanceLockError)
     assert "заблокирована" in str(error)
 
 
@@ -114,17 +114,17 @@ def test_a_message_reads_as_cause_place_and_remedy() -> None:
 def test_only_passing_errors_are_worth_another_try() -> None:
     passing = {
         kind
-        for kind in vars(errors).values()
+        for kind in vars(failures).values()
         if isinstance(kind, type) and getattr(kind, "passing", 0)
     }
     assert passing == {
-        errors.UnreachableError,
-        errors.TimedOutError,
-        errors.CutShortError,
-        errors.NoLicenceError,
-        errors.MaintenanceLockError,
-        errors.ServerFailureError,
-        errors.UnstableOrderError,
+        failures.UnreachableError,
+        failures.TimedOutError,
+        failures.CutShortError,
+        failures.NoLicenceError,
+        failures.MaintenanceLockError,
+        failures.ServerFailureError,
+        failures.UnstableOrderError,
     }
 
 

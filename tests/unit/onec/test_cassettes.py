@@ -9,11 +9,11 @@ import pytest
 
 from tests.unit.onec.recording import CASSETTES, RECORDING, Played, mapping, played
 from zvirka.mapping import Attribute, Field
-from zvirka.onec import errors
+from zvirka.onec import failures
 from zvirka.onec.changes import ChangeFeed
-from zvirka.onec.errors import OnecError
-from zvirka.onec.opening import open_schemas, open_session, open_source
-from zvirka.onec.source import LineBatch, ObjectBatch
+from zvirka.onec.failures import OnecError
+from zvirka.onec.open_source import open_schemas, open_session, open_source
+from zvirka.onec.protocol import LineBatch, ObjectBatch
 from zvirka.simulator import Simulator
 
 CATALOG = "Catalog_Контрагенты"
@@ -134,7 +134,7 @@ def test_a_counterparty_is_found_by_its_tax_id(tmp_path: Path) -> None:
         at = next(n for n, value in enumerate(batch.values["tax_id"]) if value)
         tax_id = str(batch.values["tax_id"][at])
         found = source.find("tax_id", [tax_id, tax_id, "О'Немає"])
-        with pytest.raises(errors.QueryRefusedError, match="attributes"):
+        with pytest.raises(failures.QueryRefusedError, match="attributes"):
             source.find("phone", ["044"])
     ours = next(one for one in found if one.ref == batch.refs[at])
     assert ours.values["tax_id"] == tax_id
@@ -194,7 +194,7 @@ def test_a_row_the_user_may_not_see_refuses_the_whole_set(tmp_path: Path) -> Non
     with (
         played("row_restriction", tmp_path, prepare=_hidden) as base,
         base.catalogue() as source,
-        pytest.raises(errors.AccessDeniedError) as caught,
+        pytest.raises(failures.AccessDeniedError) as caught,
     ):
         source.preflight()
     assert caught.value.code == "20"
@@ -230,14 +230,14 @@ def _switch(name: str, value: object) -> Callable[[Simulator], None]:
 @pytest.mark.parametrize(
     ("behaviour", "prepare", "kind", "words"),
     [
-        ("web_page_with_200", _switch("html_200", True), errors.NotOdataError, "web page"),
-        ("no_licence", _switch("no_licence", True), errors.NoLicenceError, "licence"),
-        ("maintenance", _switch("maintenance", True), errors.MaintenanceLockError, "locked"),
-        ("server_failure", _switch("fail_500", True), errors.ServerFailureError, "HTTP 500"),
+        ("web_page_with_200", _switch("html_200", True), failures.NotOdataError, "web page"),
+        ("no_licence", _switch("no_licence", True), failures.NoLicenceError, "licence"),
+        ("maintenance", _switch("maintenance", True), failures.MaintenanceLockError, "locked"),
+        ("server_failure", _switch("fail_500", True), failures.ServerFailureError, "HTTP 500"),
         (
             "catalogue_not_published",
             _switch("unpublished", {CATALOG}),
-            errors.NotInCompositionError,
+            failures.NotInCompositionError,
             "composition",
         ),
     ],
@@ -261,7 +261,7 @@ def test_a_failure_is_told_by_its_cause(
 def test_a_wrong_password_is_told(tmp_path: Path) -> None:
     with played("wrong_password", tmp_path) as base:
         base.password = "не той"
-        with base.catalogue() as source, pytest.raises(errors.UnauthorizedError) as caught:
+        with base.catalogue() as source, pytest.raises(failures.UnauthorizedError) as caught:
             source.preflight()
     assert "не той" not in f"{caught.value!r}{caught.value}"
 
@@ -271,7 +271,7 @@ def test_a_wrong_publication_is_told(tmp_path: Path) -> None:
         url = base.url.replace("/base/", "/bese/")
         with (
             base.catalogue(url=url) as source,
-            pytest.raises(errors.PublicationNotFoundError) as caught,
+            pytest.raises(failures.PublicationNotFoundError) as caught,
         ):
             source.preflight()
     assert "publication" in caught.value.remedy
@@ -284,7 +284,7 @@ def test_a_property_that_went_missing_is_told_with_near_names(tmp_path: Path) ->
     with (
         played("unknown_property", tmp_path) as base,
         base.catalogue(type(fields)(catalog=fields.catalog, fields=tuple(changed))) as source,
-        pytest.raises(errors.MappingMismatchError, match="КодПоЄДРПОУ") as caught,
+        pytest.raises(failures.MappingMismatchError, match="КодПоЄДРПОУ") as caught,
     ):
         source.preflight()
     assert "КодПоЕДРПОУ" in caught.value.remedy
@@ -298,7 +298,7 @@ def _unknown_name(base: Played) -> None:
 def test_1c_itself_names_what_it_does_not_know(tmp_path: Path) -> None:
     with (
         played("unknown_name_in_select", tmp_path) as base,
-        pytest.raises(errors.NameNotFoundError) as caught,
+        pytest.raises(failures.NameNotFoundError) as caught,
     ):
         _unknown_name(base)
     assert "Немає" in caught.value.message

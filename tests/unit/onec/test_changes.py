@@ -8,9 +8,9 @@ import pytest
 
 from tests.unit.onec.samples import recording
 from tests.unit.onec.scripted import Reply, served
-from zvirka.onec import errors
+from zvirka.onec import failures
 from zvirka.onec.changes import ChangeFeed, read_feed
-from zvirka.onec.session import Session
+from zvirka.onec.session import OnecSession
 
 ENTITY = "Catalog_Контрагенты"
 REF = "ff564c10-a268-11e5-92f1-0050568b35ac"
@@ -42,7 +42,7 @@ NODES = (
 
 
 def feed_of(url: str, node: str) -> ChangeFeed:
-    return ChangeFeed(Session(url, sessions=False), "Звірка", node, ENTITY)
+    return ChangeFeed(OnecSession(url, sessions=False), "Звірка", node, ENTITY)
 
 
 def test_changes_and_tombstones_are_told_apart() -> None:
@@ -57,12 +57,12 @@ def test_an_empty_feed_is_no_change() -> None:
 
 
 def test_half_a_feed_is_no_feed() -> None:
-    with pytest.raises(errors.CutShortError):
+    with pytest.raises(failures.CutShortError):
         read_feed(FEED[: len(FEED) // 2], ENTITY, 1)
 
 
 def test_an_entry_of_nothing_is_refused() -> None:
-    with pytest.raises(errors.UnexpectedAnswerError):
+    with pytest.raises(failures.UnexpectedAnswerError):
         read_feed(b'<feed xmlns="http://www.w3.org/2005/Atom"><entry/></feed>', ENTITY, 1)
 
 
@@ -88,15 +88,15 @@ def test_the_next_message_of_the_node_is_asked_for(node: str) -> None:
 
 def test_the_base_itself_and_an_unknown_node_are_refused() -> None:
     with served(Reply(NODES)) as script:
-        with pytest.raises(errors.QueryRefusedError):
+        with pytest.raises(failures.QueryRefusedError):
             feed_of(script.url, "ЦБ").pending()
-        with pytest.raises(errors.ObjectNotFoundError):
+        with pytest.raises(failures.ObjectNotFoundError):
             feed_of(script.url, "Немає").pending()
 
 
 def test_a_package_that_1c_refuses_confirms_nothing() -> None:
     with served(Reply(NODES), Reply(b"", 400)) as script:
         feed = feed_of(script.url, "ZV")
-        with pytest.raises(errors.OnecError):
+        with pytest.raises(failures.OnecError):
             feed.pending()
     assert len(script.asked) == 2

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.onec.samples import metadata
-from zvirka.counterparty import ZERO_REF
-from zvirka.onec.decoding import Shape, as_ref, decode_count, decode_ref
+from zvirka.domain import ZERO_REF
+from zvirka.onec.decoding import RowDecoder, as_ref, decode_count, decode_ref
 from zvirka.onec.schema import Entity, Schema, trim
 
 REF = "a348aa8c-d629-11e5-0a9b-000c295e30eb"
@@ -29,7 +29,7 @@ def body(**values: object) -> bytes:
 
 def test_values_are_text_as_1c_holds_them() -> None:
     names = ["Ref_Key", "DeletionMark", "Description", "Порядок", "Лимит", "Резидент", "Создан"]
-    shape = Shape(entity(NAMES[0]), names)
+    shape = RowDecoder(entity(NAMES[0]), names)
     raw = (
         f'{{"value":[{{"Создан":"0001-01-01T00:00:00","Ref_Key":"{REF.upper()}","Лимит":12.50,'
         '"Порядок":"9007199254740993","Description":" ТОВ \\"Юг\\" ","Резидент":true,'
@@ -48,7 +48,7 @@ def test_values_are_text_as_1c_holds_them() -> None:
 
 def test_null_stays_null() -> None:
     names = ["Description", "Порядок", "Лимит", "Резидент", "Партнер_Key"]
-    shape = Shape(entity(NAMES[0]), ["Ref_Key", *names])
+    shape = RowDecoder(entity(NAMES[0]), ["Ref_Key", *names])
     rows = shape.decode(body(**dict.fromkeys(names)))
     assert [shape.texts(rows, name) for name in names] == [[None]] * 5
     assert shape.refs(rows, "Партнер_Key") == [ZERO_REF]
@@ -67,7 +67,7 @@ def test_null_stays_null() -> None:
 )
 def test_another_shape_is_refused(raw: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
-        Shape(entity(NAMES[0]), ["Ref_Key", "Description"]).decode(raw)
+        RowDecoder(entity(NAMES[0]), ["Ref_Key", "Description"]).decode(raw)
 
 
 @given(st.data())
@@ -75,7 +75,7 @@ def test_a_body_cut_anywhere_is_never_taken_for_whole(data: st.DataObject) -> No
     whole = body(Description="ТОВ", DeletionMark=False)
     cut = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(msgspec.DecodeError):
-        Shape(entity(NAMES[0]), ["Ref_Key", "Description"]).decode(whole[:cut])
+        RowDecoder(entity(NAMES[0]), ["Ref_Key", "Description"]).decode(whole[:cut])
 
 
 @pytest.mark.parametrize(
@@ -89,15 +89,15 @@ def test_a_body_cut_anywhere_is_never_taken_for_whole(data: st.DataObject) -> No
 )
 def test_one_broken_character_does_not_stop_the_catalogue(written: bytes, read: str) -> None:
     raw = '{"value":[{"Ref_Key":"%s","Description":"%s","Лимит":1.50}]}'.encode()
-    shape = Shape(entity(NAMES[0]), ["Ref_Key", "Description", "Лимит"])
+    shape = RowDecoder(entity(NAMES[0]), ["Ref_Key", "Description", "Лимит"])
     rows = shape.decode(raw % (REF.encode(), written))
     assert shape.texts(rows, "Description") == [read]
     assert shape.texts(rows, "Лимит") == ["1.50"]
 
 
 def test_lines_nested_in_their_owner_are_read_with_it() -> None:
-    line = Shape(entity(NAMES[1]), ["LineNumber", "Тип", "Представление"])
-    shape = Shape(entity(NAMES[0]), ["Ref_Key"], {"КонтактнаяИнформация": line})
+    line = RowDecoder(entity(NAMES[1]), ["LineNumber", "Тип", "Представление"])
+    shape = RowDecoder(entity(NAMES[0]), ["Ref_Key"], {"КонтактнаяИнформация": line})
     lines = [{"LineNumber": "2", "Тип": "Телефон", "Представление": "044", "ЗначенияПолей": "<x/>"}]
     (row,) = shape.decode(body(КонтактнаяИнформация=lines))
     nested = shape.getter("КонтактнаяИнформация")(row)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from zvirka.onec import errors
-from zvirka.onec.outbox import PROPERTIES, REGISTER, Outbox, Waiting
-from zvirka.onec.session import Session
+from zvirka.onec import failures
+from zvirka.onec.session import OnecSession
+from zvirka.onec.undelivered import PROPERTIES, REGISTER, OutboxReader, Waiting
 from zvirka.simulator import Simulator, SimulatorOptions
-from zvirka.simulator.outbox import OUTBOX_TYPE
+from zvirka.simulator.outbox_register import OUTBOX_TYPE
 
 SOURCES = Path(__file__).resolve().parents[3] / "bsl" / "extension" / "InformationRegisters"
 REF = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
@@ -22,12 +22,12 @@ SINCE = datetime(2026, 11, 24, 21, 0, 0, 42_000, tzinfo=UTC)
 
 
 @contextmanager
-def outbox_of(simulator: Simulator, page_bytes: int = 4_000_000) -> Iterator[Outbox]:
-    session = Session(
+def outbox_of(simulator: Simulator, page_bytes: int = 4_000_000) -> Iterator[OutboxReader]:
+    session = OnecSession(
         simulator.url, simulator.user, simulator.password, retries=1, sleep=lambda _: None
     )
     with session:
-        yield Outbox(session, page_bytes=page_bytes, max_url=2000)
+        yield OutboxReader(session, page_bytes=page_bytes, max_url=2000)
 
 
 @pytest.fixture
@@ -122,9 +122,9 @@ def test_a_register_that_cannot_be_read_is_an_error_and_not_an_empty_one(
 ) -> None:
     simulator.faults.fail_500 = True
     with outbox_of(simulator) as reader:
-        with pytest.raises(errors.ServerFailureError):
+        with pytest.raises(failures.ServerFailureError):
             list(reader.newest())
-        with pytest.raises(errors.ServerFailureError):
+        with pytest.raises(failures.ServerFailureError):
             reader.waiting()
 
 

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.onec.samples import metadata
-from zvirka.onec import errors, paging
-from zvirka.onec.decoding import Row, Shape
-from zvirka.onec.paging import Reader, Selection
-from zvirka.onec.queries import Queries
+from zvirka.onec import failures, paging
+from zvirka.onec.decoding import Row, RowDecoder
+from zvirka.onec.odata_queries import Queries
+from zvirka.onec.paging import PageReader, Selection
 from zvirka.onec.schema import Entity, Schema, trim
 
 T = TypeVar("T")
@@ -62,11 +62,11 @@ class OneSet:
         if key := re.search(r"guid'(.*)'", path):
             found = [row for row in self.rows if row["Ref_Key"] == key[1]]
             if not found:
-                raise errors.ObjectNotFoundError(code="9", status=404)
+                raise failures.ObjectNotFoundError(code="9", status=404)
             return decode(msgspec.json.encode(found[0]))
         top = int(params["$top"])
         if top > self.too_many:
-            raise errors.ServerFailureError("No space left on device", status=500)
+            raise failures.ServerFailureError("No space left on device", status=500)
         self.pages += 1
         rows = sorted(self.rows, key=lambda row: row["Code"].casefold())
         if after := re.match(r"Code ge '(.*)'$", params.get("$filter", "")):
@@ -79,8 +79,8 @@ class OneSet:
 
 
 def read(base: OneSet, *, keyset: bool, page_bytes: int, carried: bool = True) -> list[Row]:
-    reader = Reader(base, Queries(SCHEMA), page_bytes=page_bytes, max_url=2000)  # type: ignore[arg-type]
-    shape = Shape(entity(), ["Ref_Key", "Code" if carried else "DataVersion"])
+    reader = PageReader(base, Queries(SCHEMA), page_bytes=page_bytes, max_url=2000)  # type: ignore[arg-type]
+    shape = RowDecoder(entity(), ["Ref_Key", "Code" if carried else "DataVersion"])
     selection = Selection(shape, "", ("Ref_Key",), keyset="Code" if keyset else "")
     return [ref for page in reader.pages(selection) for ref in shape.refs(page)]
 
@@ -193,7 +193,7 @@ def test_an_order_that_never_holds_is_an_error_and_no_snapshot() -> None:
             row["Ref_Key"] = str(UUID(int=base.pages * 10**6 + number))
 
     base.between = shuffle
-    with pytest.raises(errors.UnstableOrderError):
+    with pytest.raises(failures.UnstableOrderError):
         read(base, keyset=False, page_bytes=10_000)
 
 
@@ -210,7 +210,7 @@ def test_a_page_too_heavy_for_1c_is_asked_for_smaller() -> None:
 
 def test_the_smallest_page_failing_is_an_error() -> None:
     base = OneSet(["a"] * 100, too_many=0)
-    with pytest.raises(errors.ServerFailureError):
+    with pytest.raises(failures.ServerFailureError):
         read(base, keyset=True, page_bytes=10**6)
 
 
@@ -223,8 +223,8 @@ def test_keys_are_asked_for_in_urls_that_fit(keys: list[UUID], max_url: int) -> 
             asked.append(len(self.address(path, params)))
             return []
 
-    reader = Reader(Keys([]), Queries(SCHEMA), page_bytes=10_000, max_url=max_url)  # type: ignore[arg-type]
-    shape = Shape(entity(), ["Ref_Key"])
+    reader = PageReader(Keys([]), Queries(SCHEMA), page_bytes=10_000, max_url=max_url)  # type: ignore[arg-type]
+    shape = RowDecoder(entity(), ["Ref_Key"])
     refs = list(map(str, keys))
     batches = [batch for batch, _ in reader.by_keys(shape, refs, where="IsFolder eq false")]
     assert [ref for batch in batches for ref in batch] == refs

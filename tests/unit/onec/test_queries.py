@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.onec.samples import metadata
-from zvirka.onec.errors import QueryRefusedError
-from zvirka.onec.queries import Queries, all_of, any_of, canonical
+from zvirka.onec.failures import QueryRefusedError
+from zvirka.onec.odata_queries import Queries, all_of, any_of, canonical
 from zvirka.onec.schema import Entity, Schema, trim
-from zvirka.onec.session import Session
+from zvirka.onec.session import OnecSession
 
 SCHEMA = Schema(trim(metadata(), ["Catalog_Контрагенты"])[0])
 QUERIES = Queries(SCHEMA)
@@ -90,7 +90,9 @@ def test_no_text_breaks_out_of_its_literal(value: str) -> None:
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_every_text_travels_in_a_url_and_comes_out_the_same(value: str) -> None:
-    url = Session("http://1c/base").address("Catalog_Контрагенты", {"$filter": value, "$top": "1"})
+    url = OnecSession("http://1c/base").address(
+        "Catalog_Контрагенты", {"$filter": value, "$top": "1"}
+    )
     assert " " not in url
     assert "+" not in url
     assert url.isascii()

@@ -9,7 +9,7 @@ import pytest
 from loguru import logger
 
 from tests.unit.onec.samples import CATALOGUE, metadata, recording
-from zvirka.onec.errors import NotOdataError
+from zvirka.onec.failures import NotOdataError
 from zvirka.onec.schema import Schema, SchemaCache, near, trim
 
 CATALOG = "Catalog_Контрагенты"

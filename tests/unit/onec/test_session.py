@@ -18,16 +18,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.unit.onec.scripted import Reply, served, sleeper
-from zvirka.onec import errors
-from zvirka.onec.session import Session, Timeouts
+from zvirka.onec import failures
+from zvirka.onec.session import OnecSession, Timeouts
 
 START = Reply(headers={"Set-Cookie": "ibsession=5f0e2a; HttpOnly; Path=/base"})
 FORGOTTEN = "Сеанс отсутствует или удален".encode()
 
 
-def session(url: str, **options: Any) -> Session:
+def session(url: str, **options: Any) -> OnecSession:
     options.setdefault("sleep", lambda _: None)
-    return Session(url, "Обмін", "пароль", timeouts=Timeouts(2, 2), **options)
+    return OnecSession(url, "Обмін", "пароль", timeouts=Timeouts(2, 2), **options)
 
 
 def test_credentials_go_as_base64_of_utf8_bytes() -> None:
@@ -38,7 +38,7 @@ def test_credentials_go_as_base64_of_utf8_bytes() -> None:
 
 
 def test_no_user_means_no_credentials() -> None:
-    with served(Reply()) as script, Session(script.url) as talk:
+    with served(Reply()) as script, OnecSession(script.url) as talk:
         talk.get("x", decode=bytes)
     assert "Authorization" not in script.asked[0].headers
 
@@ -64,7 +64,7 @@ def test_a_session_is_finished_even_on_an_error() -> None:
     refusal = Reply(b'{"odata.error":{"code":"14","message":{"value":"x"}}}', 400)
     with (
         served(START, refusal, Reply()) as script,
-        pytest.raises(errors.QueryRefusedError),
+        pytest.raises(failures.QueryRefusedError),
         session(script.url) as talk,
     ):
         talk.get("a", decode=bytes)
@@ -102,7 +102,7 @@ def test_a_session_is_started_anew_only_once_a_request() -> None:
     lost = Reply(FORGOTTEN, 400, "text/plain; charset=utf-8")
     with (
         served(START, lost) as script,
-        pytest.raises(errors.OnecError),
+        pytest.raises(failures.OnecError),
         session(script.url) as talk,
     ):
         talk.get("a", decode=bytes)
@@ -114,7 +114,7 @@ def test_an_object_that_is_not_there_is_no_forgotten_session() -> None:
     gone = Reply(b'{"odata.error":{"code":"9","message":{"value":"x"}}}', 404)
     with (
         served(START, gone) as script,
-        pytest.raises(errors.ObjectNotFoundError),
+        pytest.raises(failures.ObjectNotFoundError),
         session(script.url) as talk,
     ):
         talk.get("a", decode=bytes)
@@ -141,7 +141,7 @@ def _randoms() -> list[float]:
 
 
 def test_repeating_ends_with_the_error_itself() -> None:
-    with served(Reply(b"", 503)) as script, pytest.raises(errors.ServerFailureError):
+    with served(Reply(b"", 503)) as script, pytest.raises(failures.ServerFailureError):
         session(script.url, retries=2).get("a", decode=bytes)
     assert len(script.asked) == 3
 
@@ -156,14 +156,14 @@ def test_the_server_may_ask_for_a_longer_wait() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_refusal_is_not_repeated(status: int) -> None:
-    with served(Reply(b"", status)) as script, pytest.raises(errors.OnecError) as caught:
+    with served(Reply(b"", status)) as script, pytest.raises(failures.OnecError) as caught:
         session(script.url).get("a", decode=bytes)
     assert len(script.asked) == 1
     assert not caught.value.passing
 
 
 def test_a_call_with_side_effects_is_never_repeated() -> None:
-    with served(Reply(b"", 503)) as script, pytest.raises(errors.ServerFailureError):
+    with served(Reply(b"", 503)) as script, pytest.raises(failures.ServerFailureError):
         session(script.url).post("NotifyChangesReceived", {"MessageNo": "3"})
     assert len(script.asked) == 1
 
@@ -181,7 +181,7 @@ def test_an_answer_of_another_shape_is_not_read_again() -> None:
     decode = msgspec.json.Decoder(dict[str, list[int]]).decode
     with (
         served(Reply(b'{"value":null}')) as script,
-        pytest.raises(errors.UnexpectedAnswerError, match=r"\$\[\.\.\.\]"),
+        pytest.raises(failures.UnexpectedAnswerError, match=r"\$\[\.\.\.\]"),
     ):
         session(script.url).get("a", decode=decode)
     assert len(script.asked) == 1
@@ -189,7 +189,7 @@ def test_an_answer_of_another_shape_is_not_read_again() -> None:
 
 def test_a_web_page_is_no_answer() -> None:
     page = Reply(b"<html><body>login</body></html>", 200, "text/html")
-    with served(page) as script, pytest.raises(errors.NotOdataError):
+    with served(page) as script, pytest.raises(failures.NotOdataError):
         session(script.url).get("a", decode=bytes)
     assert len(script.asked) == 1
 
@@ -197,7 +197,7 @@ def test_a_web_page_is_no_answer() -> None:
 def test_a_redirect_is_told_and_not_followed() -> None:
     with (
         served(Reply(b"", 301, headers={"Location": "https://elsewhere.example/"})) as script,
-        pytest.raises(errors.RedirectedError),
+        pytest.raises(failures.RedirectedError),
     ):
         session(script.url).get("a", decode=bytes)
     assert len(script.asked) == 1
@@ -206,7 +206,7 @@ def test_a_redirect_is_told_and_not_followed() -> None:
 def test_nobody_listening_is_told_with_the_address() -> None:
     with served(Reply()) as script:
         url = script.url
-    with pytest.raises(errors.UnreachableError) as caught:
+    with pytest.raises(failures.UnreachableError) as caught:
         session(url, retries=1).get("a", decode=bytes)
     assert url in str(caught.value)
     assert "пароль" not in str(caught.value)
@@ -239,7 +239,7 @@ def test_a_cookie_that_is_no_token_is_not_sent_back() -> None:
 def test_a_certificate_is_verified_unless_its_authority_is_named(tmp_path: Path) -> None:
     certificate = self_signed(tmp_path)
     with served(Reply(b"secure"), certificate=certificate) as script:
-        with pytest.raises(errors.TlsRefusedError) as caught:
+        with pytest.raises(failures.TlsRefusedError) as caught:
             session(script.url).get("a", decode=bytes)
         assert not caught.value.passing
         assert script.asked == []

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from zvirka.errors import SettingsError
 from zvirka.receiver.access import Tokens, address_of, check_type, is_loopback, tokens_of
-from zvirka.receiver.message import Refusal
-from zvirka.settings import ReceiverSettings
+from zvirka.receiver.payload import PayloadRefusal
+from zvirka.settings.model import ReceiverSettings
 
 
 @given(st.lists(st.from_regex(r"[!-~]{1,30}", fullmatch=True), min_size=1, max_size=3), st.data())
@@ -23,7 +23,7 @@ def test_every_token_set_passes_and_a_changed_one_does_not(
     for wrong in (None, "", "Bearer", f"Bearer {token}x", f"Basic {token}", token):
         if wrong is not None and wrong.partition(" ")[2] in tokens and wrong[:6] == "Bearer":
             continue
-        with pytest.raises(Refusal):
+        with pytest.raises(PayloadRefusal):
             checked.check(wrong)
 
 
@@ -68,6 +68,6 @@ def test_json_in_utf8_passes(good: str) -> None:
     "wrong", [None, "", "text/json", "application/json; charset=cp1251", "multipart/form-data"]
 )
 def test_anything_else_is_415(wrong: str | None) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(PayloadRefusal) as refused:
         check_type(wrong)
     assert refused.value.status == 415

@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 import pytest
 
 from zvirka.errors import StoreError, ZvirkaError
-from zvirka.receiver import intake as intake_module
-from zvirka.receiver.desk import Verdict
-from zvirka.receiver.intake import BusyError, Intake
-from zvirka.receiver.message import Message
+from zvirka.receiver import batching as intake_module
+from zvirka.receiver.batching import Batcher, BusyError
+from zvirka.receiver.ingest import IngestResult
+from zvirka.receiver.payload import WebhookMessage
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
 
-def message(key: str) -> Message:
-    return Message(
+def message(key: str) -> WebhookMessage:
+    return WebhookMessage(
         received_at=NOW,
         action="create",
         key=key,
@@ -42,7 +42,7 @@ class Slow:
         self.error: Exception | None = None
         self.poison = ""
 
-    def take(self, messages: Sequence[Message]) -> list[Verdict]:
+    def take(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
         keys = [m.key for m in messages]
         self.batches.append(keys)
         assert self.go.wait(10)
@@ -50,11 +50,11 @@ class Slow:
             raise self.error
         if self.poison in keys:
             raise KeyError(self.poison)
-        return [Verdict(f"done {key}") for key in keys]
+        return [IngestResult(f"done {key}") for key in keys]
 
 
-async def posted(desk: Slow, keys: list[str]) -> list[Verdict | BaseException]:
-    async with Intake(desk) as intake:
+async def posted(desk: Slow, keys: list[str]) -> list[IngestResult | BaseException]:
+    async with Batcher(desk) as intake:
         tasks = [asyncio.create_task(intake.submit(message(key))) for key in keys]
         while not desk.batches:
             await asyncio.sleep(0.001)
@@ -65,7 +65,7 @@ async def posted(desk: Slow, keys: list[str]) -> list[Verdict | BaseException]:
 def test_what_came_while_a_batch_was_under_way_is_the_next_batch_and_each_gets_its_own() -> None:
     async def story() -> None:
         desk = Slow()
-        async with Intake(desk) as intake:
+        async with Batcher(desk) as intake:
             first = asyncio.create_task(intake.submit(message("1")))
             while not desk.batches:
                 await asyncio.sleep(0.001)
@@ -85,7 +85,7 @@ def test_an_unusable_database_fails_the_batch_and_is_told_until_one_goes_through
     async def story() -> None:
         desk = Slow()
         desk.go.set()
-        async with Intake(desk) as intake:
+        async with Batcher(desk) as intake:
             desk.error = StoreError("the store is gone")
             with pytest.raises(StoreError):
                 await intake.submit(message("1"))
@@ -112,7 +112,7 @@ def test_leaving_answers_what_waits_and_turns_away_what_comes_after() -> None:
     async def story() -> None:
         desk = Slow()
         desk.go.set()
-        async with Intake(desk) as intake:
+        async with Batcher(desk) as intake:
             tasks = [asyncio.create_task(intake.submit(message(str(n)))) for n in range(5)]
             await asyncio.sleep(0)
         assert len(await asyncio.gather(*tasks)) == 5
@@ -126,13 +126,13 @@ def test_more_than_may_wait_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(intake_module, "WAITING", 2)
     desk = Slow()
     outcomes = asyncio.run(posted(desk, ["1", "2", "3"]))
-    assert [type(outcome) for outcome in outcomes] == [Verdict, Verdict, BusyError]
+    assert [type(outcome) for outcome in outcomes] == [IngestResult, IngestResult, BusyError]
 
 
 def test_a_client_that_hung_up_does_not_disturb_the_batch() -> None:
     async def story() -> None:
         desk = Slow()
-        async with Intake(desk) as intake:
+        async with Batcher(desk) as intake:
             gone = asyncio.create_task(intake.submit(message("1")))
             stays = asyncio.create_task(intake.submit(message("2")))
             while not desk.batches:

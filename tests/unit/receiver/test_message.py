@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.receiver.message import Message, Reader, Refusal
+from zvirka.receiver.payload import PayloadReader, PayloadRefusal, WebhookMessage
 
 KEYS = {"code": "Код", "name": "Наименование", "tax_id": "ИНН"}
 MAPPING = Mapping(
@@ -27,8 +27,8 @@ NOW = datetime(2026, 1, 31, tzinfo=UTC)
 REF = "6F9619FF-8B86-D011-B42D-00C04FC964FF"
 
 
-def read(content: Any, mapping: Mapping = MAPPING) -> Message:
-    return Reader(mapping).read(json.dumps(content).encode(), NOW)
+def read(content: Any, mapping: Mapping = MAPPING) -> WebhookMessage:
+    return PayloadReader(mapping).read(json.dumps(content).encode(), NOW)
 
 
 def test_a_whole_message_is_read_field_by_field() -> None:
@@ -56,12 +56,12 @@ def test_a_whole_message_is_read_field_by_field() -> None:
 
 def test_the_digest_is_of_the_body_as_it_came() -> None:
     body = b'{ "action":"delete", "clientData":{"\xd0\x9a\xd0\xbe\xd0\xb4":"1"} }'
-    assert Reader(MAPPING).read(body, NOW).digest == hashlib.sha256(body).hexdigest()
+    assert PayloadReader(MAPPING).read(body, NOW).digest == hashlib.sha256(body).hexdigest()
 
 
 def test_numbers_keep_the_text_they_came_with() -> None:
     raw = '{"action":"create","clientData":{"Код":7,"Наименование":true,"ИНН":1.50}}'
-    values = Reader(MAPPING).read(raw.encode(), NOW).values
+    values = PayloadReader(MAPPING).read(raw.encode(), NOW).values
     assert values == {"code": "7", "name": "true", "tax_id": "1.50"}
 
 
@@ -69,7 +69,7 @@ def test_a_text_that_looks_like_a_number_is_no_stamp_and_a_number_is_no_text() -
     whole = {"action": "create", "clientData": {"Код": "1"}}
     assert read(whole | {"stamp": 5.0}).stamp == 5
     for field, value in (("stamp", "5.0"), ("stamp", True), ("messageId", 1.5)):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(PayloadRefusal) as refused:
             read(whole | {field: value})
         assert refused.value.field == field
 
@@ -101,7 +101,7 @@ MESSAGES = st.fixed_dictionaries(
 def test_whatever_json_comes_it_is_read_or_refused_with_a_reason(content: Any) -> None:
     try:
         message = read(content)
-    except Refusal as refusal:
+    except PayloadRefusal as refusal:
         assert refusal.status == 422
         assert refusal.reason
     else:
@@ -111,8 +111,8 @@ def test_whatever_json_comes_it_is_read_or_refused_with_a_reason(content: Any) -
 @given(st.binary(max_size=60))
 def test_whatever_bytes_come_they_are_read_or_refused(body: bytes) -> None:
     try:
-        Reader(MAPPING).read(body, NOW)
-    except Refusal as refusal:
+        PayloadReader(MAPPING).read(body, NOW)
+    except PayloadRefusal as refusal:
         assert refusal.status == 422
 
 
@@ -122,11 +122,11 @@ def test_what_is_read_is_valid_by_the_documented_schema_and_the_other_way_round(
 ) -> None:
     raw = json.dumps(content)
     plain = json.loads(raw)
-    valid = jsonschema.Draft202012Validator(Reader(MAPPING).schema()).is_valid(plain)
+    valid = jsonschema.Draft202012Validator(PayloadReader(MAPPING).schema()).is_valid(plain)
     try:
-        Reader(MAPPING).read(raw.encode(), NOW)
+        PayloadReader(MAPPING).read(raw.encode(), NOW)
         taken = True
-    except Refusal as refusal:
+    except PayloadRefusal as refusal:
         taken = "not JSON" in refusal.reason and None  # NaN and the like are no JSON at all
     if taken is not None:
         assert taken == valid
@@ -134,7 +134,7 @@ def test_what_is_read_is_valid_by_the_documented_schema_and_the_other_way_round(
 
 def test_numbers_nobody_knows_are_kept_as_they_were_written() -> None:
     raw = '{"action":"create","clientData":{"Код":"1","Курс":[1.50]},"x":{"y":2}}'
-    extra = Reader(MAPPING).read(raw.encode(), NOW).extra
+    extra = PayloadReader(MAPPING).read(raw.encode(), NOW).extra
     assert extra == {"clientData": {"Курс": ["1.50"]}, "x": {"y": 2}}
     assert type(extra["clientData"]["Курс"][0]) is str
 
@@ -144,14 +144,14 @@ def test_what_is_nested_too_deep_to_be_kept_is_refused() -> None:
         nested = "[" * deep + "]" * deep
         raw = '{"action":"create","clientData":{"Код":"1"},"x":' + nested + "}"
         try:
-            Reader(MAPPING).read(raw.encode(), NOW)
-        except Refusal as refusal:
+            PayloadReader(MAPPING).read(raw.encode(), NOW)
+        except PayloadRefusal as refusal:
             assert (refusal.status, taken) == (422, False)
         else:
             assert taken
 
 
 def test_a_reason_of_the_store_is_told_by_the_payloads_name() -> None:
-    reader = Reader(MAPPING)
+    reader = PayloadReader(MAPPING)
     assert reader.place_in("field tax_id has 9 characters") == "clientData.ИНН"
     assert reader.place_in("the database refused the row") == ""

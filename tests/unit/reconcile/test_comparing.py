@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zvirka.mapping import Attribute, Comparison, Field, Mapping
-from zvirka.reconcile.comparing import ABSENT, canonical, field_differences, values_digest
+from zvirka.reconcile.comparison import ABSENT, canonical, field_differences, values_digest
 
 ANY = st.text(max_size=40)
 COMPARISONS = st.sampled_from(list(Comparison))

@@ -8,7 +8,7 @@ from mypy import api
 
 _PROGRAM = """
 from zvirka.mapping import Mapping
-from zvirka.onec.source import Source
+from zvirka.onec.protocol import Source
 from zvirka.reconcile.absence import absence_of
 from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
 

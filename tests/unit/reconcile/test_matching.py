@@ -10,13 +10,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zvirka.counterparty import Client as StoredClient
-from zvirka.erp.store import ScanBatch
+from zvirka.domain import Client as StoredClient
+from zvirka.erp.protocol import ScanBatch
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.onec.source import ObjectBatch
-from zvirka.reconcile.matching import Candidate, Matching
-from zvirka.reconcile.mirror import Mirror
-from zvirka.reconcile.staging import Staging
+from zvirka.onec.protocol import ObjectBatch
+from zvirka.staging.candidates import Candidate, Candidates
+from zvirka.staging.database import Staging
+from zvirka.staging.source_mirror import SourceMirror
 
 MAPPING = Mapping(
     catalog="Контрагенты",
@@ -40,10 +40,10 @@ def staged(
     *,
     marks_count: bool,
     brief: bool = False,
-) -> tuple[Staging, Matching]:
+) -> tuple[Staging, Candidates]:
     """Both sides, paired and compared; the n-th party has the n-th Ref_Key."""
     staging = Staging(directory, MAPPING, threads=1)
-    mirror, matching = Mirror(staging), Matching(staging, marks_count=marks_count)
+    mirror, matching = SourceMirror(staging), Candidates(staging, marks_count=marks_count)
     with mirror.full_pull("2026-01-01T00:00:00+00:00"):
         mirror.add_objects(
             ObjectBatch(
@@ -85,7 +85,7 @@ def read(row: str, client: Client) -> StoredClient:
     return StoredClient(row=row, key=key, ref=ref, active=active, values=values)
 
 
-def told(matching: Matching) -> list[Candidate]:
+def told(matching: Candidates) -> list[Candidate]:
     """All candidates."""
     return [
         candidate

@@ -8,8 +8,8 @@ import pytest
 
 from zvirka.errors import StagingError
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.reconcile import staging as module
-from zvirka.reconcile.staging import Staging, parts
+from zvirka.staging import database as module
+from zvirka.staging.database import Staging, parts
 
 MAPPING = Mapping(catalog="Контрагенты", fields=(Field("code", Attribute("Code")),))
 

@@ -13,7 +13,7 @@ import zvirka.report
 
 ROOT = Path(zvirka.report.__file__).parent
 WEB = ROOT.parent / "web"
-UKRAINIAN = ROOT / "locale" / "uk" / "LC_MESSAGES" / "zvirka.po"
+UKRAINIAN = ROOT.parent / "i18n" / "locale" / "uk" / "LC_MESSAGES" / "zvirka.po"
 _KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 _OPTIONS = {"templates/**.html": {"trimmed": "true", "newstyle_gettext": "true"}}
@@ -24,7 +24,7 @@ Message = str | tuple[str, ...]
 def named() -> Iterator[Message]:
     """The messages of the sources, in their order, each once."""
     seen: dict[Message, None] = {}
-    for directory in (ROOT, WEB):
+    for directory in (ROOT, WEB, ROOT.parent / "i18n"):
         found = extract_from_dir(
             directory, method_map=_METHODS, options_map=_OPTIONS, keywords=_KEYWORDS
         )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from zvirka.counterparty import (
+from zvirka.domain import (
     Action,
     Cause,
     Correction,
@@ -21,16 +21,16 @@ from zvirka.counterparty import (
     OutcomeState,
 )
 from zvirka.errors import SourceError
-from zvirka.journal.book import Book
-from zvirka.journal.facts import Facts, FieldFact, Hold
-from zvirka.journal.opening import open_engine
-from zvirka.settings import ErpSettings, JournalSettings, OnecSettings, Settings
+from zvirka.journal.database import open_engine
+from zvirka.journal.journal import Journal
+from zvirka.journal.run_facts import Facts, FieldFact, Hold
+from zvirka.settings.model import ErpSettings, JournalSettings, OnecSettings, Settings
 
 NIGHT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 """Half past two in Kyiv."""
 
 
-def sample_book(directory: Path, url: str | None = None) -> Book:
+def sample_book(directory: Path, url: str | None = None) -> Journal:
     """An empty journal whose salts are zeros: in SQLite, or at that address."""
     settings = Settings(
         state_dir=directory,
@@ -39,7 +39,7 @@ def sample_book(directory: Path, url: str | None = None) -> Book:
         erp=ErpSettings(url="sqlite:///erp.db"),
     )
     engine, name = open_engine(settings)
-    return Book(engine, name, random=bytes)
+    return Journal(engine, name, random=bytes)
 
 
 def ref(number: int) -> str:
@@ -81,7 +81,7 @@ def facts(**changes: object) -> Facts:
 
 
 def seal_run(
-    book: Book,
+    journal: Journal,
     differences: Sequence[Difference],
     *,
     at: datetime = NIGHT,
@@ -97,12 +97,12 @@ def seal_run(
     mode: str = "full",
 ) -> int:
     """Begin, fill and seal a run; ``states`` are the outcomes of its corrections, in turn."""
-    run = book.begin(command=command, trigger=trigger, who=who, reason=reason, now=at)
-    book.set_mode(run, mode)
-    book.save_facts(run, seen or facts())
-    book.add_differences(run, differences)
+    run = journal.begin(command=command, trigger=trigger, who=who, reason=reason, now=at)
+    journal.set_mode(run, mode)
+    journal.save_facts(run, seen or facts())
+    journal.add_differences(run, differences)
     corrected = [d for d in differences if d.disposition is Disposition.CORRECT and d.action]
-    intended = book.intend(
+    intended = journal.intend(
         run, [(d.number, _correction(d)) for d in corrected], at + timedelta(seconds=80)
     )
     applied: Sequence[tuple[OutcomeState, str]] = states or [(OutcomeState.APPLIED, "")]
@@ -115,14 +115,14 @@ def seal_run(
         )
         for index, correction in enumerate(intended)
     ]
-    book.settle(run, outcomes, at + timedelta(seconds=84))
-    book.finish(
+    journal.settle(run, outcomes, at + timedelta(seconds=84))
+    journal.finish(
         run,
         status=status,
         exit_code=exit_code,
         now=at + timedelta(seconds=95),
         error=error,
-        plan_digest=book.plan_digest(run),
+        plan_digest=journal.plan_digest(run),
     )
     return run
 
@@ -283,14 +283,14 @@ STORY_STATES = (
 )
 
 
-def nights(book: Book, number: int) -> None:
+def nights(journal: Journal, number: int) -> None:
     """So many nightly runs before :data:`NIGHT`, with few differences of several causes."""
     causes = (Cause.MISSED_UPDATE, Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.ERP_EDIT)
     for night in range(number):
         at = NIGHT - timedelta(days=number - night)
         if night % 31 == 17:
             error = SourceError("1C did not answer", place="1c.example.ua", remedy="start it")
-            seal_run(book, (), at=at, status="failed", exit_code=2, error=error, seen=Facts())
+            seal_run(journal, (), at=at, status="failed", exit_code=2, error=error, seen=Facts())
             continue
         differences = [
             Difference(
@@ -304,24 +304,24 @@ def nights(book: Book, number: int) -> None:
             )
             for place in range((night * 7 + night * night // 5) % 11)
         ]
-        seal_run(book, differences, at=at)
+        seal_run(journal, differences, at=at)
 
 
-def story_run(book: Book) -> int:
+def story_run(journal: Journal) -> int:
     """A night with something of everything."""
     seen = facts(
         recovered=["run 20 was interrupted in phase apply"],
         warnings=["3 clients look absent from 1C, but the snapshot is partial"],
     )
-    return seal_run(book, STORY, exit_code=1, states=STORY_STATES, seen=seen)
+    return seal_run(journal, STORY, exit_code=1, states=STORY_STATES, seen=seen)
 
 
-def quiet_run(book: Book) -> int:
+def quiet_run(journal: Journal) -> int:
     """A night with nothing to report."""
-    return seal_run(book, ())
+    return seal_run(journal, ())
 
 
-def held_run(book: Book) -> int:
+def held_run(journal: Journal) -> int:
     """A night whose deletes a limit holds."""
     differences = [
         Difference(
@@ -338,17 +338,17 @@ def held_run(book: Book) -> int:
         for number in range(1, 4)
     ]
     holds = [Hold("max_deletes", "3", "2", "deletes")]
-    return seal_run(book, differences, status="held", exit_code=3, seen=facts(held=holds))
+    return seal_run(journal, differences, status="held", exit_code=3, seen=facts(held=holds))
 
 
-def failed_run(book: Book) -> int:
+def failed_run(journal: Journal) -> int:
     """A night on which 1C did not answer."""
     error = SourceError(
         "1C answered 503 four times",
         place="https://1c.example.ua/bas/odata/standard.odata",
         remedy="see whether the publication runs, then start zvirka reconcile",
     )
-    return seal_run(book, (), status="failed", exit_code=2, error=error, seen=Facts())
+    return seal_run(journal, (), status="failed", exit_code=2, error=error, seen=Facts())
 
 
 HOSTILE_VALUES = (
@@ -382,7 +382,7 @@ HOSTILE_VALUES = (
 )
 
 
-def hostile_run(book: Book) -> int:
+def hostile_run(journal: Journal) -> int:
     """A night on which every outside text means harm."""
     differences = [
         Difference(
@@ -420,7 +420,7 @@ def hostile_run(book: Book) -> int:
         fields=[FieldFact(evil, evil, evil)],
     )
     return seal_run(
-        book,
+        journal,
         differences,
         trigger=evil,
         who=evil,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.report.sample import HOSTILE_VALUES
-from zvirka.report.form_csv import neutral
+from zvirka.report.format_csv import neutral
 
 DANGEROUS = tuple("=+-@\t\r\n＝＋－＠")
 CELLS = st.text(alphabet=st.sampled_from("=+-@\t\r\n;,\"' ＝＠a1")) | st.sampled_from(

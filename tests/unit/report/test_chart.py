@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvirka.counterparty import Cause
+from zvirka.domain import Cause
 from zvirka.report.chart import HEIGHT, WIDTH, chart_of, nice_step
-from zvirka.report.findings import Night
+from zvirka.report.content import Night
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 COUNTS = st.lists(

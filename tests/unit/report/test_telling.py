@@ -17,80 +17,89 @@ from tests.unit.report.sample import (
     seal_run,
     story_run,
 )
-from zvirka.journal.book import Book
-from zvirka.report import findings_of, telling
-from zvirka.report.words import Words
+from zvirka.i18n.words import Words
+from zvirka.journal.journal import Journal
+from zvirka.report import findings_of, summary_text
 
 EN = Words("en")
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
     made = sample_book(tmp_path_factory.mktemp("telling"))
     yield made
     made.close()
 
 
-def verdict(book: Book, run: int) -> tuple[str, str]:
-    findings = findings_of(book, run)
-    return telling.tone(findings), telling.verdict(findings, EN)
+def verdict(journal: Journal, run: int) -> tuple[str, str]:
+    findings = findings_of(journal, run)
+    return summary_text.tone(findings), summary_text.verdict(findings, EN)
 
 
-def test_a_quiet_night(book: Book) -> None:
-    assert verdict(book, quiet_run(book)) == ("good", "Nothing to report: 1C and the ERP agree.")
+def test_a_quiet_night(journal: Journal) -> None:
+    assert verdict(journal, quiet_run(journal)) == (
+        "good",
+        "Nothing to report: 1C and the ERP agree.",
+    )
 
 
-def test_a_quiet_night_that_read_1c_in_part_does_not_say_that_the_sides_agree(book: Book) -> None:
+def test_a_quiet_night_that_read_1c_in_part_does_not_say_that_the_sides_agree(
+    journal: Journal,
+) -> None:
     seen = facts(complete=False, incomplete_because=["canaries are missing: 42"])
-    tone, text = verdict(book, seal_run(book, (), seen=seen))
+    tone, text = verdict(journal, seal_run(journal, (), seen=seen))
     assert tone == "warning"
     assert text == "No difference in what could be read; 1C was read only in part."
 
 
-def test_a_resync_without_differences_speaks_of_those_asked_for_alone(book: Book) -> None:
-    run = seal_run(book, (), command="resync", mode="targeted", seen=facts(complete=False))
-    tone, text = verdict(book, run)
+def test_a_resync_without_differences_speaks_of_those_asked_for_alone(journal: Journal) -> None:
+    run = seal_run(journal, (), command="resync", mode="targeted", seen=facts(complete=False))
+    tone, text = verdict(journal, run)
     assert tone == "good"
     assert text == "Nothing to report: 1C and the ERP agree on the counterparties asked for."
 
 
-def test_a_night_with_corrections_counts_what_was_done_and_what_is_left(book: Book) -> None:
-    assert verdict(book, story_run(book)) == (
+def test_a_night_with_corrections_counts_what_was_done_and_what_is_left(journal: Journal) -> None:
+    assert verdict(journal, story_run(journal)) == (
         "warning",
         "8 differences found. Corrected and verified: 4. Left: 4.",
     )
-    all_done = seal_run(book, STORY[1:3], states=STORY_STATES[:1])
-    assert verdict(book, all_done) == (
+    all_done = seal_run(journal, STORY[1:3], states=STORY_STATES[:1])
+    assert verdict(journal, all_done) == (
         "good",
         "2 differences found. Corrected and verified: 2. Nothing is left.",
     )
 
 
-def test_a_plan_says_that_nothing_was_written(book: Book) -> None:
-    run = book.begin(
-        command="plan", trigger="manual", who="ira", reason="", now=findings_of(book, 1).started_at
+def test_a_plan_says_that_nothing_was_written(journal: Journal) -> None:
+    run = journal.begin(
+        command="plan",
+        trigger="manual",
+        who="ira",
+        reason="",
+        now=findings_of(journal, 1).started_at,
     )
-    book.save_facts(run, facts())
-    book.add_differences(run, STORY[:2])
-    book.finish(run, status="finished", exit_code=1, now=findings_of(book, 1).started_at)
-    text = verdict(book, run)[1]
+    journal.save_facts(run, facts())
+    journal.add_differences(run, STORY[:2])
+    journal.finish(run, status="finished", exit_code=1, now=findings_of(journal, 1).started_at)
+    text = verdict(journal, run)[1]
     assert text == "2 differences found. Only a plan: nothing was written."
 
 
-def test_a_held_a_failed_and_an_unfinished_run_say_so(book: Book) -> None:
-    assert verdict(book, held_run(book)) == (
+def test_a_held_a_failed_and_an_unfinished_run_say_so(journal: Journal) -> None:
+    assert verdict(journal, held_run(journal)) == (
         "warning",
         "3 differences found. Held for approval: 3. Left: 3.",
     )
-    assert verdict(book, failed_run(book))[0] == "bad"
-    open_run = book.begin(
+    assert verdict(journal, failed_run(journal))[0] == "bad"
+    open_run = journal.begin(
         command="reconcile",
         trigger="timer",
         who="zvirka",
         reason="",
-        now=findings_of(book, 1).started_at,
+        now=findings_of(journal, 1).started_at,
     )
-    tone, text = verdict(book, open_run)
+    tone, text = verdict(journal, open_run)
     assert tone == "warning"
     assert "has not ended yet" in text
 
@@ -105,29 +114,29 @@ def test_a_held_a_failed_and_an_unfinished_run_say_so(book: Book) -> None:
     ],
 )
 def test_a_run_that_compares_nothing_does_not_say_that_the_sides_agree(
-    book: Book, command: str, text: str
+    journal: Journal, command: str, text: str
 ) -> None:
-    run = seal_run(book, (), command=command, seen=facts(pruned=[1, 2]))
-    assert verdict(book, run)[1] == text
+    run = seal_run(journal, (), command=command, seen=facts(pruned=[1, 2]))
+    assert verdict(journal, run)[1] == text
 
 
-def test_an_undo_puts_back(book: Book) -> None:
-    run = seal_run(book, STORY[1:3], command="undo", states=STORY_STATES[:1])
-    assert "Put back and verified: 2" in verdict(book, run)[1]
+def test_an_undo_puts_back(journal: Journal) -> None:
+    run = seal_run(journal, STORY[1:3], command="undo", states=STORY_STATES[:1])
+    assert "Put back and verified: 2" in verdict(journal, run)[1]
 
 
-def test_what_is_left_is_told_by_reason(book: Book) -> None:
-    findings = findings_of(book, story_run(book))
-    assert telling.left(findings, EN) == [
+def test_what_is_left_is_told_by_reason(journal: Journal) -> None:
+    findings = findings_of(journal, story_run(journal))
+    assert summary_text.left(findings, EN) == [
         ("left for a person", 2),
         ("superseded by a newer change", 1),
         ("accepted, yet not stored", 1),
     ]
-    assert sum(count for _, count in telling.left(findings, EN)) == findings.facts.remaining
+    assert sum(count for _, count in summary_text.left(findings, EN)) == findings.facts.remaining
 
 
-def test_totals_by_cause_and_kind_leave_out_what_settled_itself(book: Book) -> None:
-    findings = findings_of(book, story_run(book))
+def test_totals_by_cause_and_kind_leave_out_what_settled_itself(journal: Journal) -> None:
+    findings = findings_of(journal, story_run(journal))
     assert findings.settled == 1
     assert sum(findings.causes.values()) == sum(findings.kinds.values()) == findings.found == 8
     assert {cause.value: n for cause, n in findings.causes.items()} == findings.facts.causes
@@ -135,9 +144,9 @@ def test_totals_by_cause_and_kind_leave_out_what_settled_itself(book: Book) -> N
     assert sum(findings.listed.values()) == findings.total == 9
 
 
-def test_a_field_that_is_empty_on_both_sides_takes_no_line(book: Book) -> None:
+def test_a_field_that_is_empty_on_both_sides_takes_no_line(journal: Journal) -> None:
     created = STORY[0].fields
-    told = telling.told_fields(created)
+    told = summary_text.told_fields(created)
     assert [field.field for field in created if field not in told] == ["email"]
     cleared = STORY[3].fields
-    assert telling.told_fields(cleared) == list(cleared), "emptied in 1C: that is a difference"
+    assert summary_text.told_fields(cleared) == list(cleared), "emptied in 1C: that is a difference"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvirka.report.visible import CELL_LIMIT, cell, one_line, visible
+from zvirka.i18n.visible_text import CELL_LIMIT, cell, one_line, visible
 
 ANY_TEXT = st.text(alphabet=st.characters())
 

@@ -10,11 +10,11 @@ import pytest
 
 import zvirka
 from tests.unit.report.messages import named, ukrainian
-from zvirka.counterparty import Action, Cause, Disposition, Kind, OutcomeState
+from zvirka.domain import Action, Cause, Disposition, Kind, OutcomeState
 from zvirka.errors import UsageError
-from zvirka.report import words as module
+from zvirka.i18n import words as module
+from zvirka.i18n.words import Words
 from zvirka.report.sentences import SENTENCES, told
-from zvirka.report.words import Words
 
 UK = Words("uk")
 EN = Words("en")

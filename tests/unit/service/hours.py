@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import schedule
 
-from zvirka.service.background import Ending
+from zvirka.service.background_task import Ending
 
 
 class Hours:
@@ -47,7 +47,7 @@ def lend_to_schedule(hours: Hours, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class AtOnce:
-    """A :class:`zvirka.service.background.Background` that does the work when it is begun."""
+    """A :class:`zvirka.service.background_task.Background` that does the work when it is begun."""
 
     def __init__(self) -> None:
         self._ending: Ending[Any] | None = None

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.service.watching import settings
-from zvirka.journal.facts import Facts
+from zvirka.journal.run_facts import Facts
 from zvirka.service.alerts import Alerts
-from zvirka.service.records import RunView, Situation
+from zvirka.service.daemon_records import RunView, Situation
 
 NOW = datetime(2026, 11, 25, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

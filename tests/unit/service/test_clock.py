@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.service.hours import Hours, lend_to_schedule
 from zvirka.errors import SettingsError
 from zvirka.service.clock import Clock
-from zvirka.settings import ScheduleSettings
+from zvirka.settings.model import ScheduleSettings
 
 SPRING = datetime(2026, 3, 29, tzinfo=UTC)  # 03:00 → 04:00 in Kyiv
 AUTUMN = datetime(2026, 10, 25, tzinfo=UTC)  # 04:00 → 03:00 in Kyiv

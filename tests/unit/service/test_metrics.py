@@ -10,9 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from zvirka.errors import SettingsError
-from zvirka.journal.facts import Facts
+from zvirka.journal.run_facts import Facts
+from zvirka.service.daemon_records import RunView, Situation
 from zvirka.service.metrics import Exposition, Metrics
-from zvirka.service.records import RunView, Situation
 
 BEGAN = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 SITUATION = Situation(

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.service.hours import Hours
 from tests.unit.service.watching import Act, World, daemon, live, settings
 from zvirka.errors import LockHeldError, SettingsError, StoreError
-from zvirka.onec.errors import AccessDeniedError, TimedOutError
+from zvirka.onec.failures import AccessDeniedError, TimedOutError
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.nights import verdict_of
 

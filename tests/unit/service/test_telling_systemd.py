@@ -13,13 +13,13 @@ import pytz
 
 from tests.unit.service.hours import AtOnce, Hours, lend_to_schedule
 from tests.unit.service.watching import World, settings
-from zvirka.journal.facts import Facts
+from zvirka.journal.run_facts import Facts
 from zvirka.reconcile.request import Request, Summary
-from zvirka.service.background import Ending
-from zvirka.service.nightwatch import Nightwatch, Surroundings
-from zvirka.service.notify import Notifier
-from zvirka.service.records import RunView, Situation
-from zvirka.service.status import status_line
+from zvirka.service.background_task import Ending
+from zvirka.service.daemon_records import RunView, Situation
+from zvirka.service.status_line import status_line
+from zvirka.service.supervisor import Supervisor, SupervisorPorts
+from zvirka.service.systemd_notify import Notifier
 from zvirka.service.watchdog import patience
 
 KYIV = pytz.timezone("Europe/Kyiv")
@@ -161,9 +161,9 @@ def test_the_watchdog_is_fed_while_a_run_moves_and_not_when_it_hangs(
 
     world = World(hours, unused)
     config = settings(tmp_path)
-    watch = Nightwatch(
+    watch = Supervisor(
         config,
-        Surroundings(
+        SupervisorPorts(
             records=world,
             runner=world.run,
             notifier=Notifier(

@@ -15,7 +15,7 @@ import pytest
 from tests.unit.service.hours import Hours
 from tests.unit.service.watching import World, daemon, live, settings
 from zvirka.errors import LockHeldError, StoreError
-from zvirka.onec.errors import AccessDeniedError, MaintenanceLockError, TimedOutError
+from zvirka.onec.failures import AccessDeniedError, MaintenanceLockError, TimedOutError
 from zvirka.reconcile.request import Request, Summary
 
 NOON = datetime(2026, 10, 10, 9, tzinfo=UTC)

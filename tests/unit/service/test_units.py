@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from zvirka.errors import UsageError
-from zvirka.service.install import install
-from zvirka.settings import Settings
-from zvirka.settings_secrets import _slots
-from zvirka.shipped import shipped
+from zvirka.package_files import shipped
+from zvirka.service.systemd_install import install
+from zvirka.settings.model import Settings
+from zvirka.settings.secrets import _slots
 
 UNITS = shipped("systemd")
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))

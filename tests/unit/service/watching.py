@@ -1,6 +1,6 @@
 """A daemon with time passed in, a journal in memory and a runner that does as told.
 
-The journal here is the small one the Nightwatch asks for (:class:`zvirka.service.records.Records`);
+The journal here is the small one the Supervisor asks for (``daemon_records.Records``);
 the real one stands in the integration tests.
 """
 
@@ -16,14 +16,14 @@ import pytest
 
 from tests.unit.service.hours import AtOnce, Hours, lend_to_schedule
 from zvirka.errors import JournalError
-from zvirka.journal.facts import Facts
+from zvirka.journal.run_facts import Facts
 from zvirka.reconcile.request import Request, Summary
+from zvirka.service.daemon_records import RunView, Situation
 from zvirka.service.nights import NIGHTLY, PastRun
-from zvirka.service.nightwatch import Nightwatch, Surroundings
-from zvirka.service.notify import Notifier
-from zvirka.service.records import RunView, Situation
+from zvirka.service.supervisor import Supervisor, SupervisorPorts
+from zvirka.service.systemd_notify import Notifier
 from zvirka.service.watchdog import Pulse
-from zvirka.settings import Settings
+from zvirka.settings.model import Settings
 
 Act = Callable[["World", Request], Summary]
 
@@ -94,7 +94,7 @@ class World:
     def started(self) -> list[datetime]:
         return [view.started for _, view in self.runs]
 
-    # -- zvirka.service.records.Records -----------------------------------------------------------
+    # -- daemon_records.Records --------------------------------------------------------------------
 
     def nightly(self, now: datetime) -> list[PastRun]:
         self._ask()
@@ -119,11 +119,11 @@ class World:
             raise JournalError("the journal cannot be opened")
 
 
-def daemon(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Nightwatch:
+def daemon(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Supervisor:
     lend_to_schedule(world.hours, monkeypatch)
-    return Nightwatch(
+    return Supervisor(
         settings,
-        Surroundings(
+        SupervisorPorts(
             records=world,
             runner=world.run,
             notifier=Notifier({}),
@@ -137,7 +137,7 @@ def daemon(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     )
 
 
-def live(watch: Nightwatch, hours: Hours, until: datetime) -> None:
+def live(watch: Supervisor, hours: Hours, until: datetime) -> None:
     """Let the daemon live: look, sleep as long as it says, look again."""
     while hours.time < until:
         watch.step()

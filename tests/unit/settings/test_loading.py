@@ -12,8 +12,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.unit.settings.files import SMALLEST, written
 from zvirka.errors import ExitCode, SettingsError
-from zvirka.settings import Duration, Settings
-from zvirka.settings_loading import duration_text, effective_values, find_settings, load_settings
+from zvirka.settings.loading import duration_text, effective_values, find_settings, load_settings
+from zvirka.settings.model import Duration, Settings
 
 
 def refused(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -> str:

@@ -8,8 +8,8 @@ import pytest
 
 from zvirka.errors import ExitCode, SettingsError
 from zvirka.mapping import Attribute, Comparison, ContactLine, Mapping, RegisterLine
-from zvirka.profiles import mapping_of, profile_names, read_profile
-from zvirka.settings import Settings
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of, profile_names, read_profile
 
 PAYLOAD = {
     "code": "Код",

@@ -13,10 +13,10 @@ from pydantic import BaseModel, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from zvirka.profiles import mapping_of
-from zvirka.settings import Settings, SqlExpression
-from zvirka.settings_loading import load_settings
-from zvirka.shipped import shipped
+from zvirka.package_files import shipped
+from zvirka.settings.loading import load_settings
+from zvirka.settings.model import Settings, SqlExpression
+from zvirka.settings.profiles import mapping_of
 
 CONFIG = shipped("config")
 EXAMPLE = CONFIG / "zvirka.example.toml"

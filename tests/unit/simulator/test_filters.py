@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvirka.simulator.errors import Refusal
+from zvirka.simulator.configurations import EntityType, Property, TabularSection
 from zvirka.simulator.filters import (
     Binary,
-    Call,
+    FunctionCall,
     Lambda,
     Literal,
     Name,
@@ -23,7 +23,7 @@ from zvirka.simulator.filters import (
     text_of,
 )
 from zvirka.simulator.predicates import collated, predicate
-from zvirka.simulator.shape import EntityType, Property, Section
+from zvirka.simulator.refusals import OdataRefusal
 
 TYPE = EntityType(
     "Catalog_Проба",
@@ -37,7 +37,7 @@ TYPE = EntityType(
         Property("Дата", "Edm.DateTime"),
         Property("Комментарий", unlimited=True),
     ),
-    (Section("Рядки", (Property("Тип"), Property("Число", "Edm.Int64"))),),
+    (TabularSection("Рядки", (Property("Тип"), Property("Число", "Edm.Int64"))),),
 )
 LINES = {"Рядки": [{"Тип": "а", "Число": "2"}, {"Тип": "б", "Число": "2"}]}
 COMPARE = {
@@ -69,7 +69,7 @@ comparisons = st.one_of(
     ),
     st.builds(lambda value: Binary("eq", Name("Ref_Key"), Literal("guid", value)), GUIDS),
     st.builds(
-        lambda name, value: Call(
+        lambda name, value: FunctionCall(
             name,
             (Literal("string", value), Name("Code"))
             if name == "substringof"
@@ -112,11 +112,11 @@ def meaning(node: Node, row: dict[str, Any]) -> Any:
             return COMPARE[name](collated(row[prop]), collated(str(value)))
         case Binary(name, Name(prop), Literal(_, value)):
             return COMPARE[name](row[prop], value)
-        case Call("substringof", (Literal(_, part), Name(prop))):
+        case FunctionCall("substringof", (Literal(_, part), Name(prop))):
             return str(part).casefold() in row[prop].casefold()
-        case Call("startswith", (Name(prop), Literal(_, part))):
+        case FunctionCall("startswith", (Name(prop), Literal(_, part))):
             return row[prop].casefold().startswith(str(part).casefold())
-        case Call("endswith", (Name(prop), Literal(_, part))):
+        case FunctionCall("endswith", (Name(prop), Literal(_, part))):
             return row[prop].casefold().endswith(str(part).casefold())
     raise TypeError(node)
 
@@ -210,6 +210,6 @@ def test_what_filters_hold(text: str, row: dict[str, Any], holds: bool) -> None:
     ],
 )
 def test_what_1c_refuses(text: str, status: int, code: int | None) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(OdataRefusal) as refused:
         predicate(parse(text), TYPE)
     assert (refused.value.status, refused.value.code) == (status, code)

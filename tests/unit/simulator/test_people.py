@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zvirka.simulator.configurations import ConfigurationKind
 from zvirka.simulator.generated import Generated
-from zvirka.simulator.people import LAYOUT_KINDS, LAYOUTS, People, edrpou, rnokpp
-from zvirka.simulator.shape import Profile
+from zvirka.simulator.generator import LAYOUT_KINDS, LAYOUTS, CounterpartyGenerator, edrpou, rnokpp
 
 MANY = 20_000
 GROUPS = 20
 
 
 @pytest.fixture(scope="module")
-def people() -> People:
-    return People(1, np.arange(MANY), GROUPS)
+def people() -> CounterpartyGenerator:
+    return CounterpartyGenerator(1, np.arange(MANY), GROUPS)
 
 
 def valid_edrpou(code: str) -> bool:
@@ -46,7 +46,7 @@ def test_known_tax_numbers_have_the_check_digits_known_for_them() -> None:
     assert rnokpp(np.array([123456789]))[0] == 1234567899
 
 
-def test_clean_tax_ids_are_valid_and_a_few_are_soiled(people: People) -> None:
+def test_clean_tax_ids_are_valid_and_a_few_are_soiled(people: CounterpartyGenerator) -> None:
     own = people.tax_ids[GROUPS:]
     clean = [code for code in own if code.isdigit()]
     assert all(valid_edrpou(c) if len(c) == 8 else valid_rnokpp(c) for c in clean)
@@ -57,12 +57,12 @@ def test_clean_tax_ids_are_valid_and_a_few_are_soiled(people: People) -> None:
     assert "" in soiled
 
 
-def test_groups_have_neither_tax_ids_nor_lines(people: People) -> None:
+def test_groups_have_neither_tax_ids_nor_lines(people: CounterpartyGenerator) -> None:
     assert set(people.tax_ids[:GROUPS]) == {""}
     assert people.line_counts[:GROUPS].sum() == 0
 
 
-def test_branches_share_the_tax_id_of_their_firm(people: People) -> None:
+def test_branches_share_the_tax_id_of_their_firm(people: CounterpartyGenerator) -> None:
     branches = np.flatnonzero(people.branch)
     assert 50 < len(branches) < MANY / 20
     for index in branches[:200]:
@@ -78,14 +78,14 @@ def test_branches_share_the_tax_id_of_their_firm(people: People) -> None:
     assert len(others) == len(set(others))
 
 
-def test_names_repeat_and_carry_every_kind_of_quote(people: People) -> None:
+def test_names_repeat_and_carry_every_kind_of_quote(people: CounterpartyGenerator) -> None:
     names = people.names[GROUPS:]
     assert len(set(names)) < len(names)
     for mark in ("'", "’", "«", '"', "“", "Ґ", "ФОП ", "ТОВ ", "ПП ", "🌻"):
         assert any(mark in name for name in names), mark
 
 
-def test_some_are_marked_for_deletion(people: People) -> None:
+def test_some_are_marked_for_deletion(people: CounterpartyGenerator) -> None:
     assert 0.01 < people.marked.mean() < 0.03
 
 
@@ -96,17 +96,19 @@ def test_layouts_put_every_line_where_its_number_says() -> None:
 
 @given(st.lists(st.integers(0, 5_000_000), min_size=1, max_size=20), st.integers(0, 99))
 def test_a_trait_depends_on_seed_and_index_alone(indexes: list[int], seed: int) -> None:
-    together = People(seed, np.array(indexes), 100)
+    together = CounterpartyGenerator(seed, np.array(indexes), 100)
     for place, index in enumerate(indexes):
-        alone = People(seed, np.array([index]), 100)
+        alone = CounterpartyGenerator(seed, np.array([index]), 100)
         assert alone.names[0] == together.names[place]
         assert alone.tax_ids[0] == together.tax_ids[place]
         assert alone.versions[0] == together.versions[place]
         assert alone.line_counts[0] == together.line_counts[place]
 
 
-@given(st.integers(0, 4_999_999), st.integers(0, 1000), st.sampled_from(list(Profile)))
-def test_a_reference_leads_back_to_its_index(index: int, seed: int, profile: Profile) -> None:
+@given(st.integers(0, 4_999_999), st.integers(0, 1000), st.sampled_from(list(ConfigurationKind)))
+def test_a_reference_leads_back_to_its_index(
+    index: int, seed: int, profile: ConfigurationKind
+) -> None:
     generated = Generated(profile, seed, 5_000_000, 0)
     ref = generated.ref(index)
     assert generated.index(ref) == index
@@ -116,7 +118,7 @@ def test_a_reference_leads_back_to_its_index(index: int, seed: int, profile: Pro
 
 @given(st.integers(0, 4_999_999), st.integers(0, 4_999_999))
 def test_codes_ascend_with_the_index(one: int, two: int) -> None:
-    for profile in (Profile.ACCOUNTING, Profile.LEGACY):
+    for profile in (ConfigurationKind.ACCOUNTING, ConfigurationKind.LEGACY):
         generated = Generated(profile, 1, 5_000_000, 0)
         assert (generated.code(one) < generated.code(two)) is (one < two)
         assert len(generated.code(one)) == 9

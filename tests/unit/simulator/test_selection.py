@@ -7,13 +7,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zvirka.simulator.catalogue import Catalogue
+from zvirka.simulator.configurations import ConfigurationKind
 from zvirka.simulator.filters import Node, parse
 from zvirka.simulator.infobase import Infobase
-from zvirka.simulator.lines import Lines
+from zvirka.simulator.lines import LineTable
 from zvirka.simulator.predicates import collated, predicate
 from zvirka.simulator.selection import Order, Selector
-from zvirka.simulator.shape import Profile
+from zvirka.simulator.simulated_catalogue import SimulatedCatalogue
 
 LINES = "Catalog_Контрагенты_КонтактнаяИнформация"
 CODES = ["00-000001", "00-000005", "00-000012", "00-000012а", "00-000040", "ЯЯ", ""]
@@ -53,7 +53,7 @@ orders = st.sampled_from(
 )
 
 
-def written(profile: Profile, steps: list[tuple[str, int, str]]) -> Infobase:
+def written(profile: ConfigurationKind, steps: list[tuple[str, int, str]]) -> Infobase:
     base = Infobase.generate(profile, 40, 3)
     for what, which, code in steps:
         known = list(base.refs())
@@ -75,7 +75,7 @@ def written(profile: Profile, steps: list[tuple[str, int, str]]) -> Infobase:
     return base
 
 
-def plain(table: Catalogue | Lines, where: Node | None) -> list[dict[str, Any]]:
+def plain(table: SimulatedCatalogue | LineTable, where: Node | None) -> list[dict[str, Any]]:
     names = [*table.type.names]
     rows = [
         dict(zip(names, r, strict=True))
@@ -92,7 +92,7 @@ def plain(table: Catalogue | Lines, where: Node | None) -> list[dict[str, Any]]:
 def test_a_selection_holds_the_rows_its_filter_admits_in_the_order_asked(
     steps: list[tuple[str, int, str]], text: str, order: Order
 ) -> None:
-    base = written(Profile.ACCOUNTING, steps)
+    base = written(ConfigurationKind.ACCOUNTING, steps)
     table = base.counterparties
     where = parse(text) if text else None
     selector = Selector()
@@ -127,9 +127,9 @@ def test_a_selection_holds_the_rows_its_filter_admits_in_the_order_asked(
 def test_lines_are_those_of_their_owners_by_owner_and_number(
     steps: list[tuple[str, int, str]], text: str
 ) -> None:
-    base = written(Profile.ACCOUNTING, steps)
+    base = written(ConfigurationKind.ACCOUNTING, steps)
     table = base.tables[LINES]
-    assert isinstance(table, Lines)
+    assert isinstance(table, LineTable)
     where = parse(text) if text else None
     order = (("Ref_Key", False), ("LineNumber", False))
     rows = Selector().rows(table, where, order)
@@ -148,7 +148,7 @@ def test_lines_are_those_of_their_owners_by_owner_and_number(
 @given(writes)
 @settings(max_examples=40, deadline=None)
 def test_going_back_to_a_backup_undoes_every_write(steps: list[tuple[str, int, str]]) -> None:
-    base = Infobase.generate(Profile.ACCOUNTING, 40, 3)
+    base = Infobase.generate(ConfigurationKind.ACCOUNTING, 40, 3)
     backup = base.backup()
     before = [base.get(ref) for ref in base.refs()]
     for what, which, code in steps:

@@ -14,12 +14,12 @@ import httpx
 from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
-from zvirka.journal.book import Book
-from zvirka.profiles import mapping_of
-from zvirka.reconcile.house import House, open_house
+from zvirka.journal.journal import Journal
+from zvirka.reconcile.environment import Environment, open_environment
 from zvirka.reconcile.request import Request, Summary
-from zvirka.settings import Settings
-from zvirka.web.app import create_app
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
+from zvirka.web.site import create_app
 
 PASSWORD = "пароль-для-перевірки"
 _CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -50,7 +50,7 @@ class Never:
     def __init__(self) -> None:
         self.asked: list[Request] = []
 
-    def __call__(self, house: House, request: Request) -> Summary:
+    def __call__(self, environment: Environment, request: Request) -> Summary:
         self.asked.append(request)
         return Summary(run=1, command=request.command, status="finished", exit_code=0)
 
@@ -59,8 +59,8 @@ class Never:
 class Desk:
     """A page to be asked."""
 
-    book: Book
-    house: House
+    journal: Journal
+    environment: Environment
     clock: Clock
     performed: Any
     client: TestClient
@@ -102,15 +102,15 @@ def settings_of(directory: Path, **web: Any) -> Settings:
 def desk(
     directory: Path,
     *,
-    performed: Callable[[House, Request], Summary] | None = None,
+    performed: Callable[[Environment, Request], Summary] | None = None,
     base_url: str = "http://localhost:8792",
     **web: Any,
 ) -> Iterator[Desk]:
     """The page over an empty journal, which the test fills."""
     settings = settings_of(directory, **web)
     clock, performing = Clock(), performed or Never()
-    with open_house(settings, mapping_of(settings)) as opened:
-        house = replace(opened, now=clock)
-        app = create_app(house, performed=performing)
+    with open_environment(settings, mapping_of(settings)) as opened:
+        environment = replace(opened, now=clock)
+        app = create_app(environment, performed=performing)
         with TestClient(app, base_url=base_url, follow_redirects=False) as client:
-            yield Desk(house.book, house, clock, performing, client)
+            yield Desk(environment.journal, environment, clock, performing, client)

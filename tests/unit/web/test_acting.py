@@ -11,7 +11,7 @@ import pytest
 from tests.unit.report.sample import STORY, held_run, ref, seal_run, story_run
 from tests.unit.web.desk import Desk, desk
 from zvirka.errors import LockHeldError, RunInterrupted
-from zvirka.reconcile.house import House
+from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary, Targets
 
 
@@ -23,8 +23,8 @@ def page(tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_an_approval_names_who_why_and_the_very_plan(page: Desk) -> None:
-    run = held_run(page.book)
-    digest = page.book.get(run).plan_digest
+    run = held_run(page.journal)
+    digest = page.journal.get(run).plan_digest
     answer = page.post(f"/runs/{run}/approve", digest=digest, reason=" філію\r\n закрито ")
     assert answer.status_code == 303
     assert page.performed.asked == [
@@ -41,8 +41,8 @@ def test_an_approval_names_who_why_and_the_very_plan(page: Desk) -> None:
 
 
 def test_a_rejection_is_asked_for_the_same_way(page: Desk) -> None:
-    run = held_run(page.book)
-    digest = page.book.get(run).plan_digest
+    run = held_run(page.journal)
+    digest = page.journal.get(run).plan_digest
     page.post(f"/runs/{run}/reject", digest=digest, reason="стара копія 1С")
     [request] = page.performed.asked
     assert (request.command, request.parent, request.reason) == ("reject", run, "стара копія 1С")
@@ -51,8 +51,8 @@ def test_a_rejection_is_asked_for_the_same_way(page: Desk) -> None:
 @pytest.mark.parametrize("reason", ["", "   ", "\n"])
 @pytest.mark.parametrize("deed", ["approve", "reject"])
 def test_without_a_reason_nothing_is_done(page: Desk, deed: str, reason: str) -> None:
-    run = held_run(page.book)
-    digest = page.book.get(run).plan_digest
+    run = held_run(page.journal)
+    digest = page.journal.get(run).plan_digest
     answer = page.post(f"/runs/{run}/{deed}", digest=digest, reason=reason)
     assert answer.status_code == 422
     assert "Say why" in answer.text
@@ -61,14 +61,14 @@ def test_without_a_reason_nothing_is_done(page: Desk, deed: str, reason: str) ->
 
 @pytest.mark.parametrize("digest", ["", "f" * 64])
 def test_another_plan_than_the_one_shown_is_not_approved(page: Desk, digest: str) -> None:
-    run = held_run(page.book)
+    run = held_run(page.journal)
     answer = page.post(f"/runs/{run}/approve", digest=digest, reason="так")
     assert answer.status_code == 409
     assert page.performed.asked == []
 
 
 def test_a_run_that_is_not_held_cannot_be_approved(page: Desk) -> None:
-    run = story_run(page.book)
+    run = story_run(page.journal)
     assert page.post(f"/runs/{run}/approve", digest="", reason="так").status_code == 409
     assert page.post("/runs/77/approve", digest="", reason="так").status_code == 409
     assert page.performed.asked == []
@@ -106,24 +106,24 @@ class Slow:
 
     def __init__(self) -> None:
         self.go = threading.Event()
-        self.house: House | None = None
+        self.environment: Environment | None = None
 
-    def __call__(self, house: House, request: Request) -> Summary:
-        self.house = house
-        house.progress.phase("apply", 10)
-        house.progress.advance(4)
+    def __call__(self, environment: Environment, request: Request) -> Summary:
+        self.environment = environment
+        environment.progress.phase("apply", 10)
+        environment.progress.advance(4)
         while not self.go.wait(0.02):
-            house.tick()
+            environment.tick()
         return Summary(run=1, command=request.command, status="finished", exit_code=0)
 
 
 def test_one_run_at_a_time_and_everybody_sees_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zvirka.web.acting._AT_ONCE_SECONDS", 0.2)
+    monkeypatch.setattr("zvirka.web.actions._AT_ONCE_SECONDS", 0.2)
     slow = Slow()
     with desk(tmp_path, performed=slow) as page:
-        run = seal_run(page.book, ())
+        run = seal_run(page.journal, ())
         page.sign_in("taras")
         assert page.post("/resync", key="1", reason="перше").headers["location"] == "/work"
         text = page.get("/work").text
@@ -136,7 +136,7 @@ def test_one_run_at_a_time_and_everybody_sees_how_far_it_is(
         assert "refresh" not in page.get("/work").headers
         assert page.get("/work?follow=1").headers["refresh"] == "3"
         slow.go.set()
-        page.client.app.state.office.worker.wait(5)
+        page.client.app.state.web.worker.wait(5)
         assert page.get("/work").headers["location"] == f"/runs/{run}"
         assert page.post("/resync", key="3", reason="третє").status_code == 303
 
@@ -144,17 +144,17 @@ def test_one_run_at_a_time_and_everybody_sees_how_far_it_is(
 def test_the_page_that_ends_asks_its_run_to_leave_at_a_safe_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zvirka.web.acting._AT_ONCE_SECONDS", 0.2)
+    monkeypatch.setattr("zvirka.web.actions._AT_ONCE_SECONDS", 0.2)
     slow = Slow()
     with desk(tmp_path, performed=slow) as page:
         page.sign_in("taras")
         page.post("/resync", key="1", reason="довге")
-        worker = page.client.app.state.office.worker
+        worker = page.client.app.state.web.worker
     assert isinstance(worker.work.error, RunInterrupted)
 
 
 def test_who_holds_the_lock_is_said(tmp_path: Path) -> None:
-    def locked(_house: House, _request: Request) -> Summary:
+    def locked(_house: Environment, _request: Request) -> Summary:
         raise LockHeldError(
             "another run is under way", place="reconcile by zvirka.service since 02:30"
         )
@@ -168,7 +168,7 @@ def test_who_holds_the_lock_is_said(tmp_path: Path) -> None:
 
 
 def test_a_run_that_breaks_is_said_and_the_next_one_can_be_asked_for(tmp_path: Path) -> None:
-    def broken(_house: House, _request: Request) -> Summary:
+    def broken(_house: Environment, _request: Request) -> Summary:
         raise RuntimeError("ТОВ «Особисте»")
 
     with desk(tmp_path, performed=broken) as page:

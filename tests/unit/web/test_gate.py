@@ -17,12 +17,12 @@ ACTIONS = ("/runs/1/approve", "/runs/1/reject", "/resync")
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[Desk]:
     with desk(tmp_path) as made:
-        held_run(made.book)
+        held_run(made.journal)
         yield made
 
 
 def plan(page: Desk) -> str:
-    return page.book.get(1).plan_digest
+    return page.journal.get(1).plan_digest
 
 
 def deed(page: Desk) -> dict[str, str]:
@@ -117,7 +117,7 @@ def test_every_answer_forbids_scripts_frames_and_everything_from_elsewhere(
 
 
 def test_no_page_names_anything_from_elsewhere_or_runs_anything(page: Desk) -> None:
-    story_run(page.book)
+    story_run(page.journal)
     page.sign_in("taras")
     for path in ("/sign-in", "/runs", "/runs/1", "/runs/2", "/runs/2/1", "/held", "/work"):
         text = page.get(path).text
@@ -158,7 +158,7 @@ def test_no_address_makes_a_link_to_elsewhere(page: Desk, path: str) -> None:
 
 def test_a_journal_in_trouble_is_said_with_its_remedy(page: Desk) -> None:
     page.sign_in("olena")
-    with page.book.writing() as connection:
+    with page.journal.writing() as connection:
         connection.exec_driver_sql("DROP TABLE correction")
         connection.exec_driver_sql("DROP TABLE difference")
     answer = page.get("/runs/1")

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.web.desk import SECRET, USERS, Clock
-from zvirka.settings import UserSettings
-from zvirka.web.attempts import WINDOW, Attempts
-from zvirka.web.sessions import Sessions
+from zvirka.settings.model import UserSettings
+from zvirka.web.sign_in_limits import WINDOW, SignInLimits
+from zvirka.web.user_sessions import UserSessions
 from zvirka.web.users import Users
 
 CLOCK = Clock()
 KNOWN = Users([UserSettings.model_validate(user) for user in USERS])
-SESSIONS = Sessions(SECRET, KNOWN, timedelta(hours=8), CLOCK)
-STRANGERS = Sessions("t" * 40, KNOWN, timedelta(hours=8), CLOCK)
+SESSIONS = UserSessions(SECRET, KNOWN, timedelta(hours=8), CLOCK)
+STRANGERS = UserSessions("t" * 40, KNOWN, timedelta(hours=8), CLOCK)
 
 
 @given(st.text(max_size=300))
@@ -60,7 +60,7 @@ def test_no_window_sees_more_than_the_limit_of_a_name_from_an_address(
     tried: list[tuple[str, str, int]],
 ) -> None:
     moment = datetime(2026, 11, 25, tzinfo=UTC)
-    attempts = Attempts(lambda: moment)
+    attempts = SignInLimits(lambda: moment)
     allowed: list[tuple[str, str, datetime]] = []
     for name, address, seconds in tried:
         moment += timedelta(seconds=seconds)

@@ -21,7 +21,7 @@ from tests.unit.report.sample import (
     story_run,
 )
 from tests.unit.web.desk import Desk, desk
-from zvirka.web import reading
+from zvirka.web import pages
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_an_empty_journal_says_so(page: Desk) -> None:
 
 
 def test_runs_come_newest_first_and_page_by_page(page: Desk) -> None:
-    for _ in range(reading.RUNS + 3):
-        quiet_run(page.book)
+    for _ in range(pages.RUNS + 3):
+        quiet_run(page.journal)
     first = page.get("/runs").text
     assert listed(first) == list(range(53, 3, -1))
     [older] = re.findall(r'href="(/runs\?[^"]*before=\d+)"', first)
@@ -55,10 +55,10 @@ def test_runs_come_newest_first_and_page_by_page(page: Desk) -> None:
 
 
 def test_runs_are_narrowed_by_status_and_command(page: Desk) -> None:
-    story_run(page.book)
-    held_run(page.book)
-    failed_run(page.book)
-    seal_run(page.book, (), command="plan")
+    story_run(page.journal)
+    held_run(page.journal)
+    failed_run(page.journal)
+    seal_run(page.journal, (), command="plan")
     assert listed(page.get("/runs?status=held").text) == [2]
     assert listed(page.get("/runs?command=plan").text) == [4]
     assert listed(page.get("/runs?status=failed&command=plan").text) == []
@@ -66,8 +66,8 @@ def test_runs_are_narrowed_by_status_and_command(page: Desk) -> None:
 
 
 def test_paging_keeps_what_was_chosen(page: Desk) -> None:
-    for _ in range(reading.RUNS + 1):
-        quiet_run(page.book)
+    for _ in range(pages.RUNS + 1):
+        quiet_run(page.journal)
     assert 'href="/runs?status=finished&amp;before=2"' in page.get("/runs?status=finished").text
 
 
@@ -88,7 +88,7 @@ def test_paging_keeps_what_was_chosen(page: Desk) -> None:
 def test_differences_are_narrowed_by_the_address(
     page: Desk, query: str, numbers: list[int]
 ) -> None:
-    run = story_run(page.book)
+    run = story_run(page.journal)
     assert shown(page.get(f"/runs/{run}?{query}").text) == numbers
 
 
@@ -110,23 +110,23 @@ def test_differences_are_narrowed_by_the_address(
 def test_a_text_is_found_in_code_name_values_and_evidence(
     page: Desk, text: str, numbers: list[int]
 ) -> None:
-    run = story_run(page.book)
+    run = story_run(page.journal)
     assert shown(page.post(f"/runs/{run}/search", text=text).text) == numbers
 
 
 def test_text_and_kind_narrow_together(page: Desk) -> None:
-    run = story_run(page.book)
+    run = story_run(page.journal)
     assert shown(page.post(f"/runs/{run}/search", text="ТОВ", kind="extra").text) == [5]
 
 
 def test_a_text_that_json_writes_with_escapes_is_found_in_a_value(page: Desk) -> None:
-    run = seal_run(page.book, [missing(1, "a", "1", phone='він сказав "так"\nі пішов \\')])
+    run = seal_run(page.journal, [missing(1, "a", "1", phone='він сказав "так"\nі пішов \\')])
     assert shown(page.post(f"/runs/{run}/search", text='"так"').text) == [1]
     assert shown(page.post(f"/runs/{run}/search", text="пішов \\").text) == [1]
 
 
 def test_a_searched_text_is_in_no_address(page: Desk) -> None:
-    run = story_run(page.book)
+    run = story_run(page.journal)
     answer = page.post(f"/runs/{run}/search", text="Коваленко")
     assert answer.status_code == 200
     addresses = re.findall(r'(?:href|action|formaction)="([^"]*)"', answer.text)
@@ -134,14 +134,14 @@ def test_a_searched_text_is_in_no_address(page: Desk) -> None:
 
 
 def test_choices_without_a_text_become_an_address_to_keep(page: Desk) -> None:
-    run = story_run(page.book)
+    run = story_run(page.journal)
     answer = page.post(f"/runs/{run}/search", text=" ", kind="extra", cause="")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/runs/{run}?kind=extra#differences"
 
 
 def test_a_search_is_left_by_its_links_and_by_its_address(page: Desk) -> None:
-    run = story_run(page.book)
+    run = story_run(page.journal)
     text = page.post(f"/runs/{run}/search", text="тов").text
     assert f'href="/runs/{run}#differences"' in text
     assert f'href="/runs/{run}?lang=uk"' in text
@@ -150,7 +150,7 @@ def test_a_search_is_left_by_its_links_and_by_its_address(page: Desk) -> None:
 
 def test_many_differences_come_page_by_page_also_by_text(page: Desk) -> None:
     many = [missing(number, f"ТОВ {number % 2}", f"{number:05}") for number in range(1, 251)]
-    run = seal_run(page.book, many)
+    run = seal_run(page.journal, many)
     assert shown(page.get(f"/runs/{run}").text) == list(range(1, 101))
     last = page.get(f"/runs/{run}?page=3")
     assert shown(last.text) == list(range(201, 251))
@@ -161,17 +161,17 @@ def test_many_differences_come_page_by_page_also_by_text(page: Desk) -> None:
 
 
 def test_a_report_says_what_the_file_says(page: Desk) -> None:
-    nights(page.book, 3)
-    run = story_run(page.book)
+    nights(page.journal, 3)
+    run = story_run(page.journal)
     text = page.get(f"/runs/{run}").text
     for words in ("8 differences found", "ПП «Дніпро-Сервіс Плюс»", "applied and verified"):
         assert words in text
-    assert page.book.get(run).digest in text
+    assert page.journal.get(run).digest in text
     assert "<svg" in text
 
 
 def test_the_life_of_a_counterparty_is_reached_from_a_difference(page: Desk) -> None:
-    run = story_run(page.book)
+    run = story_run(page.journal)
     assert f'href="/runs/{run}/2"' in page.get(f"/runs/{run}").text
     text = page.get(f"/runs/{run}/2").text
     assert "000000317" in text
@@ -179,7 +179,7 @@ def test_the_life_of_a_counterparty_is_reached_from_a_difference(page: Desk) -> 
 
 
 def test_the_life_of_a_counterparty_is_found_by_code_and_by_ref(page: Desk) -> None:
-    story_run(page.book)
+    story_run(page.journal)
     for form in ({"key": " 000000642 "}, {"ref": "6F1C2D34-8A5B-11EE-9C3D-000000000003"}):
         text = page.post("/counterparty", **form).text
         assert "+380675550199" in text, form
@@ -188,19 +188,19 @@ def test_the_life_of_a_counterparty_is_found_by_code_and_by_ref(page: Desk) -> N
 
 def test_held_runs_are_shown_with_limits_and_digest(page: Desk) -> None:
     assert "Nothing waits for a decision." in page.get("/held").text
-    run = held_run(page.book)
+    run = held_run(page.journal)
     text = page.get("/held").text
-    assert page.book.get(run).plan_digest in text
+    assert page.journal.get(run).plan_digest in text
     assert "deletes a run" in text
     assert "1 run waits for a decision" in page.get("/runs").text
 
 
 def test_an_answered_run_waits_no_more_and_names_its_answer(page: Desk) -> None:
-    run = held_run(page.book)
-    answer = page.book.begin(
+    run = held_run(page.journal)
+    answer = page.journal.begin(
         command="reject", trigger="web", who="taras", reason="ні", now=page.clock(), parent=run
     )
-    page.book.finish(answer, status="finished", exit_code=0, now=page.clock())
+    page.journal.finish(answer, status="finished", exit_code=0, now=page.clock())
     assert "Nothing waits for a decision." in page.get("/held").text
     text = page.get(f"/runs/{run}").text
     assert f'href="/runs/{answer}"' in text
@@ -208,7 +208,7 @@ def test_an_answered_run_waits_no_more_and_names_its_answer(page: Desk) -> None:
 
 
 def test_the_language_is_chosen_and_kept(page: Desk) -> None:
-    run = story_run(page.book)
+    run = story_run(page.journal)
     assert "Розбіжності" in page.get(f"/runs/{run}?lang=uk&kind=extra").text
     assert '<html lang="uk">' in page.get("/runs").text
     assert '<html lang="en">' in page.get("/runs?lang=en").text
@@ -217,7 +217,7 @@ def test_the_language_is_chosen_and_kept(page: Desk) -> None:
 
 
 def test_outside_text_is_only_text_on_every_page(page: Desk) -> None:
-    run = hostile_run(page.book)
+    run = hostile_run(page.journal)
     pages = [page.get("/runs").text, page.get(f"/runs/{run}").text]
     pages += [page.get(f"/runs/{run}/{n + 1}").text for n in range(len(HOSTILE_VALUES))]
     pages += [
@@ -236,7 +236,7 @@ def test_outside_text_is_only_text_on_every_page(page: Desk) -> None:
 
 
 def test_hostile_values_are_found_by_themselves(page: Desk) -> None:
-    run = hostile_run(page.book)
+    run = hostile_run(page.journal)
     for number, value in enumerate(HOSTILE_VALUES, start=1):
         searched = value.strip()
         if searched and len(searched) < 200 and "\x00" not in value and "\r" not in value:

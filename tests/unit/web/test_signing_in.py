@@ -10,10 +10,10 @@ from loguru import logger
 
 from tests.unit.web.desk import HASH, PASSWORD, SECRET, USERS, Desk, desk, settings_of
 from zvirka.errors import SettingsError
-from zvirka.profiles import mapping_of
-from zvirka.reconcile.house import open_house
-from zvirka.settings_checks import cross_problems
-from zvirka.web.app import create_app
+from zvirka.reconcile.environment import open_environment
+from zvirka.settings.checks import cross_problems
+from zvirka.settings.profiles import mapping_of
+from zvirka.web.site import create_app
 
 PAGES = ("/runs", "/runs/1", "/runs/1/1", "/held", "/counterparty", "/work")
 
@@ -47,7 +47,7 @@ def test_a_refusal_is_the_same_whatever_was_wrong(page: Desk, name: str, passwor
 
 
 def test_an_unknown_name_costs_the_same_work(page: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    users = page.client.app.state.office.users
+    users = page.client.app.state.web.users
     verified: list[str] = []
     verify = type(users._hasher).verify
 
@@ -212,10 +212,10 @@ def test_the_page_does_not_begin_without_users_and_a_secret(
 ) -> None:
     settings = settings_of(tmp_path, **web)
     with (
-        open_house(settings, mapping_of(settings)) as house,
+        open_environment(settings, mapping_of(settings)) as environment,
         pytest.raises(SettingsError) as raised,
     ):
-        create_app(house)
+        create_app(environment)
     assert raised.value.place == place
     assert raised.value.remedy
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from alembic import context
 
-from zvirka.journal.columns import JsonText, UtcTime
+from zvirka.journal.column_types import JsonText, UtcTime
 from zvirka.journal.tables import metadata
 
 

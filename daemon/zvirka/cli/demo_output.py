@@ -1,0 +1,98 @@
+"""``zvirka demo``: tells the story of the demo while it runs, and what it comes to at the end."""
+
+from __future__ import annotations
+
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zvirka.cli.invocation import Invocation
+from zvirka.errors import ExitCode
+from zvirka.reconcile.request import Summary
+from zvirka.settings.model import LogSettings
+
+if TYPE_CHECKING:
+    from zvirka.demonstration import Demonstration
+    from zvirka.i18n.words import Words
+
+
+def show_demo(call: Invocation, counterparties: int, keep: Path | None, open_report: bool) -> int:
+    """Run the demo and show it; exit code 0 when it went as a demo should."""
+    from zvirka.demonstration import demonstrate
+    from zvirka.i18n.words import Words
+
+    call.configure_logs(LogSettings(level="ERROR"))
+    directory = keep or Path(tempfile.mkdtemp(prefix="zvirka-demo-"))
+    words = Words(call.language, "Europe/Kyiv")
+    if not call.common.json:
+        call.print(call.say("demo_begins", count=words.number(counterparties)))
+
+    def tell(stage: str, summary: Summary) -> None:
+        if not call.common.json:
+            call.print(
+                call.say(
+                    f"demo_{stage}",
+                    found=words.number(sum(summary.causes.values())),
+                    done=words.number(summary.outcomes.get("applied", 0)),
+                    seconds=words.number(round(summary.seconds, 1)),
+                )
+            )
+            call.out.flush()
+
+    shown = demonstrate(
+        directory.resolve(),
+        counterparties=counterparties,
+        language=call.language,
+        progress=call.progress(),
+        tell=tell,
+    )
+    report = shown.runs["reconcile"].reports[0]
+    if call.common.json:
+        call.print_json(
+            {
+                "day": shown.day,
+                "runs": shown.runs,
+                "by_hand_untouched": shown.by_hand_untouched,
+                "went_well": shown.went_well,
+                "directory": str(shown.directory),
+                "report": str(report),
+            }
+        )
+    else:
+        _show_end(call, words, shown, report)
+    if open_report:
+        webbrowser.open(report.as_uri())
+    return ExitCode.IN_SYNC if shown.went_well else ExitCode.FAILED
+
+
+def _show_end(call: Invocation, words: Words, shown: Demonstration, report: Path) -> None:
+    day, corrected = shown.day, shown.runs["reconcile"]
+    call.print()
+    call.print_table(
+        [
+            call.say("demo_what"),
+            call.say("demo_happened"),
+            call.say("demo_lost"),
+            call.say("found"),
+        ],
+        [
+            [
+                words.cause(cause),
+                words.number(happened),
+                words.number(lost),
+                words.number(corrected.causes.get(cause, 0)),
+            ]
+            for cause, happened, lost in (
+                ("missed_create", day.creates, day.lost_creates),
+                ("missed_update", day.updates, day.lost_updates),
+                ("missed_delete", day.deletes, day.lost_deletes),
+                ("erp_edit", day.erp_edits, day.erp_edits),
+            )
+        ],
+    )
+    call.print()
+    untouched = "demo_untouched" if shown.by_hand_untouched else "demo_touched"
+    call.print(call.say(untouched))
+    call.print(call.say("demo_well" if shown.went_well else "demo_badly"))
+    call.print(f"{call.say('report')}: {report}")

@@ -1,0 +1,89 @@
+"""How the end of a run is shown, whichever command asked for it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import replace
+
+from zvirka.cli.invocation import Invocation
+from zvirka.cli.signals import GracefulStop
+from zvirka.errors import ExitCode
+from zvirka.reconcile.request import Request, Summary
+
+INTERRUPTED = 130
+"""The exit code of what a person stopped, as shells have it: 128 and the number of SIGINT."""
+
+_PAGE = re.compile(r"-p\d+\.html$")
+
+
+def perform_and_show(call: Invocation, request: Request) -> int:
+    """Perform a run with progress bars and show how it ended."""
+    settings, mapping = call.settings, call.mapping
+    from zvirka.reconcile.environment import open_environment
+    from zvirka.reconcile.run import perform
+
+    progress = call.progress()
+    stop = threading.Event()
+    stopping = GracefulStop(stop, lambda: progress.begun, call.say("stopping"))
+    try:
+        with stopping, open_environment(settings, mapping, progress=progress) as environment:
+            try:
+                summary = perform(replace(environment, stop=stop), request)
+            finally:
+                progress.done()
+        show_summary(call, summary)
+    finally:
+        stopping.end()
+    return INTERRUPTED if stopping.asked and summary.status == "interrupted" else summary.exit_code
+
+
+def show_summary(call: Invocation, summary: Summary) -> None:
+    """Show how a run ended: what was found, what was done, what is left, where the reports are."""
+    if call.common.json:
+        call.print_json(summary)
+        return
+    call.print(_headline(call, summary))
+    if summary.error:
+        call.print(f"  {summary.error}")
+    _print_counts(call, summary)
+    if summary.status == "finished" and not any(summary.causes.values()):
+        call.print(call.say("in_sync"))
+    elif summary.remaining:
+        call.print(call.say("remaining", count=call.words.number(summary.remaining)))
+    for reason in summary.held:
+        call.print(f"  ! {reason}")
+    if summary.exit_code == ExitCode.HELD:
+        call.print(call.say("decide", run=summary.run))
+    if summary.reports:
+        call.print(f"{call.say('reports')}:")
+        for path in summary.reports:
+            # The pages of a long report are reached from its first one.
+            if not _PAGE.search(path.name):
+                call.print(f"  {path}")
+
+
+def _headline(call: Invocation, summary: Summary) -> str:
+    if summary.status in ("held", "failed", "interrupted"):
+        return call.say(f"run_{summary.status}", run=summary.run)
+    if summary.command == "reject":
+        return call.say("rejected", run=summary.run)
+    seconds = call.words.number(round(summary.seconds, 1))
+    return call.say("run_finished", run=summary.run, seconds=seconds)
+
+
+def _print_counts(call: Invocation, summary: Summary) -> None:
+    words = call.words
+    for title, counts, word in (
+        ("by_cause", summary.causes, words.cause),
+        ("by_action", summary.actions, words.action),
+        ("by_outcome", summary.outcomes, words.outcome),
+    ):
+        shown = sorted(
+            ((count, name) for name, count in counts.items() if count),
+            key=lambda pair: (-pair[0], pair[1]),
+        )
+        if shown:
+            call.print(f"{call.say(title)}:")
+        for count, name in shown:
+            call.print(f"  {words.number(count):>9}  {word(name)}")

@@ -1,0 +1,197 @@
+"""``zvirka runs``, ``show`` and ``report``: what happened."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zvirka.cli.declaration import RunArgument, command
+from zvirka.cli.invocation import Invocation
+from zvirka.errors import ExitCode
+
+if TYPE_CHECKING:
+    from zvirka.domain import Difference
+    from zvirka.journal.tables import RunRow
+
+_SHOWN = 50
+
+
+class Format(StrEnum):
+    """A form of the report."""
+
+    HTML = "html"
+    XLSX = "xlsx"
+    CSV = "csv"
+    JSON = "json"
+    MD = "md"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this family."""
+    command(
+        app,
+        "runs",
+        examples="""
+            zvirka runs
+            zvirka runs --held
+            zvirka runs --limit 500 --json
+        """,
+    )(runs)
+    command(
+        app,
+        "show",
+        examples="""
+            zvirka show 42
+            zvirka show 42 --all --json
+        """,
+    )(show)
+    command(
+        app,
+        "report",
+        examples="""
+            zvirka report 42
+            zvirka report 42 --format xlsx --format csv --lang en --out /tmp/reports
+        """,
+    )(report)
+
+
+def runs(
+    call: Invocation,
+    held: Annotated[bool, typer.Option("--held", help="Only runs that wait for a person.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 20,
+) -> int:
+    """List the last runs, newest first."""
+    with call.journal() as journal:
+        found = journal.held()[:limit] if held else journal.runs(limit=limit)
+    if call.common.json:
+        call.print_json([_run_content(run) for run in found])
+    elif not found:
+        call.print(call.say("no_held" if held else "no_runs"))
+    else:
+        headings = ("run", "began", "command", "status", "found", "left", "asked_by")
+        call.print_table(
+            [call.say(heading) for heading in headings], [_run_line(call, run) for run in found]
+        )
+    return ExitCode.IN_SYNC
+
+
+def show(
+    call: Invocation,
+    run: RunArgument,
+    everything: Annotated[
+        bool, typer.Option("--all", help=f"All differences, not the first {_SHOWN}.")
+    ] = False,
+) -> int:
+    """Show one run: who asked, how it ended, which differences it found and what it did."""
+    with call.journal() as journal:
+        row = journal.get(run)
+        total = journal.count(run).total
+        every = chain.from_iterable(journal.differences(run))
+        found = list(every if everything else islice(every, _SHOWN))
+    if call.common.json:
+        call.print_json({**_run_content(row), "differences": found, "total": total})
+        return ExitCode.IN_SYNC
+    headings = ("run", "began", "command", "status", "found", "left", "asked_by")
+    for heading, value in zip(headings, _run_line(call, row), strict=True):
+        call.print(f"{call.say(heading)}: {value}")
+    if row.reason:
+        call.print(f"{call.say('reason')}: {row.reason}")
+    for part in ("cause", "place", "remedy"):
+        if row.error.get(part):
+            call.print(f"  {row.error[part]}")
+    for hold in row.facts.get("held", []):
+        call.print(f"  ! {hold['limit']}: {hold['found']} > {hold['allowed']}")
+    if found:
+        columns = ("number", "code", "kind", "cause", "action", "decision", "field")
+        call.print_table(
+            [call.say(column) for column in columns],
+            [_difference_line(call, difference) for difference in found],
+        )
+    if total > len(found):
+        call.print(call.say("more", count=total - len(found)))
+    if row.status == "held":
+        call.print(call.say("decide", run=run))
+    return ExitCode.IN_SYNC
+
+
+def report(
+    call: Invocation,
+    run: RunArgument,
+    formats: Annotated[
+        list[Format] | None, typer.Option("--format", help="Repeatable; else report.formats.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Directory; else report.dir.")
+    ] = None,
+) -> int:
+    """Write the report of a run again, in other formats or in the other language."""
+    from zvirka.report import write_reports
+
+    settings = call.settings
+    with call.journal() as journal:
+        paths = write_reports(
+            journal,
+            run,
+            formats=formats or settings.report.formats,
+            language=call.language,
+            directory=out or settings.report_directory,
+            timezone=settings.schedule.timezone,
+        )
+    if call.common.json:
+        call.print_json(paths)
+    else:
+        for path in paths:
+            call.print(str(path))
+    return ExitCode.IN_SYNC
+
+
+def _run_content(run: RunRow) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "command": run.command,
+        "trigger": run.trigger,
+        "who": run.who,
+        "reason": run.reason,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "status": run.status,
+        "mode": run.mode,
+        "exit_code": run.exit_code,
+        "parent": run.parent,
+        "plan_digest": run.plan_digest,
+        "digest": run.digest,
+        "facts": run.facts,
+        "error": run.error,
+    }
+
+
+def _run_line(call: Invocation, run: RunRow) -> list[str]:
+    from zvirka.i18n.words import COMMANDS, STATUSES
+
+    words = call.words
+    return [
+        str(run.id),
+        words.clock(run.started_at),
+        words.word(COMMANDS, run.command),
+        words.word(STATUSES, run.status),
+        words.number(sum(run.facts.get("causes", {}).values())),
+        words.number(run.facts.get("remaining", 0)),
+        run.who,
+    ]
+
+
+def _difference_line(call: Invocation, difference: Difference) -> list[str]:
+    words = call.words
+    return [
+        str(difference.number),
+        difference.key or difference.ref,
+        words.kind(difference.kind),
+        words.cause(difference.cause),
+        words.action(difference.action) if difference.action else "—",
+        words.disposition(difference.disposition),
+        ", ".join(words.field(field.field) for field in difference.fields),
+    ]

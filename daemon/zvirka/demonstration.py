@@ -1,0 +1,260 @@
+"""The demo: a simulated 1C, an ERP on SQLite, a day of webhooks of which some are lost.
+
+Everything in it is the real thing but 1C: the webhooks are posted to the real receiver over HTTP,
+the reconciliation is the one that runs at night. Night one finds both sides in agreement; then a
+day passes, and the second night finds what the day lost.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from time import sleep
+from typing import Literal
+
+import msgspec
+import requests
+import uvicorn
+
+from zvirka.domain import Action, Correction, OutcomeState
+from zvirka.erp import open_writer
+from zvirka.errors import ZvirkaError
+from zvirka.mapping import Mapping
+from zvirka.receiver.payload import MARK, REF
+from zvirka.receiver.run_receiver import receiver_app
+from zvirka.reconcile.environment import Environment, open_environment
+from zvirka.reconcile.request import Progress, Request, Summary
+from zvirka.reconcile.run import perform
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
+from zvirka.simulator import Held, Simulator, SimulatorOptions
+
+_SEED = 2026
+_BY_HAND = ("M-0001", "Клієнт, занесений вручну")
+Stage = Literal["night_one", "plan", "reconcile", "again"]
+
+
+class Day(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened between the two nights, in numbers."""
+
+    creates: int
+    updates: int
+    deletes: int
+    lost_creates: int
+    lost_updates: int
+    lost_deletes: int
+    erp_edits: int
+
+
+class Demonstration(msgspec.Struct, frozen=True, kw_only=True):
+    """How the demo went: the day, the runs by stage, and what became of the row made by hand."""
+
+    directory: Path
+    day: Day
+    runs: dict[str, Summary]
+    by_hand_untouched: bool
+
+    @property
+    def went_well(self) -> bool:
+        """Whether the second reconciliation found nothing and nothing foreign was touched."""
+        again = self.runs["again"]
+        corrected = self.runs["reconcile"]
+        return (
+            again.exit_code == 0
+            and not again.causes
+            and corrected.exit_code == 0
+            and bool(corrected.outcomes)
+            and self.by_hand_untouched
+        )
+
+
+def demonstrate(
+    directory: Path,
+    *,
+    counterparties: int,
+    language: Literal["uk", "en"],
+    progress: Progress,
+    tell: Callable[[Stage, Summary], None] = lambda _stage, _summary: None,
+) -> Demonstration:
+    """Run the demo in a directory and return how it went; ``tell`` is called after each run.
+
+    Raises:
+        ZvirkaError: some part of it could not work (a full disk, say).
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    draw = random.Random(_SEED)
+    options = SimulatorOptions(profile="accounting", counterparties=counterparties, seed=_SEED)
+    with Simulator(options) as simulator:
+        settings = _settings(directory, simulator, language)
+        mapping = mapping_of(settings)
+        _fill_erp(settings, mapping, simulator)
+        _enter_by_hand(directory)
+        by_hand = _row_by_hand(directory)
+        runs: dict[str, Summary] = {}
+        with open_environment(settings, mapping, progress=progress) as environment:
+            runs["night_one"] = _run(environment, "reconcile")
+            tell("night_one", runs["night_one"])
+            day = _a_day(settings, mapping, simulator, draw)
+            stages: tuple[Stage, ...] = ("plan", "reconcile", "again")
+            for stage in stages:
+                runs[stage] = _run(environment, "plan" if stage == "plan" else "reconcile")
+                tell(stage, runs[stage])
+        return Demonstration(
+            directory=directory,
+            day=day,
+            runs=runs,
+            by_hand_untouched=_row_by_hand(directory) == by_hand,
+        )
+
+
+def _settings(directory: Path, simulator: Simulator, language: Literal["uk", "en"]) -> Settings:
+    return Settings.model_validate(
+        {
+            "state_dir": directory / "state",
+            "onec": {
+                "url": simulator.url,
+                "user": simulator.user,
+                "password": simulator.password,
+                "profile": "accounting",
+            },
+            "erp": {"url": f"sqlite:///{directory / 'erp.db'}"},
+            "report": {"dir": directory / "reports", "language": language},
+            "receiver": {"listen": "127.0.0.1:0"},
+        }
+    )
+
+
+def _run(environment: Environment, command: Literal["plan", "reconcile"]) -> Summary:
+    return perform(environment, Request(command=command, who="demo", reason="demo"))
+
+
+# -- the ERP before the first night ---------------------------------------------------------------
+
+
+def _fill_erp(settings: Settings, mapping: Mapping, simulator: Simulator) -> None:
+    """The ERP holds what the webhooks of the past years brought."""
+    corrections = [
+        Correction(
+            id=number,
+            action=Action.CREATE,
+            key=held.values["code"] or "",
+            ref=held.ref,
+            after=dict(held.values),
+        )
+        for number, held in enumerate(_counterparties(simulator), start=1)
+    ]
+    with closing(open_writer(settings.erp, mapping)) as writer:
+        for outcome in writer.apply(corrections):
+            if outcome.state is not OutcomeState.APPLIED:
+                raise ZvirkaError("the demo's ERP could not be filled", place=outcome.detail)
+
+
+def _counterparties(simulator: Simulator) -> Iterator[Held]:
+    for ref in simulator.base.refs():
+        held = simulator.base.get(ref)
+        if not held.group:
+            yield held
+
+
+def _enter_by_hand(directory: Path) -> None:
+    with closing(sqlite3.connect(directory / "erp.db")) as erp, erp:
+        erp.execute("INSERT INTO clients (code, name, source) VALUES (?, ?, 'manual')", _BY_HAND)
+
+
+def _row_by_hand(directory: Path) -> tuple[object, ...]:
+    with closing(sqlite3.connect(directory / "erp.db")) as erp:
+        row = erp.execute("SELECT * FROM clients WHERE code = ?", _BY_HAND[:1]).fetchone()
+        return tuple(row or ())
+
+
+# -- the day ------------------------------------------------------------------------------------
+
+
+def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: random.Random) -> Day:
+    """People work in 1C, most webhooks arrive and some do not, somebody edits in the ERP."""
+    base = simulator.base
+    refs = [held.ref for held in _counterparties(simulator)]
+    draw.shuffle(refs)
+    size = len(refs)
+    updated = refs[: max(6, size // 50)]
+    deleted = refs[len(updated) : len(updated) + max(2, size // 250)]
+    edited = refs[len(updated) + len(deleted)]
+    created = max(4, size // 100)
+    lost = {"create": 0, "update": 0, "delete": 0}
+    with _receiver(settings, mapping) as post:
+
+        def push(action: str, held: Held, number: int) -> None:
+            if number % 4 == 0:
+                lost[action] += 1
+                return
+            post(_payload(mapping, action, held))
+
+        for number in range(created):
+            ref = base.create(
+                name=f"ТОВ «Новий партнер {number + 1}»",
+                tax_id=f"{draw.randrange(10_000_000, 99_999_999)}",
+                phone=f"+380 67 {draw.randrange(1_000_000, 9_999_999)}",
+                address="м. Київ, вул. Хрещатик, 1",
+            )
+            push("create", base.get(ref), number)
+        for number, ref in enumerate(updated):
+            base.update(ref, phone=f"+380 50 {draw.randrange(1_000_000, 9_999_999)}")
+            push("update", base.get(ref), number)
+        for number, ref in enumerate(deleted):
+            held = base.get(ref)
+            base.delete(ref)
+            push("delete", held, number)
+    with closing(sqlite3.connect(settings.state_dir.parent / "erp.db")) as erp, erp:
+        erp.execute("UPDATE clients SET name = ? WHERE ref = ?", ("Змінено в ERP, не в 1С", edited))
+    return Day(
+        creates=created,
+        updates=len(updated),
+        deletes=len(deleted),
+        lost_creates=lost["create"],
+        lost_updates=lost["update"],
+        lost_deletes=lost["delete"],
+        erp_edits=1,
+    )
+
+
+def _payload(mapping: Mapping, action: str, held: Held) -> dict[str, object]:
+    data: dict[str, object] = {
+        field.payload: held.values[field.name] or "" for field in mapping.fields if field.payload
+    }
+    return {
+        "action": action,
+        "clientData": data | {REF: held.ref, MARK: held.deletion_mark},
+        "messageId": f"demo-{action}-{held.ref}",
+    }
+
+
+@contextmanager
+def _receiver(
+    settings: Settings, mapping: Mapping
+) -> Iterator[Callable[[dict[str, object]], None]]:
+    """The real receiver on a free port; gives a function that posts one webhook."""
+    with receiver_app(settings, mapping) as app:
+        server = uvicorn.Server(
+            uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)
+        )
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started and thread.is_alive():
+            sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}{settings.receiver.path}"
+        with requests.Session() as session:
+
+            def post(payload: dict[str, object]) -> None:
+                answer = session.post(url, json=payload, timeout=30)
+                answer.raise_for_status()
+
+            try:
+                yield post
+            finally:
+                server.should_exit = True
+                thread.join(timeout=30)

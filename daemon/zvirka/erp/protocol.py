@@ -1,0 +1,143 @@
+"""What a run asks of the ERP: the seam between :mod:`zvirka.reconcile` and :mod:`zvirka.erp`.
+
+Reading and writing are two protocols on purpose: a plan constructs no writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from zvirka.domain import Client, Correction, Outcome, Values
+from zvirka.errors import StoreError
+
+IMAGE_SEPARATOR = "\x1f"
+"""U+001F between the fields of a row's image; 1C values that contain it are compared singly."""
+
+
+class ScanBatch(msgspec.Struct, frozen=True):
+    """A page of owned rows, column by column, all of one length.
+
+    ``rows`` are primary keys, ``keys`` pairing keys, trimmed, '' for NULL. ``images`` holds the
+    rest of each row as one text joined by U+001F: ``1`` for an active row or ``0``; its Ref_Key
+    in lower case, '' for none; then the mapped fields in mapping order, NULL as ''. Each is
+    trimmed of spaces at both ends (U+0020 only, as SQL TRIM does). Equal fields are equal rows;
+    unequal ones are read whole and compared field by field. One text a row, since every object
+    Python makes of each of a million rows costs a tenth of a second.
+    """
+
+    rows: Sequence[str]
+    keys: Sequence[str]
+    images: Sequence[str]
+
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return len(self.rows)
+
+
+class ScanBlock(msgspec.Struct, frozen=True):
+    """A :class:`ScanBatch` as the database wrote it: three JSON arrays of texts, in UTF-8.
+
+    The staging reads them as they are, so that Python makes no object of any row. ``size`` is
+    the number of rows.
+    """
+
+    size: int
+    rows: bytes
+    keys: bytes
+    images: bytes
+
+    def is_text(self) -> bool:
+        """Whether it is UTF-8 indeed; SQLite lets any bytes into a column of text."""
+        try:
+            for column in (self.rows, self.keys, self.images):
+                column.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+
+def no_text(place: str) -> StoreError:
+    """The error about a store whose texts are not UTF-8."""
+    return StoreError(
+        "the store holds text that is not UTF-8",
+        place=place,
+        remedy="some program wrote windows-1251 or other bytes: write those rows anew as UTF-8",
+    )
+
+
+Scanned = ScanBatch | ScanBlock
+"""A page of owned rows, in the one form or the other."""
+
+
+class Store(Protocol):
+    """The reading side of the ERP's data: owned rows only, all others are invisible."""
+
+    @property
+    def name(self) -> str:
+        """Where the store is, without secrets, for messages and reports."""
+        ...
+
+    @property
+    def soft_delete(self) -> bool:
+        """Whether a delete leaves an inactive row that a restore can bring back."""
+        ...
+
+    @property
+    def has_ref(self) -> bool:
+        """Whether the store keeps the Ref_Key; without, the journal remembers the pairing."""
+        ...
+
+    def scan(self) -> Iterator[Scanned]:
+        """Every owned row, active or not, as a stream.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        ...
+
+    def read_rows(self, rows: Sequence[str]) -> list[Client]:
+        """Owned rows by primary key, those that are there, in any order."""
+        ...
+
+    def read_keys(self, keys: Sequence[str]) -> list[Client]:
+        """Owned rows by pairing key, inactive and doubled ones included, in any order."""
+        ...
+
+    def conflicts(self, correction: Correction) -> list[str]:
+        """Primary keys of rows, owned or not, that a unique constraint would collide with."""
+        ...
+
+    def fitting(self, values: Values) -> dict[str, str | None]:
+        """The values as the store could hold them: cut where the mapping says truncate.
+
+        A value that was cut once must not be a difference again every night.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+class Writer(Protocol):
+    """The writing side. It never decides: it does exactly what the corrections say, or says no."""
+
+    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+        """Try each correction on its own merits and tell what the store or the ERP said.
+
+        ``applied`` here means *accepted*; the verdict is the read back of the verify phase.
+        A row that is no longer as in ``Correction.before`` is ``superseded``. One bad row fails
+        alone. The order of outcomes is free; each correction has exactly one.
+
+        Raises:
+            StoreError: the store is gone; corrections without an outcome stay intended.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...

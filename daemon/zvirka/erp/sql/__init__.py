@@ -1,0 +1,1 @@
+"""Any mapped SQL table as a store: reading, writing, checking."""

@@ -1,0 +1,103 @@
+"""Values on their way into columns: converted, held to their limits, or refused with a reason."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column
+
+from zvirka.erp.sql.table_layout import MappedColumn
+
+
+class UnstorableError(ValueError):
+    """A value that could not be stored as it is. The text names field and column, no value."""
+
+
+def native(column: Column[Any], value: str) -> Any:
+    """A text as the Python type of the column.
+
+    Raises:
+        UnstorableError: the text is not of that type, or would read back as another text.
+    """
+    kind = _kind(column)
+    if kind is str:
+        return value
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[value.strip().lower()]
+        if kind is int:
+            return _whole_number(column, value.strip())
+        if kind in _PARSERS:
+            return _PARSERS[kind](value.strip())
+    except UnstorableError:
+        raise
+    except (ValueError, KeyError, InvalidOperation):
+        raise UnstorableError(f"column {column.name} does not take such a value") from None
+    return value
+
+
+def _whole_number(column: Column[Any], value: str) -> int:
+    number = int(value)
+    if str(number) != value:
+        raise UnstorableError(f"column {column.name} holds numbers and would change the value")
+    return number
+
+
+_PARSERS: dict[type, Any] = {
+    float: float,
+    Decimal: Decimal,
+    UUID: UUID,
+    datetime: datetime.fromisoformat,
+    date: date.fromisoformat,
+    time: time.fromisoformat,
+}
+
+
+@cache
+def _kind(column: Column[Any]) -> type:
+    try:
+        return column.type.python_type
+    except NotImplementedError:
+        return str
+
+
+def storable(target: MappedColumn, value: str | None, *, nul: bool) -> tuple[Any, bool]:
+    """What to write for 1C's value, and whether it had to be cut to the column's length.
+
+    Empty values of a unique column become NULL: two '' would collide where two NULLs do not.
+    ``nul``: whether the database takes U+0000 inside a text (PostgreSQL does not).
+
+    Raises:
+        UnstorableError: too long and not to be truncated, or not of the column's type.
+    """
+    column = target.column
+    if value is None or (not value.strip() and (target.unique or not target.is_text)):
+        if column.nullable:
+            return None, False
+        if not target.is_text:
+            raise UnstorableError(
+                f"field {target.field} is empty, column {column.name} is NOT NULL"
+            )
+        return "", False
+    if not nul and "\x00" in value:
+        raise UnstorableError(
+            f"field {target.field} contains U+0000, which the database cannot hold"
+        )
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise UnstorableError(f"field {target.field} is not valid Unicode text") from None
+    cut = False
+    if target.max_length is not None and len(value) > target.max_length:
+        if not target.truncate:
+            raise UnstorableError(
+                f"field {target.field} has {len(value)} characters,"
+                f" column {column.name} takes {target.max_length}"
+            )
+        value, cut = value[: target.max_length], True
+    return value if target.is_text else native(column, value), cut

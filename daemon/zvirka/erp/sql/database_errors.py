@@ -1,0 +1,157 @@
+"""What a database's error means: this one row is bad, try again, or the store is not usable.
+
+The drivers' own texts carry values («Key (tax_code)=(…) already exists»), so none of them is
+passed on: sentences here name constraints and columns only.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchTableError,
+    SQLAlchemyError,
+    StatementError,
+)
+
+from zvirka.erp.protocol import no_text
+from zvirka.errors import StoreError
+
+_MYSQL_ROW_ERRORS = {1048, 1062, 1364, 1366, 1406, 1451, 1452, 1264, 1265, 1292, 1644, 3819, 4025}
+_MYSQL_DEADLOCK = 1213
+_MYSQL_LOCK = {1205, 3572}
+_MYSQL_RIGHTS = {1044, 1045, 1142, 1143, 1227}
+_NAME = re.compile(r"""(?:for key|Column|for column|CONSTRAINT|column:?)\s+[`'"]+([^`'"]+)[`'"]""")
+_KINDS = {
+    "23505": "a unique constraint",
+    "23502": "a NOT NULL constraint",
+    "23503": "a foreign key",
+    "23514": "a check constraint",
+    "22001": "the length limit of a column",
+}
+
+
+def is_row_fault(error: StatementError) -> bool:
+    """Whether the error is about the values of one statement and not about the store."""
+    if not isinstance(error, DBAPIError):
+        return True
+    if error.connection_invalidated:
+        return False
+    if isinstance(error, IntegrityError | DataError):
+        return True
+    state = _sqlstate(error)
+    return state[:2] in {"22", "23"} or state == "P0001" or _errno(error) in _MYSQL_ROW_ERRORS
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Whether the same transaction may well go through when tried again: deadlocks.
+
+    MariaDB ends the whole transaction that lost, so that going back to a savepoint then fails:
+    what counts is the error before that one.
+    """
+    while error is not None:
+        if isinstance(error, DBAPIError) and (
+            _sqlstate(error) in {"40001", "40P01"} or _errno(error) == _MYSQL_DEADLOCK
+        ):
+            return True
+        error = error.__context__
+    return False
+
+
+def row_reason(error: StatementError) -> str:
+    """Say without any value why the database refused one row."""
+    if not isinstance(error, DBAPIError):
+        return "a value does not fit the type of its column"
+    diag = getattr(error.orig, "diag", None)
+    if diag is not None:
+        kind = _KINDS.get(str(diag.sqlstate), f"the database's rules (SQLSTATE {diag.sqlstate})")
+        name = diag.constraint_name or diag.column_name
+        return f"the database refused the row: {kind}" + (f", {name}" if name else "")
+    if number := _errno(error):
+        found = _NAME.search(str(error.orig))
+        name = f", {found[1]}" if found else ""
+        return f"the database refused the row: error {number}{name}"
+    return f"the database refused the row: {_sqlite_text(error)}"
+
+
+def store_error(error: SQLAlchemyError, place: str) -> StoreError:
+    """The error that ends the phase, with what the reader can do about it."""
+    if isinstance(error, NoSuchTableError):
+        return StoreError(
+            "the table does not exist in the store",
+            place=place,
+            remedy="check erp.table, erp.schema and the tables of erp.children",
+        )
+    if not isinstance(error, DBAPIError):
+        return StoreError(
+            f"the store cannot be used ({type(error).__name__})",
+            place=place,
+            remedy="run `zvirka check`",
+        )
+    if _is_locked(error):
+        return StoreError(
+            "the store is locked by somebody else",
+            place=place,
+            remedy="nothing was written; run again when the other program has let go",
+        )
+    if _is_denied(error):
+        return StoreError(
+            "the database user lacks a right on the store",
+            place=place,
+            remedy="grant SELECT, INSERT, UPDATE (and DELETE for hard deletes) on the tables",
+        )
+    if "Could not decode to UTF-8" in str(error.orig):
+        return no_text(place)
+    return StoreError(
+        f"the database does not answer as it should ({_summary(error)})",
+        place=place,
+        remedy="check that the server runs and erp.url is right, then run `zvirka check`",
+    )
+
+
+def _is_locked(error: DBAPIError) -> bool:
+    text = str(error.orig)
+    return (
+        _sqlstate(error) == "55P03"
+        or _errno(error) in _MYSQL_LOCK
+        or "database is locked" in text
+        or "database table is locked" in text
+    )
+
+
+def _is_denied(error: DBAPIError) -> bool:
+    text = str(error.orig)
+    return (
+        _sqlstate(error) in {"42501", "25006"}
+        or _errno(error) in _MYSQL_RIGHTS
+        or "readonly database" in text
+    )
+
+
+def _summary(error: DBAPIError) -> str:
+    """Class and code; the text too where it cannot hold a row's values (SQLite, connecting)."""
+    code = str(_errno(error) or "") or _sqlstate(error)
+    if code:
+        return f"{type(error.orig).__name__} {code}"
+    first = str(error.orig).splitlines()[0] if str(error.orig) else ""
+    return f"{type(error.orig).__name__}: {first[:200]}"
+
+
+def _sqlite_text(error: DBAPIError) -> str:
+    text = str(error.orig)
+    return text if "constraint failed" in text else type(error.orig).__name__
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
+def _errno(error: DBAPIError) -> int:
+    original: Any = error.orig
+    if "pymysql" not in type(original).__module__:
+        return 0
+    return original.args[0] if original.args and isinstance(original.args[0], int) else 0

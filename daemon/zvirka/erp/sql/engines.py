@@ -1,0 +1,128 @@
+"""Connections to the ERP's database: one place for time-outs, strictness and transactions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from zvirka.errors import SettingsError, StoreError
+from zvirka.settings.model import ErpSettings
+
+LOCK_WAIT_SECONDS = 15
+"""How long a lock of somebody else is waited for. A time-out in the URL's query comes first."""
+
+CONNECT_SECONDS = 10
+"""How long a server may take to accept a connection. ``connect_timeout`` in the URL comes first."""
+
+WRITES = "zvirka_writes"
+"""Execution option of connections that write: SQLite then takes its lock at the beginning."""
+
+
+def store_url(erp: ErpSettings) -> URL:
+    """The address of the store with its password.
+
+    Raises:
+        SettingsError: ``erp.url`` is not an SQLAlchemy URL.
+    """
+    try:
+        url = make_url(erp.url)
+    except ArgumentError:
+        raise SettingsError(
+            "the address of the store is not a database URL",
+            place="erp.url",
+            remedy="write it as postgresql+psycopg://user@host/database or sqlite:////path/file.db",
+        ) from None
+    if erp.password is not None:
+        url = url.set(password=erp.password.get_secret_value())
+    if url.drivername in {"postgresql", "postgres"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername in {"mysql", "mariadb"}:
+        return url.set(drivername=f"{url.drivername}+pymysql")
+    return url
+
+
+def store_name(url: URL, table: str) -> str:
+    """Where a table is, without user and password, for messages and reports."""
+    where = f"{url.host or ''}/{url.database or ''}" if url.host else (url.database or "")
+    return f"{url.get_backend_name()}:{where}#{table}"
+
+
+def store_engine(erp: ErpSettings) -> Engine:
+    """An engine for the store. Nothing is connected yet.
+
+    Parameters never reach an exception text (``hide_parameters``): they are personal data.
+
+    Raises:
+        SettingsError: the URL cannot be used, or its driver is not installed.
+        StoreError: an SQLite file that is not there; opening it would create an empty one.
+    """
+    url = store_url(erp)
+    backend = url.get_backend_name()
+    options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": backend != "sqlite"}
+    if backend in {"postgresql", "mysql", "mariadb"}:
+        # A row locked by this transaction must be read as it is now, not as in an older snapshot.
+        options["isolation_level"] = "READ COMMITTED"
+    if backend == "sqlite":
+        _require_file(url)
+        if "timeout" not in url.query:
+            options["connect_args"] = {"timeout": LOCK_WAIT_SECONDS}
+    elif backend == "postgresql":
+        options["connect_args"] = _postgresql_arguments(url)
+    elif backend in {"mysql", "mariadb"}:
+        options["connect_args"] = _mysql_arguments(url)
+    try:
+        engine = create_engine(url, **options)
+    except (NoSuchModuleError, ImportError):
+        raise SettingsError(
+            f"there is no driver for {url.drivername}",
+            place="erp.url",
+            remedy="use postgresql+psycopg, mariadb+pymysql, mysql+pymysql or sqlite",
+        ) from None
+    if backend == "sqlite":
+        event.listen(engine, "connect", _sqlite_connect)
+        event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _require_file(url: URL) -> None:
+    name = url.database or ":memory:"
+    if name == ":memory:" or name.startswith("file:") or Path(name).is_file():
+        return
+    raise StoreError(
+        "the SQLite file of the store does not exist",
+        place=name,
+        remedy="check erp.url; zvirka does not create somebody else's database",
+    )
+
+
+def _postgresql_arguments(url: URL) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s",
+        "connect_timeout": CONNECT_SECONDS,
+    }
+    return {name: value for name, value in arguments.items() if name not in url.query}
+
+
+def _mysql_arguments(url: URL) -> dict[str, Any]:
+    # Without strict mode the server cuts long values and says nothing.
+    strict = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+    arguments: dict[str, Any] = {
+        "init_command": f"{strict}, SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+        "connect_timeout": CONNECT_SECONDS,
+        "charset": "utf8mb4",
+    }
+    return {name: value for name, value in arguments.items() if name not in url.query}
+
+
+def _sqlite_connect(connection: Any, _record: object) -> None:
+    # The driver's own implicit BEGIN knows neither IMMEDIATE nor savepoints.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,146 @@
+"""The reading side of any mapped SQL table; the embedded store is one with a preset mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from zvirka.domain import Client, Correction, Values
+from zvirka.erp.protocol import Scanned
+from zvirka.erp.sql.database_errors import store_error
+from zvirka.erp.sql.store_queries import Reading, conflicting_rows, rows_with_key
+from zvirka.erp.sql.streaming import scanned
+from zvirka.erp.sql.table_layout import TableLayout
+
+
+class SqlStore:
+    """A :class:`zvirka.erp.protocol.Store` over one table with its child tables."""
+
+    def __init__(self, engine: Engine, layout: TableLayout) -> None:
+        self._engine = engine
+        self._layout = layout
+        self._reading = Reading(layout)
+
+    @property
+    def name(self) -> str:
+        """Where the store is, without secrets."""
+        return self._layout.name
+
+    @property
+    def soft_delete(self) -> bool:
+        """Whether a delete leaves an inactive row."""
+        return self._layout.soft is not None
+
+    @property
+    def has_ref(self) -> bool:
+        """Whether a column keeps the Ref_Key."""
+        return self._layout.ref is not None
+
+    def scan(self) -> Iterator[Scanned]:
+        """Every owned row, streamed out of one snapshot.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        try:
+            with self._engine.connect() as connection:
+                yield from scanned(connection, self._reading)
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+
+    def read_rows(self, rows: Sequence[str]) -> list[Client]:
+        """Owned rows by primary key, those that are there.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        try:
+            with self._engine.connect() as connection:
+                return self._reading.by_rows(connection, rows)
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+
+    def read_keys(self, keys: Sequence[str]) -> list[Client]:
+        """Owned rows by pairing key, inactive and doubled ones included.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if not keys:
+            return []
+        try:
+            clean = self._keys_are_clean
+            with self._engine.connect() as connection:
+                return self._reading.by_keys(connection, keys, clean=clean)
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+
+    @cached_property
+    def _keys_are_clean(self) -> bool:
+        with self._engine.connect() as connection:
+            return self._reading.keys_are_clean(connection)
+
+    def conflicts(self, correction: Correction) -> list[str]:
+        """Primary keys of rows, owned or not, that a unique constraint would collide with.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        found: dict[str, None] = {}
+        try:
+            with self._engine.connect() as connection:
+                for statement in conflicting_rows(self._layout, correction):
+                    found |= dict.fromkeys(connection.execute(statement).scalars())
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+        return list(found)
+
+    def holders(self, key: str, *, thorough: bool) -> list[str]:
+        """Primary keys of all rows with a pairing key, owned or not.
+
+        ``thorough`` finds keys with outer spaces for certain, at the price of reading the table.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        statement = rows_with_key(self._layout, key, clean=not thorough and self._keys_are_clean)
+        try:
+            with self._engine.connect() as connection:
+                return [row for row, found in connection.execute(statement) if found == key]
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+
+    @property
+    def unique_fields(self) -> list[tuple[str, ...]]:
+        """Groups of mapped fields that are unique together."""
+        return self._layout.unique_fields
+
+    @property
+    def keeps_ref(self) -> bool:
+        """Whether the store has a column for Ref_Key."""
+        return self._layout.ref is not None
+
+    def fitting(self, values: Values) -> dict[str, str | None]:
+        """The values as the columns could hold them: cut where the mapping says truncate."""
+        fitted = dict(values)
+        for name, limit in self._cuts.items():
+            value = fitted.get(name)
+            if value is not None:
+                fitted[name] = value[:limit]
+        return fitted
+
+    @cached_property
+    def _cuts(self) -> dict[str, int]:
+        homes = [(name, self._layout.home(name)) for name in self._layout.fields]
+        return {
+            name: home.max_length
+            for name, home in homes
+            if home.truncate and home.max_length is not None
+        }
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._engine.dispose()

@@ -1,0 +1,290 @@
+"""``zvirka check`` for the store: the mapping proven against the live tables, line by line.
+
+What can only be known by trying is tried in :mod:`zvirka.erp.sql.trial`, and rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import Column, Connection, Engine, String, Table, and_, func, inspect, or_, select
+from sqlalchemy import text as sql_text
+from sqlalchemy.exc import SQLAlchemyError
+
+from zvirka.erp.embedded import TABLE
+from zvirka.erp.open_store import effective
+from zvirka.erp.sql.database_errors import store_error
+from zvirka.erp.sql.engines import store_engine, store_name, store_url
+from zvirka.erp.sql.expressions import AsText
+from zvirka.erp.sql.table_layout import (
+    MappedColumn,
+    TableLayout,
+    layout_problems,
+    read_layout,
+    reflect,
+)
+from zvirka.erp.sql.trial import try_writes
+from zvirka.errors import SettingsError, StoreError, ZvirkaError
+from zvirka.findings import Finding
+from zvirka.mapping import Attribute, ContactLine, Field, Mapping
+from zvirka.settings.model import ErpSettings
+
+SHOWN = 10
+"""How many doubled keys or strange values one line names."""
+
+LENGTHS = {
+    "Code": 11,
+    "Description": 150,
+    "НаименованиеПолное": 500,
+    "ИНН": 12,
+    "КодПоЕДРПОУ": 12,
+    "Телефон": 50,
+    "АдресЭлектроннойПочты": 100,
+    "Адрес": 500,
+}
+"""Characters that typical configurations of 1C may send, by attribute or by Тип of a contact:
+Description is 100 or 150 long there, the texts of contact information 500."""
+
+
+def check_store(erp: ErpSettings, mapping: Mapping) -> list[Finding]:
+    """Everything about the store a run would stumble over, and what is in order.
+
+    Nothing is left in the store: writes are tried in a transaction that is rolled back. Sequences
+    of primary keys may advance by it.
+    """
+    try:
+        url = store_url(erp)
+        if erp.table is None and url.database and not Path(url.database).exists():
+            text = "the embedded store is not there yet"
+            return [Finding("warning", "store", text, "the first run creates it")]
+        engine = store_engine(erp)
+    except ZvirkaError as error:
+        return [_failure("store", error)]
+    settings = effective(erp, mapping)
+    try:
+        return list(_findings(engine, settings, mapping))
+    finally:
+        engine.dispose()
+
+
+def _findings(engine: Engine, erp: ErpSettings, mapping: Mapping) -> Iterator[Finding]:
+    name = store_name(engine.url, erp.table or TABLE)
+    try:
+        table, children = reflect(engine, erp, name)
+        yield Finding("ok", "store", f"{name} can be reached")
+        problems = list(layout_problems(erp, mapping, table, children))
+        for problem in problems:
+            yield Finding("failure", "columns", problem, "correct [erp] in zvirka.toml")
+        if problems:
+            return
+        layout = read_layout(engine, erp, mapping, name)
+    except (StoreError, SettingsError) as error:
+        yield _failure("store", error)
+        return
+    yield Finding("ok", "columns", f"all {len(mapping.fields)} mapped fields have their columns")
+    yield from _lengths(layout, mapping)
+    yield from _required(layout)
+    try:
+        with engine.connect() as connection:
+            ownership = list(_ownership(connection, layout, erp))
+            yield from ownership
+            if any(finding.level == "failure" for finding in ownership):
+                return
+            yield from _key(connection, layout)
+            yield from _soft_values(connection, layout)
+            yield from _charset(connection, layout)
+    except SQLAlchemyError as error:
+        yield _failure("store", store_error(error, name))
+        return
+    if erp.writer == "webhook":
+        yield Finding("ok", "rights", "reading is enough: the ERP's webhook writes")
+        return
+    yield from try_writes(engine, layout)
+
+
+def _failure(subject: str, error: ZvirkaError) -> Finding:
+    where = f" [{error.place}]" if error.place else ""
+    return Finding("failure", subject, f"{error.cause}{where}", error.remedy)
+
+
+def _lengths(layout: TableLayout, mapping: Mapping) -> Iterator[Finding]:
+    targets = [*layout.columns.values(), *(c for child in layout.children for c in child.columns)]
+    for mapped in targets:
+        expected = _expected(mapping.field(mapped.field))
+        if mapped.truncate or mapped.max_length is None or mapped.max_length >= expected:
+            continue
+        yield Finding(
+            "warning",
+            "lengths",
+            f"{_place(mapped)} takes {mapped.max_length} characters of field {mapped.field},"
+            f" 1C may send {expected}; longer values are refused",
+            f"widen the column, or set erp.columns.{mapped.field} = "
+            f'{{ column = "{mapped.column.name}", truncate = true }}',
+        )
+
+
+def _expected(field: Field) -> int:
+    source = field.source
+    if isinstance(source, Attribute):
+        return LENGTHS.get(source.name, 0)
+    if isinstance(source, ContactLine) or source.value == "Представление":
+        return LENGTHS.get(source.type, 0)
+    return 0
+
+
+def _place(mapped: MappedColumn) -> str:
+    return f"column {mapped.column.table.name}.{mapped.column.name}"
+
+
+def _required(layout: TableLayout) -> Iterator[Finding]:
+    given = {mapped.column.name for mapped in layout.columns.values()}
+    given |= {layout.key.name, *(name for name, _ in layout.on_create)}
+    given |= {layout.ref.name} if layout.ref is not None else set()
+    given |= {layout.soft.column.name} if layout.soft is not None else set()
+    yield from _without_value(layout.table, given, "erp.on_create")
+    for child in layout.children:
+        given = {mapped.column.name for mapped in (*child.columns, *child.copies)}
+        given |= {child.parent.name, *(name for name, _ in child.on_create)}
+        given |= {column.name for column, _ in child.where}
+        yield from _without_value(child.table, given, f"erp.children.{child.name}.on_create")
+
+
+def _without_value(table: Table, given: set[str], place: str) -> Iterator[Finding]:
+    for column in table.columns:
+        if column.nullable or column.name in given or _fills_itself(column):
+            continue
+        yield Finding(
+            "failure",
+            "required columns",
+            f"column {table.name}.{column.name} is NOT NULL and gets no value on create",
+            f"give it one: {place}.{column.name}",
+        )
+
+
+def _fills_itself(column: Column[object]) -> bool:
+    if column.server_default is not None or column.computed is not None:
+        return True
+    return column.identity is not None or column is column.table.autoincrement_column
+
+
+def _ownership(connection: Connection, layout: TableLayout, erp: ErpSettings) -> Iterator[Finding]:
+    count = select(func.count()).select_from(layout.table)
+    total = connection.execute(count).scalar_one()
+    try:
+        with connection.begin_nested():
+            owned = connection.execute(count.where(layout.owned)).scalar_one()
+    except SQLAlchemyError as error:
+        reason = store_error(error, layout.name).cause
+        yield Finding(
+            "failure",
+            "ownership",
+            f"erp.owned is not a condition the database understands: {reason}",
+            "write it as SQL over the columns of the table: external_id IS NOT NULL",
+        )
+        return
+    if not erp.owned.strip():
+        text = f"erp.owned is empty: all {total} rows are compared, and may be corrected or deleted"
+        yield Finding("warning", "ownership", text, "set erp.owned if people enter rows by hand")
+    elif total and not owned:
+        text = f"erp.owned holds for none of {total} rows"
+        yield Finding("warning", "ownership", text, "check the condition: a run would create all")
+    else:
+        yield Finding("ok", "ownership", f"{owned} of {total} rows are owned")
+
+
+def _key(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
+    column = layout.key.name
+    place = f"the key {layout.table.name}.{column}"
+    unique = any(one.columns == (column,) for one in layout.uniques)
+    if unique:
+        yield Finding("ok", "key", f"{place} is unique")
+    else:
+        yield Finding(
+            "warning",
+            "key",
+            f"{place} has no unique constraint: two programs writing at once can double a client",
+            f"CREATE UNIQUE INDEX ON {layout.table.name} ({column})",
+        )
+    if not unique and not _leads_an_index(connection, layout):
+        yield Finding(
+            "warning",
+            "key",
+            f"{place} has no index: each correction reads the whole table",
+            f"CREATE INDEX ON {layout.table.name} ({column})",
+        )
+    yield from _doubled(connection, layout, place)
+
+
+def _leads_an_index(connection: Connection, layout: TableLayout) -> bool:
+    if any(unique.columns[0] == layout.key.name for unique in layout.uniques):
+        return True
+    indexes = inspect(connection).get_indexes(layout.table.name, schema=layout.table.schema)
+    return any(index["column_names"][:1] == [layout.key.name] for index in indexes)
+
+
+def _doubled(connection: Connection, layout: TableLayout, place: str) -> Iterator[Finding]:
+    key = func.trim(AsText(layout.key))
+    doubled = select(key, func.count()).where(layout.owned, key != "").group_by(key)
+    rows = connection.execute(doubled.having(func.count() > 1).limit(SHOWN + 1)).all()
+    if rows:
+        named = ", ".join(str(value) for value, _ in rows[:SHOWN])
+        more = " and more" if len(rows) > SHOWN else ""
+        yield Finding(
+            "warning",
+            "key",
+            f"{place} stands more than once: {named}{more}",
+            "a person must decide which row is the client's; zvirka reports and leaves them",
+        )
+
+
+def _soft_values(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
+    if layout.soft is None:
+        return
+    column = layout.soft.column
+    known = [value for value in (layout.soft.active, layout.soft.deleted) if value is not None]
+    strange = select(AsText(column), func.count()).where(
+        layout.owned, or_(column.is_(None), and_(*(column != value for value in known)))
+    )
+    rows = connection.execute(strange.group_by(AsText(column)).limit(SHOWN)).all()
+    if rows:
+        named = ", ".join(f"{'NULL' if v is None else v} ({count} rows)" for v, count in rows)
+        yield Finding(
+            "warning",
+            "soft delete",
+            f"column {layout.table.name}.{column.name} holds neither active nor deleted: {named}",
+            "such rows count as active; check erp.delete.active and erp.delete.deleted",
+        )
+
+
+def _charset(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
+    backend = connection.dialect.name
+    narrow: list[str] = []
+    if backend == "postgresql":
+        encoding = connection.execute(sql_text("SHOW server_encoding")).scalar_one()
+        narrow = [] if encoding == "UTF8" else [f"the database is encoded in {encoding}"]
+    elif backend in {"mysql", "mariadb"}:
+        narrow = list(_narrow_columns(connection, layout))
+    for what in narrow:
+        yield Finding(
+            "warning",
+            "charset",
+            f"{what}: some characters of 1C cannot be stored, such rows fail",
+            "convert it to UTF-8 (utf8mb4)",
+        )
+
+
+def _narrow_columns(connection: Connection, layout: TableLayout) -> Iterator[str]:
+    statement = sql_text(
+        "SELECT character_set_name FROM information_schema.columns WHERE table_name = :table"
+        " AND column_name = :column AND table_schema = COALESCE(:schema, DATABASE())"
+    )
+    targets = [*layout.columns.values(), *(c for child in layout.children for c in child.columns)]
+    for mapped in targets:
+        if not isinstance(mapped.column.type, String):
+            continue
+        table = mapped.column.table
+        parameters = {"table": table.name, "column": mapped.column.name, "schema": table.schema}
+        charset = connection.execute(statement, parameters).scalar()
+        if charset not in {None, "utf8mb4"}:
+            yield f"{_place(mapped)} is encoded in {charset}"

@@ -1,0 +1,62 @@
+"""The scan of a store as a stream of pages of one snapshot, as each database gives it best."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Integer, or_, select
+
+from zvirka.erp.protocol import ScanBatch, ScanBlock, Scanned
+from zvirka.erp.sql.store_queries import Reading
+
+BATCH = 8000
+"""Rows of one page, at most."""
+
+_JSON_SINCE = (3, 38)
+"""The SQLite whose JSON functions need no build option (https://sqlite.org/json1.html, 2)."""
+
+_LEAST = -(2**63)
+"""SQLite's least integer (https://sqlite.org/datatype3.html, 2)."""
+
+
+def scanned(connection: Connection, reading: Reading) -> Iterator[Scanned]:
+    """Every owned row of the store, in one transaction that reads and nothing else."""
+    if _can_be_walked(connection, reading):
+        yield from _blocks(connection, reading)
+        return
+    scan = connection.execution_options(yield_per=BATCH).execute(reading.scan())
+    for rows in scan.partitions():
+        # Column by column: zip(*rows) takes three times as long for so many rows.
+        yield ScanBatch(
+            [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+        )
+
+
+def _can_be_walked(connection: Connection, reading: Reading) -> bool:
+    """Whether this is an SQLite table of which no row escapes a walk along its primary key.
+
+    SQLite allows NULL in a primary key (https://sqlite.org/lang_createtable.html, 3.5).
+    """
+    pk = reading.layout.pk
+    escaping = select(pk).where(or_(pk.is_(None), pk <= _LEAST)).limit(1)
+    return (
+        connection.dialect.name == "sqlite"
+        and sqlite3.sqlite_version_info >= _JSON_SINCE
+        and list(reading.layout.table.primary_key) == [pk]
+        and isinstance(pk.type, Integer)
+        and connection.execute(escaping).first() is None
+    )
+
+
+def _blocks(connection: Connection, reading: Reading) -> Iterator[ScanBlock]:
+    """Pages that SQLite writes itself, each in one row.
+
+    Its driver takes Python's lock anew for every row, so that row by row the scan and the pull
+    beside it wait for each other. A block is made without that lock, and nearly twice as fast.
+    """
+    end, block = reading.end_of_block(BATCH), reading.block()
+    after = _LEAST
+    while (upto := connection.execute(end, {"after": after}).scalar()) is not None:
+        yield ScanBlock(*connection.execute(block, {"after": after, "upto": upto}).one())
+        after = upto

@@ -1,0 +1,325 @@
+"""The store's tables as the settings map them: reflected from the live database, then fixed.
+
+Everything that reads or writes the store works from a :class:`TableLayout`; nothing else knows the
+names of columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Uuid,
+    true,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from zvirka.erp.sql.database_errors import store_error
+from zvirka.erp.sql.expressions import admin_sql
+from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
+from zvirka.errors import SettingsError
+from zvirka.mapping import Mapping
+from zvirka.settings.model import (
+    ChildSettings,
+    ColumnSettings,
+    Constant,
+    ErpSettings,
+    SqlExpression,
+)
+
+Constants = tuple[tuple[str, Any], ...]
+"""Column name → value or SQL expression."""
+
+
+@dataclass(frozen=True)
+class MappedColumn:
+    """A column that holds a mapped field; ``max_length`` in characters, ``None`` for no limit.
+
+    ``unique``: it takes part in some unique constraint of the client's table.
+    """
+
+    field: str
+    column: Column[Any]
+    max_length: int | None
+    truncate: bool
+    unique: bool
+
+    @cached_property
+    def is_text(self) -> bool:
+        """Whether the column takes any text, so that a value needs no conversion."""
+        return isinstance(self.column.type, String)
+
+
+@dataclass(frozen=True)
+class SoftDelete:
+    """The column that tells active rows from deleted ones, with its two values."""
+
+    column: Column[Any]
+    active: Any
+    deleted: Any
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child table: one row a client, found by ``parent`` and the predicate ``where``.
+
+    ``columns`` are read and written. ``copies`` hold fields whose home is the client's own table;
+    they are filled when the child row is created and left alone afterwards. Where several rows
+    match, the one with the lowest ``pk`` is the client's.
+    """
+
+    name: str
+    table: Table
+    parent: Column[Any]
+    pk: Column[Any] | None
+    where: tuple[tuple[Column[Any], Any], ...]
+    columns: tuple[MappedColumn, ...]
+    copies: tuple[MappedColumn, ...]
+    on_create: Constants
+    on_update: Constants
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """The mapped store. ``owned`` is ANDed to every read and every write of ``table``."""
+
+    name: str
+    table: Table
+    pk: Column[Any]
+    key: Column[Any]
+    key_is_ref: bool
+    ref: Column[Any] | None
+    owned: ColumnElement[bool]
+    soft: SoftDelete | None
+    fields: tuple[str, ...]
+    columns: dict[str, MappedColumn]
+    children: tuple[Child, ...]
+    on_create: Constants
+    on_update: Constants
+    uniques: tuple[Unique, ...]
+
+    @cached_property
+    def unique_fields(self) -> list[tuple[str, ...]]:
+        """Groups of mapped fields that are unique together; the pairing key always is."""
+        fields = {mapped.column.name: name for name, mapped in self.columns.items()}
+        groups = [*(unique.columns for unique in self.uniques), (self.key.name,)]
+        found = [
+            tuple(fields[column] for column in group)
+            for group in groups
+            if all(column in fields for column in group)
+        ]
+        return list(dict.fromkeys(found))
+
+    def home(self, field: str) -> MappedColumn:
+        """The column a field is read from, in the client's table or in a child."""
+        if field in self.columns:
+            return self.columns[field]
+        return next(c for child in self.children for c in child.columns if c.field == field)
+
+
+def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -> TableLayout:
+    """Reflect the tables and bind the mapping to them.
+
+    Raises:
+        SettingsError: the mapping names what the tables do not have; all of it is told at once.
+        StoreError: the database cannot be reached, or a table does not exist.
+    """
+    table, children = reflect(engine, erp, name)
+    if problems := list(layout_problems(erp, mapping, table, children)):
+        raise SettingsError(
+            "the mapping does not fit the store: " + "; ".join(problems),
+            place=name,
+            remedy="correct [erp] in zvirka.toml; `zvirka check` tells line by line",
+        )
+    try:
+        uniques = unique_constraints(engine, table)
+    except SQLAlchemyError as error:
+        raise store_error(error, name) from None
+    # SQLite reflects its row id as nullable, and no database has rows without a primary key.
+    table.c[erp.primary_key].nullable = False
+    unique = {name for constraint in uniques for name in constraint.columns}
+    columns = {
+        field: _mapped(field, settings, table, unique)
+        for field, settings in own_columns(erp, mapping, table).items()
+    }
+    ref = table.c[erp.ref] if erp.ref else None
+    key_is_ref = mapping.key == "ref"
+    return TableLayout(
+        name=name,
+        table=table,
+        pk=table.c[erp.primary_key],
+        key=table.c[erp.key],
+        key_is_ref=key_is_ref,
+        ref=table.c[erp.key] if key_is_ref and ref is None else ref,
+        owned=admin_sql(erp.owned) if erp.owned.strip() else true(),
+        soft=_soft(erp, table),
+        fields=mapping.names,
+        columns=columns,
+        children=tuple(
+            _child(child, erp.children[child], children[child], mapping, set(columns))
+            for child in erp.children
+        ),
+        on_create=_constants(erp.on_create, table),
+        on_update=_constants(erp.on_update, table),
+        uniques=uniques,
+    )
+
+
+def reflect(engine: Engine, erp: ErpSettings, name: str) -> tuple[Table, dict[str, Table]]:
+    """The client's table and the child tables by their name in the settings.
+
+    Raises:
+        StoreError: the database cannot be reached, or a table does not exist.
+    """
+    metadata = MetaData()
+    schema = erp.db_schema
+    try:
+        table = Table(
+            erp.table or "clients",
+            metadata,
+            schema=schema,
+            autoload_with=engine,
+            resolve_fks=False,
+        )
+        children = {
+            child: Table(
+                settings.table,
+                metadata,
+                schema=schema,
+                autoload_with=engine,
+                resolve_fks=False,
+                extend_existing=True,
+            )
+            for child, settings in erp.children.items()
+        }
+    except SQLAlchemyError as error:
+        raise store_error(error, name) from None
+    return table, children
+
+
+def own_columns(erp: ErpSettings, mapping: Mapping, table: Table) -> dict[str, ColumnSettings]:
+    """Column settings of the fields that live in the client's own table.
+
+    The key field lives in ``erp.key`` unless told otherwise; a field that is mentioned nowhere
+    lives in the column of its own name, if there is one.
+    """
+    in_children = {field for child in erp.children.values() for field in child.columns}
+    found: dict[str, ColumnSettings] = {}
+    for field in mapping.names:
+        if field in erp.columns:
+            found[field] = _settings(erp.columns[field])
+        elif field == mapping.key:
+            found[field] = ColumnSettings(column=erp.key)
+        elif field not in in_children and field in table.c:
+            found[field] = ColumnSettings(column=field)
+    return found
+
+
+def layout_problems(
+    erp: ErpSettings, mapping: Mapping, table: Table, children: dict[str, Table]
+) -> Iterator[str]:
+    """Everything the mapping names and the tables do not have, a sentence each."""
+    wanted = [("erp.primary_key", erp.primary_key), ("erp.key", erp.key)]
+    if erp.ref:
+        wanted.append(("erp.ref", erp.ref))
+    if erp.delete.mode == "soft":
+        wanted.append(("erp.delete.column", erp.delete.column))
+    own = own_columns(erp, mapping, table)
+    wanted += [(f"erp.columns.{field}", settings.column) for field, settings in own.items()]
+    wanted += [(f"erp.on_create.{column}", column) for column in erp.on_create]
+    wanted += [(f"erp.on_update.{column}", column) for column in erp.on_update]
+    for place, column in wanted:
+        if column not in table.c:
+            yield f"table {table.name} has no column {column} ({place})"
+    homes = set(own)
+    for name, child in erp.children.items():
+        yield from _child_problems(name, child, children[name])
+        homes |= set(child.columns)
+    for field in mapping.names:
+        if field not in homes:
+            yield f"field {field} has no column (erp.columns.{field})"
+    for field in [*erp.columns, *(f for child in erp.children.values() for f in child.columns)]:
+        if field not in mapping.names:
+            yield f"field {field} is not mapped from 1C (onec.fields.{field})"
+
+
+def _child_problems(name: str, child: ChildSettings, table: Table) -> Iterator[str]:
+    wanted = [child.parent, *child.where, *child.on_create, *child.on_update]
+    wanted += [_settings(column).column for column in child.columns.values()]
+    for column in wanted:
+        if column not in table.c:
+            yield f"table {table.name} has no column {column} (erp.children.{name})"
+
+
+def _settings(column: ColumnSettings | str) -> ColumnSettings:
+    return ColumnSettings(column=column) if isinstance(column, str) else column
+
+
+def _mapped(
+    field: str, settings: ColumnSettings, table: Table, unique: Collection[str] = ()
+) -> MappedColumn:
+    column = table.c[settings.column]
+    declared = column.type.length if isinstance(column.type, String) else None
+    limits = [limit for limit in (settings.max_length, declared) if limit is not None]
+    limit = min(limits, default=None)
+    return MappedColumn(field, column, limit, settings.truncate, column.name in unique)
+
+
+def _child(name: str, child: ChildSettings, table: Table, mapping: Mapping, own: set[str]) -> Child:
+    columns = [
+        _mapped(field, _settings(child.columns[field]), table)
+        for field in mapping.names
+        if field in child.columns
+    ]
+    keys = list(table.primary_key.columns)
+    return Child(
+        name=name,
+        table=table,
+        parent=table.c[child.parent],
+        pk=keys[0] if len(keys) == 1 else None,
+        where=tuple(
+            (table.c[column], constant(table.c[column], value))
+            for column, value in child.where.items()
+        ),
+        columns=tuple(column for column in columns if column.field not in own),
+        copies=tuple(column for column in columns if column.field in own),
+        on_create=_constants(child.on_create, table),
+        on_update=_constants(child.on_update, table),
+    )
+
+
+def _soft(erp: ErpSettings, table: Table) -> SoftDelete | None:
+    if erp.delete.mode == "hard":
+        return None
+    column = table.c[erp.delete.column]
+    return SoftDelete(
+        column, constant(column, erp.delete.active), constant(column, erp.delete.deleted)
+    )
+
+
+def _constants(constants: dict[str, Constant], table: Table) -> Constants:
+    return tuple((name, constant(table.c[name], value)) for name, value in constants.items())
+
+
+def constant(column: Column[Any], value: Constant) -> Any:
+    """A constant of the settings as the column's own type takes it."""
+    if isinstance(value, SqlExpression):
+        return admin_sql(value.sql)
+    if isinstance(column.type, Boolean):
+        return value.lower() in {"true", "t", "1", "yes"} if isinstance(value, str) else bool(value)
+    if isinstance(column.type, Integer):
+        return int(value)
+    if isinstance(column.type, String) and not isinstance(column.type, Uuid):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return value

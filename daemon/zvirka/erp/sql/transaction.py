@@ -1,0 +1,324 @@
+"""One batch of corrections inside one transaction: judge each, write all, tell what became."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import StatementError
+
+from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.sql.conversion import UnstorableError
+from zvirka.erp.sql.database_errors import is_row_fault, row_reason
+from zvirka.erp.sql.ordering import Unit
+from zvirka.erp.sql.row_values import RowValues, prepare
+from zvirka.erp.sql.statements import (
+    Statements,
+    change_child,
+    child_rows,
+    create_child,
+    values_of,
+)
+from zvirka.erp.sql.store_queries import Reading, natives
+from zvirka.erp.sql.table_layout import Child, TableLayout
+
+GONE = "the row is gone, or no longer owned"
+CHANGED = "the row changed since it was scanned"
+KEY_TAKEN = "a client with this key is there by now"
+KEY_TWICE = "another correction of this batch creates the same key"
+KEY_HELD = "another client holds the new key"
+NO_RESTORE = "the store deletes for good, there is nothing to restore"
+NOT_OWNED = "the created row would not be owned; complete erp.on_create so that erp.owned holds"
+CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
+NOT_OWNED_SO = "the row would not be owned any more with these values"
+CIRCLE = "clients exchange a unique value in a circle"
+
+
+class ChangedError(Exception):
+    """Fewer rows were written than statements sent: some row is not as scanned."""
+
+
+class _NotOwnedError(Exception):
+    """A row created would be invisible, and would be created again every night."""
+
+
+class Transaction:
+    """The corrections of one transaction. The caller begins and commits it."""
+
+    def __init__(self, connection: Connection, layout: TableLayout, reading: Reading) -> None:
+        self._connection = connection
+        self._layout = layout
+        self._reading = reading
+        self._statements = Statements(layout, connection)
+        self._nul = connection.dialect.name != "postgresql"
+        self._child_rows: dict[tuple[str, Any], Any] = {}
+
+    def bulk(self, corrections: Sequence[Correction], *, clean: bool) -> list[Outcome]:
+        """Corrections whose order is free: a statement a shape, singly only where that fails."""
+        ready, outcomes = self._judge(corrections, clean=clean)
+        for group in _by_shape(ready):
+            try:
+                outcomes += self._write(group)
+            except (ChangedError, _NotOwnedError):
+                outcomes += [self._single(prepared) for prepared in group]
+            except StatementError as error:
+                if not is_row_fault(error):
+                    raise
+                outcomes += [self._single(prepared) for prepared in group]
+        return outcomes
+
+    def unread(self, corrections: Sequence[Correction]) -> list[Outcome]:
+        """Write corrections of which :class:`Together` says that a statement can judge them.
+
+        Nothing is read and there is no savepoint: when this raises, the caller takes the whole
+        transaction back. What gets no outcome here is for :meth:`bulk` to judge.
+
+        Raises:
+            ChangedError: some row is not as it was scanned.
+            StatementError: the database refused some row.
+        """
+        ready: list[RowValues] = []
+        for correction in corrections:
+            with suppress(UnstorableError):  # it is refused when it is judged
+                ready.append(prepare(self._layout, correction, nul=self._nul, children=()))
+        outcomes: list[Outcome] = []
+        for group in _by_shape(ready):
+            if len(group) > 1 and self._statements.together.takes(group[0].values):
+                outcomes += _applied(group, self._change(group, judged=False), self._layout.pk.name)
+        return outcomes
+
+    def units(self, units: Iterable[Unit], *, clean: bool) -> list[Outcome]:
+        """Corrections whose order counts, one unit after the other."""
+        return [outcome for unit in units for outcome in self._unit(unit, clean=clean)]
+
+    def _unit(self, unit: Unit, *, clean: bool) -> list[Outcome]:
+        ready, outcomes = self._judge(unit, clean=clean)
+        if len(ready) < 2 or len(ready) < len(unit):
+            return outcomes + [self._single(prepared) for prepared in ready]
+        try:
+            with self._savepoint():
+                parked = [self._park(prepared) for prepared in ready]
+                outcomes = [o for p in parked if not p.parked for o in self._write([p])]
+                outcomes += [o for p in parked if p.parked for o in self._write([p])]
+                self._require_owned([p.row for p in parked if p.parked])
+                return outcomes
+        except ChangedError:
+            return [_outcome(p.correction, OutcomeState.SUPERSEDED, CHANGED) for p in ready]
+        except _NotOwnedError:
+            return [_outcome(p.correction, OutcomeState.REFUSED, NOT_OWNED_SO) for p in ready]
+        except StatementError as error:
+            if not is_row_fault(error):
+                raise
+            reason = f"{CIRCLE}; {row_reason(error)}"
+            return [_outcome(p.correction, OutcomeState.FAILED, reason) for p in ready]
+
+    def _judge(
+        self, corrections: Sequence[Correction], *, clean: bool
+    ) -> tuple[list[RowValues], list[Outcome]]:
+        """Sort out what cannot or must not be written, under lock."""
+        found = self._lock_and_read([c.row for c in corrections if c.row])
+        taken = self._holders(corrections, clean=clean)
+        moving = {c.row for c in corrections if c.new_key}
+        creating: set[str] = set()
+        ready: list[RowValues] = []
+        outcomes: list[Outcome] = []
+        for correction in corrections:
+            verdict = self._verdict(correction, found, taken, moving)
+            if verdict is None and correction.action is Action.CREATE:
+                if correction.key in creating:
+                    verdict = (OutcomeState.FAILED, KEY_TWICE)
+                creating.add(correction.key)
+            if verdict is not None:
+                outcomes.append(_outcome(correction, *verdict))
+                continue
+            try:
+                ready.append(
+                    prepare(self._layout, correction, nul=self._nul, children=self._child_rows)
+                )
+            except UnstorableError as reason:
+                outcomes.append(_outcome(correction, OutcomeState.REFUSED, str(reason)))
+        return ready, outcomes
+
+    def _verdict(
+        self,
+        correction: Correction,
+        found: dict[str, Client],
+        taken: dict[str, set[str]],
+        moving: set[str],
+    ) -> tuple[OutcomeState, str] | None:
+        if correction.action is Action.CREATE:
+            return (OutcomeState.SUPERSEDED, KEY_TAKEN) if taken.get(correction.key) else None
+        if correction.action is Action.RESTORE and self._layout.soft is None:
+            return OutcomeState.REFUSED, NO_RESTORE
+        client = found.get(correction.row)
+        if client is None:
+            return OutcomeState.SUPERSEDED, GONE
+        if client.values != correction.before or client.active != correction.active:
+            return OutcomeState.SUPERSEDED, CHANGED
+        if correction.new_key and taken.get(correction.new_key, set()) - moving - {correction.row}:
+            return OutcomeState.FAILED, KEY_HELD
+        return None
+
+    def _lock_and_read(self, rows: Sequence[str]) -> dict[str, Client]:
+        natural = natives(self._layout.pk, rows)
+        if not natural:
+            return {}
+        self._connection.execute(self._statements.lock(natural)).all()
+        for child in self._layout.children:
+            locked = self._connection.execute(child_rows(self._connection, child, natural))
+            for parent, pk in locked:
+                self._child_rows.setdefault((child.name, parent), pk)
+        return {client.row: client for client in self._reading.by_rows(self._connection, rows)}
+
+    def _holders(self, corrections: Iterable[Correction], *, clean: bool) -> dict[str, set[str]]:
+        keys = [c.key for c in corrections if c.action is Action.CREATE]
+        keys += [c.new_key for c in corrections if c.new_key]
+        holders: dict[str, set[str]] = defaultdict(set)
+        for client in self._reading.by_keys(self._connection, keys, clean=clean) if keys else ():
+            holders[client.key].add(client.row)
+        return holders
+
+    def _single(self, prepared: RowValues) -> Outcome:
+        try:
+            return self._write([prepared])[0]
+        except ChangedError:
+            return _outcome(prepared.correction, OutcomeState.SUPERSEDED, CHANGED)
+        except _NotOwnedError:
+            return _outcome(prepared.correction, OutcomeState.REFUSED, NOT_OWNED)
+        except StatementError as error:
+            if not is_row_fault(error):
+                raise
+            return _outcome(prepared.correction, OutcomeState.FAILED, row_reason(error))
+
+    def _write(self, group: list[RowValues]) -> list[Outcome]:
+        """Write corrections of one shape, all or none of them."""
+        with self._savepoint():
+            if group[0].correction.action is Action.CREATE:
+                rows = self._create(group)
+            else:
+                rows = self._change(group, judged=True)
+            for child in self._layout.children:
+                self._write_child(child, group, rows)
+        return _applied(group, rows, self._layout.pk.name)
+
+    def _create(self, group: list[RowValues]) -> list[Any]:
+        statement = self._statements.create(tuple(group[0].values))
+        parameters = [self._statements.parameters(prepared) for prepared in group]
+        if self._connection.dialect.insert_executemany_returning_sort_by_parameter_order:
+            returning = statement.returning(self._layout.pk, sort_by_parameter_order=True)
+            rows = list(self._connection.execute(returning, parameters).scalars())
+        else:
+            rows = [self._created(statement, one) for one in parameters]
+        self._require_owned(rows)
+        return rows
+
+    def _require_owned(self, rows: list[Any]) -> None:
+        owned = self._connection.execute(self._statements.owned_among(rows)).all()
+        if len(owned) < len(rows):
+            raise _NotOwnedError
+
+    def _created(self, statement: Any, parameters: dict[str, Any]) -> Any:
+        key = self._connection.execute(statement, parameters).inserted_primary_key
+        return key[0] if key is not None else None
+
+    def _change(self, group: list[RowValues], *, judged: bool) -> list[Any]:
+        action, active, columns = group[0].shape
+        parked = group[0].parked
+        gone = action is Action.DELETE and self._layout.soft is None
+        alone = gone or parked
+        together = None if alone else self._statements.change_together(group, judged=judged)
+        if together is not None:
+            written = self._connection.execute(together).rowcount
+        else:
+            statement: Any = (
+                self._statements.remove(active)
+                if gone
+                else self._statements.change(action, active, columns, parked=parked)
+            )
+            if statement is None:
+                return [prepared.row for prepared in group]
+            parameters = [self._statements.parameters(prepared) for prepared in group]
+            written = self._connection.execute(statement, parameters).rowcount
+        if written != len(group):
+            raise ChangedError
+        return [prepared.row for prepared in group]
+
+    def _write_child(self, child: Child, group: list[RowValues], rows: list[Any]) -> None:
+        changes: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        creates: list[dict[str, Any]] = []
+        columns: tuple[str, ...] = ()
+        for prepared, row in zip(group, rows, strict=True):
+            into = prepared.children.get(child.name)
+            if into is None:
+                continue
+            parameters = values_of(into.values) | {"zv_parent": row}
+            if not into.exists:
+                columns = tuple(into.values)
+                creates.append(parameters)
+                continue
+            if child.pk is not None:
+                parameters["zv_child"] = self._child_rows[child.name, row]
+            changes[tuple(into.values)].append(parameters)
+        for changed, many in changes.items():
+            self._connection.execute(change_child(child, changed), many)
+        if creates:
+            self._connection.execute(create_child(child, columns), creates)
+
+    def _park(self, prepared: RowValues) -> RowValues:
+        """Empty the unique columns a client gives up, and expect them empty from here on."""
+        correction = prepared.correction
+        fields = [name for name in correction.after if self._gives_up(name, prepared)]
+        if not fields:
+            return prepared
+        columns = [self._layout.columns[name].column.name for name in fields]
+        statement = self._statements.change(Action.UPDATE, correction.active, columns)
+        empty = RowValues(correction, prepared.row, dict.fromkeys(columns))
+        parameters = self._statements.parameters(empty)
+        if statement is None or self._connection.execute(statement, [parameters]).rowcount != 1:
+            raise ChangedError
+        before = {**correction.before, **dict.fromkeys(fields)}
+        expecting = msgspec.structs.replace(correction, before=before)
+        return msgspec.structs.replace(prepared, correction=expecting, parked=True)
+
+    def _gives_up(self, field: str, prepared: RowValues) -> bool:
+        mapped = self._layout.columns.get(field)
+        if mapped is None or not mapped.column.nullable:
+            return False
+        correction = prepared.correction
+        changes = correction.before.get(field) != correction.after[field]
+        return changes and mapped.unique
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        """All or nothing, with the constraints PostgreSQL would only check at the very end."""
+        with self._connection.begin_nested():
+            yield
+            if self._connection.dialect.name == "postgresql":
+                self._connection.exec_driver_sql(CHECK_NOW)
+
+
+def _applied(group: Sequence[RowValues], rows: Sequence[Any], pk: str) -> list[Outcome]:
+    return [
+        _outcome(
+            prepared.correction,
+            OutcomeState.APPLIED,
+            f"truncated: {', '.join(prepared.cut)}" if prepared.cut else "",
+            str(prepared.values.get(pk, row)),
+        )
+        for prepared, row in zip(group, rows, strict=True)
+    ]
+
+
+def _by_shape(ready: Iterable[RowValues]) -> Collection[list[RowValues]]:
+    shapes: dict[Any, list[RowValues]] = defaultdict(list)
+    for prepared in ready:
+        shapes[prepared.shape].append(prepared)
+    return shapes.values()
+
+
+def _outcome(correction: Correction, state: OutcomeState, detail: str, row: str = "") -> Outcome:
+    return Outcome(correction=correction.id, state=state, detail=detail, row=row or correction.row)

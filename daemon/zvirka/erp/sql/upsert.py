@@ -1,0 +1,259 @@
+"""What a webhook wants of one client, done to the store: found by key or Ref_Key, then corrected.
+
+The same layout, statements and ownership as the reconciliation's writer; the difference is that
+the row is looked up and judged inside the very transaction that writes it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.sql.expressions import AsText
+from zvirka.erp.sql.store_queries import Reading, chunks, natives
+from zvirka.erp.sql.table_layout import TableLayout
+from zvirka.erp.sql.transaction import Transaction
+
+LOOKS = 3
+"""How often a row that changes between look and write is looked at."""
+
+
+class Effect(StrEnum):
+    """What became of a wish."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    RESTORED = "restored"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"  # the store holds all of it already
+    ABSENT = "absent"  # nothing to delete
+    REFUSED = "refused"  # could not be stored as it is
+    FAILED = "failed"  # the database said no to this row
+    HELD = "held"  # a person or the reconciliation must decide
+
+
+DONE = {
+    Action.CREATE: Effect.CREATED,
+    Action.UPDATE: Effect.UPDATED,
+    Action.RESTORE: Effect.RESTORED,
+    Action.DELETE: Effect.DELETED,
+}
+
+
+class UpsertRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The client as it should be, or that it should be gone.
+
+    ``values`` holds mapped fields only; one that is left out keeps its stored value. ``ref`` is
+    empty when the sender did not tell it.
+    """
+
+    key: str
+    ref: str
+    gone: bool
+    values: dict[str, str | None]
+
+
+class UpsertResult(msgspec.Struct, frozen=True):
+    """What became of a wish; ``detail`` names fields, columns and constraints, never values."""
+
+    effect: Effect
+    detail: str = ""
+
+
+class Upsert:
+    """Wishes against one layout; the caller begins and commits the transaction.
+
+    ``rekey`` as in ``policy.rekey``. ``clean`` says that no stored key needs trimming to match.
+    """
+
+    def __init__(
+        self, layout: TableLayout, *, rekey: Literal["propose", "apply"], clean: bool
+    ) -> None:
+        self._layout = layout
+        self._reading = Reading(layout)
+        self._rekey = rekey
+        self._clean = clean
+
+    def grant(self, connection: Connection, wishes: Sequence[UpsertRequest]) -> list[UpsertResult]:
+        """Do what is wished, one answer each, in their order. A bad row fails alone.
+
+        No two wishes may be about one client: see :func:`waves`.
+        """
+        answers: dict[int, UpsertResult] = {}
+        waiting = dict(enumerate(wishes))
+        for _ in range(LOOKS):
+            found = self._found(connection, waiting.values())
+            corrections: dict[int, Correction] = {}
+            for number, wish in waiting.items():
+                judged = self._judge(number, wish, found)
+                if isinstance(judged, Correction):
+                    corrections[number] = judged
+                else:
+                    answers[number] = judged
+            transaction = Transaction(connection, self._layout, self._reading)
+            overtaken = set()
+            for outcome in transaction.bulk([*corrections.values()], clean=self._clean):
+                action = corrections[outcome.correction].action
+                answers[outcome.correction] = _granted(action, outcome)
+                if _is_overtaken(action, outcome):
+                    overtaken.add(outcome.correction)
+            waiting = {number: wish for number, wish in waiting.items() if number in overtaken}
+            if not waiting:
+                break
+        return [answers[number] for number in range(len(wishes))]
+
+    def _found(self, connection: Connection, wishes: Collection[UpsertRequest]) -> _Found:
+        """The clients by key, and by Ref_Key those whose key is not there."""
+        wanted = {wish.key: wish.ref for wish in wishes}
+        # A code of fixed length is padded in 1C, and the reconciliation writes it as it is there.
+        as_sent = {wish.values.get(self._key_field) or wish.key for wish in wishes}
+        keys = [*wanted, *sorted(as_sent - wanted.keys())]
+        by_key: dict[str, list[Client]] = defaultdict(list)
+        for client in self._reading.by_keys(connection, keys, clean=self._clean):
+            by_key[client.key].append(client)
+        by_ref: dict[str, list[Client]] = defaultdict(list)
+        if self._keeps_ref:
+            missing = [ref for key, ref in wanted.items() if ref and key not in by_key]
+            for client in self._by_refs(connection, missing):
+                by_ref[client.ref or ""].append(client)
+        return _Found(by_key, by_ref)
+
+    @property
+    def _keeps_ref(self) -> bool:
+        """Whether the store has a column for Ref_Key besides the pairing key."""
+        return self._layout.ref is not None and not self._layout.key_is_ref
+
+    def _by_refs(self, connection: Connection, refs: Sequence[str]) -> list[Client]:
+        column = self._layout.ref
+        assert column is not None
+        rows: list[str] = []
+        for chunk in chunks(refs):
+            statement = select(AsText(self._layout.pk)).where(self._layout.owned)
+            statement = statement.where(column.in_(natives(column, chunk)))
+            rows += connection.execute(statement).scalars().all()
+        return self._reading.by_rows(connection, rows) if rows else []
+
+    def _judge(self, number: int, wish: UpsertRequest, found: _Found) -> UpsertResult | Correction:
+        holders = found.by_key.get(wish.key, [])
+        if len(holders) > 1:
+            holders = [client for client in holders if wish.ref and client.ref == wish.ref]
+            if len(holders) != 1:
+                return UpsertResult(Effect.HELD, "the key stands in the store more than once")
+        moved = [] if holders or not wish.ref else found.by_ref.get(wish.ref, [])
+        if len(moved) > 1:
+            return UpsertResult(Effect.HELD, "the Ref_Key stands in the store more than once")
+        if not holders and not moved:
+            return UpsertResult(Effect.ABSENT) if wish.gone else self._creation(number, wish)
+        client = (holders or moved)[0]
+        if wish.gone:
+            return _removal(number, wish, client)
+        if moved and self._rekey == "propose":
+            return UpsertResult(Effect.HELD, "the client stands in the store under another key")
+        return self._change(number, wish, client)
+
+    def _creation(self, number: int, wish: UpsertRequest) -> Correction:
+        return Correction(
+            id=number,
+            action=Action.CREATE,
+            key=wish.key,
+            ref=wish.ref,
+            after=self._with_key(wish, wish.values),
+        )
+
+    def _change(
+        self, number: int, wish: UpsertRequest, client: Client
+    ) -> UpsertResult | Correction:
+        after = {
+            name: value
+            for name, value in wish.values.items()
+            if name != self._key_field and (value or "") != (client.values.get(name) or "")
+        }
+        moves = client.key != wish.key
+        adopts = self._keeps_ref and bool(wish.ref) and client.ref != wish.ref
+        if client.active and not after and not moves and not adopts:
+            return UpsertResult(Effect.UNCHANGED)
+        return Correction(
+            id=number,
+            action=Action.UPDATE if client.active else Action.RESTORE,
+            key=client.key,
+            ref=wish.ref,
+            row=client.row,
+            active=client.active,
+            before=client.values,
+            after=self._with_key(wish, after) if moves else after,
+            new_key=wish.key if moves or adopts else None,
+        )
+
+    @property
+    def _key_field(self) -> str:
+        """The mapped field that is the pairing key; empty when it is Ref_Key."""
+        names = (n for n, m in self._layout.columns.items() if m.column is self._layout.key)
+        return next(names, "")
+
+    def _with_key(
+        self, wish: UpsertRequest, values: dict[str, str | None]
+    ) -> dict[str, str | None]:
+        """The values with the key as it is looked up: blanks around it would hide the row."""
+        return values | {self._key_field: wish.key} if self._key_field else values
+
+
+class _Found(msgspec.Struct, frozen=True):
+    by_key: dict[str, list[Client]]
+    by_ref: dict[str, list[Client]]
+
+
+def waves(wishes: Sequence[UpsertRequest]) -> Iterator[list[int]]:
+    """Cut where a client comes again, so that each wish sees what those before it have done.
+
+    Gives positions in ``wishes``, in order.
+    """
+    wave: list[int] = []
+    seen: set[tuple[str, str]] = set()
+    for number, wish in enumerate(wishes):
+        marks = {("key", wish.key)} | ({("ref", wish.ref)} if wish.ref else set())
+        if marks & seen:
+            yield wave
+            wave, seen = [], set()
+        wave.append(number)
+        seen |= marks
+    if wave:
+        yield wave
+
+
+def _removal(number: int, wish: UpsertRequest, client: Client) -> UpsertResult | Correction:
+    if wish.ref and client.ref and client.ref != wish.ref:
+        return UpsertResult(Effect.ABSENT, "another counterparty holds the key by now")
+    if not client.active:
+        return UpsertResult(Effect.UNCHANGED)
+    return Correction(
+        id=number,
+        action=Action.DELETE,
+        key=client.key,
+        ref=wish.ref,
+        row=client.row,
+        active=client.active,
+        before=client.values,
+    )
+
+
+def _is_overtaken(action: Action, outcome: Outcome) -> bool:
+    """Whether somebody else's write came in between, so that looking again may help."""
+    if outcome.state is OutcomeState.SUPERSEDED:
+        return True
+    return action is Action.CREATE and outcome.state is OutcomeState.FAILED
+
+
+def _granted(action: Action, outcome: Outcome) -> UpsertResult:
+    match outcome.state:
+        case OutcomeState.APPLIED:
+            return UpsertResult(DONE[action], outcome.detail)
+        case OutcomeState.REFUSED:
+            return UpsertResult(Effect.REFUSED, outcome.detail)
+        case _:
+            return UpsertResult(Effect.FAILED, outcome.detail)

@@ -1,0 +1,108 @@
+"""The writer that corrects a mapped SQL store directly, batch by batch, each one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError, StatementError
+
+from zvirka.domain import Action, Correction, Outcome
+from zvirka.erp.sql.bulk_update import BulkUpdate
+from zvirka.erp.sql.database_errors import is_passing, is_row_fault, store_error
+from zvirka.erp.sql.engines import WRITES
+from zvirka.erp.sql.ordering import Unit, arrange
+from zvirka.erp.sql.store_queries import Reading
+from zvirka.erp.sql.table_layout import TableLayout
+from zvirka.erp.sql.transaction import ChangedError, Transaction
+
+Work = Callable[[Transaction], list[Outcome]]
+Commit = Callable[[Work], list[Outcome]]
+
+ATTEMPTS = 3
+"""How often a transaction that lost a deadlock is tried."""
+
+
+class SqlWriter:
+    """A :class:`zvirka.erp.protocol.Writer` with compare-and-swap on every row.
+
+    An outcome is given only after the transaction that holds it is committed, so whoever is
+    killed in between finds in the store either a whole batch or nothing of it.
+    """
+
+    def __init__(self, engine: Engine, layout: TableLayout, batch: int) -> None:
+        self._engine = engine
+        self._layout = layout
+        self._batch = batch
+        self._reading = Reading(layout)
+        self._together = BulkUpdate(layout, engine.dialect)
+
+    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+        """Try each correction on its own merits; see :meth:`zvirka.erp.protocol.Writer.apply`.
+
+        Raises:
+            StoreError: the store is gone, locked or denied; the batch under way left no trace.
+        """
+        arrangement = arrange(corrections, self._layout.unique_fields)
+        try:
+            # Only who takes a key asks who holds it; the answer is a look at the whole table.
+            takes = any(c.action is Action.CREATE or c.new_key for c in corrections)
+            clean = self._keys_are_clean if takes else True
+            with self._engine.connect() as connection:
+                commit = partial(self._commit, connection.execution_options(**{WRITES: True}))
+                for start in range(0, len(arrangement.free), self._batch):
+                    chunk = arrangement.free[start : start + self._batch]
+                    outcomes = self._unread(commit, chunk)
+                    yield from outcomes
+                    done = {outcome.correction for outcome in outcomes}
+                    if left := [c for c in chunk if c.id not in done]:
+                        yield from commit(partial(Transaction.bulk, corrections=left, clean=clean))
+                for units in _grouped(arrangement.units, self._batch):
+                    yield from commit(partial(Transaction.units, units=units, clean=clean))
+        except SQLAlchemyError as error:
+            raise store_error(error, self._layout.name) from None
+
+    def close(self) -> None:
+        """Give back connections."""
+        self._engine.dispose()
+
+    def _unread(self, commit: Commit, chunk: Sequence[Correction]) -> list[Outcome]:
+        """What of a chunk could be written without reading it first: in most chunks, all."""
+        alone = [correction for correction in chunk if self._together.judges(correction)]
+        if len(alone) < 2:
+            return []
+        try:
+            return commit(partial(Transaction.unread, corrections=alone))
+        except ChangedError:
+            return []
+        except StatementError as error:
+            if not is_row_fault(error):
+                raise
+            return []
+
+    def _commit(self, connection: Connection, work: Work) -> list[Outcome]:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with connection.begin():
+                    return work(Transaction(connection, self._layout, self._reading))
+            except StatementError as error:
+                if attempt == ATTEMPTS or not is_passing(error):
+                    raise
+        return []
+
+    @cached_property
+    def _keys_are_clean(self) -> bool:
+        with self._engine.connect() as connection:
+            return self._reading.keys_are_clean(connection)
+
+
+def _grouped(units: Iterable[Unit], size: int) -> Iterator[list[Unit]]:
+    group: list[Unit] = []
+    for unit in units:
+        if group and sum(map(len, group)) + len(unit) > size:
+            yield group
+            group = []
+        group.append(unit)
+    if group:
+        yield group

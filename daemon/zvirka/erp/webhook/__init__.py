@@ -1,0 +1,1 @@
+"""Corrections sent through the ERP's own webhook."""

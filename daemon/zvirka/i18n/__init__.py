@@ -1,0 +1,1 @@
+"""The languages of reports, pages and commands: messages, numbers, dates, safe text."""

@@ -1,0 +1,194 @@
+"""What the next runs must remember: standings of counterparties, and pairings of keys.
+
+Both tables change from night to night, so the chain holds a digest of each as a set, kept in step
+with every change (:mod:`zvirka.journal.set_digest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Table, delete, select, update
+
+from zvirka.journal.bulk_writes import among, insert_rows
+from zvirka.journal.column_types import UtcTime, iso, plain
+from zvirka.journal.digests import raw_column, table_of
+from zvirka.journal.set_digest import SetDigest
+from zvirka.journal.tables import ChainRow, PairingRow, StandingRow
+
+STANDING = table_of(StandingRow)
+PAIRING = table_of(PairingRow)
+_TABLES = {"standing": STANDING, "pairing": PAIRING}
+CHAIN = table_of(ChainRow)
+_CHUNK = 5000
+_T = TypeVar("_T")
+
+Pairing = tuple[str, str, str]
+"""Ref_Key, key and the store's row, as last seen in agreement."""
+
+
+class Suppression(msgspec.Struct, frozen=True, kw_only=True):
+    """One counterparty that a run must treat in a special way until a side changes.
+
+    ``state``: ``not_converging`` (``nights`` counts runs with the same wanted and found) or
+    ``undone``. ``wanted`` and ``found`` are digests of the canonical values then, ``run`` the run
+    that said so last, ``since`` when it was said first.
+    """
+
+    key: str
+    ref: str = ""
+    state: Literal["not_converging", "undone"]
+    wanted: str = ""
+    found: str = ""
+    nights: int = 1
+    run: int
+    since: datetime
+
+    @property
+    def ident(self) -> str:
+        """What it is known by: Ref_Key, or the key where there is none."""
+        return self.ref or self.key
+
+
+def read_standings(connection: Connection) -> dict[str, Suppression]:
+    """All standings by ident."""
+    rows = connection.execute(select(STANDING)).mappings()
+    return {
+        row["ident"]: Suppression(
+            key=row["key"],
+            ref=row["ref"],
+            state=row["state"],
+            wanted=row["wanted"],
+            found=row["found"],
+            nights=row["nights"],
+            run=row["run_id"],
+            since=row["since"],
+        )
+        for row in rows
+    }
+
+
+def put_standings(connection: Connection, standings: Iterable[Suppression]) -> None:
+    """Add standings, or replace those of the same ident."""
+    _put(
+        connection,
+        "standing",
+        (
+            {
+                "ident": plain(standing.ident),
+                "key": plain(standing.key),
+                "ref": plain(standing.ref),
+                "state": standing.state,
+                "wanted": standing.wanted,
+                "found": standing.found,
+                "nights": standing.nights,
+                "run_id": standing.run,
+                "since": standing.since,
+            }
+            for standing in standings
+        ),
+    )
+
+
+def drop_standings(connection: Connection, idents: Iterable[str]) -> None:
+    """Forget standings; unknown idents are passed over."""
+    _drop(connection, "standing", idents)
+
+
+def read_pairings(connection: Connection, after: str, limit: int) -> list[Pairing]:
+    """Pairings in the order of Ref_Key, those behind ``after``."""
+    rows = connection.execute(
+        select(PAIRING.c.ref, PAIRING.c.key, PAIRING.c.row)
+        .where(PAIRING.c.ref > after)
+        .order_by(PAIRING.c.ref)
+        .limit(limit)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def put_pairings(connection: Connection, pairings: Iterable[Pairing]) -> None:
+    """Add pairings, or replace those of the same Ref_Key."""
+    records = (
+        {"ref": plain(ref), "key": plain(key), "row": plain(row)} for ref, key, row in pairings
+    )
+    _put(connection, "pairing", records)
+
+
+def drop_pairings(connection: Connection, refs: Iterable[str]) -> None:
+    """Forget pairings; unknown Ref_Keys are passed over."""
+    _drop(connection, "pairing", refs)
+
+
+def set_digests(connection: Connection) -> dict[str, str]:
+    """The digests of both tables as they really are, read row by row."""
+    digests = {}
+    for name, table in _TABLES.items():
+        digest = SetDigest()
+        query = select(*(raw_column(column) for column in table.columns))
+        for row in connection.execute(query, execution_options={"yield_per": _CHUNK}):
+            digest.add(*_cells(table, row))
+        digests[name] = digest.text
+    return digests
+
+
+def _put(connection: Connection, name: str, records: Iterable[dict[str, Any]]) -> None:
+    table = _TABLES[name]
+    (ident,) = table.primary_key.columns
+    names = table.columns.keys()
+    digest = _digest(connection, name)
+    for chunk in _chunks(records):
+        wanted = {record[ident.name]: record for record in chunk}
+        held = {
+            row[ident.name]: tuple(row.values())
+            for row in connection.execute(
+                select(table).where(among(connection, ident, wanted))
+            ).mappings()
+        }
+        cells = {key: tuple(record[n] for n in names) for key, record in wanted.items()}
+        changed = [key for key, row in cells.items() if held.get(key) != row]
+        gone = [key for key in changed if key in held]
+        if gone:
+            connection.execute(delete(table).where(among(connection, ident, gone)))
+        if changed:
+            insert_rows(connection, table, [wanted[key] for key in changed])
+        for key in changed:
+            if key in held:
+                digest.remove(*_cells(table, held[key]))
+            digest.add(*_cells(table, cells[key]))
+    _keep(connection, name, digest)
+
+
+def _drop(connection: Connection, name: str, idents: Iterable[str]) -> None:
+    table = _TABLES[name]
+    (ident,) = table.primary_key.columns
+    digest = _digest(connection, name)
+    for chunk in _chunks(plain(one) for one in idents):
+        chosen = among(connection, ident, chunk)
+        for row in connection.execute(select(table).where(chosen)).all():
+            digest.remove(*_cells(table, row))
+        connection.execute(delete(table).where(chosen))
+    _keep(connection, name, digest)
+
+
+def _cells(table: Table, row: Iterable[Any]) -> Iterator[object]:
+    for column, cell in zip(table.columns, row, strict=True):
+        yield iso(cell) if isinstance(column.type, UtcTime) else cell
+
+
+def _digest(connection: Connection, name: str) -> SetDigest:
+    # The lock keeps two writers from both adding to the same sum.
+    return SetDigest(connection.execute(select(CHAIN.c[name]).with_for_update()).scalar_one())
+
+
+def _keep(connection: Connection, name: str, digest: SetDigest) -> None:
+    connection.execute(update(CHAIN).values({name: digest.text}))
+
+
+def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

@@ -1,0 +1,223 @@
+"""The catalogue Контрагенты of one publication, as a run reads it: a :class:`Source`.
+
+What a counterparty is: an object of the catalogue within ``scope`` that is no group. Objects
+come by Код where there is one, else by ``$skip``; values outside the object come from
+:mod:`zvirka.onec.related_values`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import msgspec
+from loguru import logger
+
+from zvirka.domain import Counterparty
+from zvirka.mapping import Mapping
+from zvirka.onec import failures
+from zvirka.onec.decoding import decode_ref
+from zvirka.onec.odata_queries import Queries, all_of, canonical
+from zvirka.onec.paging import PageReader
+from zvirka.onec.protocol import LineBatch, ObjectBatch, SourceTraffic, Undelivered, VersionBatch
+from zvirka.onec.schema import SchemaCache
+from zvirka.onec.session import OnecSession
+from zvirka.onec.source_layout import SourceLayout, proven_schema
+from zvirka.onec.undelivered import OutboxReader
+
+_CONTRADICTIONS = (failures.NameNotFoundError, failures.NotInCompositionError)
+"""1C does not have what the schema says it has."""
+
+
+class CatalogueSource:
+    """One session with the catalogue: see :class:`zvirka.onec.protocol.Source` for each method.
+
+    Args:
+        session: the conversation with 1C; entered and left with the catalogue.
+        mapping: which fields, and where they live.
+        schemas: the cached schema of the publication.
+        page_bytes: what a page should weigh.
+        max_url: the longest URL the web server takes.
+        allowed_only: read only the rows the user may see.
+    """
+
+    def __init__(
+        self,
+        session: OnecSession,
+        mapping: Mapping,
+        schemas: SchemaCache,
+        *,
+        page_bytes: int = 4_000_000,
+        max_url: int = 2000,
+        allowed_only: bool = False,
+    ) -> None:
+        self.session = session
+        self.traffic: SourceTraffic = session.traffic
+        """What was asked of 1C so far."""
+        self.mapping = mapping
+        self.restricted = allowed_only
+        """Rows may be missing without a word: a snapshot is never complete."""
+        self._schemas = schemas
+        self._page_bytes = page_bytes
+        self._max_url = max_url
+
+    def __enter__(self) -> CatalogueSource:
+        self.session.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Finish the session; a cached schema that 1C contradicted is read anew next time."""
+        if any(isinstance(one, _CONTRADICTIONS) for one in exc):
+            self._schemas.forget()
+        self.session.__exit__(*exc)
+
+    # -- what the schema says --------------------------------------------------------------------
+
+    def _laid(self, *, fresh: bool = False) -> SourceLayout:
+        schema = proven_schema(self._schemas, self.mapping, fresh=fresh)
+        queries = Queries(schema, allowed_only=self.restricted)
+        reader = PageReader(
+            self.session, queries, page_bytes=self._page_bytes, max_url=self._max_url
+        )
+        return SourceLayout(reader, schema, self.mapping)
+
+    @cached_property
+    def layout(self) -> SourceLayout:
+        """How the mapping lies in this publication; the first use may read $metadata."""
+        return self._laid()
+
+    # -- Source ----------------------------------------------------------------------------------
+
+    def preflight(self) -> int:
+        """Prove names, kinds and rights on one row of each place; return the number in scope."""
+        try:
+            self._probe()
+        except _CONTRADICTIONS:
+            logger.warning("1C does not know a name of the cached schema, reading it anew")
+            self.layout = self._laid(fresh=True)
+            self._probe()
+        return self.count()
+
+    def _probe(self) -> None:
+        layout = self.layout
+        shape = layout.whole.shape
+        query = layout.reader.queries.page(layout.entity, shape.select, top=1, where=layout.where)
+        layout.reader.rows(query, shape)
+        logger.debug("mapped places are known", outside=len(layout.outside))
+
+    def count(self) -> int:
+        """The number of counterparties in scope now."""
+        return self.layout.reader.count(self.layout.select())
+
+    def objects(self) -> Iterator[ObjectBatch]:
+        """All counterparties in scope, in pages."""
+        layout = self.layout
+        whole = layout.whole
+        return (layout.object_batch(whole.shape, rows) for rows in layout.reader.pages(whole))
+
+    def lines(self) -> Iterator[LineBatch]:
+        """All outside values, in pages."""
+        return (batch for place in self.layout.outside for batch in place.all())
+
+    def light_lines(self) -> Iterator[LineBatch]:
+        """Outside values that no DataVersion of a counterparty covers."""
+        return (batch for place in self.layout.outside if place.light for batch in place.all())
+
+    def versions(self) -> Iterator[VersionBatch]:
+        """Ref_Key, DataVersion and DeletionMark of all in scope, in pages."""
+        return self.layout.versions()
+
+    def fetch(self, refs: Sequence[str]) -> Iterator[tuple[ObjectBatch, list[LineBatch]]]:
+        """Whole objects by Ref_Key with all their lines; what is absent is not there now."""
+        for _, rows in self.layout.reader.by_keys(
+            self.layout.fetched, refs, where=self.layout.where
+        ):
+            yield self.layout.with_lines(rows)
+
+    def exists(self, ref: str) -> bool:
+        """Ask for this one key. False only when 1C itself says «object not found» (code 9).
+
+        Raises:
+            OnecError: 1C says anything else; then nothing is known.
+        """
+        query = self.layout.reader.queries.one(self.layout.entity, ref, ["Ref_Key"])
+        try:
+            found = self.session.get(query.path, query.params, decode=decode_ref)
+        except failures.ObjectNotFoundError:
+            return False
+        if found != canonical(ref):
+            raise failures.UnexpectedAnswerError(
+                cause="1C answered with another object than was asked for", place=query.path
+            )
+        return True
+
+    def find(self, field: str, values: Sequence[str]) -> list[Counterparty]:
+        """Counterparties whose attribute field equals one of the values.
+
+        Raises:
+            OnecError: the field is no attribute of the object, or 1C cannot be read.
+        """
+        if field not in self.layout.attributes:
+            raise failures.QueryRefusedError(
+                cause="only fields that are attributes of the counterparty can be searched by",
+                place=f"onec.fields.{field}",
+                remedy="name the counterparty by code or by ref",
+            )
+        name, shape = self.layout.attributes[field], self.layout.fetched
+        found: list[Counterparty] = []
+        for value in dict.fromkeys(values):
+            clause = self.layout.reader.queries.clause(self.layout.entity, name, value)
+            selection = msgspec.structs.replace(
+                self.layout.whole, shape=shape, where=all_of([clause, self.layout.where])
+            )
+            for rows in self.layout.reader.pages(selection):
+                objects, lines = self.layout.with_lines(rows)
+                found += counterparties(self.mapping, objects, lines)
+        return list({one.ref: one for one in found}.values())
+
+    def undelivered(self) -> Iterator[Undelivered]:
+        """What waits in the outbox of the extension, the newest first; needs no $metadata."""
+        outbox = OutboxReader(
+            self.session,
+            page_bytes=self._page_bytes,
+            max_url=self._max_url,
+            allowed_only=self.restricted,
+        )
+        return outbox.newest()
+
+
+def counterparties(
+    mapping: Mapping, objects: ObjectBatch, lines: Sequence[LineBatch]
+) -> list[Counterparty]:
+    """Whole counterparties out of columns: for few of them, where a run needs objects.
+
+    Of several lines of one field the lowest order counts.
+    """
+    outside: dict[tuple[str, str], tuple[int, str | None]] = {}
+    via = {batch.field: batch.via for batch in lines}
+    for batch in lines:
+        for ref, order, value in zip(batch.refs, batch.orders, batch.values, strict=True):
+            known = outside.get((batch.field, ref))
+            if known is None or order < known[0]:
+                outside[batch.field, ref] = (order, value)
+    found = []
+    for number, ref in enumerate(objects.refs):
+        values: dict[str, str | None] = {}
+        for name in mapping.names:
+            if name in objects.values:
+                values[name] = objects.values[name][number]
+                continue
+            link = via.get(name, "")
+            holder = objects.links[link][number] if link else ref
+            values[name] = outside.get((name, holder), (0, None))[1]
+        key = ref if mapping.key == "ref" else (values[mapping.key] or "").strip()
+        found.append(
+            Counterparty(
+                ref=ref,
+                key=key,
+                version=objects.versions[number],
+                deletion_mark=objects.marks[number],
+                values=values,
+            )
+        )
+    return found

@@ -1,0 +1,101 @@
+"""From settings to a catalogue ready to be entered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from zvirka.errors import SettingsError
+from zvirka.mapping import Mapping
+from zvirka.onec.catalogue_source import CatalogueSource
+from zvirka.onec.changes import ChangeFeed
+from zvirka.onec.mapping_fit import catalog_entity
+from zvirka.onec.odata_queries import JSON
+from zvirka.onec.schema import SchemaCache
+from zvirka.onec.session import OnecSession, Timeouts
+from zvirka.settings.model import OnecSettings
+
+
+def open_session(
+    onec: OnecSettings, mapping: Mapping, *, sleep: Callable[[float], None] = time.sleep
+) -> OnecSession:
+    """A session as the settings want it; no request is made yet.
+
+    Raises:
+        SettingsError: the address holds credentials, which every message would show.
+    """
+    if "@" in urlsplit(onec.url).netloc:
+        raise SettingsError(
+            "the address of 1C holds a user name or a password",
+            place="onec.url",
+            remedy="move them to onec.user and onec.password_file",
+        )
+    return OnecSession(
+        onec.url,
+        onec.user,
+        onec.password.get_secret_value() if onec.password else "",
+        timeouts=Timeouts(
+            connect=onec.connect_timeout.total_seconds(), read=onec.read_timeout.total_seconds()
+        ),
+        retries=onec.retries,
+        verify=str(onec.ca_file) if onec.ca_file and onec.verify_tls else onec.verify_tls,
+        sessions=onec.session,
+        sleep=sleep,
+        closing=(
+            catalog_entity(mapping),
+            {"$top": "1", "$select": "Ref_Key", "$format": JSON},
+        ),
+    )
+
+
+def open_schemas(session: OnecSession, state_dir: Path) -> SchemaCache:
+    """The schema cache of the session's publication."""
+    return SchemaCache(
+        state_dir / "metadata", session.url, lambda: session.get("$metadata", decode=bytes)
+    )
+
+
+def open_source(
+    onec: OnecSettings,
+    mapping: Mapping,
+    state_dir: Path,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> CatalogueSource:
+    """The catalogue of the settings, to be used as a context manager.
+
+    Args:
+        onec: the publication; the password is resolved already.
+        mapping: which fields, and where they live.
+        state_dir: where the schema is cached (``metadata/``).
+        sleep: how to wait between repetitions.
+    """
+    session = open_session(onec, mapping, sleep=sleep)
+    return CatalogueSource(
+        session,
+        mapping,
+        open_schemas(session, state_dir),
+        page_bytes=onec.page_bytes,
+        max_url=onec.max_url,
+        allowed_only=onec.allowed_only,
+    )
+
+
+@contextmanager
+def open_feed(onec: OnecSettings, mapping: Mapping) -> Iterator[ChangeFeed]:
+    """The change feed of the settings' exchange plan, in a session of its own.
+
+    Raises:
+        SettingsError: no exchange plan or node is named.
+    """
+    if not (onec.exchange_plan and onec.exchange_node):
+        raise SettingsError(
+            "no exchange plan to follow is named",
+            place="onec.exchange_plan, onec.exchange_node",
+            remedy="name the plan and the node made for zvirka; bsl/README.uk.md tells how",
+        )
+    with open_session(onec, mapping) as session:
+        yield ChangeFeed(session, onec.exchange_plan, onec.exchange_node, catalog_entity(mapping))

@@ -1,0 +1,336 @@
+"""Values that live outside the counterparty: contact lines, partners, register records.
+
+Each class reads one such place for all fields that live there: everything in pages, or what
+belongs to some owners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import compress
+from typing import Protocol
+
+import msgspec
+from loguru import logger
+
+from zvirka.domain import ZERO_REF
+from zvirka.mapping import Attribute, ContactLine, Field, RegisterLine
+from zvirka.onec.decoding import Row, RowDecoder, lowered
+from zvirka.onec.mapping_fit import kind_property, object_property
+from zvirka.onec.odata_queries import any_of, canonical
+from zvirka.onec.paging import PageReader, Selection
+from zvirka.onec.protocol import LineBatch
+from zvirka.onec.schema import Entity
+
+_LAST = 2_147_483_647
+"""The order of a line that says there is none: any real one comes before it."""
+
+
+class RelatedValues(Protocol):
+    """One place where values live. ``light``: no DataVersion of a counterparty covers them."""
+
+    via: str
+    light: bool
+
+    def all(self) -> Iterator[LineBatch]:
+        """Every value there, in pages."""
+        ...
+
+    def of(self, refs: Sequence[str]) -> Iterator[LineBatch]:
+        """The values of these owners; for a linked owner without one, a line that says so."""
+        ...
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Which lines are a field's: of that Тип, and of one of these kinds unless there are none."""
+
+    field: str
+    type: str
+    kinds: frozenset[str]
+    value: str
+
+
+class LineSource(msgspec.Struct, frozen=True):
+    """Lines of a page in columns, before they are dealt out to fields."""
+
+    refs: list[str]
+    orders: list[int]
+    types: list[str | None]
+    kinds: list[str]
+    values: dict[str, list[str | None]]
+
+    def of(self, choice: Choice, via: str) -> LineBatch:
+        """The lines that are this field's."""
+        wanted, type_ = choice.kinds, choice.type
+        if wanted:
+            pairs = zip(self.types, self.kinds, strict=True)
+            chosen = [found == type_ and kind in wanted for found, kind in pairs]
+        else:
+            chosen = [found == type_ for found in self.types]
+        return LineBatch(
+            field=choice.field,
+            via=via,
+            refs=list(compress(self.refs, chosen)),
+            orders=list(compress(self.orders, chosen)),
+            values=list(compress(self.values[choice.value], chosen)),
+        )
+
+
+def _kinds_column(shape: RowDecoder, rows: Sequence[Row], name: str) -> list[str]:
+    if name not in shape.names:
+        return [""] * len(rows)
+    return lowered([text or "" for text in shape.texts(rows, name)])
+
+
+def _none_for(batch: LineBatch, refs: Collection[str]) -> LineBatch:
+    """The batch, with a line that says «none» for each owner that has none."""
+    without = sorted(set(refs) - set(batch.refs))
+    return LineBatch(
+        field=batch.field,
+        via=batch.via,
+        refs=[*batch.refs, *without],
+        orders=[*batch.orders, *[_LAST] * len(without)],
+        values=[*batch.values, *[None] * len(without)],
+    )
+
+
+class ContactLines:
+    """The tabular section of the catalogue itself or of one it refers to.
+
+    Read from the section's own entity set where it is published, at a tenth of the weight; else
+    nested in the owners.
+
+    Args:
+        reader: where to read.
+        owner: the entity that has the section.
+        section: the entity of its lines.
+        name: the section's name in the owner.
+        choices: the fields that live here.
+        via: the link that leads to the owner, empty for the counterparty itself.
+        owners: how to page through the owners, for nested reading.
+    """
+
+    def __init__(
+        self,
+        reader: PageReader,
+        owner: Entity,
+        section: Entity,
+        name: str,
+        choices: Sequence[Choice],
+        *,
+        via: str,
+        owners: Selection,
+    ) -> None:
+        self.via = via
+        self.light = bool(via)
+        self.name = name
+        self.nested = name in owner.sections
+        self._reader = reader
+        self._choices = choices
+        self._kind = kind_property(section)
+        names = ["LineNumber", "Тип", *[choice.value for choice in choices]]
+        if any(choice.kinds for choice in choices):
+            names.append(self._kind)
+        self.shape = RowDecoder(section, names)
+        self._set = RowDecoder(section, ["Ref_Key", *names]) if section.published else None
+        self.published = self._set is not None
+        """Whether the section has an entity set of its own."""
+        extra = [owners.keyset] if owners.keyset else []
+        self._owner = (
+            RowDecoder(owner, ["Ref_Key", *extra], {name: self.shape}) if self.nested else None
+        )
+        self._owners = owners
+
+    def all(self) -> Iterator[LineBatch]:
+        """Every line there is, of owners in scope or not."""
+        if self._set is not None:
+            yield from self._all_of_set(self._set)
+            return
+        assert self._owner is not None
+        selection = msgspec.structs.replace(self._owners, shape=self._owner)
+        for rows in self._reader.pages(selection):
+            yield from self.dealt(self._owner, rows)
+
+    def _all_of_set(self, shape: RowDecoder) -> Iterator[LineBatch]:
+        """The entity set, read once more when the count says that lines were lost or moved."""
+        selection = Selection(
+            shape, self._where(shape.entity), ("Ref_Key", "LineNumber"), ("Ref_Key", "LineNumber")
+        )
+        counted = self._reader.count(selection) if self._reader.counts else None
+        for look in (1, 2):
+            read = 0
+            for rows in self._reader.pages(selection):
+                read += len(rows)
+                yield from self._deal(self._columns(shape, rows, shape.refs(rows)))
+            if not self._reader.counts or counted is None:
+                return
+            before, counted = counted, self._reader.count(selection)
+            if before == read == counted:
+                return
+            logger.info(
+                "contact lines moved while they were read",
+                entity=shape.entity.name,
+                before=before,
+                read=read,
+                after=counted,
+                look=look,
+            )
+
+    def _where(self, section: Entity) -> str:
+        """Only lines that some field wants: by kind where every field names one, else by Тип."""
+        clause = self._reader.queries.clause
+        if section.properties.get(self._kind) == "Edm.Guid" and all(
+            choice.kinds for choice in self._choices
+        ):
+            kinds = sorted({kind for choice in self._choices for kind in choice.kinds})
+            return any_of([clause(section, self._kind, kind) for kind in kinds])
+        types = sorted({choice.type for choice in self._choices})
+        return any_of([clause(section, "Тип", type_) for type_ in types])
+
+    def of(self, refs: Sequence[str]) -> Iterator[LineBatch]:
+        """Lines of these owners, nested where possible: one answer, one moment."""
+        wanted = [ref for ref in refs if ref != ZERO_REF]
+        shape = self._owner or self._set
+        assert shape is not None
+        for asked, rows in self._reader.by_keys(shape, wanted):
+            batches = (
+                self.dealt(shape, rows)
+                if self._owner
+                else self._deal(self._columns(shape, rows, shape.refs(rows)))
+            )
+            yield from (_none_for(batch, asked) if self.via else batch for batch in batches)
+
+    def dealt(self, owner: RowDecoder, rows: Sequence[Row]) -> Iterator[LineBatch]:
+        """Lines nested in rows of the owner's shape, dealt out to their fields."""
+        sections = list(map(owner.getter(self.name), rows))
+        refs = [
+            ref
+            for ref, lines in zip(owner.refs(rows), sections, strict=True)
+            for _ in range(len(lines))
+        ]
+        lines = [line for section in sections for line in section]
+        return self._deal(self._columns(self.shape, lines, refs))
+
+    def _columns(self, shape: RowDecoder, rows: Sequence[Row], refs: list[str]) -> LineSource:
+        return LineSource(
+            refs=refs,
+            orders=list(map(shape.getter("LineNumber"), rows)),
+            types=shape.texts(rows, "Тип"),
+            kinds=_kinds_column(shape, rows, self._kind),
+            values={choice.value: shape.texts(rows, choice.value) for choice in self._choices},
+        )
+
+    def _deal(self, lines: LineSource) -> Iterator[LineBatch]:
+        return (lines.of(choice, self.via) for choice in self._choices)
+
+
+class LinkedAttributes:
+    """Attributes of a catalogue that the counterparty refers to: ``Партнер_Key`` → Партнеры."""
+
+    light = True
+
+    def __init__(
+        self, reader: PageReader, entity: Entity, fields: Sequence[Field], *, via: str, keyset: str
+    ) -> None:
+        self.via = via
+        self._reader = reader
+        self._names = {
+            field.name: field.source.name for field in fields if isinstance(field.source, Attribute)
+        }
+        extra = [keyset] if keyset else []
+        self._shape = RowDecoder(entity, ["Ref_Key", *extra, *self._names.values()])
+        self._selection = Selection(self._shape, "", ("Ref_Key",), keyset=keyset)
+
+    def all(self) -> Iterator[LineBatch]:
+        """The attributes of every object of that catalogue."""
+        for rows in self._reader.pages(self._selection):
+            yield from self._batches(rows)
+
+    def of(self, refs: Sequence[str]) -> Iterator[LineBatch]:
+        """The attributes of these objects."""
+        wanted = [ref for ref in refs if ref != ZERO_REF]
+        for asked, rows in self._reader.by_keys(self._shape, wanted):
+            yield from (_none_for(batch, asked) for batch in self._batches(rows))
+
+    def _batches(self, rows: Sequence[Row]) -> Iterator[LineBatch]:
+        refs = self._shape.refs(rows)
+        for field, name in self._names.items():
+            values = self._shape.texts(rows, name)
+            yield LineBatch(field, self.via, refs, [0] * len(refs), values)
+
+
+class RegisterRecords:
+    """An information register of older bases; its owner is often of a composite type."""
+
+    via = ""
+    light = True
+
+    def __init__(
+        self,
+        reader: PageReader,
+        entity: Entity,
+        source: RegisterLine,
+        choices: Sequence[Choice],
+        *,
+        catalogue: str,
+    ) -> None:
+        self._reader = reader
+        self._entity = entity
+        self._catalogue = catalogue
+        self._object = object_property(entity, source)
+        self._kind = kind_property(entity)
+        self._choices = choices
+        owner_type = f"{source.object}_Type"
+        self._owner_type = owner_type if entity.has(owner_type) else ""
+        dimensions = [self._object, "Тип", *([self._kind] if entity.has(self._kind) else [])]
+        typed = [self._owner_type] if self._owner_type else []
+        values = [choice.value for choice in choices]
+        self._shape = RowDecoder(entity, [*dimensions, *typed, *values])
+        self._selection = Selection(
+            self._shape, self._types(), tuple(dimensions), tuple(dimensions)
+        )
+        self._order = 0
+
+    def _types(self) -> str:
+        types = sorted({choice.type for choice in self._choices})
+        return any_of([self._reader.queries.clause(self._entity, "Тип", name) for name in types])
+
+    def all(self) -> Iterator[LineBatch]:
+        """Every record of the wanted types that belongs to the catalogue."""
+        for rows in self._reader.pages(self._selection):
+            yield from self._deal(rows)
+
+    def of(self, refs: Sequence[str]) -> Iterator[LineBatch]:
+        """Records of these owners."""
+        pages = self._reader.by_keys(self._shape, refs, clause=self._clause, where=self._types())
+        for _, rows in pages:
+            yield from self._deal(rows)
+
+    def _clause(self, ref: str) -> str:
+        """A composite dimension compares only with a reference cast to its catalogue."""
+        if self._entity.properties[self._object] == "Edm.Guid":
+            return self._reader.queries.clause(self._entity, self._object, ref)
+        return f"{self._object} eq cast(guid'{canonical(ref)}','{self._catalogue}')"
+
+    def _deal(self, rows: Sequence[Row]) -> Iterator[LineBatch]:
+        if self._owner_type:
+            ours = f"StandardODATA.{self._catalogue}"
+            kinds = self._shape.texts(rows, self._owner_type)
+            rows = [row for row, kind in zip(rows, kinds, strict=True) if kind == ours]
+        shape, first = self._shape, self._order
+        self._order += len(rows)
+        lines = LineSource(
+            refs=shape.refs(rows, self._object),
+            orders=list(range(first, self._order)),
+            types=shape.texts(rows, "Тип"),
+            kinds=_kinds_column(shape, rows, self._kind),
+            values={choice.value: shape.texts(rows, choice.value) for choice in self._choices},
+        )
+        return (lines.of(choice, "") for choice in self._choices)
+
+
+def choice_of(field: Field, kinds: frozenset[str]) -> Choice:
+    """Which lines are the field's."""
+    source = field.source
+    assert isinstance(source, ContactLine | RegisterLine)
+    return Choice(field.name, source.type, kinds, source.value)

@@ -1,0 +1,131 @@
+"""Judges an answer of 1C by content type and body, never by status alone.
+
+An authentication or publication problem comes back as a web page with status 200; licences and
+locks come as 500 or 503 with the reason in Russian in the body.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+import msgspec
+from lxml import etree
+
+from zvirka.onec import failures
+from zvirka.onec.failures import OnecError
+
+_BY_CODE: dict[str, type[OnecError]] = {
+    "0": failures.QueryRefusedError,
+    "6": failures.NameNotFoundError,
+    "8": failures.NotInCompositionError,
+    "9": failures.ObjectNotFoundError,
+    "10": failures.NameNotFoundError,
+    "14": failures.QueryRefusedError,
+    "20": failures.AccessDeniedError,
+    "21": failures.QueryRefusedError,
+}
+_BY_STATUS: dict[int, type[OnecError]] = {
+    401: failures.UnauthorizedError,
+    403: failures.ForbiddenError,
+    404: failures.PublicationNotFoundError,
+    501: failures.QueryRefusedError,
+    406: failures.NoLicenceError,
+}
+_LICENCE = re.compile(r"лиценз|licen[sc]e", re.IGNORECASE)
+_LOCK = re.compile(
+    r"заблокирован|блокировка (начала|установки)|начало сеанса|монопольн"
+    r"|соединени\w+ с информационной базой запрещен",
+    re.IGNORECASE,
+)
+_NO_SENSE = re.compile(r"нельзя сравнивать|несовместимых типов|неограниченной длины", re.IGNORECASE)
+_TAG = re.compile(rb"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_SAVED = 65536
+
+
+class _Message(msgspec.Struct):
+    value: str = ""
+
+
+class _Error(msgspec.Struct):
+    code: str | int = ""
+    message: _Message | str | None = None
+
+
+class _JsonError(msgspec.Struct, rename={"error": "odata.error"}):
+    error: _Error
+
+
+def error_in(
+    status: int, content_type: str, body: bytes, *, place: str, retry_after: float | None = None
+) -> OnecError | None:
+    """The error that the answer holds, ``None`` when it is what was asked for.
+
+    An answer with status 2xx is an error when its body is an OData error or a web page.
+
+    Args:
+        status: the HTTP status.
+        content_type: the header as received.
+        body: the whole body.
+        place: what was asked, for the message; no query string, no secrets.
+        retry_after: seconds of the header Retry-After, if any.
+    """
+    code, message, is_page = _read(content_type, body)
+    if status < 300 and not code and not is_page:
+        return None
+    kind = _kind(status, code, message, is_page)
+    if is_page and kind not in (failures.NoLicenceError, failures.MaintenanceLockError):
+        message = ""
+    return kind(message, code=code, status=status, place=place, retry_after=retry_after)
+
+
+def _read(content_type: str, body: bytes) -> tuple[str, str, bool]:
+    """Internal code, message, and whether the body is a web page."""
+    head = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if b'"odata.error"' in head:
+        try:
+            found = msgspec.json.decode(body, type=_JsonError).error
+        except msgspec.DecodeError:
+            return "", "", False
+        text = found.message.value if isinstance(found.message, _Message) else found.message
+        return str(found.code) or "-1", text or "", False
+    if head.startswith(b"<") and b"error" in head and (answer := _xml_error(body)):
+        return *answer, False
+    lowered = head.lower()
+    page = lowered.startswith((b"<!doctype html", b"<html")) or (
+        "text/html" in content_type and lowered.startswith(b"<")
+    )
+    if page or "text/" in content_type:
+        text = html.unescape(_TAG.sub(b" ", body[:_SAVED]).decode("utf-8", "replace"))
+        return "", " ".join(text.split()), page
+    return "", "", False
+
+
+def _xml_error(body: bytes) -> tuple[str, str] | None:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True)
+    try:
+        root = etree.fromstring(body, parser)
+    except etree.XMLSyntaxError:
+        return None
+    if etree.QName(root).localname != "error":
+        return None
+    texts = {etree.QName(child).localname: child.text or "" for child in root if child.tag}
+    return texts.get("code", "") or "-1", texts.get("message", "")
+
+
+def _kind(status: int, code: str, message: str, is_page: bool) -> type[OnecError]:
+    if status >= 500 and _LICENCE.search(message):
+        return failures.NoLicenceError
+    if status >= 500 and _LOCK.search(message):
+        return failures.MaintenanceLockError
+    if _NO_SENSE.search(message):
+        return failures.QueryRefusedError
+    if code in _BY_CODE and not (code == "0" and status == 500):
+        return _BY_CODE[code]
+    if status < 300:
+        return failures.NotOdataError if is_page else failures.UnexpectedAnswerError
+    if 300 <= status < 400:
+        return failures.RedirectedError
+    if status not in _BY_STATUS and (status >= 500 or status == 429):
+        return failures.ServerFailureError
+    return _BY_STATUS.get(status, failures.QueryRefusedError if code else failures.NotOdataError)

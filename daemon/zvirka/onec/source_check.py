@@ -1,0 +1,309 @@
+"""What ``zvirka check`` says of 1C: each thing a run needs, tried, with the way out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from zvirka.errors import ZvirkaError
+from zvirka.findings import Finding
+from zvirka.mapping import Mapping
+from zvirka.onec.failures import OnecError
+from zvirka.onec.mapping_fit import Missing, asked_of, catalog_entity, missing_in
+from zvirka.onec.odata_queries import Queries
+from zvirka.onec.open_source import open_schemas, open_session
+from zvirka.onec.paging import PageReader
+from zvirka.onec.related_values import ContactLines
+from zvirka.onec.schema import Schema, SchemaCache
+from zvirka.onec.session import OnecSession
+from zvirka.onec.source_layout import SourceLayout
+from zvirka.onec.undelivered import REGISTER, OutboxReader
+from zvirka.settings.model import ErpSettings, OnecSettings, Settings
+from zvirka.settings.profiles import mapping_of, profile_names
+
+_SLOW_SECONDS = 30.0
+_SAMPLE = 500
+
+
+def check_source(onec: OnecSettings, mapping: Mapping, state_dir: Path) -> list[Finding]:
+    """Try everything a run needs of 1C; the findings stop where nothing further can be known.
+
+    Args:
+        onec: the publication; the password is resolved already.
+        mapping: the mapping to prove against the schema.
+        state_dir: where the schema is cached; it is read anew here.
+    """
+    with open_session(onec, mapping) as session:
+        return list(_findings(onec, mapping, session, open_schemas(session, state_dir)))
+
+
+def _findings(
+    onec: OnecSettings, mapping: Mapping, session: OnecSession, schemas: SchemaCache
+) -> Iterator[Finding]:
+    yield from _address(onec)
+    profiles = _profiles(onec)
+    asked = asked_of(mapping).union(*map(asked_of, profiles.values()))
+    started = time.monotonic()
+    try:
+        schema = schemas.load(asked, fresh=True)
+    except OnecError as error:
+        yield _failure("1C connection", error)
+        return
+    yield _timed("1C connection", "1C answers and $metadata can be read", started)
+    yield _session(onec, session)
+    missing = missing_in(schema, mapping, schemas.all_names)
+    yield from _composition(schema, mapping, missing, profiles)
+    if missing:
+        return
+    reader = PageReader(
+        session,
+        Queries(schema, allowed_only=onec.allowed_only),
+        page_bytes=onec.page_bytes,
+        max_url=onec.max_url,
+    )
+    yield from _reading(SourceLayout(reader, schema, mapping), onec)
+    yield _outbox(session, onec)
+
+
+def _address(onec: OnecSettings) -> Iterator[Finding]:
+    parts = urlsplit(onec.url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        yield Finding(
+            "failure",
+            "onec.url",
+            "the address is no http or https URL",
+            "write https://host/publication/odata/standard.odata/",
+        )
+    elif not parts.path.rstrip("/").endswith("/odata/standard.odata"):
+        yield Finding(
+            "warning",
+            "onec.url",
+            "the address does not end in /odata/standard.odata/",
+            "write the full address of the OData interface, not of the publication",
+        )
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.scheme == "http" and onec.user and not local:
+        yield Finding(
+            "warning", "onec.url", "the password travels unencrypted", "publish 1C by https"
+        )
+    if not onec.verify_tls:
+        yield Finding(
+            "warning",
+            "onec.verify_tls",
+            "the server's certificate is not verified",
+            "name the authority's certificate in onec.ca_file and remove verify_tls = false",
+        )
+
+
+def _session(onec: OnecSettings, session: OnecSession) -> Finding:
+    if not onec.session:
+        return Finding(
+            "warning",
+            "1C session",
+            "every request opens a 1C session of its own",
+            "set onec.session = true: it is faster and takes one licence",
+        )
+    if session.held:
+        return Finding("ok", "1C session", "one 1C session, one licence, for a whole run")
+    return Finding("ok", "1C session", "the publication pools sessions by itself")
+
+
+# -- names ---------------------------------------------------------------------------------------
+
+
+def _profiles(onec: OnecSettings) -> dict[str, Mapping]:
+    """The mappings of the profiles that go with zvirka, over this catalogue."""
+    return {
+        name: mapping_of(
+            Settings(
+                onec=OnecSettings(url=onec.url, profile=name, catalog=onec.catalog),
+                erp=ErpSettings(url="sqlite://"),
+            )
+        )
+        for name in profile_names()
+    }
+
+
+def _composition(
+    schema: Schema, mapping: Mapping, missing: list[Missing], profiles: dict[str, Mapping]
+) -> Iterator[Finding]:
+    name = catalog_entity(mapping)
+    entity = schema.entity(name)
+    if entity is None:
+        yield Finding("failure", name, missing[0].text, _remedy(missing[0]))
+        return
+    yield Finding("ok", name, f"the catalogue is published, {len(entity.properties)} properties")
+    if not entity.has("Code"):
+        needed = mapping.key == "code"
+        yield Finding(
+            "failure" if needed else "ok",
+            name,
+            "the catalogue has no Code, as trade configurations have none;"
+            " pages come by $skip in a stable order",
+            _advice(schema, profiles) if needed else "",
+        )
+    elif missing:
+        yield Finding("warning", "profile", "the mapping does not fit", _advice(schema, profiles))
+    for field in mapping.fields:
+        lacks = [one for one in missing if one.field == field.name]
+        for one in lacks:
+            yield Finding("failure", f"onec.fields.{field.name}", one.text, _remedy(one))
+        if not lacks:
+            yield Finding("ok", f"onec.fields.{field.name}", "its names are in the schema")
+
+
+def _remedy(one: Missing) -> str:
+    near = f"perhaps: {', '.join(one.near)}" if one.near else ""
+    if one.name:
+        return near or f"name another property under onec.fields.{one.field}"
+    add = f"add {one.entity} to the OData composition (bsl/README.uk.md)"
+    return f"{add}; {near}" if near else add
+
+
+def _advice(schema: Schema, profiles: dict[str, Mapping]) -> str:
+    """Which profile fits: one whose key exists and that lacks least of what it names."""
+
+    def keyed(lacks: list[Missing], mapping: Mapping) -> bool:
+        return all(one.field != mapping.key for one in lacks)
+
+    lacking = {name: missing_in(schema, mapping) for name, mapping in profiles.items()}
+    fitting = [name for name, mapping in profiles.items() if keyed(lacking[name], mapping)]
+    if not fitting:
+        return "write the mapping under onec.fields by hand"
+    best = min(fitting, key=lambda name: (len(lacking[name]), name))
+    text = f'profile = "{best}" fits'
+    if rest := lacking[best]:
+        wants = "; ".join(
+            f"{one.field}: {one.text}" + (f" (perhaps {', '.join(one.near)})" if one.near else "")
+            for one in rest
+        )
+        text += f", after these are mended: {wants}"
+    return text
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def _reading(layout: SourceLayout, onec: OnecSettings) -> Iterator[Finding]:
+    shape = layout.whole.shape
+    started = time.monotonic()
+    try:
+        count = layout.reader.count(layout.select())
+    except OnecError as error:
+        yield _failure("counterparties", error)
+        return
+    text = f"{count} counterparties in scope"
+    if layout.where:
+        text += f" ({layout.where})"
+    yield _timed("counterparties", text, started, empty=not count)
+    if not layout.reader.counts:
+        yield Finding("ok", "$count", "not served by this publication; keys are counted instead")
+    started = time.monotonic()
+    before = layout.reader.session.traffic.bytes
+    query = layout.reader.queries.page(layout.entity, shape.select, top=_SAMPLE, where=layout.where)
+    try:
+        rows = layout.reader.rows(query, shape)
+    except OnecError as error:
+        yield _failure("reading", error)
+        return
+    seconds = max(time.monotonic() - started, 1e-3)
+    weight = (layout.reader.session.traffic.bytes - before) / max(1, len(rows))
+    yield _timed(
+        "reading",
+        f"{len(rows)} counterparties in {seconds:.1f} s, {weight:.0f} bytes each;"
+        f" at this pace all of them take about {_span(count * seconds / max(1, len(rows)))}",
+        started,
+    )
+    yield from _outside(layout)
+    if onec.allowed_only:
+        yield Finding(
+            "warning",
+            "onec.allowed_only",
+            "rows hidden by rights are missing without a word, so nothing is ever deleted",
+            "give the user full read and set allowed_only = false",
+        )
+
+
+def _outside(layout: SourceLayout) -> Iterator[Finding]:
+    """Read the beginning of every place outside the object: rights, kinds, publication."""
+    try:
+        places = layout.outside
+    except OnecError as error:
+        yield _failure("contact kinds", error)
+        return
+    for place in places:
+        subject = type(place).__name__
+        started = time.monotonic()
+        try:
+            batches = place.all()
+            fields = sorted({batch.field for batch, _ in zip(batches, range(9), strict=False)})
+        except OnecError as error:
+            yield _failure("outside values", error)
+            continue
+        subject = ", ".join(fields) or subject
+        if isinstance(place, ContactLines) and not place.published:
+            yield Finding(
+                "warning",
+                subject,
+                "the tabular section has no entity set of its own and is read within its owners,"
+                " at ten times the weight",
+                f"add the section {place.name} to the OData composition",
+            )
+        yield _timed(subject, "values outside the object can be read", started)
+
+
+def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
+    """The outbox of the extension: nobody needs it, and who has it wants to know what waits."""
+    outbox = OutboxReader(
+        session, page_bytes=onec.page_bytes, max_url=onec.max_url, allowed_only=onec.allowed_only
+    )
+    try:
+        waiting = outbox.waiting()
+    except OnecError as error:
+        return Finding(
+            "warning",
+            REGISTER,
+            f"the outbox of the extension cannot be read: {error.cause}",
+            error.remedy,
+        )
+    if waiting is None:
+        return Finding(
+            "ok",
+            REGISTER,
+            "the outbox of the extension is not published; reports do without it",
+        )
+    text = f"the outbox of the extension is published; messages waiting in it: {waiting.messages}"
+    if not waiting.failed:
+        return Finding("ok", REGISTER, text)
+    return Finding(
+        "warning",
+        REGISTER,
+        f"{text}, sent in vain so far: {waiting.failed}",
+        "look at their Ошибка in 1C, and at whether the receiver answers",
+    )
+
+
+def _failure(subject: str, error: ZvirkaError) -> Finding:
+    place = f" [{error.place}]" if error.place else ""
+    return Finding("failure", subject, f"{error.cause}{place}", error.remedy)
+
+
+def _timed(subject: str, text: str, started: float, *, empty: bool = False) -> Finding:
+    seconds = time.monotonic() - started
+    if empty:
+        return Finding("warning", subject, text, "check onec.scope and the user's rights")
+    if seconds > _SLOW_SECONDS:
+        return Finding(
+            "warning",
+            subject,
+            f"{text}, but it took {seconds:.0f} s",
+            "the first request after idle is slow; if the next check is as slow, look at the"
+            " load of the 1C server",
+        )
+    return Finding("ok", subject, text)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,138 @@
+"""Group commit: whatever is waiting is taken in together, and answered when it is on disk.
+
+One task hands batches to one thread, so the desk needs no locks and the event loop goes on
+reading requests while a batch is being written. Under load the batches grow, not the waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from loguru import logger
+
+from zvirka.errors import ZvirkaError
+from zvirka.receiver.ingest import IngestResult
+from zvirka.receiver.payload import WebhookMessage
+
+BATCH = 256
+"""Messages of one transaction at most."""
+WAITING = 4096
+"""Messages that may wait; more are turned away, to come again later."""
+
+
+class Taker(Protocol):
+    """What takes a batch in, e.g. a :class:`zvirka.receiver.ingest.Ingest`."""
+
+    def take(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
+        """Take a batch in; see :meth:`zvirka.receiver.ingest.Ingest.take`."""
+        ...
+
+
+class BusyError(Exception):
+    """Too many messages are waiting, or the receiver is about to stop."""
+
+
+Waiting = tuple[WebhookMessage, asyncio.Future[IngestResult]]
+
+
+class Batcher:
+    """The queue before the desk. An asynchronous context manager: leaving it empties the queue."""
+
+    def __init__(self, ingest: Taker, *, on_taken: Callable[[int], None] | None = None) -> None:
+        self._ingest = ingest
+        self._on_taken = on_taken
+        self._queue: deque[Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="zvirka-desk")
+        self._worker: asyncio.Task[None] | None = None
+        self.trouble = ""
+        """Why the last batch was not taken in; empty when it was."""
+
+    async def __aenter__(self) -> Batcher:
+        self._worker = asyncio.create_task(self._work(), name="zvirka-intake")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._closing = True
+        self._arrived.set()
+        if self._worker is not None:
+            await self._worker
+        self._thread.shutdown()
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait for their turn."""
+        return len(self._queue)
+
+    async def submit(self, message: WebhookMessage) -> IngestResult:
+        """Wait until the message is taken in durably, and tell what became of it.
+
+        Raises:
+            BusyError: it was not taken in; it may come again.
+            ZvirkaError: a database cannot be used; it may come again.
+        """
+        if self._closing or len(self._queue) >= WAITING:
+            raise BusyError
+        future: asyncio.Future[IngestResult] = asyncio.get_running_loop().create_future()
+        self._queue.append((message, future))
+        self._arrived.set()
+        return await future
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._queue:
+                size = min(BATCH, len(self._queue))
+                await self._take([self._queue.popleft() for _ in range(size)])
+            if self._closing:
+                return
+
+    async def _take(self, batch: list[Waiting]) -> None:
+        messages = [message for message, _ in batch]
+        loop = asyncio.get_running_loop()
+        try:
+            verdicts = await loop.run_in_executor(self._thread, self._ingest.take, messages)
+        except ZvirkaError as error:
+            self._refuse(batch, error)
+            return
+        except Exception as error:
+            if len(batch) == 1:
+                self._refuse(batch, _unexpected(error))
+                return
+            # Whatever message nobody thought of: the others must not go down with it.
+            for single in batch:
+                await self._take([single])
+            return
+        self.trouble = ""
+        for (_, future), verdict in zip(batch, verdicts, strict=True):
+            if not future.done():
+                future.set_result(verdict)
+        if self._on_taken is not None:
+            self._on_taken(len(batch))
+
+    def _refuse(self, batch: list[Waiting], error: ZvirkaError) -> None:
+        self.trouble = error.cause
+        logger.error(
+            "webhooks not taken in", messages=len(batch), cause=error.cause, place=error.place
+        )
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)
+
+
+def _unexpected(error: Exception) -> ZvirkaError:
+    """An error nobody thought of: its type and place only, its text could hold values."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return ZvirkaError(
+        f"the message could not be taken in ({type(error).__name__})",
+        place=f"{Path(frame.filename).name}:{frame.lineno}",
+        remedy="this is an error in zvirka: report it with its place",
+    )

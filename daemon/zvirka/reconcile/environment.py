@@ -1,0 +1,115 @@
+"""What a run works with: settings, mapping, journal, and how to open the two sides.
+
+Everything a phase needs is handed to it from here, time included; tests put other parts in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from zvirka.domain import Correction
+from zvirka.erp import open_store, open_writer
+from zvirka.erp.protocol import Store, Writer
+from zvirka.errors import RunInterrupted
+from zvirka.journal.journal import Journal, open_journal
+from zvirka.mapping import Mapping
+from zvirka.onec.open_source import open_feed, open_source
+from zvirka.onec.protocol import Feed, Source
+from zvirka.reconcile.request import Progress, Silence
+from zvirka.settings.model import Settings
+
+Confirm = Callable[[Correction], bool]
+"""Asked just before a correction is posted: does 1C still say so?"""
+
+
+def utc_now() -> datetime:
+    """The time of the machine, aware UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The parts of one configuration, opened for runs.
+
+    ``open_writer`` takes the question a webhook writer asks before each post. ``stop`` is set by
+    whoever wants the run under way to end at the next safe place. ``still_ours`` raises when the
+    run lock was lost on the way, so that nothing more is written.
+    """
+
+    settings: Settings
+    mapping: Mapping
+    journal: Journal
+    open_source: Callable[[], Source]
+    open_store: Callable[[], Store]
+    open_writer: Callable[[Confirm | None], Writer]
+    open_feed: Callable[[], AbstractContextManager[Feed]]
+    now: Callable[[], datetime] = utc_now
+    progress: Progress = field(default_factory=Silence)
+    stop: threading.Event = field(default_factory=threading.Event)
+    still_ours: Callable[[], None] = lambda: None
+
+    @property
+    def staging_dir(self) -> Path:
+        """Where mirror and scratch live."""
+        return self.settings.state_dir / "staging"
+
+    def tick(self, units: int = 0) -> None:
+        """Tell the progress, and leave the run here when it was asked to stop.
+
+        Raises:
+            RunInterrupted: the run was asked to stop; all that was done is in the journal.
+        """
+        if units:
+            self.progress.advance(units)
+        if self.stop.is_set():
+            raise RunInterrupted(
+                "the run was asked to stop",
+                place="between two batches",
+                remedy="nothing is lost: the next run settles what was under way and plans anew",
+            )
+
+    def fingerprint(self) -> str:
+        """A digest of scope, mapping and policy: what changes it makes the next run careful."""
+        policy = self.settings.policy
+        text = "|".join(
+            [
+                self.mapping.fingerprint(),
+                policy.deletion_mark,
+                policy.rekey,
+                str(self.settings.onec.allowed_only),
+                self.settings.erp.owned,
+            ]
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def open_environment(
+    settings: Settings, mapping: Mapping, *, progress: Progress | None = None
+) -> Iterator[Environment]:
+    """Open the journal and prepare the rest; sources and stores open when a run needs them.
+
+    Raises:
+        JournalError: the journal cannot be opened.
+    """
+    journal = open_journal(settings)
+    try:
+        yield Environment(
+            settings=settings,
+            mapping=mapping,
+            journal=journal,
+            open_source=lambda: open_source(settings.onec, mapping, settings.state_dir),
+            open_store=lambda: open_store(settings.erp, mapping),
+            open_writer=lambda confirm: open_writer(settings.erp, mapping, confirm=confirm),
+            open_feed=lambda: open_feed(settings.onec, mapping),
+            progress=progress or Silence(),
+        )
+    finally:
+        journal.close()

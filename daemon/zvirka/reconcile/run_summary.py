@@ -1,0 +1,73 @@
+"""The end of a run: its report on disk, and the summary for whoever asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from loguru import logger
+
+from zvirka.errors import ZvirkaError
+from zvirka.journal.run_facts import Facts
+from zvirka.journal.tables import RunRow
+from zvirka.reconcile.environment import Environment
+from zvirka.reconcile.request import Summary
+from zvirka.report import prepare, write_reports
+
+
+def prepare_report(environment: Environment) -> None:
+    """Do what every report needs, while something slow is waited for.
+
+    Compiling the templates takes as long as pulling ten thousand counterparties lightly.
+    """
+    prepare(environment.settings.report.formats, environment.settings.report.language)
+
+
+def write_report(environment: Environment, run: int) -> tuple[list[Path], str]:
+    """Write the run's report; a report that cannot be written does not undo the run.
+
+    Returns:
+        The files, and the trouble in words ('' for none). The journal has the run either way, and
+        ``zvirka report RUN`` makes the report anew.
+    """
+    settings = environment.settings
+    try:
+        paths = write_reports(
+            environment.journal,
+            run,
+            formats=settings.report.formats,
+            language=settings.report.language,
+            directory=settings.report_directory,
+            timezone=settings.schedule.timezone,
+        )
+    except ZvirkaError as error:
+        logger.error("the report could not be written", cause=error.cause, place=error.place)
+        return [], str(error)
+    return paths, ""
+
+
+def summary_of(row: RunRow, reports: Sequence[Path], seconds: float, trouble: str) -> Summary:
+    """A sealed run as a summary."""
+    facts = msgspec.convert(row.facts, Facts)
+    error = row.error
+    text = str(
+        ZvirkaError(
+            error.get("cause", ""), place=error.get("place", ""), remedy=error.get("remedy", "")
+        )
+    )
+    return Summary(
+        run=row.id or 0,
+        command=row.command,
+        status=row.status,
+        exit_code=row.exit_code or 0,
+        causes=facts.causes,
+        actions=facts.actions,
+        outcomes=facts.outcomes,
+        held=tuple(f"{hold.limit}: {hold.found} > {hold.allowed}" for hold in facts.held),
+        remaining=facts.remaining,
+        plan_digest=row.plan_digest,
+        reports=tuple(reports),
+        error=(text if error.get("cause") else "") or trouble,
+        seconds=round(seconds, 3),
+    )

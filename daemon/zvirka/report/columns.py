@@ -1,0 +1,129 @@
+"""Differences and corrections as rows of a table, the same for CSV and XLSX.
+
+One row a field: a spreadsheet filters by field, and a difference of three fields is three rows
+with one number. A difference without fields (a superfluous client) is one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from zvirka.i18n.words import N_, Words
+from zvirka.report.content import ReportEntry, Write
+from zvirka.report.sentences import told
+from zvirka.report.summary_text import changes
+
+Cell = str | int | datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its heading (a message of the catalogue) and its width in characters."""
+
+    heading: str
+    width: int
+
+
+DIFFERENCE_COLUMNS = (
+    Column(N_("No."), 8),
+    Column(N_("Code"), 14),
+    Column(N_("Name"), 40),
+    Column(N_("Ref_Key"), 38),
+    Column(N_("ERP row"), 12),
+    Column(N_("Kind"), 22),
+    Column(N_("Cause"), 24),
+    Column(N_("Field"), 18),
+    Column(N_("ERP before"), 32),
+    Column(N_("1C"), 32),
+    Column(N_("Read back"), 32),
+    Column(N_("Action"), 14),
+    Column(N_("Decision"), 20),
+    Column(N_("Outcome"), 28),
+    Column(N_("When"), 19),
+    Column(N_("Detail"), 40),
+    Column(N_("Evidence"), 40),
+    Column(N_("Note"), 40),
+)
+CORRECTION_COLUMNS = (
+    Column(N_("Correction"), 12),
+    Column(N_("Difference"), 12),
+    Column(N_("Action"), 14),
+    Column(N_("Code"), 14),
+    Column(N_("Ref_Key"), 38),
+    Column(N_("ERP row"), 12),
+    Column(N_("New code"), 14),
+    Column(N_("Field"), 18),
+    Column(N_("Before"), 32),
+    Column(N_("After"), 32),
+    Column(N_("Outcome"), 28),
+    Column(N_("Detail"), 40),
+    Column(N_("Begun"), 19),
+    Column(N_("Settled"), 19),
+)
+
+
+def difference_rows(entry: ReportEntry, words: Words) -> Iterator[tuple[Cell, ...]]:
+    """The rows of one difference, a cell for each of :data:`DIFFERENCE_COLUMNS`."""
+    difference = entry.difference
+    last = entry.writes[-1] if entry.writes else None
+    head: tuple[Cell, ...] = (
+        difference.number,
+        difference.key,
+        difference.name,
+        difference.ref,
+        ", ".join(difference.rows) or difference.row,
+        words.kind(difference.kind),
+        words.cause(difference.cause),
+    )
+    tail: tuple[Cell, ...] = (
+        words.action(difference.action) if difference.action else None,
+        words.disposition(difference.disposition),
+        words.outcome(last.outcome.state) if last else None,
+        local_cell(last.settled_at, words) if last else None,
+        told(last.outcome.detail, words) if last else None,
+        told(difference.evidence, words),
+        told(difference.note, words),
+    )
+    if not difference.fields:
+        yield (*head, None, None, None, None, *tail)
+    for field in difference.fields:
+        label = words.field(field.field)
+        yield (*head, label, field.found, field.wanted, field.read_back, *tail)
+
+
+def correction_rows(number: int, write: Write, words: Words) -> Iterator[tuple[Cell, ...]]:
+    """The rows of one correction, a cell for each of :data:`CORRECTION_COLUMNS`."""
+    correction = write.correction
+    head: tuple[Cell, ...] = (
+        correction.id,
+        number,
+        words.action(correction.action),
+        correction.key,
+        correction.ref,
+        write.outcome.row or correction.row,
+        correction.new_key,
+    )
+    tail: tuple[Cell, ...] = (
+        words.outcome(write.outcome.state),
+        told(write.outcome.detail, words),
+        local_cell(write.intended_at, words),
+        local_cell(write.settled_at, words),
+    )
+    touched = changes(write)
+    if not touched:
+        yield (*head, None, None, None, *tail)
+    for name, before, after in touched:
+        yield (*head, words.field(name), before, after, *tail)
+
+
+def headings(columns: tuple[Column, ...], words: Words) -> list[str]:
+    """The headings in the report's language."""
+    translate: Callable[[str], str] = words.gettext
+    return [translate(column.heading) for column in columns]
+
+
+def local_cell(moment: datetime | None, words: Words) -> datetime | None:
+    """The wall clock of the report's zone: a spreadsheet knows no zones."""
+    return words.local(moment).replace(tzinfo=None, microsecond=0) if moment else None

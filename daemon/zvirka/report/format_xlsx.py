@@ -1,0 +1,213 @@
+"""The report as a workbook: a summary, the differences, the corrections, in flat memory.
+
+Outside text is only ever written as a string cell: never a formula, never a link. A cell holds
+32,767 characters; a longer value is cut and says how long it was. A sheet holds 1,048,576 rows;
+what goes beyond continues on a further sheet of the same name and a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, BinaryIO
+
+import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
+
+from zvirka.i18n.visible_text import cell
+from zvirka.i18n.words import Words
+from zvirka.report import summary_text
+from zvirka.report.columns import (
+    CORRECTION_COLUMNS,
+    DIFFERENCE_COLUMNS,
+    Cell,
+    Column,
+    correction_rows,
+    difference_rows,
+    headings,
+)
+from zvirka.report.content import ReportContent
+from zvirka.report.sentences import told
+
+SHEET_ROWS = 1_048_576
+"""Rows a sheet holds, the header included."""
+_OPTIONS = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "strings_to_numbers": False,
+    "nan_inf_to_errors": False,
+}
+
+
+class Workbook:
+    """A workbook being written: formats, and sheets that never hold more than one row."""
+
+    def __init__(self, stream: BinaryIO, words: Words, *, title: str, created: datetime) -> None:
+        """Begin a workbook; ``created`` rather than the clock, so that the bytes are repeatable."""
+        self.words = words
+        self._book = xlsxwriter.Workbook(stream, dict(_OPTIONS))
+        self._book.set_properties(
+            {"title": cell(title), "author": "zvirka", "created": created.replace(tzinfo=None)}
+        )
+        self.plain = self._book.add_format({"valign": "top"})
+        self.bold = self._book.add_format({"bold": True, "valign": "top"})
+        self.wrapped = self._book.add_format({"valign": "top", "text_wrap": True})
+        self.heading = self._book.add_format({"bold": True, "font_size": 14})
+        self.header = self._book.add_format(
+            {"bold": True, "bg_color": "#E8ECE9", "bottom": 1, "valign": "top", "text_wrap": True}
+        )
+        self.number = self._book.add_format({"num_format": "#,##0", "valign": "top"})
+        self.moment = self._book.add_format(
+            {"num_format": "yyyy-mm-dd hh:mm:ss", "align": "left", "valign": "top"}
+        )
+
+    def sheet(self, name: str) -> Any:
+        """A new sheet, A4 landscape, one page wide."""
+        sheet = self._book.add_worksheet(name)
+        sheet.set_landscape()
+        sheet.set_paper(9)
+        sheet.fit_to_pages(1, 0)
+        # A Код of digits is text on purpose; Excel need not mark every one of them in green.
+        sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
+        return sheet
+
+    def put(self, sheet: Any, row: int, column: int, value: Cell, text_format: Any = None) -> None:
+        """Write one cell by its type; ``None`` and the empty text leave it blank."""
+        if value is None or value == "":
+            return
+        if isinstance(value, int):
+            sheet.write_number(row, column, value, self.number)
+        elif isinstance(value, datetime):
+            sheet.write_datetime(row, column, value, self.moment)
+        else:
+            sheet.write_string(row, column, cell(value), text_format or self.plain)
+
+    def blocks(
+        self, sheet: Any, row: int, blocks: Iterable[tuple[str, Sequence[Sequence[Cell]]]]
+    ) -> None:
+        """Headed blocks of lines below each other, from that row on; empty ones are left out."""
+        sheet.set_column(0, 0, 38)
+        sheet.set_column(1, 1, 60)
+        sheet.set_column(2, 4, 24)
+        for heading, lines in blocks:
+            if not lines:
+                continue
+            self.put(sheet, row, 0, heading, self.header)
+            for line in lines:
+                row += 1
+                for column, value in enumerate(line):
+                    self.put(sheet, row, column, value, self.wrapped if column else self.plain)
+            row += 2
+
+    def close(self) -> None:
+        """Finish the file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            raise OSError(str(error)) from error
+
+
+class Listing:
+    """Rows under a frozen, filtered header, over as many sheets as they need."""
+
+    def __init__(self, workbook: Workbook, name: str, columns: Sequence[Column]) -> None:
+        self._workbook = workbook
+        self._name = name
+        self._columns = tuple(columns)
+        self._sheets = 0
+        self._begin()
+
+    def add(self, rows: Iterable[tuple[Cell, ...]]) -> None:
+        """Append rows."""
+        for row in rows:
+            if self._row >= SHEET_ROWS:
+                self.finish()
+                self._begin()
+            for column, value in enumerate(row):
+                self._workbook.put(self._sheet, self._row, column, value)
+            self._row += 1
+
+    def finish(self) -> None:
+        """Set the filter over what was written."""
+        self._sheet.autofilter(0, 0, max(self._row - 1, 0), len(self._columns) - 1)
+
+    def _begin(self) -> None:
+        self._sheets += 1
+        suffix = f" {self._sheets}" if self._sheets > 1 else ""
+        self._sheet = self._workbook.sheet(self._name + suffix)
+        self._sheet.freeze_panes(1, 0)
+        self._sheet.repeat_rows(0)
+        for index, column in enumerate(self._columns):
+            self._sheet.set_column(index, index, column.width)
+        for index, heading in enumerate(headings(self._columns, self._workbook.words)):
+            self._workbook.put(self._sheet, 0, index, heading, self._workbook.header)
+        self._row = 1
+
+
+def write(findings: ReportContent, words: Words, stream: BinaryIO) -> None:
+    """Write the workbook of one run."""
+    _ = words.gettext
+    workbook = Workbook(
+        stream,
+        words,
+        title=summary_text.title(findings, words),
+        created=words.local(findings.finished_at or findings.started_at),
+    )
+    summary(workbook, workbook.sheet(_("Summary")), findings)
+    differences = Listing(workbook, _("Differences"), DIFFERENCE_COLUMNS)
+    corrections = Listing(workbook, _("Corrections"), CORRECTION_COLUMNS)
+    for entry in findings.entries():
+        differences.add(difference_rows(entry, words))
+        for one in entry.writes:
+            corrections.add(correction_rows(entry.difference.number, one, words))
+    differences.finish()
+    corrections.finish()
+    workbook.close()
+
+
+def summary(workbook: Workbook, sheet: Any, findings: ReportContent) -> None:
+    """The first sheet: what was compared, who asked, totals, limits, errors, digests."""
+    words = workbook.words
+    workbook.put(sheet, 0, 0, summary_text.title(findings, words), workbook.heading)
+    workbook.put(sheet, 1, 0, summary_text.verdict(findings, words), workbook.bold)
+    workbook.blocks(sheet, 3, _blocks(findings, words))
+
+
+def _blocks(findings: ReportContent, words: Words) -> Iterable[tuple[str, list[tuple[Cell, ...]]]]:
+    _ = words.gettext
+    facts = findings.facts
+    fault = findings.fault
+    yield _("Who asked, and when"), [*summary_text.circumstances(findings, words)]
+    if fault:
+        lines = [(_("Cause"), fault.cause), (_("Place"), fault.place), (_("Remedy"), fault.remedy)]
+        yield _("Error"), [*lines]
+    yield _("What was compared"), [*summary_text.compared(findings, words)]
+    yield _("Counts"), [*summary_text.counts(findings, words)]
+    yield (
+        _("Differences by cause"),
+        [(words.cause(cause), count) for cause, count in findings.causes.items()],
+    )
+    yield (
+        _("Differences by kind"),
+        [(words.kind(kind), count) for kind, count in findings.kinds.items()],
+    )
+    yield (
+        _("Corrections by outcome"),
+        [(words.outcome(state), count) for state, count in findings.outcomes.items()],
+    )
+    yield _("Left, and why"), [*summary_text.left(findings, words)]
+    yield _("Limits that held the run"), [*summary_text.holds(findings, words)]
+    yield _("Warnings"), [(told(note, words),) for note in facts.warnings + facts.recovered]
+    yield (
+        _("Field mapping"),
+        [
+            (label, source, compare)
+            for _n, label, source, compare in summary_text.mapping(findings, words)
+        ],
+    )
+    yield _("Seal"), [*summary_text.seal(findings, words)]

@@ -1,0 +1,52 @@
+"""The line ``systemctl status`` shows, for a person.
+
+«нічна звірка 02:30 · остання 24.11 02:31: 3 розбіжності, 3 виправлено»
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from zvirka.domain import OutcomeState
+from zvirka.service.alert_texts import Language, counted, say
+from zvirka.service.daemon_records import RunView, Situation
+
+
+def status_line(
+    situation: Situation,
+    *,
+    at: str,
+    zone: tzinfo,
+    language: Language,
+    retry_at: datetime | None = None,
+) -> str:
+    """When runs begin, and how the last one ended; ``retry_at`` when it will be tried again."""
+    parts = [say(language, "nightly", at=at)]
+    last = situation.last
+    if last is None:
+        parts.append(say(language, "never"))
+    else:
+        when = f"{last.started.astimezone(zone):%d.%m %H:%M}"
+        parts.append(f"{say(language, 'last', when=when)}: {_ended(last, language)}")
+    if retry_at is not None:
+        parts.append(say(language, "retry", when=f"{retry_at.astimezone(zone):%H:%M}"))
+    return " · ".join(parts)
+
+
+def _ended(run: RunView, language: Language) -> str:
+    if run.status in ("failed", "interrupted"):
+        return say(language, f"was_{run.status}")
+    found = differences_of(run)
+    if not found:
+        text = say(language, "agreed")
+    else:
+        corrected = run.facts.outcomes.get(OutcomeState.APPLIED, 0)
+        text = f"{counted(language, 'differences', found)}, {corrected} " + say(
+            language, "corrected"
+        )
+    return f"{text}, {say(language, 'was_held')}" if run.status == "held" else text
+
+
+def differences_of(run: RunView) -> int:
+    """How many differences a run found."""
+    return sum(run.facts.causes.values())

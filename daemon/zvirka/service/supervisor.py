@@ -1,0 +1,284 @@
+"""What the daemon does between two looks at the clock.
+
+One look (:meth:`Supervisor.step`) takes up what has ended, begins what is due, tells systemd and,
+every few minutes and after each run, looks into the journal for alerts, metrics and the status
+line. It never waits for 1C, a database or a mail server: that happens beside it
+(:mod:`zvirka.service.background_task`), and is what the watchdog watches.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from loguru import logger
+
+from zvirka.errors import ZvirkaError
+from zvirka.reconcile.request import Request, Summary
+from zvirka.service.alert_texts import Language, named, say
+from zvirka.service.alerts import Alerts, Send
+from zvirka.service.background_task import Background, Ending
+from zvirka.service.clock import Clock, Now
+from zvirka.service.daemon_records import Records, Situation
+from zvirka.service.metrics import Exposition, Metrics
+from zvirka.service.nights import Due, Nights, verdict_of
+from zvirka.service.status_line import status_line
+from zvirka.service.systemd_notify import Notifier
+from zvirka.service.watchdog import Pulse, patience
+from zvirka.settings.model import Settings
+
+Runner = Callable[[Settings, Request, Pulse], Summary]
+"""Performs one run; :func:`zvirka.service.daemon.run_in_house` unless a test puts another in."""
+
+_LOOK_EVERY = timedelta(minutes=5)
+_LONGEST_PAUSE = 60.0
+_PAUSE_AT_WORK = 1.0
+_WAIT_FOR_LOCK = 60.0
+_WHO = "zvirka daemon"
+
+
+@dataclass(frozen=True)
+class SupervisorPorts:
+    """What the daemon stands on; tests put other parts in.
+
+    ``monotonic`` gives seconds that never jump; ``run_beside`` does the runs, ``look_beside``
+    the looks into the journal; ``send`` hands alerts over (``None``: apprise).
+    """
+
+    records: Records
+    runner: Runner
+    notifier: Notifier
+    now: Now
+    monotonic: Callable[[], float]
+    random: Random
+    run_beside: Background[Summary]
+    look_beside: Background[Situation]
+    send: Send | None = None
+
+
+class Supervisor:
+    """The daemon without its signals and its sleep.
+
+    Args:
+        settings: in force until :meth:`reload`.
+        around: what it stands on.
+
+    Raises:
+        SettingsError: the schedule or an address in the settings cannot be used.
+    """
+
+    def __init__(self, settings: Settings, around: SupervisorPorts) -> None:
+        self.settings = settings
+        self._around = around
+        self.pulse = Pulse(around.monotonic)
+        self._clock = Clock(settings.schedule, around.random)
+        self._nights = Nights(settings.schedule, self._clock)
+        self.alerts = Alerts(settings, around.send)
+        self.metrics = Metrics()
+        self._exposition = _expose(settings.metrics.listen, self.metrics)
+        self._situation = Situation()
+        self._failure: tuple[str, str] | None = None
+        self._looked: datetime | None = None
+        self._look_began = 0.0
+        self._note = ""
+        self._told = ""
+        self._stopping = False
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on."""
+        return self._around.run_beside.busy
+
+    def start(self) -> None:
+        """Take up the night where the journal left it, and say READY.
+
+        Raises:
+            JournalError: the journal cannot be opened.
+        """
+        now = self._around.now()
+        records = self._around.records
+        self._nights.recall(records.nightly(now), records.last_good(), now)
+        if self._nights.given_up and "failed" not in self.alerts.active:
+            self._failure = ("given_up", "the night's attempts all failed or were cut off")
+        self.alerts.watch(now)
+        self._situation = records.situation()
+        self._told = self._status()
+        self._around.notifier.ready(self._told)
+        logger.info("the daemon is ready", next_night=self._clock.next_slot(now).isoformat())
+
+    def step(self) -> None:
+        """Look once: take up, begin, tell."""
+        now = self._around.now()
+        self._clock.struck()
+        run, look = self._around.run_beside, self._around.look_beside
+        if (ending := run.take()) is not None:
+            self._take_up(ending, now)
+            self._looked = None
+        if not run.busy and not self._stopping and (due := self._nights.due(now)) is not None:
+            self._begin(due)
+        if (seen := look.take()) is not None:
+            self._take_in(seen)
+        if not look.busy and (self._looked is None or now - self._looked >= _LOOK_EVERY):
+            self._look(now)
+        self._tell()
+
+    def pause(self) -> float:
+        """Seconds until the next look: short while a run goes on, else as `schedule` says."""
+        longest = _LONGEST_PAUSE
+        if self._around.notifier.watchdog_seconds is not None:
+            longest = min(longest, self._around.notifier.watchdog_seconds / 3)
+        if self.running or self._around.look_beside.busy:
+            return min(longest, _PAUSE_AT_WORK)
+        pauses = [longest, self._clock.idle_seconds()]
+        if self._nights.next_attempt is not None:
+            pauses.append((self._nights.next_attempt - self._around.now()).total_seconds())
+        return max(0.05, min(pauses))
+
+    def stop(self) -> None:
+        """Begin to stop: a run under way leaves at its next safe place, none begins."""
+        self._stopping = True
+        self.pulse.stop.set()
+        self._around.notifier.stopping(say(self._language, "stopping"))
+
+    def close(self) -> None:
+        """Stop listening for the metrics."""
+        if self._exposition is not None:
+            self._exposition.close()
+            self._exposition = None
+
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Read the settings anew; keep the old ones when the new are wrong. Never raises.
+
+        A run under way goes on with those it began with.
+        """
+        self._around.notifier.reloading()
+        try:
+            self._adopt(load())
+        except ZvirkaError as error:
+            logger.error("the new settings are wrong, the old ones stay", error=str(error))
+            self._note = say(self._language, "bad_settings")
+        else:
+            logger.info("the settings were read anew")
+            self._note = ""
+        self._told = self._status()
+        self._around.notifier.ready(self._told)
+
+    def _adopt(self, settings: Settings) -> None:
+        now = self._around.now()
+        clock = Clock(settings.schedule, self._around.random)
+        nights = Nights(settings.schedule, clock)
+        nights.recall(self._around.records.nightly(now), self._situation.good, now)
+        nights.adopt(self._nights)
+        if settings.metrics.listen != self.settings.metrics.listen:
+            exposition = _expose(settings.metrics.listen, self.metrics)
+            self.close()
+            self._exposition = exposition
+        self.settings, self._clock, self._nights = settings, clock, nights
+        self.alerts = Alerts(settings, self._around.send)
+        self._looked = None
+
+    @property
+    def _language(self) -> Language:
+        return self.settings.report.language
+
+    def _begin(self, due: Due) -> None:
+        settings, pulse = self.settings, self.pulse
+        request = Request(
+            command="reconcile",
+            trigger=due.trigger,
+            who=_WHO,
+            reason=f"night of {due.slot.isoformat()}, attempt {due.attempt}",
+            wait=_WAIT_FOR_LOCK,
+        )
+        logger.info("a run is due", trigger=due.trigger, attempt=due.attempt)
+        pulse.phase("preflight")
+        self._around.run_beside.begin(lambda: self._around.runner(settings, request, pulse))
+
+    def _take_up(self, ending: Ending[Summary], now: datetime) -> None:
+        result = ending.error if ending.error is not None else ending.value
+        assert result is not None
+        verdict = verdict_of(result)
+        over = self._nights.ended(verdict, now)
+        if not isinstance(result, Summary):
+            logger.error("no run came about", why=verdict.why, place=_place_of(result))
+        if verdict.status == "settled":
+            self._failure = None
+        elif over and verdict.status != "interrupted":
+            self._failure = (verdict.kind, verdict.why)
+
+    def _look(self, now: datetime) -> None:
+        settings, alerts, metrics, failure = (
+            self.settings,
+            self.alerts,
+            self.metrics,
+            self._failure,
+        )
+
+        def look() -> Situation:
+            situation = self._around.records.situation()
+            alerts.judge(situation, failure, now)
+            alerts.flush(now)
+            metrics.show(situation)
+            if settings.metrics.textfile is not None:
+                metrics.write(Path(settings.metrics.textfile))
+            return situation
+
+        self._looked = now
+        self._look_began = self._around.monotonic()
+        self._around.look_beside.begin(look)
+
+    def _take_in(self, seen: Ending[Situation]) -> None:
+        if seen.value is not None:
+            self._situation = seen.value
+        elif isinstance(seen.error, ZvirkaError):
+            logger.error("the journal could not be looked into", error=str(seen.error))
+        elif seen.error is not None:
+            logger.error("a look failed", place=_place_of(seen.error))
+
+    def _tell(self) -> None:
+        status = self._status()
+        if status != self._told:
+            self._told = status
+            self._around.notifier.status(status)
+        if self._moves():
+            self._around.notifier.alive()
+
+    def _moves(self) -> bool:
+        """Whether everything that goes on has moved within what the settings allow."""
+        longest = _WAIT_FOR_LOCK + patience(
+            self.settings, self._around.notifier.watchdog_seconds or 0.0
+        )
+        if self.running and self.pulse.silence() > longest:
+            logger.error("the run does not move", phase=self.pulse.name)
+            return False
+        looking = self._around.look_beside.busy
+        return not (looking and self._around.monotonic() - self._look_began > longest)
+
+    def _status(self) -> str:
+        language = self.settings.report.language
+        if self.running:
+            text = say(language, "running", phase=named(language, self.pulse.name))
+        else:
+            text = status_line(
+                self._situation,
+                at=self.settings.schedule.at,
+                zone=self._clock.zone,
+                language=language,
+                retry_at=self._nights.next_attempt,
+            )
+        return f"{text} · {self._note}" if self._note else text
+
+
+def _expose(listen: str | None, metrics: Metrics) -> Exposition | None:
+    return None if listen is None else Exposition(listen, metrics)
+
+
+def _place_of(error: BaseException) -> str:
+    """The type and the line of an error; never its text, which may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + where

@@ -1,0 +1,108 @@
+"""``zvirka systemd install``: the units, the user and the directories, with the right paths."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from loguru import logger
+
+from zvirka.errors import UsageError
+from zvirka.package_files import shipped
+
+PLACES = {
+    "*.service": "etc/systemd/system",
+    "*.timer": "etc/systemd/system",
+    "sysusers.d/*.conf": "etc/sysusers.d",
+    "tmpfiles.d/*.conf": "etc/tmpfiles.d",
+}
+"""Which shipped files go where, below the prefix: an administrator's own, not a package's."""
+
+_COMMANDS = (
+    ("systemd-sysusers", "zvirka.conf"),
+    ("systemd-tmpfiles", "--create", "zvirka.conf"),
+    ("systemctl", "daemon-reload"),
+)
+_SHIPPED_EXECUTABLE = "/usr/bin/zvirka"
+_HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+
+
+def install(
+    *, prefix: Path = Path("/"), dry_run: bool = False, executable: Path | None = None
+) -> list[Path]:
+    """Write the files for systemd and return their paths.
+
+    Without a prefix the user and the directories are also made and systemd reads its units anew;
+    nothing is enabled or started.
+
+    Args:
+        prefix: another root, for packages and containers.
+        dry_run: return the paths, write nothing.
+        executable: the ``zvirka`` that the units start; the one beside this Python unless given.
+
+    Raises:
+        UsageError: the sandbox would hide the executable from the units, a file cannot be
+            written, or systemd refuses what was written.
+    """
+    program = executable or Path(sys.executable).parent / "zvirka"
+    _check_visible(program, strict=prefix == Path("/") and not dry_run)
+    written = []
+    for pattern, place in PLACES.items():
+        for source in sorted(shipped("systemd").glob(pattern)):
+            target = prefix / place / source.name
+            written.append(target)
+            if not dry_run:
+                _write(target, source.read_text("utf-8").replace(_SHIPPED_EXECUTABLE, str(program)))
+    if prefix == Path("/") and not dry_run:
+        _put_into_effect()
+    return written
+
+
+def _put_into_effect() -> None:
+    for command in _COMMANDS:
+        if shutil.which(command[0]) is None:
+            logger.warning("left to be run once systemd is there", command=" ".join(command))
+            continue
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise UsageError(
+                f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[:300]}",
+                place=" ".join(command),
+                remedy="run it as root, and look into its own log",
+            )
+
+
+def _check_visible(program: Path, *, strict: bool) -> None:
+    """The units see neither homes nor temporary directories (ProtectHome=, PrivateTmp=)."""
+    needed = (program, Path(sys.base_prefix))
+    hidden = [path for path in needed if any(path.is_relative_to(root) for root in _HIDDEN)]
+    if not hidden:
+        return
+    if strict:
+        raise UsageError(
+            "the units could not start zvirka: their sandbox hides home and temporary directories",
+            place=str(hidden[0]),
+            remedy="install zvirka and its Python below /opt or /usr, e.g. /opt/zvirka",
+        )
+    logger.warning("the units' sandbox hides this path", path=str(hidden[0]))
+
+
+def _write(target: Path, text: str) -> None:
+    """Replace one file, so that a unit is never half-written."""
+    beside = target.with_name(f".{target.name}.new")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        beside.chmod(0o644)
+        beside.replace(target)
+    except OSError as error:
+        raise UsageError(
+            f"the file cannot be written: {error.strerror}",
+            place=str(target),
+            remedy="run it as root, or give another --prefix",
+        ) from error

@@ -1,0 +1,1 @@
+"""The typed settings: model, loading with provenance, secrets, cross-checks, profiles."""

@@ -1,0 +1,282 @@
+"""Loading the settings: zvirka.toml, then the environment over it, then the secrets.
+
+``zvirka.toml`` is looked for at ``--config``, ``$ZVIRKA_CONFIG``, ``./zvirka.toml`` and
+``/etc/zvirka/zvirka.toml``. ``$ZVIRKA_ONEC__URL`` overrides ``[onec] url``: two underscores go a
+table down, lists and tables are written as JSON. Secrets: :mod:`zvirka.settings.secrets`.
+Every problem is told at once, by the dotted path of its key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from zvirka.errors import SettingsError
+from zvirka.findings import Finding
+from zvirka.settings.checks import cross_problems, cross_warnings
+from zvirka.settings.explanations import did_you_mean, keys_of, masked_url, settings_problems
+from zvirka.settings.model import OnecSettings, Settings
+from zvirka.settings.secrets import resolve_secrets
+
+PREFIX = "ZVIRKA_"
+SYSTEM_FILE = Path("/etc/zvirka/zvirka.toml")
+MASK = "********"
+_NOT_SETTINGS = frozenset({"ZVIRKA_CONFIG", "ZVIRKA_LANG"})
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings and where they came from.
+
+    ``origins`` maps the dotted keys that are set to a text such as ``$ZVIRKA_ONEC__URL``,
+    ``credential onec.password`` or the path of a file; what is not in it has its default.
+    """
+
+    settings: Settings
+    origins: dict[str, str]
+    path: Path | None
+    warnings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class EffectiveValue:
+    """One line of ``zvirka config show``; a secret's value is already masked."""
+
+    key: str
+    value: str
+    origin: str
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
+    """Load the settings from the file (``None``: the usual places) and the environment.
+
+    Raises:
+        SettingsError: no file, a file that is not TOML, unknown keys, wrong types, missing
+            values or secrets, keys that contradict each other; all of it in one message.
+    """
+    file = find_settings(path, environ)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    if file is not None:
+        _lay(values, _read_toml(file), origins, lambda _key: str(file))
+        _anchor_paths(Settings, values, file.parent)
+    _lay(values, _Environment(environ)(), origins, lambda key: _variable_of(key, environ))
+    problems = [*_unknown_variables(environ)]
+    secrets = resolve_secrets(values, origins, environ)
+    problems += secrets.problems
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += settings_problems(error, Settings, origins)
+    else:
+        problems += cross_problems(settings)
+    if problems:
+        raise _settings_error(dict(reversed(problems)), file)
+    warnings = (*secrets.warnings, *cross_warnings(settings))
+    return Loaded(settings, origins, file, warnings)
+
+
+def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the settings file, ``None`` when none was asked for and none is in a usual place.
+
+    Raises:
+        SettingsError: the file asked for does not exist.
+    """
+    asked = path or (Path(environ["ZVIRKA_CONFIG"]) if environ.get("ZVIRKA_CONFIG") else None)
+    if asked is not None:
+        if not asked.is_file():
+            raise SettingsError(
+                "the settings file does not exist",
+                place=str(asked),
+                remedy="check --config or $ZVIRKA_CONFIG",
+            )
+        return asked.absolute()
+    return next(
+        (place for place in (Path("zvirka.toml").absolute(), SYSTEM_FILE) if place.is_file()), None
+    )
+
+
+def effective_values(loaded: Loaded) -> list[EffectiveValue]:
+    """Return every effective key in the order of the models, secrets masked."""
+    return [
+        EffectiveValue(key, value, _origin_of(key, loaded.origins))
+        for key, value in _flatten(loaded.settings, "")
+    ]
+
+
+class _Sources(BaseSettings, Settings):
+    """The same keys as the settings, as pydantic-settings reads them; never instantiated."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+
+class _Environment(EnvSettingsSource):
+    """The environment it is given instead of the process's own.
+
+    What is not the JSON it should be stays a text, so that the validation names its key.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = {name.lower(): value for name, value in environ.items()}
+        super().__init__(_Sources)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._environ
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)  # type: ignore[arg-type]
+        except ValueError:
+            return value
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return dict(TomlConfigSettingsSource(_Sources, toml_file=file).toml_data)
+    except tomllib.TOMLDecodeError as error:
+        cause, remedy = f"the settings file is not TOML: {error}", "correct that line"
+    except UnicodeDecodeError:
+        cause, remedy = "the settings file is not UTF-8 text", "save it as UTF-8 without a mark"
+    except OSError as error:
+        cause, remedy = f"the settings file cannot be read: {error.strerror}", "let zvirka read it"
+    raise SettingsError(cause, place=str(file), remedy=remedy)
+
+
+def _lay(
+    below: dict[str, Any],
+    above: Mapping[str, Any],
+    origins: dict[str, str],
+    origin_of: Callable[[str], str],
+    prefix: str = "",
+) -> None:
+    """Lay one source over another, table by table, and note the origin of every leaf."""
+    for name, value in above.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            if not isinstance(below.get(name), dict):
+                below[name] = {}
+            _lay(below[name], value, origins, origin_of, f"{key}.")
+            if not value:
+                origins[key] = origin_of(key)
+        else:
+            below[name] = value
+            origins[key] = origin_of(key)
+
+
+def _variable_of(key: str, environ: Mapping[str, str]) -> str:
+    """The variable a key came from: its own, or one that holds a whole table above it as JSON."""
+    names = {name.upper(): name for name in environ}
+    parts = key.upper().split(".")
+    for length in range(len(parts), 0, -1):
+        name = PREFIX + "__".join(parts[:length])
+        if name in names:
+            return f"${names[name]}"
+    return f"${PREFIX}{'__'.join(parts)}"
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Variables that look like settings and are none; the source itself passes them over."""
+    known = keys_of(Settings)
+    for name in sorted(environ):
+        word, _, rest = name.upper().removeprefix(PREFIX).lower().partition("__")
+        if not name.upper().startswith(PREFIX) or name.upper() in _NOT_SETTINGS or word in known:
+            continue
+        guess = did_you_mean(word, known)
+        # A variable without a table may be somebody else's; one close to a key is a slip.
+        if rest or guess:
+            yield f"${name}", f"unknown table or key {word}{guess}"
+
+
+def _anchor_paths(model: type[BaseModel], values: dict[str, Any], base: Path) -> None:
+    """Make relative paths of the file relative to the file, whatever the working directory is."""
+    for name, info in model.model_fields.items():
+        value = values.get(name)
+        options = (info.annotation, *get_args(info.annotation))
+        is_profile = model is OnecSettings and name == "profile" and str(value).endswith(".toml")
+        if isinstance(value, str) and (Path in options or is_profile):
+            values[name] = str(base / Path(value).expanduser())
+        elif isinstance(value, dict):
+            for option in options:
+                if isinstance(option, type) and issubclass(option, BaseModel):
+                    _anchor_paths(option, value, base)
+
+
+def _settings_error(problems: Mapping[str, str], file: Path | None) -> SettingsError:
+    lines = "".join(f"\n  {key}: {problems[key]}" for key in sorted(problems))
+    if file is not None:
+        return SettingsError(
+            f"the settings cannot be used:{lines}\n",
+            place=str(file),
+            remedy="zvirka.example.toml documents every key",
+        )
+    return SettingsError(
+        f"there is no settings file, and the environment alone is not enough:{lines}\n",
+        place=f"--config, $ZVIRKA_CONFIG, {Path('zvirka.toml').absolute()}, {SYSTEM_FILE}",
+        remedy="copy zvirka.example.toml to one of these places and fill it in",
+    )
+
+
+def _origin_of(key: str, origins: Mapping[str, str]) -> str:
+    parts = key.split(".")
+    for length in range(len(parts), 0, -1):
+        origin = origins.get(".".join(parts[:length]))
+        if origin:
+            return origin
+    return "default"
+
+
+def _flatten(table: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, info in type(table).model_fields.items():
+        key = f"{prefix}{info.alias or name}"
+        yield from _flatten_value(key, getattr(table, name))
+
+
+def _flatten_value(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, BaseModel):
+        yield from _flatten(value, f"{key}.")
+    elif isinstance(value, dict) and value:
+        for name, item in value.items():
+            yield from _flatten_value(f"{key}.{name}", item)
+    elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
+        for number, item in enumerate(value):
+            yield from _flatten_value(f"{key}.{number}", item)
+    else:
+        yield key, _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_shown(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{}"
+    return "" if value is None else masked_url(str(value))
+
+
+def duration_text(value: timedelta) -> str:
+    """Return a duration as it is written in the settings: in the largest unit that fits."""
+    seconds = int(value.total_seconds())
+    for unit, length in (("y", 31536000), ("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

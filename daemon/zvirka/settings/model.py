@@ -1,0 +1,304 @@
+"""The typed settings. Loading, provenance and errors: :mod:`zvirka.settings.loading`.
+
+One model per table of ``zvirka.toml``; every key is documented in ``config/zvirka.example.toml``.
+Durations are written ``90s``, ``15m``, ``12h``, ``7d``, ``3y`` and held as ``timedelta``. Secrets
+are ``SecretStr``, and every secret ``x`` has a sibling ``x_file``; the environment and systemd
+credentials come first (see settings_loading).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smhdwy])", value.strip())):
+        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    return value
+
+
+def _off(value: Any) -> Any:
+    return None if value is False or value in ("off", "false") else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Table(BaseModel):
+    """A table of the settings: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FieldSettings(Table):
+    """``[onec.fields.NAME]``: where 1C keeps the field and how it is compared.
+
+    Exactly one of ``attribute``, ``contact`` (a Тип) and ``register`` (a Тип) says where. What is
+    left out comes from the profile; see :func:`zvirka.settings.profiles.mapping_of`.
+    """
+
+    attribute: str | None = None
+    contact: str | None = None
+    register_type: str | None = Field(default=None, alias="register")
+    kind: str = ""
+    value: str = "Представление"
+    via: str = ""
+    catalog: str = ""
+    compare: Literal["exact", "trimmed", "caseless", "digits", "phone", "email"] = "trimmed"
+    payload: str = ""
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class OnecSettings(Table):
+    """``[onec]``: the publication of 1C and what to take from it."""
+
+    url: str
+    user: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    profile: str = "accounting"
+    catalog: str = "Контрагенты"
+    key: str | None = None
+    scope: str = ""
+    region: str = "UA"
+    fields: dict[str, Annotated[FieldSettings | None, BeforeValidator(_off)]] = {}
+    """What the profile says otherwise; ``NAME = false`` (or ``"off"``) takes a field away."""
+    verify_tls: bool = True
+    ca_file: Path | None = None
+    connect_timeout: Duration = timedelta(seconds=60)
+    read_timeout: Duration = timedelta(seconds=180)
+    retries: Annotated[int, Field(ge=0, le=20)] = 4
+    page_bytes: Annotated[int, Field(ge=10_000)] = 4_000_000
+    max_url: Annotated[int, Field(ge=500)] = 2000
+    full_pull_every: Duration = timedelta(days=7)
+    allowed_only: bool = False
+    session: bool = True
+    exchange_plan: str = ""
+    exchange_node: str = ""
+
+
+class ColumnSettings(Table):
+    """``[erp.columns] NAME``: a column, its length limit, and what to do with longer values."""
+
+    column: str
+    max_length: Annotated[int, Field(ge=1)] | None = None
+    truncate: bool = False
+
+
+class SqlExpression(Table):
+    """``{ sql = "CURRENT_TIMESTAMP" }``: an expression the database evaluates."""
+
+    sql: str
+
+
+Constant = str | int | float | bool | SqlExpression
+
+
+class ChildSettings(Table):
+    """``[erp.children.NAME]``: fields that live in a child table, one row a client."""
+
+    table: str
+    parent: str
+    where: dict[str, str | int | bool] = {}
+    columns: dict[str, ColumnSettings | str]
+    on_create: dict[str, Constant] = {}
+    on_update: dict[str, Constant] = {}
+
+
+class DeleteSettings(Table):
+    """``[erp.delete]``: what a delete means in the store."""
+
+    mode: Literal["soft", "hard"] = "soft"
+    column: str = "is_active"
+    active: str | int | bool = True
+    deleted: str | int | bool = False
+
+
+class WebhookSettings(Table):
+    """``[erp.webhook]``: the ERP's own endpoint, for ``writer = "webhook"``."""
+
+    url: str
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    user: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    verify_tls: bool = True
+    ca_file: Path | None = None
+    timeout: Duration = timedelta(seconds=30)
+    concurrency: Annotated[int, Field(ge=1, le=32)] = 4
+    per_second: Annotated[float, Field(gt=0)] = 20.0
+
+
+class ErpSettings(Table):
+    """``[erp]``: the store. Without ``table`` it is the embedded one of :mod:`zvirka.erp`."""
+
+    url: str
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    table: str | None = None
+    db_schema: str | None = Field(default=None, alias="schema")
+    primary_key: str = "id"
+    key: str = "code"
+    ref: str | None = None
+    owned: str = ""
+    columns: dict[str, ColumnSettings | str] = {}
+    children: dict[str, ChildSettings] = {}
+    on_create: dict[str, Constant] = {}
+    on_update: dict[str, Constant] = {}
+    delete: DeleteSettings = DeleteSettings()
+    writer: Literal["sql", "webhook"] = "sql"
+    webhook: WebhookSettings | None = None
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class PolicySettings(Table):
+    """``[policy]``: what a deletion mark and a re-key mean."""
+
+    deletion_mark: Literal["keep", "delete", "deactivate"] = "keep"
+    rekey: Literal["propose", "apply"] = "propose"
+    give_up_after: Annotated[int, Field(ge=1)] = 3
+
+
+class GuardSettings(Table):
+    """``[guard]``: limits checked before anything is written."""
+
+    max_deletes: Annotated[int, Field(ge=0)] = 100
+    max_delete_share: Share = 0.05
+    max_changes: Annotated[int, Field(ge=0)] = 5000
+    max_change_share: Share = 0.3
+    shrink_share: Share = 0.1
+    canaries: list[str] = []
+
+
+class JournalSettings(Table):
+    """``[journal]``: where the journal lives; SQLite in the state directory by default."""
+
+    url: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+
+
+class ReportSettings(Table):
+    """``[report]``: where reports go and in which language."""
+
+    dir: Path | None = None
+    language: Literal["uk", "en"] = "uk"
+    formats: list[Literal["html", "xlsx", "csv", "json", "md"]] = ["html", "json"]
+    signing_key_file: Path | None = None
+    push_log: Path | None = None
+    prune_after: Duration | None = None
+
+
+class ScheduleSettings(Table):
+    """``[schedule]``: when the daemon runs."""
+
+    at: str = "02:30"
+    also_at: list[str] = []
+    timezone: str = "Europe/Kyiv"
+    jitter: Duration = timedelta(0)
+    catch_up: bool = True
+    quiet_from: str | None = None
+    quiet_to: str | None = None
+    retries: Annotated[int, Field(ge=0, le=20)] = 3
+    retry_pause: Duration = timedelta(minutes=10)
+    stale_after: Duration = timedelta(hours=36)
+
+
+class AlertSettings(Table):
+    """``[alerts]``: apprise addresses (each may be a secret) and the language of messages."""
+
+    urls: list[SecretStr] = []
+    urls_file: Path | None = None
+    language: Literal["uk", "en"] = "uk"
+    report_base: str = ""
+
+
+class MetricsSettings(Table):
+    """``[metrics]``: Prometheus by HTTP and as a node_exporter textfile; off when unset."""
+
+    listen: str | None = None
+    textfile: Path | None = None
+
+
+class LogSettings(Table):
+    """``[log]``: level and shape; ``auto`` is journal under systemd, human on a terminal."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["auto", "human", "json", "systemd"] = "auto"
+
+
+class ReceiverSettings(Table):
+    """``[receiver]``: the ERP-side webhook endpoint."""
+
+    listen: str = "127.0.0.1:8791"
+    path: str = "/api/webhook/1c/clients"
+    tokens: list[SecretStr] = []
+    tokens_file: Path | None = None
+    max_body: Annotated[int, Field(ge=1024)] = 262_144
+
+
+class UserSettings(Table):
+    """``[[web.users]]``: one who may sign in; ``password_hash`` is argon2."""
+
+    name: str
+    role: Literal["auditor", "admin"]
+    password_hash: SecretStr
+
+
+class WebSettings(Table):
+    """``[web]``: the page for admins and auditors; off by default.
+
+    ``public_url`` is how browsers reach it; over https the cookies are marked Secure.
+    """
+
+    enabled: bool = False
+    listen: str = "127.0.0.1:8792"
+    public_url: str = ""
+    users: list[UserSettings] = []
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    session_for: Duration = timedelta(hours=8)
+
+
+class BslSettings(Table):
+    """``[bsl]``: what ``zvirka bsl render`` writes into the push module."""
+
+    address: str = ""
+    log_file: str = ""
+    timeout: Duration = timedelta(seconds=30)
+    strict_echo: bool = True
+    push_exchange_loads: bool = False
+
+
+class Settings(Table):
+    """All settings of one configuration."""
+
+    state_dir: Path = Path("/var/lib/zvirka")
+    onec: OnecSettings
+    erp: ErpSettings
+    policy: PolicySettings = PolicySettings()
+    guard: GuardSettings = GuardSettings()
+    journal: JournalSettings = JournalSettings()
+    report: ReportSettings = ReportSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    alerts: AlertSettings = AlertSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
+    receiver: ReceiverSettings = ReceiverSettings()
+    web: WebSettings = WebSettings()
+    bsl: BslSettings = BslSettings()
+
+    @property
+    def report_directory(self) -> Path:
+        """Where reports go: ``report.dir``, or ``reports`` in the state directory."""
+        return self.report.dir or self.state_dir / "reports"

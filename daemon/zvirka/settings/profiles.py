@@ -1,0 +1,189 @@
+"""The mapping of one configuration: a profile for a kind of 1C base, with overrides over it.
+
+The profiles stand in ``config/profiles``; ``onec.profile`` names one of them or a file of one's
+own (``….toml``). ``[onec.fields.NAME]`` changes what it mentions and leaves the rest to the
+profile; a field that says anew where 1C keeps it says all of it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from zvirka.errors import SettingsError
+from zvirka.mapping import (
+    Attribute,
+    Comparison,
+    ContactLine,
+    Field,
+    FieldSource,
+    Mapping,
+    RegisterLine,
+)
+from zvirka.package_files import shipped
+from zvirka.settings.explanations import did_you_mean, settings_problems
+from zvirka.settings.model import FieldSettings, OnecSettings, Settings, Table
+
+_PLACE = frozenset({"attribute", "contact", "register_type", "kind", "value", "via", "catalog"})
+"""What says together where 1C keeps a field."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_RESERVED = frozenset({"ref", "row", "key", "version", "deletion_mark", "active"})
+
+
+class FieldProfile(Table):
+    """One file of ``config/profiles``."""
+
+    title: str
+    catalog: str = "Контрагенты"
+    key: str = "code"
+    fields: dict[str, FieldSettings]
+
+
+def profile_names() -> list[str]:
+    """Return the names of the profiles that go with zvirka."""
+    return sorted(file.stem for file in (shipped("config") / "profiles").glob("*.toml"))
+
+
+def read_profile(name: str) -> FieldProfile:
+    """Return the profile of that name, or of that file when the name ends in ``.toml``.
+
+    Raises:
+        SettingsError: there is none, or the file is not a profile.
+    """
+    file = _profile_file(name)
+    try:
+        return FieldProfile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        lines = "".join(
+            f"\n  {key}: {sentence}" for key, sentence in settings_problems(error, FieldProfile, {})
+        )
+        cause = f"the profile cannot be used:{lines}\n"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        cause = f"the profile is not TOML: {error}"
+    except OSError as error:
+        cause = f"the profile cannot be read: {error.strerror}"
+    raise SettingsError(cause, place=f"onec.profile, {file}", remedy="correct that file")
+
+
+def mapping_of(settings: Settings) -> Mapping:
+    """Return the mapping the settings describe: the profile with the overrides of ``[onec]``.
+
+    Raises:
+        SettingsError: nothing or two things say where 1C keeps a field, the pairing key is no
+            field, or a canary cannot be a key; all of it in one message.
+    """
+    onec = settings.onec
+    profile = read_profile(onec.profile)
+    merged = _merged(profile, onec)
+    problems = [
+        f"onec.fields.{name}: {problem}"
+        for name, field in merged.items()
+        if (problem := _field_problem(name, field)) is not None
+    ]
+    key = onec.key or profile.key
+    problems += _key_problems(key, merged, settings.guard.canaries)
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise SettingsError(
+            f"the mapping of fields cannot be used:{lines}\n",
+            place=f"onec.fields over the profile {onec.profile}",
+            remedy="zvirka.example.toml shows each way to say where 1C keeps a field",
+        )
+    return Mapping(
+        catalog=onec.catalog if "catalog" in onec.model_fields_set else profile.catalog,
+        fields=tuple(_field(name, field) for name, field in merged.items()),
+        key=key,
+        scope=onec.scope,
+        region=onec.region,
+    )
+
+
+def _profile_file(name: str) -> Path:
+    if name.endswith(".toml"):
+        return Path(name).expanduser()
+    names = profile_names()
+    if name not in names:
+        raise SettingsError(
+            f'there is no profile "{name}"{did_you_mean(name, names)}',
+            place="onec.profile",
+            remedy=f"choose one of {', '.join(names)}, or the path of a .toml file of your own",
+        )
+    return shipped("config") / "profiles" / f"{name}.toml"
+
+
+def _merged(profile: FieldProfile, onec: OnecSettings) -> dict[str, FieldSettings]:
+    """The profile's fields in its order, overridden, then those it does not know."""
+    merged = dict(profile.fields)
+    for name, override in onec.fields.items():
+        below = merged.pop(name, None) if override is None else merged.get(name)
+        if override is None:
+            continue
+        merged[name] = override if below is None else _over(below, override)
+    return merged
+
+
+def _over(below: FieldSettings, override: FieldSettings) -> FieldSettings:
+    said = override.model_fields_set
+    names_place = any(
+        getattr(override, way) is not None for way in ("attribute", "contact", "register_type")
+    )
+    taken = said | _PLACE if names_place else said
+    return below.model_copy(update={name: getattr(override, name) for name in taken})
+
+
+def _field_problem(name: str, field: FieldSettings) -> str | None:
+    if not _NAME.fullmatch(name) or name in _RESERVED:
+        return "expected a name of small Latin letters, digits and _ that zvirka does not use"
+    ways = {
+        "attribute": field.attribute,
+        "contact": field.contact,
+        "register": field.register_type,
+    }
+    said = [way for way, value in ways.items() if value]
+    if len(said) != 1:
+        found = f"found {' and '.join(said)}" if said else "found none"
+        return f"{found}, expected one of attribute, contact and register"
+    if bool(field.via) != bool(field.catalog):
+        return "expected via and catalog together: the reference and the catalogue it refers to"
+    if field.register_type and field.via:
+        return "found via, which a register does not have"
+    return None
+
+
+def _key_problems(key: str, fields: dict[str, FieldSettings], canaries: list[str]) -> list[str]:
+    if key == "ref":
+        return [
+            f'guard.canaries: found "{canary}", expected a Ref_Key, as the pairing key is ref'
+            for canary in canaries
+            if not _is_guid(canary)
+        ]
+    if key in fields:
+        return []
+    return [f'onec.key: found "{key}", expected ref or one of {", ".join(fields)}']
+
+
+def _is_guid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _field(name: str, field: FieldSettings) -> Field:
+    return Field(name, _source(field), Comparison(field.compare), field.payload)
+
+
+def _source(field: FieldSettings) -> FieldSource:
+    if field.attribute:
+        return Attribute(field.attribute, via=field.via, catalog=field.catalog)
+    if field.contact:
+        return ContactLine(
+            field.contact, kind=field.kind, value=field.value, via=field.via, catalog=field.catalog
+        )
+    return RegisterLine(field.register_type or "", kind=field.kind, value=field.value)

@@ -1,0 +1,74 @@
+"""What the store should hold of each counterparty: its pairing key and the digest of its values.
+
+Values of one counterparty lie apart (attributes in the object, contact lines in a section, phones
+at a partner); the digest is a sum, so each place adds its part and nothing has to be joined wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from zvirka.staging.database import Staging, parts
+
+_PARTITION = 100_000
+
+
+class SourceDigests:
+    """Resolves objects and lines into ``wanted`` rows.
+
+    Args:
+        staging: where the tables are.
+        attributes: numbers of the fields that are attributes of the object (columns ``f…``).
+        links: the links other fields go through, in the order of the columns ``l…``.
+    """
+
+    def __init__(self, staging: Staging, attributes: Collection[int], links: Sequence[str]) -> None:
+        self._staging = staging
+        self._attributes = attributes
+        self._links = links
+
+    def resolve(self, into: str, objects: str, lines: str, *, few: bool = False) -> None:
+        """Fill a ``wanted`` table from objects and lines, part by part so that memory is flat.
+
+        ``objects`` and ``lines`` are what to read: tables, views or subqueries.
+        """
+        staging = self._staging
+        count = 0 if few else staging.number_of(f"SELECT count(*) FROM {objects}")
+        for here in parts("ref", max(1, count // _PARTITION)):
+            own = f"{here} AND ref IN (SELECT ref FROM {objects})" if few else here
+            joins = [f"LEFT JOIN ({self._sums(lines, 0, own)}) own ON own.ref = o.ref"]
+            sums = ["coalesce(own.part, 0)"]
+            for number in range(len(self._links)):
+                holders = f"ref IN (SELECT l{number} FROM {objects} WHERE {here})"
+                joins.append(
+                    f"LEFT JOIN ({self._sums(lines, number + 1, holders)}) via{number}"
+                    f" ON via{number}.ref = o.l{number}"
+                )
+                sums.append(f"coalesce(via{number}.part, 0)")
+            sums += [staging.part(f"o.f{number}", str(number)) for number in self._attributes]
+            staging.run(
+                f"INSERT INTO {into} SELECT o.ref, {self._key_of(lines)}, o.mark,"
+                f" ({' + '.join(sums)})::UBIGINT"
+                f" FROM (FROM {objects} WHERE {here}) o {' '.join(joins)}"
+            )
+
+    def _sums(self, lines: str, via: int, where: str) -> str:
+        part = self._staging.part("value", "field")
+        return (
+            f"SELECT ref, sum(part)::UBIGINT part FROM (SELECT ref, arg_min({part}, ord) part"
+            f" FROM {lines} WHERE via = {via} AND {where} GROUP BY ref, field) GROUP BY ref"
+        )
+
+    def _key_of(self, lines: str) -> str:
+        staging = self._staging
+        if staging.mapping.key == "ref":
+            return "o.ref::VARCHAR"
+        number = staging.number[staging.mapping.key]
+        if number in self._attributes:
+            return f"coalesce(trim(o.f{number}), '')"
+        link = getattr(staging.mapping.fields[number].source, "via", "")
+        holder = f"o.l{self._links.index(link)}" if link else "o.ref"
+        return (
+            f"coalesce((SELECT trim(arg_min(value, ord)) FROM {lines} lines"
+            f" WHERE lines.ref = {holder} AND lines.field = {number}), '')"
+        )

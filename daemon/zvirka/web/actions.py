@@ -1,0 +1,150 @@
+"""What is done: signing in and out, approving, rejecting, a resync of one counterparty.
+
+Runs go through the one door of every trigger, :func:`zvirka.reconcile.run.perform`, with the
+signed-in user as who and the form's reason as why.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from loguru import logger
+from starlette.responses import Response
+
+from zvirka.domain import ZERO_REF
+from zvirka.reconcile.request import Request, Targets
+from zvirka.web.difference_filter import DifferenceFilter
+from zvirka.web.pages import LONGEST_KEY, show_life, show_run, show_work
+from zvirka.web.request_context import Refused, RequestContext
+from zvirka.web.users import CrowdedError
+
+LONGEST_REASON = 1000
+_AT_ONCE_SECONDS = 3.0
+"""How long the page waits for a run that is over soon, before it shows how far it is."""
+
+
+def sign_in_form(context: RequestContext) -> Response:
+    """The form, with a session of its own that its token is bound to."""
+    if context.session.user is not None:
+        return context.redirect("/runs")
+    return context.keep(context.render("sign_in.html", error=""), context.session)
+
+
+def sign_in(context: RequestContext) -> Response:
+    """Check name and password; a refusal tells nothing about which was wrong."""
+    _ = context.words.gettext
+    web = context.web
+    name, password = context.form.get("name", "").strip(), context.form.get("password", "")
+    if not web.attempts.allow(name, context.address):
+        logger.warning("sign-in refused: too many attempts", address=context.address)
+        error = _("Too many attempts. Try again in a quarter of an hour.")
+        return context.render("sign_in.html", 429, error=error)
+    try:
+        user = web.users.check(name, password)
+    except CrowdedError:
+        error = _("Too many people are signing in at this moment. Try again.")
+        return context.render("sign_in.html", 503, error=error)
+    if user is None:
+        known = web.users.get(name) is not None
+        # A name that nobody has may be a password typed into the wrong field.
+        who = name if known else "unknown"
+        logger.warning("sign-in refused", who=who, address=context.address)
+        return context.render("sign_in.html", 401, error=_("Name or password is wrong."))
+    web.attempts.succeeded(name, context.address)
+    web.sessions.end(context.session)
+    logger.info("signed in", who=user.name, address=context.address)
+    return context.keep(context.redirect("/runs"), web.sessions.begin(user))
+
+
+def sign_out(context: RequestContext) -> Response:
+    """End the session, for every copy of its cookie."""
+    context.web.sessions.end(context.session)
+    logger.info("signed out", who=context.user.name)
+    response = context.redirect("/sign-in")
+    response.delete_cookie(
+        context.web.cookie_name,
+        secure=context.web.https,
+        httponly=True,
+        samesite="strict",
+        path="/",
+    )
+    return response
+
+
+def approve(context: RequestContext) -> Response:
+    """Approve the held plan that was shown."""
+    return _decide(context, "approve")
+
+
+def reject(context: RequestContext) -> Response:
+    """Reject the held plan that was shown."""
+    return _decide(context, "reject")
+
+
+def _decide(context: RequestContext, command: Literal["approve", "reject"]) -> Response:
+    _ = context.words.gettext
+    number = context.number("run")
+    open_runs = {row.id: row.plan_digest for row in context.journal.held()}
+    if number not in open_runs:
+        raise Refused(409, _("This run waits for no decision, or no longer; nothing was done."))
+    digest = context.form.get("digest", "")
+    if digest != open_runs[number]:
+        raise Refused(409, _("The plan is not the one that was shown; nothing was done."))
+    reason = _reason(context)
+    if not reason:
+        error = _("Say why: the reason goes to the journal with your name.")
+        return show_run(context, DifferenceFilter(), 422, error=error, reason=reason)
+    return _begin(
+        context,
+        Request(
+            command=command,
+            trigger="web",
+            who=context.user.name,
+            reason=reason,
+            parent=number,
+            digest=digest,
+            wait=0,
+        ),
+    )
+
+
+def resync(context: RequestContext) -> Response:
+    """Compare and correct one counterparty now."""
+    _ = context.words.gettext
+    key = context.form.get("key", "").strip()[:LONGEST_KEY]
+    ref = context.form.get("ref", "").strip()[:LONGEST_KEY]
+    reason = _reason(context)
+    if not reason:
+        error = _("Say why: the reason goes to the journal with your name.")
+        return show_life(context, key, ref, 422, error=error)
+    if ref and ref != ZERO_REF:
+        targets = Targets(refs=(ref,))
+    elif key and context.web.key == "code":
+        targets = Targets(codes=(key,))
+    else:
+        error = _("Without a Ref_Key 1C cannot be asked for this counterparty.")
+        return show_life(context, key, ref, 422, error=error, reason=reason)
+    request = Request(
+        command="resync",
+        trigger="web",
+        who=context.user.name,
+        reason=reason,
+        targets=targets,
+        wait=0,
+    )
+    return _begin(context, request)
+
+
+def _begin(context: RequestContext, request: Request) -> Response:
+    worker = context.web.worker
+    if not worker.begin(request):
+        return show_work(context, worker.work, answer=409)
+    logger.info("a run was asked for on the page", command=request.command, who=request.who)
+    standing = worker.wait(_AT_ONCE_SECONDS)
+    if standing is not None and standing.summary is not None:
+        return context.redirect(f"/runs/{standing.summary.run}")
+    return context.redirect("/work")
+
+
+def _reason(context: RequestContext) -> str:
+    return " ".join(context.form.get("reason", "").split())[:LONGEST_REASON]

@@ -1,0 +1,208 @@
+"""The pages that are read: runs, a run's report, what is held, the life of a counterparty."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.responses import Response
+
+from zvirka.domain import ZERO_REF, Cause, Disposition, Kind
+from zvirka.errors import LockHeldError
+from zvirka.i18n.words import COMMANDS, STATUSES
+from zvirka.journal.run_facts import Facts
+from zvirka.journal.tables import RunRow
+from zvirka.report import report_stem
+from zvirka.report.assembly import findings_of
+from zvirka.report.chart import chart_of
+from zvirka.report.content import ReportContent
+from zvirka.report.history import history_done, history_head
+from zvirka.web.difference_filter import (
+    DifferenceFilter,
+    FilteredDifferences,
+    answers,
+    filter_of,
+    one_difference,
+    sift,
+)
+from zvirka.web.request_context import Refused, RequestContext
+from zvirka.web.worker import Work
+
+RUNS = 50
+"""Runs on one page."""
+DIFFERENCES = 100
+"""Differences on one page."""
+LONGEST_KEY = 200
+
+
+def runs(context: RequestContext) -> Response:
+    """The runs, newest first, narrowed by status and command."""
+    status = _one_of(context.query.get("status"), STATUSES)
+    command = _one_of(context.query.get("command"), COMMANDS)
+    before = context.query.get("before", "")
+    behind = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
+    found = context.journal.runs(limit=RUNS + 1, before=behind, command=command, status=status)
+    shown = found[:RUNS]
+    asked = {"status": status, "command": command}
+    chosen = {name: word for name, word in asked.items() if word}
+    return context.render(
+        "runs.html",
+        runs=[(row, msgspec.convert(row.facts or {}, Facts), tone_of(row)) for row in shown],
+        statuses=STATUSES,
+        commands=COMMANDS,
+        status=status or "",
+        command=command or "",
+        query=lambda **more: urlencode({**chosen, **more}),
+        older=shown[-1].id if len(found) > RUNS else None,
+        first=behind is None,
+    )
+
+
+def tone_of(row: RunRow) -> str:
+    """``good``, ``warning``, ``bad``, or '' while a run goes on: the colour of its status."""
+    if row.status in {"failed", "interrupted"}:
+        return "bad"
+    if row.status == "running":
+        return ""
+    return "warning" if row.status == "held" or (row.facts or {}).get("remaining") else "good"
+
+
+def run(context: RequestContext) -> Response:
+    """A run's report; its differences narrowed by what the address says."""
+    return show_run(context, filter_of(context.query))
+
+
+def search_run(context: RequestContext) -> Response:
+    """The same, narrowed by a form: a text stays out of addresses, for it may be personal."""
+    difference_filter = filter_of(context.form)
+    if difference_filter.text:
+        return show_run(context, difference_filter)
+    number = context.number("run")
+    return context.redirect(
+        f"/runs/{number}?{difference_filter.query(difference_filter.page)}#differences"
+    )
+
+
+def leave_search(context: RequestContext) -> Response:
+    """A search is not kept in its address: back to the whole report."""
+    return context.redirect(f"/runs/{context.number('run')}")
+
+
+def show_run(
+    context: RequestContext, difference_filter: DifferenceFilter, status: int = 200, **more: Any
+) -> Response:
+    """The page of a run."""
+    number = context.number("run")
+    findings = findings_of(context.journal, number)
+    sifted = sift(context.journal, number, difference_filter, DIFFERENCES)
+    replies = answers(context.journal, number)
+    return context.render(
+        "run.html",
+        status,
+        findings=findings,
+        run=number,
+        drawing=chart_of(findings.nights) if findings.command == "reconcile" else None,
+        pages=(),
+        file_name=f"{report_stem(number)}.html",
+        difference_filter=difference_filter,
+        sifted=sifted,
+        entries=_entries(findings, sifted),
+        choices=_choices(findings),
+        answers=replies,
+        open=any(row.id == number for row in context.journal.held()),
+        **{"error": "", "reason": "", **more},
+    )
+
+
+def held(context: RequestContext) -> Response:
+    """The runs that wait for a decision."""
+    return context.render(
+        "held.html",
+        held=[(row, findings_of(context.journal, row.id or 0)) for row in context.journal.held()],
+    )
+
+
+def counterparty(context: RequestContext) -> Response:
+    """Where a counterparty is asked for."""
+    return context.render("counterparty.html", key="", ref="", asked=False)
+
+
+def find_counterparty(context: RequestContext) -> Response:
+    """The life of the counterparty named in the form."""
+    key = context.form.get("key", "").strip()[:LONGEST_KEY]
+    ref = context.form.get("ref", "").strip()[:LONGEST_KEY].lower()
+    if not key and not ref:
+        return context.redirect("/counterparty")
+    return show_life(context, key, ref)
+
+
+def life(context: RequestContext) -> Response:
+    """The life of the counterparty a difference is about."""
+    found = one_difference(context.journal, context.number("run"), context.number("number"))
+    if found is None:
+        _ = context.words.gettext
+        raise Refused(404, _("There is no such difference."))
+    return show_life(context, *found)
+
+
+def show_life(
+    context: RequestContext, key: str, ref: str, status: int = 200, **more: Any
+) -> Response:
+    """The page of a counterparty."""
+    if ref == ZERO_REF:
+        ref = ""
+    entries = context.journal.history(key=key, ref=ref)
+    refs = {entry.ref for entry in entries} - {"", ZERO_REF}
+    return context.render(
+        "life.html",
+        status,
+        entries=list(reversed(entries)),
+        key=key,
+        ref=ref or (refs.pop() if len(refs) == 1 else ""),
+        by_key=context.web.key == "code",
+        history_head=history_head,
+        history_done=history_done,
+        **{"error": "", "reason": "", **more},
+    )
+
+
+def work(context: RequestContext) -> Response:
+    """How far the run is that an admin started; its report once it has ended."""
+    following = "follow" in context.query
+    standing = context.web.worker.wait(0.5)
+    if standing is not None and standing.summary is not None:
+        return context.redirect(f"/runs/{standing.summary.run}")
+    response = show_work(context, standing, following=following)
+    if following and standing is not None and not standing.over:
+        response.headers["Refresh"] = "3"
+    return response
+
+
+def show_work(
+    context: RequestContext, standing: Work | None, *, following: bool = False, answer: int = 200
+) -> Response:
+    """The page of what is under way."""
+    locked = standing is not None and isinstance(standing.error, LockHeldError)
+    return context.render(
+        "work.html", answer, standing=standing, following=following, locked=locked
+    )
+
+
+def _entries(findings: ReportContent, sifted: FilteredDifferences) -> Any:
+    return findings.entries(numbers=sifted.numbers) if sifted.numbers else ()
+
+
+def _choices(findings: ReportContent) -> dict[str, list[Any]]:
+    """What there is to choose from in this run, in the words' own order."""
+    tallies = findings.tallies
+    return {
+        "kind": [word for word in Kind if any(t.kind is word for t in tallies)],
+        "cause": [word for word in Cause if any(t.cause is word for t in tallies)],
+        "decision": [w for w in Disposition if any(t.disposition is w for t in tallies)],
+        "outcome": list(findings.outcomes),
+    }
+
+
+def _one_of(asked: str | None, words: Any) -> str | None:
+    return asked if asked in words else None

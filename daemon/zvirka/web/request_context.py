@@ -1,0 +1,294 @@
+"""One request as the handlers see it: who asks, in which language, with which form.
+
+:func:`endpoint` is the gate every page stands behind: it reads the session, refuses what the role
+may not do, and lets no form through without the CSRF token of its session.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment
+from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from zvirka.errors import NoSuchRunError
+from zvirka.i18n.words import COMMANDS, LANGUAGES, PHASES, Words
+from zvirka.journal.journal import Journal
+from zvirka.report.format_html import TEMPLATES, environment, style
+from zvirka.web.sign_in_limits import SignInLimits
+from zvirka.web.user_sessions import UserSession, UserSessions
+from zvirka.web.users import User, Users
+from zvirka.web.worker import Worker
+
+LARGEST_FORM = 65_536
+"""Bytes."""
+_FIELDS = 20
+
+Handler = Callable[["RequestContext"], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """What the page works with. ``https`` says that browsers come over TLS."""
+
+    journal: Journal
+    users: Users
+    sessions: UserSessions
+    attempts: SignInLimits
+    worker: Worker
+    key: str
+    language: str
+    timezone: str
+    https: bool
+
+    @property
+    def cookie_name(self) -> str:
+        """The session cookie's; over https one that browsers keep to this very host."""
+        return "__Host-zvirka" if self.https else "zvirka"
+
+    @property
+    def door_name(self) -> str:
+        """The cookie of the sign-in form: never in the way of a session that stands."""
+        return f"{self.cookie_name}-door"
+
+    def session_of(self, request: Request) -> UserSession | None:
+        """The session of a user, or that of the sign-in form, or none."""
+        session = self.sessions.read(request.cookies.get(self.cookie_name))
+        if session is not None and session.user is not None:
+            return session
+        door = self.sessions.read(request.cookies.get(self.door_name))
+        return door if door is not None and door.user is None else None
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
+    """The request is answered with a status and a sentence instead of what it asks for."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        self.status = status
+        self.sentence = sentence
+        super().__init__(sentence)
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """One request."""
+
+    web: WebContext
+    request: Request
+    session: UserSession
+    words: Words
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def user(self) -> User:
+        """Who asks; only behind a gate that lets users through."""
+        assert self.session.user is not None
+        return self.session.user
+
+    @property
+    def journal(self) -> Journal:
+        """The journal."""
+        return self.web.journal
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query string."""
+        return self.request.query_params
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return self.request.client.host if self.request.client else ""
+
+    def number(self, name: str) -> int:
+        """A number of the path; 0, which nothing has, when it is beyond all bounds."""
+        number = int(self.request.path_params[name])
+        return number if number < 2**31 else 0
+
+    def render(self, template: str, answer: int = 200, **context: Any) -> Response:
+        """A page from a template of the reports; ``answer`` is the status of HTTP."""
+        user = self.session.user
+        made = _environment(self.words.language).get_template(f"web/{template}")
+        text = made.render(
+            words=self.words,
+            layout="web/layout.html",
+            style_url=f"/style.css?{style_digest()}",
+            user=user,
+            token=self.web.sessions.token(self.session),
+            waiting=len(self.journal.held()) if user else 0,
+            work=self.web.worker.work if user else None,
+            path=self.request.url.path,
+            languages=self._languages(),
+            **context,
+        )
+        # A name may hold a lone surrogate; it is spelt out as data, and cannot break the page.
+        return HTMLResponse(text.encode("utf-8", "replace"), answer)
+
+    def redirect(self, path: str) -> Response:
+        """Go on with a GET of another page of this host."""
+        return RedirectResponse(path, 303)
+
+    def keep(self, response: Response, session: UserSession) -> Response:
+        """Send the session's cookie along."""
+        # No age: the cookie goes with the browser's own session; the server knows when it ends.
+        response.set_cookie(
+            self.web.cookie_name if session.user else self.web.door_name,
+            self.web.sessions.cookie(session),
+            secure=self.web.https,
+            httponly=True,
+            samesite="strict",
+            path="/",
+        )
+        return response
+
+    def _languages(self) -> list[tuple[str, str, bool]]:
+        """Language, the address of this page in it, and whether it is the one shown."""
+        reading = self.request.method == "GET"
+        query = dict(self.query) if reading else {}
+        # Two slashes would lead to another host.
+        path = "/" + self.request.url.path.lstrip("/")
+        if not reading:
+            # What a form showed cannot be shown again by an address; what it was about can.
+            of_run = re.match(r"/runs/\d+", path)
+            path = of_run[0] if of_run else path.replace("/resync", "/counterparty")
+        return [
+            (
+                language,
+                f"{path}?{urlencode({**query, 'lang': language})}",
+                language == self.words.language,
+            )
+            for language in LANGUAGES
+        ]
+
+
+def endpoint(handler: Handler, *, role: str | None = "auditor") -> Callable[[Request], Any]:
+    """The handler behind the gate.
+
+    ``role`` is who may come through: ``None`` anybody, ``auditor`` every user, ``admin`` admins.
+    """
+
+    async def gate(request: Request) -> Response:
+        web: WebContext = request.app.state.web
+        form = await _form(request) if request.method == "POST" else {}
+        return await run_in_threadpool(_enter, web, request, form, handler, role)
+
+    return gate
+
+
+def _enter(
+    web: WebContext, request: Request, form: Mapping[str, str], handler: Handler, role: str | None
+) -> Response:
+    session = web.session_of(request)
+    language = _language(web, request)
+    context = RequestContext(
+        web=web,
+        request=request,
+        session=session or web.sessions.begin(),
+        words=Words(language, web.timezone),
+        form=form,
+    )
+    try:
+        response = _answer(context, handler, role, known=session is not None)
+    except Refused as refused:
+        response = context.render("refused.html", refused.status, sentence=refused.sentence)
+    except NoSuchRunError:
+        response = context.render("refused.html", 404, sentence=_no_such(context.words))
+    if request.query_params.get("lang") == language:
+        response.set_cookie(
+            "lang", language, max_age=31_536_000, secure=web.https, samesite="strict"
+        )
+    return response
+
+
+def _answer(
+    context: RequestContext, handler: Handler, role: str | None, *, known: bool
+) -> Response:
+    _ = context.words.gettext
+    user = context.session.user
+    if role is not None and user is None:
+        if context.request.method == "POST":
+            raise Refused(403, _("You are not signed in, or no longer; nothing was done."))
+        return _door(context)
+    if context.request.method == "POST" and not (
+        known and context.web.sessions.good(context.session, context.form.get("token", ""))
+    ):
+        raise Refused(403, _("This form is not of your session; nothing was done. Open it anew."))
+    if role == "admin" and user is not None and not user.acts:
+        raise Refused(403, _("Only an admin may do that; nothing was done."))
+    return handler(context)
+
+
+def _door(context: RequestContext) -> Response:
+    """To the sign-in form; but whoever followed a link from elsewhere first comes once more.
+
+    A browser sends no strict cookie along with such a step, so a stranger and a user whose
+    session stands look the same. The second step comes from this page.
+    """
+    if context.request.headers.get("sec-fetch-site") not in {"cross-site", "same-site"}:
+        return context.redirect("/sign-in")
+    address = context.request.url
+    again = f"{address.path}?{address.query}" if address.query else address.path
+    response = context.render("again.html", again=again)
+    response.headers["Refresh"] = f"0; url={again}"
+    return response
+
+
+def _no_such(words: Words) -> str:
+    _ = words.gettext
+    return _("There is no such run.")
+
+
+def _language(web: WebContext, request: Request) -> str:
+    for wish in (request.query_params.get("lang"), request.cookies.get("lang")):
+        if wish in LANGUAGES:
+            return str(wish)
+    return web.language
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form that is small; files are none of our business."""
+    length = request.headers.get("content-length", "")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    fits = length.isascii() and length.isdigit() and int(length) <= LARGEST_FORM
+    if not fits or kind != "application/x-www-form-urlencoded":
+        return {}
+    async with request.form(max_fields=_FIELDS) as fields:
+        return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
+@cache
+def style_sheet() -> str:
+    """The reports' style sheet and what the page adds to it."""
+    return f"{style()}\n{(TEMPLATES / 'web' / 'web.css').read_text('utf-8')}"
+
+
+@cache
+def style_digest() -> str:
+    """Changes with the style sheet, so that browsers may keep it."""
+    return sha256(style_sheet().encode()).hexdigest()[:16]
+
+
+@cache
+def _environment(language: str) -> Environment:
+    made = environment(language)
+    words = Words(language)
+    made.globals.update(
+        field=_hidden_field,
+        command_word=lambda name: words.word(COMMANDS, name),
+        phase_word=lambda name: words.word(PHASES, name),
+    )
+    return made
+
+
+def _hidden_field(name: str, value: str) -> Markup:
+    """A hidden field of a form: the value as it is, escaped, with no character spelt out."""
+    return Markup('<input type="hidden" name="{}" value="{}">').format(name, value)

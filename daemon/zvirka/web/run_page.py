@@ -1,0 +1,47 @@
+"""Runs the page: over an open house, beside the receiver or alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from starlette.applications import Starlette
+
+from zvirka.errors import SettingsError
+from zvirka.mapping import Mapping
+from zvirka.receiver.access import address_of
+from zvirka.receiver.run_receiver import serve_applications
+from zvirka.reconcile.environment import open_environment
+from zvirka.settings.model import Settings
+from zvirka.web.site import create_app
+
+
+@contextmanager
+def page(settings: Settings, mapping: Mapping) -> Iterator[Starlette]:
+    """The page's application; the journal is closed on leaving.
+
+    Raises:
+        SettingsError: nobody could sign in, or nothing signs the cookies.
+        JournalError: the journal cannot be opened.
+    """
+    with open_environment(settings, mapping) as environment:
+        yield create_app(environment)
+
+
+def serve_page(
+    settings: Settings, mapping: Mapping, *, on_ready: Callable[[], None] | None = None
+) -> None:
+    """Serve the page alone until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: it is off, or as :func:`page`.
+        JournalError: the journal cannot be opened.
+        ZvirkaError: its port cannot be opened.
+    """
+    if not settings.web.enabled:
+        raise SettingsError(
+            "the page is off", place="web.enabled", remedy="set web.enabled = true with its users"
+        )
+    with page(settings, mapping) as app:
+        address = address_of(settings.web.listen, "web.listen")
+        serve_applications([(app, address)], on_ready)
