@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from tests.property.nights_world import Nights, Row
+from zvirka.comparison import canonical
 from zvirka.domain import Cause, Difference, Disposition, Kind
-from zvirka.reconcile.comparison import canonical
 
 
 def assert_law(nights: Nights, run: int) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from zvirka.comparison import canonical
 from zvirka.domain import (
     Action,
     Client,
@@ -23,7 +24,6 @@ from zvirka.mapping import Comparison
 from zvirka.prefetch import ahead
 from zvirka.reconcile import decide
 from zvirka.reconcile.absence import absence_of
-from zvirka.reconcile.comparison import canonical
 from zvirka.reconcile.evidence import Evidence
 from zvirka.reconcile.pull import renew
 from zvirka.reconcile.run_context import RunContext

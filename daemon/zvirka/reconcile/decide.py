@@ -24,6 +24,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from zvirka.comparison import field_differences
 from zvirka.domain import (
     Action,
     Cause,
@@ -36,7 +37,6 @@ from zvirka.domain import (
     Values,
 )
 from zvirka.mapping import Mapping
-from zvirka.reconcile.comparison import field_differences
 from zvirka.reconcile.snapshot import Absence
 from zvirka.staging.candidates import Candidate
 

@@ -11,11 +11,11 @@ from itertools import islice
 
 from loguru import logger
 
+from zvirka.comparison import field_differences
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode
 from zvirka.mapping import Mapping
-from zvirka.reconcile.comparison import field_differences
 from zvirka.reconcile.environment import Environment
 
 _AT_ONCE = 500

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from zvirka.comparison import values_digest
 from zvirka.domain import Cause, Difference, Disposition
-from zvirka.reconcile.comparison import values_digest
 from zvirka.reconcile.run_context import RunContext
 
 Side = dict[str, str | None] | None

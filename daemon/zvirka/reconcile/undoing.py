@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from zvirka.comparison import ABSENT, values_digest
 from zvirka.domain import (
     Action,
     Cause,
@@ -26,7 +27,6 @@ from zvirka.errors import UsageError
 from zvirka.journal.journal import Journal
 from zvirka.journal.suppressions import Suppression
 from zvirka.mapping import Mapping
-from zvirka.reconcile.comparison import ABSENT, values_digest
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.verifying import read_back, with_read_back

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from zvirka.comparison import ABSENT, field_differences, values_digest
 from zvirka.domain import (
     Action,
     Cause,
@@ -19,7 +20,6 @@ from zvirka.domain import (
 )
 from zvirka.erp.protocol import Store
 from zvirka.journal.suppressions import Suppression
-from zvirka.reconcile.comparison import ABSENT, field_differences, values_digest
 from zvirka.reconcile.run_context import RunContext
 
 _AT_ONCE = 1000

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from zvirka.comparison import ABSENT, canonical, field_differences, values_digest
 from zvirka.mapping import Attribute, Comparison, Field, Mapping
-from zvirka.reconcile.comparison import ABSENT, canonical, field_differences, values_digest
 
 ANY = st.text(max_size=40)
 COMPARISONS = st.sampled_from(list(Comparison))
