@@ -20,7 +20,7 @@ import msgspec
 import requests
 import uvicorn
 
-from zvirka.domain import Action, Correction, OutcomeState
+from zvirka.domain import Action, Command, Correction, OutcomeState
 from zvirka.erp import open_writer
 from zvirka.errors import ZvirkaError
 from zvirka.mapping import Mapping
@@ -96,12 +96,14 @@ def demonstrate(
         by_hand = _row_by_hand(directory)
         runs: dict[str, Summary] = {}
         with open_environment(settings, mapping, progress=progress) as environment:
-            runs["night_one"] = _run(environment, "reconcile")
+            runs["night_one"] = _run(environment, Command.RECONCILE)
             tell("night_one", runs["night_one"])
             day = _a_day(settings, mapping, simulator, draw)
             stages: tuple[Stage, ...] = ("plan", "reconcile", "again")
             for stage in stages:
-                runs[stage] = _run(environment, "plan" if stage == "plan" else "reconcile")
+                runs[stage] = _run(
+                    environment, Command.PLAN if stage == "plan" else Command.RECONCILE
+                )
                 tell(stage, runs[stage])
         return Demonstration(
             directory=directory,
@@ -128,7 +130,7 @@ def _settings(directory: Path, simulator: Simulator, language: Literal["uk", "en
     )
 
 
-def _run(environment: Environment, command: Literal["plan", "reconcile"]) -> Summary:
+def _run(environment: Environment, command: Command) -> Summary:
     return perform(environment, Request(command=command, who="demo", reason="demo"))
 
 

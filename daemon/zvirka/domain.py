@@ -53,6 +53,47 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     values: dict[str, str | None]
 
 
+class Command(StrEnum):
+    """What a run was asked to do."""
+
+    RECONCILE = "reconcile"
+    PLAN = "plan"
+    RESYNC = "resync"
+    APPROVE = "approve"
+    REJECT = "reject"
+    UNDO = "undo"
+    PRUNE = "prune"
+
+
+class Trigger(StrEnum):
+    """What started a run."""
+
+    SCHEDULE = "schedule"  # the daemon, at its time
+    CATCH_UP = "catch-up"  # the daemon, after the time
+    TIMER = "timer"  # a systemd timer
+    MANUAL = "manual"  # a person, on the command line
+    WEB = "web"  # a person, on the page
+    FEED = "feed"  # 1C's exchange plan
+
+
+class RunStatus(StrEnum):
+    """How a run stands. ``RUNNING`` is the only status that is not final."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    HELD = "held"  # waits for approval
+    INTERRUPTED = "interrupted"
+
+
+class Mode(StrEnum):
+    """How a run read 1C."""
+
+    FULL = "full"
+    LIGHT = "light"  # versions first, then only what changed
+    TARGETED = "targeted"  # only the counterparties named
+
+
 class Action(StrEnum):
     """What a correction does to the store."""
 

@@ -10,6 +10,7 @@ from zvirka.cli.declaration import ReasonOption, RunArgument, command
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.reconcile import WaitOption
 from zvirka.cli.run_output import perform_and_show
+from zvirka.domain import Command
 from zvirka.reconcile.request import Request, Targets
 
 
@@ -55,7 +56,12 @@ def approve(
     The plan is computed anew; what is still identical is applied, the rest is listed as changed.
     """
     request = Request(
-        command="approve", who=call.who, reason=reason, parent=run, digest=digest, wait=wait or 0
+        command=Command.APPROVE,
+        who=call.who,
+        reason=reason,
+        parent=run,
+        digest=digest,
+        wait=wait or 0,
     )
     return perform_and_show(call, request)
 
@@ -64,7 +70,9 @@ def reject(
     call: Invocation, run: RunArgument, reason: ReasonOption, wait: WaitOption = None
 ) -> int:
     """Reject a held run: nothing of it is applied."""
-    request = Request(command="reject", who=call.who, reason=reason, parent=run, wait=wait or 0)
+    request = Request(
+        command=Command.REJECT, who=call.who, reason=reason, parent=run, wait=wait or 0
+    )
     return perform_and_show(call, request)
 
 
@@ -83,7 +91,7 @@ def undo(
     does not redo it, until 1C changes that counterparty or `zvirka resync` asks for it.
     """
     request = Request(
-        command="undo",
+        command=Command.UNDO,
         who=call.who,
         reason=reason,
         parent=run,

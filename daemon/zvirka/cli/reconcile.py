@@ -10,6 +10,7 @@ import typer
 from zvirka.cli.declaration import ReasonOption, command
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.run_output import perform_and_show, show_summary
+from zvirka.domain import Command, Trigger
 from zvirka.errors import ExitCode, UsageError
 from zvirka.reconcile.request import Request, Targets
 
@@ -73,7 +74,7 @@ def plan(call: Invocation, full: FullOption = False, wait: WaitOption = None) ->
 
     Exit code 0 when both sides agree, 1 when they do not.
     """
-    request = Request(command="plan", who=call.who, full=full, wait=wait or 0)
+    request = Request(command=Command.PLAN, who=call.who, full=full, wait=wait or 0)
     return perform_and_show(call, request)
 
 
@@ -92,15 +93,15 @@ def reconcile(
     With --trigger timer alerts are sent and metrics written afterwards, as the daemon does.
     """
     request = Request(
-        command="reconcile",
-        trigger=trigger,
+        command=Command.RECONCILE,
+        trigger=Trigger(trigger),
         who=call.who,
         reason=reason,
         full=full,
         wait=wait or 0,
     )
     code = perform_and_show(call, request)
-    if trigger == "timer":
+    if request.trigger is Trigger.TIMER:
         from zvirka.service.timer_followup import look_after_run
 
         look_after_run(call.settings, datetime.now(UTC))
@@ -137,7 +138,7 @@ def resync(
             remedy="name them by --code, --ref or --tax-id, or say --all",
         )
     request = Request(
-        command="resync", who=call.who, reason=reason, targets=targets, wait=wait or 0
+        command=Command.RESYNC, who=call.who, reason=reason, targets=targets, wait=wait or 0
     )
     return perform_and_show(call, request)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.signals import GracefulStop
+from zvirka.domain import Command, RunStatus
 from zvirka.errors import ExitCode
 from zvirka.reconcile.request import Request, Summary
 
@@ -35,7 +36,11 @@ def perform_and_show(call: Invocation, request: Request) -> int:
         show_summary(call, summary)
     finally:
         stopping.end()
-    return INTERRUPTED if stopping.asked and summary.status == "interrupted" else summary.exit_code
+    return (
+        INTERRUPTED
+        if stopping.asked and summary.status == RunStatus.INTERRUPTED
+        else summary.exit_code
+    )
 
 
 def show_summary(call: Invocation, summary: Summary) -> None:
@@ -47,7 +52,7 @@ def show_summary(call: Invocation, summary: Summary) -> None:
     if summary.error:
         call.print(f"  {summary.error}")
     _print_counts(call, summary)
-    if summary.status == "finished" and not any(summary.causes.values()):
+    if summary.status == RunStatus.FINISHED and not any(summary.causes.values()):
         call.print(call.say("in_sync"))
     elif summary.remaining:
         call.print(call.say("remaining", count=call.words.number(summary.remaining)))
@@ -64,9 +69,9 @@ def show_summary(call: Invocation, summary: Summary) -> None:
 
 
 def _headline(call: Invocation, summary: Summary) -> str:
-    if summary.status in ("held", "failed", "interrupted"):
+    if summary.status in (RunStatus.HELD, RunStatus.FAILED, RunStatus.INTERRUPTED):
         return call.say(f"run_{summary.status}", run=summary.run)
-    if summary.command == "reject":
+    if summary.command == Command.REJECT:
         return call.say("rejected", run=summary.run)
     seconds = call.words.number(round(summary.seconds, 1))
     return call.say("run_finished", run=summary.run, seconds=seconds)

@@ -11,6 +11,7 @@ import typer
 
 from zvirka.cli.declaration import RunArgument, command
 from zvirka.cli.invocation import Invocation
+from zvirka.domain import RunStatus
 from zvirka.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def show(
         )
     if total > len(found):
         call.print(call.say("more", count=total - len(found)))
-    if row.status == "held":
+    if row.status == RunStatus.HELD:
         call.print(call.say("decide", run=run))
     return ExitCode.IN_SYNC
 

@@ -24,7 +24,17 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.support import Translations
 
-from zvirka.domain import Action, Cause, Disposition, Kind, OutcomeState
+from zvirka.domain import (
+    Action,
+    Cause,
+    Command,
+    Disposition,
+    Kind,
+    Mode,
+    OutcomeState,
+    RunStatus,
+    Trigger,
+)
 from zvirka.errors import UsageError
 
 Language = Literal["uk", "en"]
@@ -82,33 +92,33 @@ OUTCOMES: Mapping[str, str] = {
     OutcomeState.WITHDRAWN: N_("withdrawn: 1C says otherwise by now"),
 }
 COMMANDS: Mapping[str, str] = {
-    "reconcile": N_("Reconciliation"),
-    "plan": N_("Plan"),
-    "resync": N_("Resync"),
-    "approve": N_("Approval of a held run"),
-    "reject": N_("Rejection of a held run"),
-    "undo": N_("Undo of a run"),
-    "prune": N_("Removal of personal values"),
+    Command.RECONCILE: N_("Reconciliation"),
+    Command.PLAN: N_("Plan"),
+    Command.RESYNC: N_("Resync"),
+    Command.APPROVE: N_("Approval of a held run"),
+    Command.REJECT: N_("Rejection of a held run"),
+    Command.UNDO: N_("Undo of a run"),
+    Command.PRUNE: N_("Removal of personal values"),
 }
 TRIGGERS: Mapping[str, str] = {
-    "schedule": N_("the schedule"),
-    "catch-up": N_("the schedule, catching up"),
-    "timer": N_("the system timer"),
-    "manual": N_("a person, by command"),
-    "web": N_("a person, on the web page"),
-    "receiver": N_("the webhook receiver"),
+    Trigger.SCHEDULE: N_("the schedule"),
+    Trigger.CATCH_UP: N_("the schedule, catching up"),
+    Trigger.TIMER: N_("the system timer"),
+    Trigger.MANUAL: N_("a person, by command"),
+    Trigger.WEB: N_("a person, on the web page"),
+    Trigger.FEED: N_("the exchange plan of 1C"),
 }
 STATUSES: Mapping[str, str] = {
-    "running": N_("running"),
-    "finished": N_("finished"),
-    "failed": N_("failed"),
-    "held": N_("held for approval"),
-    "interrupted": N_("interrupted"),
+    RunStatus.RUNNING: N_("running"),
+    RunStatus.FINISHED: N_("finished"),
+    RunStatus.FAILED: N_("failed"),
+    RunStatus.HELD: N_("held for approval"),
+    RunStatus.INTERRUPTED: N_("interrupted"),
 }
 MODES: Mapping[str, str] = {
-    "full": N_("full pull of the catalogue"),
-    "light": N_("light pull: versions first, then only what changed"),
-    "targeted": N_("only the counterparties named"),
+    Mode.FULL: N_("full pull of the catalogue"),
+    Mode.LIGHT: N_("light pull: versions first, then only what changed"),
+    Mode.TARGETED: N_("only the counterparties named"),
 }
 PHASES: Mapping[str, str] = {
     "": N_("beginning"),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from zvirka.domain import Command, RunStatus
 from zvirka.errors import JournalError
 from zvirka.journal import suppressions
 from zvirka.journal.digests import Raw, raw_column, raw_columns, run_digest
@@ -221,7 +222,12 @@ def _unsealed(connection: Connection, runs: list[int]) -> Iterator[ChainProblem]
     for run in runs:
         try:
             row = _run_row(connection, run)
-            if row["status"] != "running" or row["digest"] or row["signature"] or row["pruned_at"]:
+            if (
+                row["status"] != RunStatus.RUNNING
+                or row["digest"]
+                or row["signature"]
+                or row["pruned_at"]
+            ):
                 yield ChainProblem(run, f"run {run}: ended, and yet not sealed; table run altered")
             elif sha256(row["salt"].encode()).hexdigest() != row["salt_digest"]:
                 yield ChainProblem(run, f"run {run}: table run was altered (salt)")
@@ -246,7 +252,7 @@ def _retention(row: Mapping[str, Any], pruned: _Pruned) -> Iterator[ChainProblem
 def _pruned(connection: Connection) -> _Pruned:
     pruned = _Pruned({})
     query = select(raw_column(RUN.c.facts), raw_column(RUN.c.started_at))
-    sealed = query.where(RUN.c.command == "prune", RUN.c.seal.is_not(None))
+    sealed = query.where(RUN.c.command == Command.PRUNE.value, RUN.c.seal.is_not(None))
     for text, at in connection.execute(sealed).all():
         try:
             said = json.loads(text)

@@ -17,7 +17,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from zvirka.domain import Action, Correction, Difference, Disposition, Kind, Outcome
+from zvirka.domain import (
+    Action,
+    Command,
+    Correction,
+    Difference,
+    Disposition,
+    Kind,
+    Mode,
+    Outcome,
+    RunStatus,
+    Trigger,
+)
 from zvirka.errors import JournalError, NoSuchRunError, ZvirkaError
 from zvirka.journal import queries, suppressions
 from zvirka.journal.bulk_writes import among, insert_rows, update_rows
@@ -33,7 +44,7 @@ from zvirka.journal.suppressions import Pairing, Suppression
 from zvirka.journal.tables import RunRow
 from zvirka.settings.model import Settings
 
-FINAL = ("finished", "failed", "held", "interrupted")
+FINAL = frozenset(RunStatus) - {RunStatus.RUNNING}
 """The statuses a run can end with."""
 
 
@@ -104,8 +115,8 @@ class Journal:
     def begin(
         self,
         *,
-        command: str,
-        trigger: str,
+        command: Command,
+        trigger: Trigger,
         who: str,
         reason: str,
         now: datetime,
@@ -133,11 +144,11 @@ class Journal:
         run = int(begun) + 1
         salt = self._random(32).hex()
         record: dict[str, Any] = {
-            **{name: plain(word) for name, word in words.items()},
+            **{name: plain(str(word)) for name, word in words.items()},
             "id": run,
             "started_at": now,
             "parent": parent,
-            "status": "running",
+            "status": RunStatus.RUNNING.value,
             "phase": "",
             "mode": "",
             "plan_digest": "",
@@ -159,9 +170,9 @@ class Journal:
         known = {} if facts is None else {"facts": canonical(msgspec.to_builtins(facts))}
         self._set(run, {"phase": phase, **known})
 
-    def set_mode(self, run: int, mode: str) -> None:
+    def set_mode(self, run: int, mode: Mode) -> None:
         """Note how 1C is read: full, light or targeted."""
-        self._set(run, {"mode": mode})
+        self._set(run, {"mode": mode.value})
 
     def save_facts(self, run: int, facts: Facts) -> None:
         """Replace what is known of the run's circumstances."""
@@ -171,7 +182,7 @@ class Journal:
         self,
         run: int,
         *,
-        status: str,
+        status: RunStatus,
         exit_code: int,
         now: datetime,
         error: ZvirkaError | Mapping[str, str] | None = None,
@@ -198,7 +209,7 @@ class Journal:
         connection: Connection,
         run: int,
         *,
-        status: str,
+        status: RunStatus,
         exit_code: int,
         now: datetime,
         error: ZvirkaError | Mapping[str, str] | None = None,
@@ -216,7 +227,7 @@ class Journal:
             update(RUN)
             .where(RUN.c.id == run)
             .values(
-                status=status,
+                status=str(status),
                 exit_code=int(exit_code),
                 finished_at=now,
                 error=canonical(_words(error)),
@@ -403,8 +414,8 @@ class Journal:
         *,
         limit: int = 50,
         before: int | None = None,
-        command: str | None = None,
-        status: str | None = None,
+        command: Command | None = None,
+        status: RunStatus | None = None,
     ) -> list[RunRow]:
         """Runs, newest first; ``before`` is the number the page before ended with."""
         with self.reading() as connection:
@@ -415,7 +426,7 @@ class Journal:
     def running(self) -> list[RunRow]:
         """Runs not ended, newest first; to the holder of the run lock they are dead ones."""
         with self.reading() as connection:
-            return queries.list_runs(connection, limit=1000, status="running")
+            return queries.list_runs(connection, limit=1000, status=RunStatus.RUNNING)
 
     def held(self) -> list[RunRow]:
         """Held runs that wait for an answer, newest first."""

@@ -14,13 +14,16 @@ from sqlmodel import col
 from zvirka.domain import (
     ZERO_REF,
     Action,
+    Command,
     Correction,
     Difference,
     Disposition,
     FieldDifference,
     Kind,
+    Mode,
     Outcome,
     OutcomeState,
+    RunStatus,
 )
 from zvirka.journal.column_types import plain
 from zvirka.journal.digests import content_digest
@@ -87,17 +90,17 @@ def list_runs(
     *,
     limit: int,
     before: int | None = None,
-    command: str | None = None,
-    status: str | None = None,
+    command: Command | None = None,
+    status: RunStatus | None = None,
 ) -> list[RunRow]:
     """Runs, newest first."""
     query = select(RunRow).order_by(col(RunRow.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(RunRow.id) < before)
     if command is not None:
-        query = query.where(col(RunRow.command) == command)
+        query = query.where(col(RunRow.command) == command.value)
     if status is not None:
-        query = query.where(col(RunRow.status) == status)
+        query = query.where(col(RunRow.status) == status.value)
     with Session(connection) as session:
         rows = list(session.scalars(query))
         session.expunge_all()
@@ -112,7 +115,7 @@ def held_runs(connection: Connection) -> list[RunRow]:
     answer, shown = RUN.alias(), RUN.alias()
     answered = exists().where(
         answer.c.parent == shown.c.id,
-        answer.c.command.in_(("approve", "reject")),
+        answer.c.command.in_((Command.APPROVE.value, Command.REJECT.value)),
         answer.c.seal.is_not(None),
         or_(
             shown.c.id == RUN.c.id,
@@ -121,7 +124,7 @@ def held_runs(connection: Connection) -> list[RunRow]:
             & (RUN.c.id < answer.c.id),
         ),
     )
-    query = select(RunRow).where(col(RunRow.status) == "held", ~answered)
+    query = select(RunRow).where(col(RunRow.status) == RunStatus.HELD.value, ~answered)
     with Session(connection) as session:
         rows = list(session.scalars(query.order_by(col(RunRow.id).desc())))
         session.expunge_all()
@@ -140,9 +143,9 @@ def last_good(connection: Connection, number: int) -> list[RunRow]:
         good += [
             run
             for run in page
-            if run.command in {"reconcile", "resync", "approve"}
-            and run.status == "finished"
-            and run.mode != "targeted"
+            if run.command in {Command.RECONCILE, Command.RESYNC, Command.APPROVE}
+            and run.status == RunStatus.FINISHED
+            and run.mode != Mode.TARGETED
             and run.facts.get("complete")
         ]
         if len(page) < 50:

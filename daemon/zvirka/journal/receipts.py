@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, Table, bindparam, func, insert, or_, select, update
 
+from zvirka.domain import Command, RunStatus
 from zvirka.journal.digests import digest_of
 from zvirka.journal.tables import ReceiptRow, RunRow
 
@@ -181,7 +182,10 @@ def reconciled_since(connection: Connection, moment: datetime) -> bool:
     statement = (
         select(func.count())
         .select_from(_RUNS)
-        .where(_RUNS.c.command == "reconcile", _RUNS.c.status == "finished")
+        .where(
+            _RUNS.c.command == Command.RECONCILE.value,
+            _RUNS.c.status == RunStatus.FINISHED.value,
+        )
         .where(_RUNS.c.started_at > moment.astimezone(UTC))
     )
     return bool(connection.execute(statement).scalar())

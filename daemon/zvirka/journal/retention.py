@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection, exists, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.journal import queries
 from zvirka.journal.column_types import canonical
 from zvirka.journal.journal import Journal
@@ -34,7 +35,7 @@ def prune(
     now: datetime,
     who: str,
     reason: str,
-    trigger: str = "manual",
+    trigger: Trigger = Trigger.MANUAL,
 ) -> Pruned:
     """Empty the personal values of runs that ended, and receipts that came, before ``older_than``.
 
@@ -52,7 +53,7 @@ def prune(
             return Pruned()
         run = journal.begin_on(
             connection,
-            command="prune",
+            command=Command.PRUNE,
             trigger=trigger,
             who=who,
             reason=reason,
@@ -68,7 +69,7 @@ def prune(
         connection.execute(
             update(RUN).where(RUN.c.id == run).values(facts=canonical(msgspec.to_builtins(facts)))
         )
-        journal.finish_on(connection, run, status="finished", exit_code=0, now=now)
+        journal.finish_on(connection, run, status=RunStatus.FINISHED, exit_code=0, now=now)
     _forget_pages(journal)
     return Pruned(run=run, runs=tuple(runs), receipts=receipts)
 
@@ -79,7 +80,7 @@ def _old_runs(connection: Connection, before: datetime) -> list[int]:
     query = select(RUN.c.id).where(
         RUN.c.seal.is_not(None),
         RUN.c.pruned_at.is_(None),
-        RUN.c.command != "prune",
+        RUN.c.command != Command.PRUNE.value,
         RUN.c.finished_at < before,
         ~open_intent,
     )

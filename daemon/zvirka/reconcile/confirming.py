@@ -13,13 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from zvirka.comparison import canonical
-from zvirka.domain import (
-    Action,
-    Client,
-    Counterparty,
-    Difference,
-    Disposition,
-)
+from zvirka.domain import Action, Client, Command, Counterparty, Difference, Disposition
 from zvirka.mapping import Comparison
 from zvirka.prefetch import ahead
 from zvirka.reconcile import decide
@@ -81,7 +75,7 @@ class _Look:
         self._evidence = Evidence.of(context)
         extras = context.matching.candidate_count("extra")
         limit = context.environment.settings.guard.max_deletes
-        self._ask = extras <= limit or context.request.command == "approve"
+        self._ask = extras <= limit or context.request.command == Command.APPROVE
         if not singly:
             self._look_again_at_all()
 

@@ -7,6 +7,7 @@ in the journal as finished; until then the same changes come again, which repeat
 
 from __future__ import annotations
 
+from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.errors import HeldError, SourceError
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary, Targets
@@ -38,15 +39,15 @@ def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Sum
     summary = perform(
         environment,
         Request(
-            command="resync",
-            trigger="feed",
+            command=Command.RESYNC,
+            trigger=Trigger.FEED,
             who=who,
             reason=f"message {changes.message} of the exchange plan",
             targets=Targets(refs=refs),
             wait=wait,
         ),
     )
-    if summary.status == "finished":
+    if summary.status == RunStatus.FINISHED:
         with environment.open_feed() as feed:
             feed.confirm(changes.message)
     return summary
@@ -56,7 +57,7 @@ def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> Non
     """One question to a person is enough: the timer comes every few minutes."""
     targets = [f"ref {ref}" for ref in refs]
     for run in environment.journal.held():
-        if run.trigger == "feed" and run.facts.get("targets") == targets:
+        if run.trigger == Trigger.FEED and run.facts.get("targets") == targets:
             raise HeldError(
                 f"run {run.id} over the same changes waits for an answer",
                 place=f"message {run.reason.split()[1]} of the exchange plan",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from zvirka.domain import Trigger
 from zvirka.journal.journal import Journal
 from zvirka.journal.retention import Pruned, prune
 from zvirka.report import remove_reports
@@ -18,7 +19,7 @@ def forget(
     who: str,
     reason: str,
     *,
-    trigger: str = "manual",
+    trigger: Trigger = Trigger.MANUAL,
 ) -> Pruned:
     """Prune the journal and remove the report files of the pruned runs.
 

@@ -13,6 +13,7 @@ from functools import partial
 
 from loguru import logger
 
+from zvirka.domain import Mode
 from zvirka.erp.protocol import Scanned
 from zvirka.onec.protocol import LineBatch, ObjectBatch, Source, VersionBatch
 from zvirka.prefetch import ahead
@@ -33,7 +34,7 @@ class Pulled:
     """What a pull gave: the snapshot, ``full`` or ``light``, and how many came whole."""
 
     snapshot: Snapshot
-    mode: str
+    mode: Mode
     fetched: int
     counted: int
 
@@ -89,7 +90,7 @@ def _full(
             after = _second_look(environment, source, mirror)
         rows = mirror.pulled_count()
         reasons = _doubts(source, rows, after)
-    return Pulled(judged(mirror.count(), reasons), "full", mirror.count(), after)
+    return Pulled(judged(mirror.count(), reasons), Mode.FULL, mirror.count(), after)
 
 
 def _second_look(environment: Environment, source: Source, mirror: SourceMirror) -> int:
@@ -141,7 +142,7 @@ def _light(
     if not reasons:
         mirror.forget([*gone, *(set(stale) - fetched)])
     mirror.renew_light_lines(ahead(source.light_lines()), environment.tick)
-    return Pulled(judged(mirror.count(), reasons), "light", len(fetched), after)
+    return Pulled(judged(mirror.count(), reasons), Mode.LIGHT, len(fetched), after)
 
 
 def _see_versions(

@@ -12,7 +12,7 @@ from itertools import islice
 from loguru import logger
 
 from zvirka.comparison import field_differences
-from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState, RunStatus
 from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode
 from zvirka.mapping import Mapping
@@ -43,7 +43,7 @@ def recover(environment: Environment, run: int) -> list[str]:
         if dead.id is not None and dead.id != run:
             environment.journal.finish(
                 dead.id,
-                status="interrupted",
+                status=RunStatus.INTERRUPTED,
                 exit_code=ExitCode.FAILED,
                 now=environment.now(),
                 error={"cause": f"the run ended in phase {dead.phase or 'begin'}, not by itself"},

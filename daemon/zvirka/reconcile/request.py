@@ -7,11 +7,11 @@ hands it to :func:`zvirka.reconcile.run.perform`; there is no other path.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
-Command = Literal["reconcile", "plan", "resync", "approve", "reject", "undo"]
+from zvirka.domain import Command, RunStatus, Trigger
 
 
 class Targets(msgspec.Struct, frozen=True):
@@ -26,15 +26,14 @@ class Targets(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One run to perform.
 
-    ``trigger`` is ``schedule``, ``catch-up``, ``timer``, ``manual``, ``web`` or ``feed``.
     ``who`` asked (a login or unit name) and ``reason`` go to the journal. ``parent`` is the held
     run approved or rejected, or the run undone; ``digest`` the plan digest the approver saw
     (empty: that of the held run). ``targets`` also narrows an undo. ``wait`` is how many seconds
     to wait for the lock: 0 not at all, ``None`` for ever. ``full`` forces a full pull.
     """
 
-    command: Command = "reconcile"
-    trigger: str = "manual"
+    command: Command = Command.RECONCILE
+    trigger: Trigger = Trigger.MANUAL
     who: str
     reason: str = ""
     targets: Targets = Targets()
@@ -47,14 +46,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended: what a terminal, an alert or a metric needs; the journal has the rest.
 
-    ``status``: finished, held, failed, interrupted. ``causes``, ``actions`` and ``outcomes`` as in
+    ``causes``, ``actions`` and ``outcomes`` as in
     :class:`zvirka.journal.run_facts.Facts`. ``error`` is cause, place and remedy of a failed run,
     ``kind`` the class of its error, ``passing`` whether trying again can help.
     """
 
     run: int
-    command: str
-    status: str
+    command: Command
+    status: RunStatus
     exit_code: int
     causes: dict[str, int] = {}
     actions: dict[str, int] = {}

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 import msgspec
 from loguru import logger
 
-from zvirka.domain import Action, Correction, Disposition
+from zvirka.domain import Action, Command, Correction, Disposition, Mode, RunStatus, Trigger
 from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
 from zvirka.journal.run_facts import Facts
@@ -73,9 +73,9 @@ def perform(environment: Environment, request: Request) -> Summary:
 
 
 def _check(environment: Environment, request: Request) -> None:
-    if request.command in {"approve", "reject"}:
+    if request.command in {Command.APPROVE, Command.REJECT}:
         approving.held_run(environment.journal, request)
-    if request.command == "undo":
+    if request.command == Command.UNDO:
         assert request.parent is not None
         undoing.check_undoable(environment.journal, request.parent)
 
@@ -97,25 +97,25 @@ class _Run:
         try:
             status, code = self._phases()
         except RunInterrupted as error:
-            return self._end("interrupted", ExitCode.FAILED, error)
+            return self._end(RunStatus.INTERRUPTED, ExitCode.FAILED, error)
         except ZvirkaError as error:
-            return self._end("failed", error.exit_code, error)
+            return self._end(RunStatus.FAILED, error.exit_code, error)
         except Exception:
             logger.exception("unexpected error")
-            self._end("failed", ExitCode.FAILED, _UNEXPECTED)
+            self._end(RunStatus.FAILED, ExitCode.FAILED, _UNEXPECTED)
             raise
         except BaseException:
-            self._end("interrupted", ExitCode.FAILED, _STOPPED)
+            self._end(RunStatus.INTERRUPTED, ExitCode.FAILED, _STOPPED)
             raise
         return self._end(status, code, None)
 
-    def _end(self, status: str, code: ExitCode | None, error: ZvirkaError | None) -> Summary:
+    def _end(self, status: RunStatus, code: ExitCode | None, error: ZvirkaError | None) -> Summary:
         environment, run = self._house, self._run
         environment.journal.save_facts(run, self._facts)
         if code is None:
             left = environment.journal.count(run).remaining + self._suspected
             code = ExitCode.DIFFERENCES if left else ExitCode.IN_SYNC
-        held = environment.journal.plan_digest(run) if status == "held" else ""
+        held = environment.journal.plan_digest(run) if status == RunStatus.HELD else ""
         environment.journal.finish(
             run, status=status, exit_code=code, now=environment.now(), error=error, plan_digest=held
         )
@@ -156,21 +156,21 @@ class _Run:
 
     # -- the story ---------------------------------------------------------------------------
 
-    def _phases(self) -> tuple[str, ExitCode | None]:
+    def _phases(self) -> tuple[RunStatus, ExitCode | None]:
         """The status the run ends with, and its exit code where the counts do not decide."""
         environment, request = self._house, self._request
         with self._phase("recover"):
             self._facts.recovered = recovering.recover(environment, self._run)
-        if request.command == "reject":
-            return "finished", ExitCode.IN_SYNC
+        if request.command == Command.REJECT:
+            return RunStatus.FINISHED, ExitCode.IN_SYNC
         with closing(environment.open_store()) as store:
             self._facts.store = store.name
             self._check_policy(store)
-            if request.command == "undo":
+            if request.command == Command.UNDO:
                 assert request.parent is not None
                 with self._phase("apply"):
                     undoing.undo(environment, self._run, store, request.parent, request.targets)
-                return "finished", None
+                return RunStatus.FINISHED, None
             with (
                 environment.open_source() as source,
                 closing(Staging(environment.staging_dir, environment.mapping)) as staging,
@@ -190,7 +190,7 @@ class _Run:
 
     def _compare_and_correct(
         self, source: Source, store: Store, staging: Staging
-    ) -> tuple[str, ExitCode | None]:
+    ) -> tuple[RunStatus, ExitCode | None]:
         environment, request = self._house, self._request
         mirror = SourceMirror(staging)
         matching = Candidates(
@@ -211,7 +211,7 @@ class _Run:
             standings=environment.journal.standings(),
         )
         if context.targeted:
-            environment.journal.set_mode(self._run, "targeted")
+            environment.journal.set_mode(self._run, Mode.TARGETED)
             with self._phase("confirm"):
                 source.preflight()
                 targeting.resync(context, request.targets)
@@ -226,14 +226,14 @@ class _Run:
                 )
         with self._phase("guard"):
             self._guard(context)
-        if request.command == "plan":
-            return "finished", None
+        if request.command == Command.PLAN:
+            return RunStatus.FINISHED, None
         self._correct(context)
         if not context.targeted:
             self._agree(context)
         if self._facts.held:
-            return "held", ExitCode.HELD
-        return "finished", None
+            return RunStatus.HELD, ExitCode.HELD
+        return RunStatus.FINISHED, None
 
     def _stage_both_sides(self, context: RunContext) -> None:
         environment, facts = self._house, self._facts
@@ -274,10 +274,10 @@ class _Run:
         return PartialSnapshot(snapshot.rows, (*before, reason))
 
     def _guard(self, context: RunContext) -> None:
-        if self._request.command == "approve":
+        if self._request.command == Command.APPROVE:
             assert self._request.parent is not None
             approving.narrow_to_approved(context, self._request.parent)
-        elif not context.targeted or self._request.trigger == "feed":
+        elif not context.targeted or self._request.trigger == Trigger.FEED:
             self._facts.held = guarding.guard(context)
 
     def _correct(self, context: RunContext) -> None:
@@ -317,11 +317,11 @@ class _Run:
     def _agree(self, context: RunContext) -> None:
         """Remember on what both sides agree: the third side of the next run's causes."""
         with self._phase("agree"):
-            context.matching.agree(tidy=context.mode == "full")
+            context.matching.agree(tidy=context.mode == Mode.FULL)
             if not context.store.has_ref:
                 for batch in context.matching.agreed_pairings():
                     self._house.journal.put_pairings(batch)
-                if context.mode == "full" and isinstance(context.snapshot, CompleteSnapshot):
+                if context.mode == Mode.FULL and isinstance(context.snapshot, CompleteSnapshot):
                     for gone in context.matching.pairing.gone_from_both():
                         self._house.journal.drop_pairings(gone)
 

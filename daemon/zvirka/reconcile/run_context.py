@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from zvirka.domain import Difference, Disposition
+from zvirka.domain import Command, Difference, Disposition, Mode, Trigger
 from zvirka.erp.protocol import Store
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.suppressions import Suppression
@@ -30,8 +30,8 @@ class RunContext:
     mirror: SourceMirror
     matching: Candidates
     snapshot: Snapshot
-    mode: str = ""
-    """How 1C was read: full, light or targeted."""
+    mode: Mode | None = None
+    """How 1C was read; ``None`` until then."""
     standings: dict[str, Suppression] = field(default_factory=dict)
     planned: dict[tuple[str, Disposition], int] = field(default_factory=dict)
     """Differences so far by (action, disposition)."""
@@ -53,12 +53,12 @@ class RunContext:
     @property
     def targeted(self) -> bool:
         """Whether the run is about named counterparties only."""
-        return self.request.command == "resync" and not self.request.targets.everything
+        return self.request.command == Command.RESYNC and not self.request.targets.everything
 
     @property
     def insists(self) -> bool:
         """Whether somebody asked to try again what was given up or undone."""
-        return self.request.command == "resync" and self.request.trigger != "feed"
+        return self.request.command == Command.RESYNC and self.request.trigger != Trigger.FEED
 
     def plan(self, difference: Difference) -> None:
         """Count a difference by what would settle it."""

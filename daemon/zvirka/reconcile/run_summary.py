@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
+from zvirka.domain import Command, RunStatus
 from zvirka.errors import ZvirkaError
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.tables import RunRow
@@ -58,8 +59,8 @@ def summary_of(row: RunRow, reports: Sequence[Path], seconds: float, trouble: st
     )
     return Summary(
         run=row.id or 0,
-        command=row.command,
-        status=row.status,
+        command=Command(row.command),
+        status=RunStatus(row.status),
         exit_code=row.exit_code or 0,
         causes=facts.causes,
         actions=facts.actions,

@@ -11,6 +11,7 @@ from zvirka.domain import (
     Action,
     Cause,
     Client,
+    Command,
     Correction,
     Counterparty,
     Difference,
@@ -178,7 +179,7 @@ def _standing(context: RunContext, correction: Correction, client: Client | None
 
 def _forget_settled(context: RunContext, seen: set[str]) -> None:
     """Drop standings whose counterparty no longer differs, or differs in another way now."""
-    if not context.standings or context.request.command not in {"reconcile", "resync"}:
+    if not context.standings or context.request.command not in {Command.RECONCILE, Command.RESYNC}:
         return
     for batch in context.environment.journal.differences(context.run):
         seen.update(

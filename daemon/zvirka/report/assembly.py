@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Row, Select, Text, func, select, type_coer
 from zvirka.domain import (
     Action,
     Cause,
+    Command,
     Correction,
     Difference,
     Disposition,
@@ -21,6 +22,7 @@ from zvirka.domain import (
     Kind,
     Outcome,
     OutcomeState,
+    RunStatus,
 )
 from zvirka.journal.column_types import JsonText
 from zvirka.journal.journal import Journal
@@ -140,7 +142,11 @@ def _nights(journal: Journal, run: int) -> tuple[Night, ...]:
     """
     query = (
         select(RUN.c.id, RUN.c.started_at, RUN.c.status, RUN.c.facts)
-        .where(RUN.c.command == "reconcile", RUN.c.id <= run, RUN.c.status != "running")
+        .where(
+            RUN.c.command == Command.RECONCILE.value,
+            RUN.c.id <= run,
+            RUN.c.status != RunStatus.RUNNING.value,
+        )
         .order_by(RUN.c.id.desc())
         .limit(CHART_RUNS)
     )

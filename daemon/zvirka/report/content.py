@@ -15,12 +15,14 @@ from typing import Protocol
 
 from zvirka.domain import (
     Cause,
+    Command,
     Correction,
     Difference,
     Disposition,
     Kind,
     Outcome,
     OutcomeState,
+    RunStatus,
 )
 from zvirka.journal.run_facts import Facts
 
@@ -166,8 +168,10 @@ class ReportContent:
     @property
     def quiet(self) -> bool:
         """Whether a run that compared the sides ended well and found no difference."""
-        compares = self.command in {"reconcile", "plan", "resync"}
-        return compares and self.status == "finished" and not self.found and not self.outcomes
+        compares = self.command in {Command.RECONCILE, Command.PLAN, Command.RESYNC}
+        return (
+            compares and self.status == RunStatus.FINISHED and not self.found and not self.outcomes
+        )
 
     @property
     def listed(self) -> dict[Kind, int]:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import select
 
+from zvirka.domain import Command, RunStatus
 from zvirka.errors import UsageError
 from zvirka.i18n.words import COMMANDS, N_, TRIGGERS, Words
 from zvirka.journal.journal import Journal
@@ -193,13 +194,13 @@ class Act:
         self._opening = self._opening or findings
         self._closing = findings
         self._commands[findings.command] += 1
-        self._failed += findings.status in {"failed", "interrupted"}
+        self._failed += findings.status in {RunStatus.FAILED, RunStatus.INTERRUPTED}
         if findings.facts.base:
             self._bases[findings.facts.base] = None
             self._stores[findings.facts.store] = None
-        if findings.command == "reconcile":
+        if findings.command == Command.RECONCILE:
             self._causes.update({cause.value: n for cause, n in findings.causes.items()})
-            if findings.status not in {"failed", "interrupted"}:
+            if findings.status not in {RunStatus.FAILED, RunStatus.INTERRUPTED}:
                 self._last_night = findings
         self._outcomes.update({state.value: n for state, n in findings.outcomes.items()})
 

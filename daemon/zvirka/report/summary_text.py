@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from zvirka.domain import Action, Disposition, FieldDifference, OutcomeState
+from zvirka.domain import (
+    Action,
+    Command,
+    Disposition,
+    FieldDifference,
+    Mode,
+    OutcomeState,
+    RunStatus,
+)
 from zvirka.i18n.words import (
     COMMANDS,
     COMPARISONS,
@@ -31,15 +39,15 @@ def title(findings: ReportContent, words: Words) -> str:
 def verdict(findings: ReportContent, words: Words) -> str:
     """How the run ended, in one line."""
     _ = words.gettext
-    if findings.status == "failed":
+    if findings.status == RunStatus.FAILED:
         return _("The run failed; the store is described below as far as it was seen.")
-    if findings.status == "interrupted":
+    if findings.status == RunStatus.INTERRUPTED:
         return _("The run was interrupted; the next run settles what it had begun.")
-    if findings.status == "running":
+    if findings.status == RunStatus.RUNNING:
         return _("The run has not ended yet; this is what stands in the journal so far.")
-    if findings.command == "reject":
+    if findings.command == Command.REJECT:
         return _("The held plan was rejected: nothing was written.")
-    if findings.command == "prune":
+    if findings.command == Command.PRUNE:
         count = words.number(len(findings.facts.pruned))
         return _("Personal values were removed from runs: %(count)s.") % {"count": count}
     if findings.quiet:
@@ -55,7 +63,7 @@ def verdict(findings: ReportContent, words: Words) -> str:
 def _quiet(findings: ReportContent, words: Words) -> str:
     """The one line of a run that found nothing, which claims no more than was looked at."""
     _ = words.gettext
-    if findings.mode == "targeted":
+    if findings.mode == Mode.TARGETED:
         return _("Nothing to report: 1C and the ERP agree on the counterparties asked for.")
     if not findings.facts.complete:
         return _("No difference in what could be read; 1C was read only in part.")
@@ -64,11 +72,11 @@ def _quiet(findings: ReportContent, words: Words) -> str:
 
 def _ending(findings: ReportContent, words: Words) -> Iterator[str]:
     _ = words.gettext
-    if findings.command == "plan":
+    if findings.command == Command.PLAN:
         yield _("Only a plan: nothing was written")
         return
     applied = words.number(findings.applied)
-    if findings.applied and findings.command == "undo":
+    if findings.applied and findings.command == Command.UNDO:
         yield _("Put back and verified: %(count)s") % {"count": applied}
     elif findings.applied:
         yield _("Corrected and verified: %(count)s") % {"count": applied}
@@ -83,12 +91,12 @@ def _ending(findings: ReportContent, words: Words) -> Iterator[str]:
 
 def tone(findings: ReportContent) -> str:
     """``good``, ``warning`` or ``bad``: the colour of the verdict."""
-    if findings.status in {"failed", "interrupted"}:
+    if findings.status in {RunStatus.FAILED, RunStatus.INTERRUPTED}:
         return "bad"
-    partial = findings.quiet and findings.mode != "targeted" and not findings.facts.complete
-    if findings.status == "held" or findings.facts.remaining or partial:
+    partial = findings.quiet and findings.mode != Mode.TARGETED and not findings.facts.complete
+    if findings.status == RunStatus.HELD or findings.facts.remaining or partial:
         return "warning"
-    return "good" if findings.status == "finished" else "warning"
+    return "good" if findings.status == RunStatus.FINISHED else "warning"
 
 
 def circumstances(findings: ReportContent, words: Words) -> list[Line]:
@@ -246,7 +254,7 @@ def changes(write: Write) -> list[tuple[str, str | None, str | None]]:
 def approval(findings: ReportContent, words: Words) -> str:
     """How a held run goes on."""
     _ = words.gettext
-    if findings.status != "held":
+    if findings.status != RunStatus.HELD:
         return _("What was not held was carried out; the run itself needs no approval.")
     return _(
         "Nothing that is held is written until a person decides. An approval is good once, for "

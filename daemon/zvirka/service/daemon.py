@@ -14,6 +14,7 @@ from random import SystemRandom
 
 from loguru import logger
 
+from zvirka.domain import RunStatus
 from zvirka.errors import ExitCode
 from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
@@ -103,7 +104,7 @@ def run_in_house(settings: Settings, request: Request, pulse: Pulse) -> Summary:
     """Perform one run with the parts of the settings; the pulse is its progress and its stop."""
     with open_environment(settings, mapping_of(settings), progress=pulse) as environment:
         summary = perform(replace(environment, stop=pulse.stop), request)
-        if summary.status == "finished":
+        if summary.status == RunStatus.FINISHED:
             prune_as_set(settings, environment.journal, environment.now(), request.who)
         return summary
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from zvirka.domain import Disposition, OutcomeState
+from zvirka.domain import Command, Disposition, OutcomeState, RunStatus
 from zvirka.journal.digests import table_of
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.run_facts import Facts
@@ -22,9 +22,14 @@ _RUN = table_of(RunRow)
 _DIFFERENCE = table_of(DifferenceRow)
 _CORRECTION = table_of(CorrectionRow)
 
-_WHOLE = ("reconcile", "approve")
-_ENDED = ("finished", "held", "failed", "interrupted")
-_GOOD = ("finished", "held")
+_WHOLE = (Command.RECONCILE.value, Command.APPROVE.value)
+_ENDED = (
+    RunStatus.FINISHED.value,
+    RunStatus.HELD.value,
+    RunStatus.FAILED.value,
+    RunStatus.INTERRUPTED.value,
+)
+_GOOD = (RunStatus.FINISHED.value, RunStatus.HELD.value)
 _MOST_KEYS = 100_000
 _MOST_RUNS = 400
 

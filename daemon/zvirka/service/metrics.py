@@ -11,11 +11,11 @@ from pathlib import Path
 from loguru import logger
 from prometheus_client import CollectorRegistry, Gauge, start_http_server, write_to_textfile
 
-from zvirka.domain import Cause, OutcomeState
+from zvirka.domain import Cause, OutcomeState, RunStatus
 from zvirka.errors import SettingsError
 from zvirka.service.daemon_records import Situation
 
-STATUSES = ("finished", "held", "failed", "interrupted")
+STATUSES = (RunStatus.FINISHED, RunStatus.HELD, RunStatus.FAILED, RunStatus.INTERRUPTED)
 
 
 class Metrics:

@@ -15,15 +15,16 @@ from typing import Literal
 
 from loguru import logger
 
+from zvirka.domain import RunStatus, Trigger
 from zvirka.errors import RunInterrupted, ZvirkaError
 from zvirka.reconcile.request import Summary
 from zvirka.service.clock import Clock
 from zvirka.settings.model import ScheduleSettings
 
-NIGHTLY = ("schedule", "catch-up")
+NIGHTLY = (Trigger.SCHEDULE, Trigger.CATCH_UP)
 """The triggers of the daemon's own runs."""
 
-_SETTLED = frozenset({"finished", "held"})
+_SETTLED = frozenset({RunStatus.FINISHED, RunStatus.HELD})
 _DAY = timedelta(days=1)
 
 
@@ -33,7 +34,7 @@ class PastRun:
 
     started: datetime
     ended: datetime | None
-    status: str
+    status: RunStatus
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Due:
     """A run to begin now. ``attempt`` counts from 1 within the night."""
 
     slot: datetime
-    trigger: Literal["schedule", "catch-up"]
+    trigger: Trigger
     attempt: int
 
 
@@ -66,7 +67,7 @@ def verdict_of(ending: Summary | BaseException) -> NightVerdict:
     if isinstance(ending, Summary):
         if ending.status in _SETTLED:
             return NightVerdict("settled")
-        if ending.status == "interrupted":
+        if ending.status == RunStatus.INTERRUPTED:
             return NightVerdict("interrupted", kind=ending.kind, why=ending.error)
         return _failed(ending.passing, ending.kind or ending.status, ending.error)
     kind = type(ending).__name__
@@ -98,7 +99,7 @@ class Nights:
         self._attempts = 0
         self._begin: datetime | None = None
         self._given_up = False
-        self._trigger: Literal["schedule", "catch-up"] = "schedule"
+        self._trigger: Literal[Trigger.SCHEDULE, Trigger.CATCH_UP] = Trigger.SCHEDULE
 
     @property
     def next_attempt(self) -> datetime | None:
@@ -124,13 +125,13 @@ class Nights:
         if any(run.status in _SETTLED for run in had):
             return
         if had:
-            self._trigger = "catch-up"
-            broken = had[-1].ended is None or had[-1].status == "interrupted"
+            self._trigger = Trigger.CATCH_UP
+            broken = had[-1].ended is None or had[-1].status == RunStatus.INTERRUPTED
             self._try_again(now if broken else (had[-1].ended or now), at_once=broken)
         elif now <= slot + self._clock.tolerance:
-            self._trigger, self._begin = "schedule", now
+            self._trigger, self._begin = Trigger.SCHEDULE, now
         elif self._settings.catch_up and last_good is not None and now - last_good > _DAY:
-            self._trigger, self._begin = "catch-up", now
+            self._trigger, self._begin = Trigger.CATCH_UP, now
 
     def due(self, now: datetime) -> Due | None:
         """The run to begin now; ``None`` when nothing is due, or quiet hours are kept."""
@@ -164,9 +165,9 @@ class Nights:
     def _enter(self, slot: datetime, now: datetime) -> None:
         self._slot, self._attempts, self._begin, self._given_up = slot, 0, None, False
         if now <= slot + self._clock.tolerance:
-            self._trigger, self._begin = "schedule", slot + self._clock.delay()
+            self._trigger, self._begin = Trigger.SCHEDULE, slot + self._clock.delay()
         elif self._settings.catch_up:
-            self._trigger, self._begin = "catch-up", now
+            self._trigger, self._begin = Trigger.CATCH_UP, now
         else:
             logger.warning("the night was missed and is not caught up", slot=slot.isoformat())
 

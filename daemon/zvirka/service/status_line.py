@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from zvirka.domain import OutcomeState
+from zvirka.domain import OutcomeState, RunStatus
 from zvirka.service.alert_texts import Language, counted, say
 from zvirka.service.daemon_records import RunView, Situation
 
@@ -34,7 +34,7 @@ def status_line(
 
 
 def _ended(run: RunView, language: Language) -> str:
-    if run.status in ("failed", "interrupted"):
+    if run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED):
         return say(language, f"was_{run.status}")
     found = differences_of(run)
     if not found:
@@ -44,7 +44,7 @@ def _ended(run: RunView, language: Language) -> str:
         text = f"{counted(language, 'differences', found)}, {corrected} " + say(
             language, "corrected"
         )
-    return f"{text}, {say(language, 'was_held')}" if run.status == "held" else text
+    return f"{text}, {say(language, 'was_held')}" if run.status == RunStatus.HELD else text
 
 
 def differences_of(run: RunView) -> int:

@@ -17,6 +17,7 @@ from random import Random
 
 from loguru import logger
 
+from zvirka.domain import Command
 from zvirka.errors import ZvirkaError
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.alert_texts import Language, named, say
@@ -188,7 +189,7 @@ class Supervisor:
     def _begin(self, due: Due) -> None:
         settings, pulse = self.settings, self.pulse
         request = Request(
-            command="reconcile",
+            command=Command.RECONCILE,
             trigger=due.trigger,
             who=_WHO,
             reason=f"night of {due.slot.isoformat()}, attempt {due.attempt}",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from zvirka.domain import Trigger
 from zvirka.errors import ZvirkaError
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.reconcile.pruning import forget
@@ -47,7 +48,9 @@ def prune_as_set(settings: Settings, journal: Journal, now: datetime, who: str) 
     if age is None:
         return
     try:
-        pruned = forget(settings, journal, age, now, who, "report.prune_after", trigger="schedule")
+        pruned = forget(
+            settings, journal, age, now, who, "report.prune_after", trigger=Trigger.SCHEDULE
+        )
     except ZvirkaError as error:
         logger.error("old runs could not be pruned", error=str(error))
     else:

@@ -6,12 +6,10 @@ signed-in user as who and the form's reason as why.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from loguru import logger
 from starlette.responses import Response
 
-from zvirka.domain import ZERO_REF
+from zvirka.domain import ZERO_REF, Command, Trigger
 from zvirka.reconcile.request import Request, Targets
 from zvirka.web.difference_filter import DifferenceFilter
 from zvirka.web.pages import LONGEST_KEY, show_life, show_run, show_work
@@ -73,15 +71,15 @@ def sign_out(context: RequestContext) -> Response:
 
 def approve(context: RequestContext) -> Response:
     """Approve the held plan that was shown."""
-    return _decide(context, "approve")
+    return _decide(context, Command.APPROVE)
 
 
 def reject(context: RequestContext) -> Response:
     """Reject the held plan that was shown."""
-    return _decide(context, "reject")
+    return _decide(context, Command.REJECT)
 
 
-def _decide(context: RequestContext, command: Literal["approve", "reject"]) -> Response:
+def _decide(context: RequestContext, command: Command) -> Response:
     _ = context.words.gettext
     number = context.number("run")
     open_runs = {row.id: row.plan_digest for row in context.journal.held()}
@@ -98,7 +96,7 @@ def _decide(context: RequestContext, command: Literal["approve", "reject"]) -> R
         context,
         Request(
             command=command,
-            trigger="web",
+            trigger=Trigger.WEB,
             who=context.user.name,
             reason=reason,
             parent=number,
@@ -125,8 +123,8 @@ def resync(context: RequestContext) -> Response:
         error = _("Without a Ref_Key 1C cannot be asked for this counterparty.")
         return show_life(context, key, ref, 422, error=error, reason=reason)
     request = Request(
-        command="resync",
-        trigger="web",
+        command=Command.RESYNC,
+        trigger=Trigger.WEB,
         who=context.user.name,
         reason=reason,
         targets=targets,

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.responses import Response
 
-from zvirka.domain import ZERO_REF, Cause, Disposition, Kind
+from zvirka.domain import ZERO_REF, Cause, Command, Disposition, Kind, RunStatus
 from zvirka.errors import LockHeldError
 from zvirka.i18n.words import COMMANDS, STATUSES
 from zvirka.journal.run_facts import Facts
@@ -21,6 +21,7 @@ from zvirka.report.history import history_done, history_head
 from zvirka.web.difference_filter import (
     DifferenceFilter,
     FilteredDifferences,
+    Word,
     answers,
     filter_of,
     one_difference,
@@ -38,8 +39,8 @@ LONGEST_KEY = 200
 
 def runs(context: RequestContext) -> Response:
     """The runs, newest first, narrowed by status and command."""
-    status = _one_of(context.query.get("status"), STATUSES)
-    command = _one_of(context.query.get("command"), COMMANDS)
+    status = _one_of(context.query.get("status"), RunStatus)
+    command = _one_of(context.query.get("command"), Command)
     before = context.query.get("before", "")
     behind = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
     found = context.journal.runs(limit=RUNS + 1, before=behind, command=command, status=status)
@@ -61,11 +62,13 @@ def runs(context: RequestContext) -> Response:
 
 def tone_of(row: RunRow) -> str:
     """``good``, ``warning``, ``bad``, or '' while a run goes on: the colour of its status."""
-    if row.status in {"failed", "interrupted"}:
+    if row.status in {RunStatus.FAILED, RunStatus.INTERRUPTED}:
         return "bad"
-    if row.status == "running":
+    if row.status == RunStatus.RUNNING:
         return ""
-    return "warning" if row.status == "held" or (row.facts or {}).get("remaining") else "good"
+    return (
+        "warning" if row.status == RunStatus.HELD or (row.facts or {}).get("remaining") else "good"
+    )
 
 
 def run(context: RequestContext) -> Response:
@@ -102,7 +105,7 @@ def show_run(
         status,
         findings=findings,
         run=number,
-        drawing=chart_of(findings.nights) if findings.command == "reconcile" else None,
+        drawing=chart_of(findings.nights) if findings.command == Command.RECONCILE else None,
         pages=(),
         file_name=f"{report_stem(number)}.html",
         difference_filter=difference_filter,
@@ -204,5 +207,5 @@ def _choices(findings: ReportContent) -> dict[str, list[Any]]:
     }
 
 
-def _one_of(asked: str | None, words: Any) -> str | None:
-    return asked if asked in words else None
+def _one_of(asked: str | None, words: type[Word]) -> Word | None:
+    return words(asked) if asked in set(words) else None

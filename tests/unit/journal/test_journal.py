@@ -29,9 +29,11 @@ from tests.unit.journal.world import (
 from zvirka.domain import (
     Action,
     Cause,
+    Command,
     Disposition,
     FieldDifference,
     Kind,
+    Mode,
     Outcome,
     OutcomeState,
 )
@@ -299,7 +301,7 @@ def test_nothing_is_written_to_a_sealed_run(journal: Journal) -> None:
     run = night(journal)
     writes = [
         lambda: journal.set_phase(run, "x"),
-        lambda: journal.set_mode(run, "x"),
+        lambda: journal.set_mode(run, Mode.FULL),
         lambda: journal.save_facts(run, Facts()),
         lambda: journal.add_differences(run, [difference(9)]),
         lambda: journal.update_differences(run, [difference(1)]),
@@ -318,7 +320,7 @@ def test_runs_are_listed_newest_first_in_pages_and_by_command(journal: Journal) 
     assert [row.id for row in journal.runs()] == [3, 2, 1]
     assert [row.id for row in journal.runs(limit=2)] == [3, 2]
     assert [row.id for row in journal.runs(before=2)] == [1]
-    assert [row.id for row in journal.runs(command="plan")] == [2]
+    assert [row.id for row in journal.runs(command=Command.PLAN)] == [2]
     assert [row.id for row in journal.running()] == [3, 2, 1]
     with pytest.raises(NoSuchRunError, match="no run 9"):
         journal.get(9)
@@ -346,7 +348,7 @@ def test_the_last_good_runs_are_finished_and_saw_everything(journal: Journal) ->
     good = [night(journal), night(journal)]
     night(journal, status="failed")
     targeted = begin(journal, "resync")
-    journal.set_mode(targeted, "targeted")
+    journal.set_mode(targeted, Mode.TARGETED)
     journal.save_facts(targeted, Facts(complete=True))
     journal.finish(targeted, status="finished", exit_code=0, now=NOW)
     partial = begin(journal)

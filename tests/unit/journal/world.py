@@ -22,6 +22,7 @@ from zvirka.domain import (
     Disposition,
     FieldDifference,
     Kind,
+    Mode,
     Outcome,
     OutcomeState,
 )
@@ -103,7 +104,7 @@ def key_pair(directory: Path) -> tuple[Path, bytes]:
 def night(journal: Journal, now: datetime = NOW, size: int = 3, status: str = "finished") -> int:
     """A run with differences, of which the first is held and the others are corrected."""
     run = begin(journal, now=now, fingerprint="f" * 64)
-    journal.set_mode(run, "full")
+    journal.set_mode(run, Mode.FULL)
     journal.set_phase(run, "apply")
     journal.save_facts(run, Facts(base="https://1c.example", complete=True, fields=[FIELD]))
     journal.add_differences(run, [difference(number) for number in range(1, size + 1)])

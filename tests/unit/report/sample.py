@@ -17,6 +17,7 @@ from zvirka.domain import (
     Disposition,
     FieldDifference,
     Kind,
+    Mode,
     Outcome,
     OutcomeState,
 )
@@ -98,7 +99,7 @@ def seal_run(
 ) -> int:
     """Begin, fill and seal a run; ``states`` are the outcomes of its corrections, in turn."""
     run = journal.begin(command=command, trigger=trigger, who=who, reason=reason, now=at)
-    journal.set_mode(run, mode)
+    journal.set_mode(run, Mode(mode))
     journal.save_facts(run, seen or facts())
     journal.add_differences(run, differences)
     corrected = [d for d in differences if d.disposition is Disposition.CORRECT and d.action]
