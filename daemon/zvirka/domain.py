@@ -85,6 +85,11 @@ class RunStatus(StrEnum):
     HELD = "held"  # waits for approval
     INTERRUPTED = "interrupted"
 
+    @property
+    def broke_off(self) -> bool:
+        """Whether the run ended without having done what it was asked to do."""
+        return self in {RunStatus.FAILED, RunStatus.INTERRUPTED}
+
 
 class Mode(StrEnum):
     """How a run read 1C."""
@@ -136,7 +141,6 @@ class Disposition(StrEnum):
     CORRECT = "correct"  # a correction follows
     HELD = "held"  # a correction would follow, but a limit holds it
     REPORTED = "reported"  # no correction is possible or wanted; a person decides
-    SETTLED = "settled"  # on the second look the sides agree
 
 
 class OutcomeState(StrEnum):
@@ -148,7 +152,6 @@ class OutcomeState(StrEnum):
     REFUSED = "refused"  # not sent: it could not have been stored as it is
     FAILED = "failed"  # the store or the webhook said no
     NOT_CONVERGING = "not_converging"  # accepted, and yet the store reads back otherwise
-    HELD = "held"  # waits for approval
     WITHDRAWN = "withdrawn"  # 1C says otherwise by now
 
 

@@ -39,11 +39,11 @@ def reconcile(world: dict[str, Any]) -> Counts:
         "exit_code": summary.exit_code,
         "error": summary.error,
         "applied": summary.outcomes.get("applied", 0),
-        "rows": facts["source_rows"],
-        "store_rows": facts["store_rows"],
-        "requests": facts["requests"],
-        "bytes": facts["bytes"],
-        "phases": facts["seconds"],
+        "rows": facts.source_rows,
+        "store_rows": facts.store_rows,
+        "requests": facts.requests,
+        "bytes": facts.bytes,
+        "phases": facts.seconds,
     }
 
 

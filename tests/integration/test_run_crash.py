@@ -103,7 +103,7 @@ def test_a_killed_run_loses_nothing_and_repeats_nothing(
                 if outcome.state is OutcomeState.APPLIED
             ]
             dead = environment.journal.get(2)
-            told = environment.journal.get(run.run).facts["recovered"]
+            told = environment.journal.get(run.run).facts.recovered
         assert len(applied) == 6, "the journal does not explain every change"
         assert dead.status == ("finished" if step == "after the end" else "interrupted")
         assert bool(told) is (step != "after the end")

@@ -37,8 +37,8 @@ def test_rows_hidden_by_rights_are_never_taken_for_deleted(night: World) -> None
     night.simulator.faults.hide = frozenset(night.refs()[:5])
     run = restricted.run(full=True)
     facts = restricted.row(run.run).facts
-    assert not facts["complete"]
-    assert "allowed_only" in facts["incomplete_because"][0]
+    assert not facts.complete
+    assert "allowed_only" in facts.incomplete_because[0]
     assert night.in_store() == before
     assert run.exit_code == 1, "five clients look absent: the night is not clean"
 
@@ -58,7 +58,7 @@ def test_a_missing_canary_makes_the_snapshot_partial(night: World) -> None:
     night.base.delete(night.refs()[0])
     before = night.in_store()
     run = guarded.run()
-    assert f"canaries are missing: {canary}" in guarded.row(run.run).facts["incomplete_because"]
+    assert f"canaries are missing: {canary}" in guarded.row(run.run).facts.incomplete_because
     assert run.exit_code == 1
     assert night.in_store() == before
 

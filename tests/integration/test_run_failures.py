@@ -268,5 +268,5 @@ def test_a_standby_machine_takes_over_from_one_that_was_killed(
     with standby.environment() as opened:
         runs = opened.journal.runs()
         assert [run.status for run in runs] == ["finished", "interrupted"]
-        assert "interrupted" in runs[0].facts["recovered"][0]
+        assert "interrupted" in runs[0].facts.recovered[0]
     night.assert_in_sync()

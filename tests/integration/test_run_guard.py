@@ -79,7 +79,7 @@ def test_what_changed_since_the_plan_was_shown_is_listed_and_left(careful: World
     approved = careful.run("approve", parent=held.run, reason="так")
     facts = careful.row(approved.run).facts
     assert approved.outcomes == {"applied": 9}
-    assert facts["changed_meanwhile"] == 1
+    assert facts.changed_meanwhile == 1
     left = {
         d.ref for d in careful.differences(approved.run) if d.disposition is Disposition.REPORTED
     }
@@ -219,7 +219,7 @@ def test_a_resync_of_what_neither_side_knows_is_a_mistake(night: World) -> None:
     night.base.update(ref, name="Відомий")
     mixed = night.resync(night.base.get(ref).values["code"], "no such code")
     assert (mixed.exit_code, mixed.outcomes) == (0, {"applied": 1})
-    assert night.row(mixed.run).facts["warnings"] == [
+    assert night.row(mixed.run).facts.warnings == [
         "neither 1C nor the store knows code no such code"
     ]
 

@@ -111,7 +111,7 @@ def test_a_missing_role_is_a_warning_that_names_the_role(night: World) -> None:
     night.simulator.faults.denied = {REGISTER}
     run = night.run()
     assert run.status == "finished"
-    (warning,) = night.row(run.run).facts["warnings"]
+    (warning,) = night.row(run.run).facts.warnings
     assert "ZvirkaReader" in warning
 
 
@@ -124,7 +124,7 @@ def test_without_the_register_the_night_is_as_before(tmp_path: Path, loaded: boo
         run = made.run()
         assert (run.status, run.exit_code) == ("finished", 0)
         assert evidence(made, run) == {ref: ""}
-        assert made.row(run.run).facts["warnings"] == []
+        assert made.row(run.run).facts.warnings == []
         made.assert_in_sync()
 
 
@@ -135,6 +135,6 @@ def test_an_outbox_that_cannot_be_read_is_a_warning_and_no_failure(night: World)
     run = night.run()
     assert run.status == "finished"
     assert evidence(night, run) == {ref: ""}
-    (warning,) = night.row(run.run).facts["warnings"]
+    (warning,) = night.row(run.run).facts.warnings
     assert REGISTER in warning
     night.assert_in_sync()

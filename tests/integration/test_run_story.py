@@ -82,7 +82,7 @@ def test_a_night_after_many_edits_is_found_whole_by_looking_singly_or_at_all(
     assert {d.ref: d.cause for d in night.differences(run.run)} == dict.fromkeys(
         edited, Cause.ERP_EDIT
     )
-    assert night.row(run.run).facts["store_rows"] == len(night.refs())
+    assert night.row(run.run).facts.store_rows == len(night.refs())
     night.assert_in_sync()
     assert night.run().causes == {}
 
@@ -235,4 +235,4 @@ def test_formatting_of_a_phone_is_no_difference_and_is_looked_at_once(night: Wor
     erp(night, "UPDATE clients SET phone = '0441234567' WHERE ref = ?", ref)
     assert night.run().causes == {}
     with night.environment() as environment:
-        assert environment.journal.get(night.run().run).facts["kinds"] == {}
+        assert environment.journal.get(night.run().run).facts.kinds == {}

@@ -33,8 +33,8 @@ def show_demo(call: Invocation, counterparties: int, keep: Path | None, open_rep
             call.print(
                 call.say(
                     f"demo_{stage}",
-                    found=words.number(sum(summary.causes.values())),
-                    done=words.number(summary.outcomes.get("applied", 0)),
+                    found=words.number(sum((summary.causes or {}).values())),
+                    done=words.number((summary.outcomes or {}).get("applied", 0)),
                     seconds=words.number(round(summary.seconds, 1)),
                 )
             )
@@ -81,7 +81,7 @@ def _show_end(call: Invocation, words: Words, shown: Demonstration, report: Path
                 words.cause(cause),
                 words.number(happened),
                 words.number(lost),
-                words.number(corrected.causes.get(cause, 0)),
+                words.number((corrected.causes or {}).get(cause, 0)),
             ]
             for cause, happened, lost in (
                 ("missed_create", day.creates, day.lost_creates),

@@ -52,7 +52,8 @@ def show_summary(call: Invocation, summary: Summary) -> None:
     if summary.error:
         call.print(f"  {summary.error}")
     _print_counts(call, summary)
-    if summary.status == RunStatus.FINISHED and not any(summary.causes.values()):
+    found = summary.causes
+    if found is not None and summary.status is RunStatus.FINISHED and not any(found.values()):
         call.print(call.say("in_sync"))
     elif summary.remaining:
         call.print(call.say("remaining", count=call.words.number(summary.remaining)))
@@ -85,7 +86,7 @@ def _print_counts(call: Invocation, summary: Summary) -> None:
         ("by_outcome", summary.outcomes, words.outcome),
     ):
         shown = sorted(
-            ((count, name) for name, count in counts.items() if count),
+            ((count, name) for name, count in (counts or {}).items() if count),
             key=lambda pair: (-pair[0], pair[1]),
         )
         if shown:

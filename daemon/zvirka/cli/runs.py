@@ -16,7 +16,7 @@ from zvirka.errors import ExitCode
 
 if TYPE_CHECKING:
     from zvirka.domain import Difference
-    from zvirka.journal.tables import RunRow
+    from zvirka.journal.records import RunRecord
 
 _SHOWN = 50
 
@@ -101,11 +101,12 @@ def show(
         call.print(f"{call.say(heading)}: {value}")
     if row.reason:
         call.print(f"{call.say('reason')}: {row.reason}")
-    for part in ("cause", "place", "remedy"):
-        if row.error.get(part):
-            call.print(f"  {row.error[part]}")
-    for hold in row.facts.get("held", []):
-        call.print(f"  ! {hold['limit']}: {hold['found']} > {hold['allowed']}")
+    if row.error is not None:
+        for part in (row.error.cause, row.error.place, row.error.remedy):
+            if part:
+                call.print(f"  {part}")
+    for hold in row.facts.held:
+        call.print(f"  ! {hold.limit}: {hold.found} > {hold.allowed}")
     if found:
         columns = ("number", "code", "kind", "cause", "action", "decision", "field")
         call.print_table(
@@ -150,7 +151,7 @@ def report(
     return ExitCode.IN_SYNC
 
 
-def _run_content(run: RunRow) -> dict[str, Any]:
+def _run_content(run: RunRecord) -> dict[str, Any]:
     return {
         "run": run.id,
         "command": run.command,
@@ -170,7 +171,7 @@ def _run_content(run: RunRow) -> dict[str, Any]:
     }
 
 
-def _run_line(call: Invocation, run: RunRow) -> list[str]:
+def _run_line(call: Invocation, run: RunRecord) -> list[str]:
     from zvirka.i18n.words import COMMANDS, STATUSES
 
     words = call.words
@@ -179,8 +180,8 @@ def _run_line(call: Invocation, run: RunRow) -> list[str]:
         words.clock(run.started_at),
         words.word(COMMANDS, run.command),
         words.word(STATUSES, run.status),
-        words.number(sum(run.facts.get("causes", {}).values())),
-        words.number(run.facts.get("remaining", 0)),
+        words.count(run.facts.found),
+        words.count(run.facts.remaining),
         run.who,
     ]
 

@@ -79,7 +79,6 @@ DISPOSITIONS: Mapping[str, str] = {
     Disposition.CORRECT: N_("to be corrected"),
     Disposition.HELD: N_("held for approval"),
     Disposition.REPORTED: N_("left for a person"),
-    Disposition.SETTLED: N_("settled by itself"),
 }
 OUTCOMES: Mapping[str, str] = {
     OutcomeState.INTENDED: N_("begun, not finished"),
@@ -88,7 +87,6 @@ OUTCOMES: Mapping[str, str] = {
     OutcomeState.REFUSED: N_("refused, not sent"),
     OutcomeState.FAILED: N_("failed"),
     OutcomeState.NOT_CONVERGING: N_("accepted, yet not stored"),
-    OutcomeState.HELD: N_("waits for approval"),
     OutcomeState.WITHDRAWN: N_("withdrawn: 1C says otherwise by now"),
 }
 COMMANDS: Mapping[str, str] = {
@@ -153,7 +151,6 @@ LIMITS: Mapping[str, str] = {
     "max_changes": N_("changes a run"),
     "max_change_share": N_("share of changes"),
     "shrink_share": N_("shrinking of the catalogue"),
-    "canaries": N_("counterparties that must be there"),
     "fingerprint": N_("scope, mapping or policy changed"),
 }
 HELD_WHAT: Mapping[str, str] = {
@@ -239,6 +236,10 @@ class Words:
         out, and its own numbers must not look like such a finding.
         """
         return str(format_decimal(number, locale=self.locale)).replace("\u00a0", " ")
+
+    def count(self, count: int | None) -> str:
+        """The number, or a dash where nobody counted."""
+        return "—" if count is None else self.number(count)
 
     def moment(self, moment: datetime | str | None) -> str:
         """Date and time to the second in the report's zone; an ISO text is read first."""

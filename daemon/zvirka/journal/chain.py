@@ -28,9 +28,9 @@ from zvirka.journal.digests import Raw, raw_column, raw_columns, run_digest
 from zvirka.journal.receipts import verify_receipts
 from zvirka.journal.row_checks import ChainProblem as ChainProblem
 from zvirka.journal.row_checks import stray_rows, unsound_receipts, unsound_rows
-from zvirka.journal.sealing import CHAIN, RUN, SECTIONS, Sealed, section
+from zvirka.journal.sealing import SECTIONS, Sealed, section
 from zvirka.journal.signing import SignatureCheck
-from zvirka.journal.tables import RunRow
+from zvirka.journal.tables import CHAIN, RUN, RunRow
 
 if TYPE_CHECKING:
     from zvirka.journal.journal import Journal

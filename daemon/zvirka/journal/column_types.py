@@ -51,8 +51,8 @@ class JsonText(TypeDecorator[Any]):
         return value if isinstance(value, str) else canonical(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
-        """Decode."""
-        return json.loads(value)
+        """Decode; an outer join may have no row, and so no text."""
+        return None if value is None else json.loads(value)
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")

@@ -17,14 +17,13 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     RowMapping,
-    Table,
     Text,
     type_coerce,
 )
 from sqlmodel import SQLModel
 
 from zvirka.journal.column_types import JsonText, UtcTime, encoded, iso
-from zvirka.journal.tables import RunRow
+from zvirka.journal.tables import RunRow, table_of
 
 Raw = RowMapping | Mapping[str, Any]
 """A row by column name, JSON as the text it is stored as."""
@@ -35,12 +34,6 @@ _NOT_SEALED = frozenset({"digest", "signature", "salt", "pruned_at"})
 def digest_of(value: Any) -> str:
     """SHA-256 of the canonical JSON of a value."""
     return sha256(encoded(value)).hexdigest()
-
-
-def table_of(model: type[SQLModel]) -> Table:
-    """The Core table of a model."""
-    table: Table = getattr(model, "__table__")  # noqa: B009 - SQLModel does not declare it
-    return table
 
 
 def raw_columns(model: type[SQLModel]) -> list[ColumnElement[Any]]:

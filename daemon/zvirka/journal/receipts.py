@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, or_, select, update
 
-from zvirka.domain import Command, RunStatus
+from zvirka.journal.definitions import good_run
 from zvirka.journal.digests import digest_of
-from zvirka.journal.tables import ReceiptRow, RunRow
+from zvirka.journal.tables import RECEIPT, RUN
 
 GENESIS = ""
 """What the first link follows."""
@@ -31,8 +31,6 @@ STORED = ("created", "updated", "restored", "deleted", "unchanged", "absent")
 SETTLED_LATER = ("failed", "refused", "held", "left")
 """Outcomes that left the store without this change, so that an older one may still come."""
 
-_RECEIPTS: Table = ReceiptRow.metadata.tables["receipt"]
-_RUNS: Table = RunRow.metadata.tables["run"]
 _CHUNK = 500
 _LAST = 2048
 
@@ -105,7 +103,7 @@ def open_receipts(
         rows.append(row | _UNSETTLED)
     if not rows:
         return [], tip
-    statement = insert(_RECEIPTS).returning(_RECEIPTS.c.id, sort_by_parameter_order=True)
+    statement = insert(RECEIPT).returning(RECEIPT.c.id, sort_by_parameter_order=True)
     numbers = connection.execute(statement, rows).scalars().all()
     pairs = zip(numbers, rows, strict=True)
     return [Opened(number, row["digest"]) for number, row in pairs], tip
@@ -128,7 +126,7 @@ def settle_receipts(
         tip = row["settled_digest"] = _settling_digest(row | {"digest": settlement.receipt.digest})
         rows.append(row)
     if rows:
-        statement = update(_RECEIPTS).where(_RECEIPTS.c.id == bindparam("zv_id"))
+        statement = update(RECEIPT).where(RECEIPT.c.id == bindparam("zv_id"))
         names = [name for name in rows[0] if name != "zv_id"]
         connection.execute(statement.values({name: bindparam(name) for name in names}), rows)
     return tip
@@ -140,7 +138,7 @@ def chain_tip(connection: Connection) -> str:
     A journal somebody tampered with may have several or none; the latest opening then serves, and
     :func:`verify_receipts` tells of the break.
     """
-    receipts = _RECEIPTS.c
+    receipts = RECEIPT.c
     latest = (
         select(
             receipts.digest,
@@ -165,7 +163,7 @@ def chain_tip(connection: Connection) -> str:
 
 def unsettled_receipts(connection: Connection) -> list[OpenReceipt]:
     """Receipts without an outcome, oldest first."""
-    receipts = _RECEIPTS.c
+    receipts = RECEIPT.c
     statement = (
         select(receipts.id, receipts.digest, receipts.received_at, receipts.payload)
         .where(receipts.outcome == "")
@@ -178,17 +176,11 @@ def unsettled_receipts(connection: Connection) -> list[OpenReceipt]:
 
 
 def reconciled_since(connection: Connection, moment: datetime) -> bool:
-    """Whether a reconciliation that began after the moment has finished."""
+    """Whether a good run began after the moment; it compared what the receipt was about."""
     statement = (
-        select(func.count())
-        .select_from(_RUNS)
-        .where(
-            _RUNS.c.command == Command.RECONCILE.value,
-            _RUNS.c.status == RunStatus.FINISHED.value,
-        )
-        .where(_RUNS.c.started_at > moment.astimezone(UTC))
+        select(RUN.c.id).where(good_run(), RUN.c.started_at > moment.astimezone(UTC)).limit(1)
     )
-    return bool(connection.execute(statement).scalar())
+    return connection.execute(statement).first() is not None
 
 
 def last_stamps(
@@ -199,15 +191,15 @@ def last_stamps(
     A receipt of the same transaction that is still open does not count.
     """
     found: list[dict[str, int]] = []
-    for column, values in ((_RECEIPTS.c.ref, refs), (_RECEIPTS.c.key, keys)):
+    for column, values in ((RECEIPT.c.ref, refs), (RECEIPT.c.key, keys)):
         newest: dict[str, int] = {}
         wanted = sorted({value for value in values if value})
         for start in range(0, len(wanted), _CHUNK):
             statement = (
-                select(column, func.max(_RECEIPTS.c.stamp))
+                select(column, func.max(RECEIPT.c.stamp))
                 .where(column.in_(wanted[start : start + _CHUNK]))
-                .where(_RECEIPTS.c.stamp.is_not(None), _RECEIPTS.c.outcome != "")
-                .where(_RECEIPTS.c.outcome.not_in(SETTLED_LATER))
+                .where(RECEIPT.c.stamp.is_not(None), RECEIPT.c.outcome != "")
+                .where(RECEIPT.c.outcome.not_in(SETTLED_LATER))
                 .group_by(column)
             )
             newest |= {row[0]: row[1] for row in connection.execute(statement)}
@@ -227,7 +219,7 @@ def find_receipts(
     The reconciliation asks with the differences it found: no receipt means that the webhook for
     the change never came.
     """
-    receipts = _RECEIPTS.c
+    receipts = RECEIPT.c
     wanted = [(receipts.ref, value) for value in sorted({*refs} - {""})]
     wanted += [(receipts.key, value) for value in sorted({*keys} - {""})]
     names = Receipt.__struct_fields__
@@ -252,7 +244,7 @@ def find_receipts(
 def has_receipts(engine: Engine) -> bool:
     """Whether a receiver has ever kept a receipt here: without one, none came is no news."""
     with engine.connect() as connection:
-        return connection.execute(select(_RECEIPTS.c.id).limit(1)).first() is not None
+        return connection.execute(select(RECEIPT.c.id).limit(1)).first() is not None
 
 
 def verify_receipts(engine: Engine) -> Iterator[str]:
@@ -263,10 +255,10 @@ def verify_receipts(engine: Engine) -> Iterator[str]:
     """
     tip = GENESIS
     pending: dict[int, dict[str, Any]] = {}
-    chosen = [column for column in _RECEIPTS.c if column.name != "payload"]
+    chosen = [column for column in RECEIPT.c if column.name != "payload"]
     with engine.connect() as connection:
         result = connection.execution_options(yield_per=1000).execute(
-            select(*chosen).order_by(_RECEIPTS.c.id)
+            select(*chosen).order_by(RECEIPT.c.id)
         )
         for found in result.mappings():
             row = dict(found)

@@ -18,7 +18,8 @@ from zvirka.journal import queries
 from zvirka.journal.column_types import canonical
 from zvirka.journal.journal import Journal
 from zvirka.journal.run_facts import Facts
-from zvirka.journal.sealing import CORRECTION, DIFFERENCE, RECEIPT, RUN
+from zvirka.journal.run_writes import begin_run, finish_run
+from zvirka.journal.tables import CORRECTION, DIFFERENCE, RECEIPT, RUN
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +52,13 @@ def prune(
         last, receipts = _old_receipts(connection, before)
         if not runs and not receipts:
             return Pruned()
-        run = journal.begin_on(
+        run = begin_run(
             connection,
+            journal.random,
             command=Command.PRUNE,
             trigger=trigger,
             who=who,
             reason=reason,
-            fingerprint="",
             now=now,
         )
         for number in runs:
@@ -69,7 +70,7 @@ def prune(
         connection.execute(
             update(RUN).where(RUN.c.id == run).values(facts=canonical(msgspec.to_builtins(facts)))
         )
-        journal.finish_on(connection, run, status=RunStatus.FINISHED, exit_code=0, now=now)
+        finish_run(connection, run, journal.signer, status=RunStatus.FINISHED, exit_code=0, now=now)
     _forget_pages(journal)
     return Pruned(run=run, runs=tuple(runs), receipts=receipts)
 

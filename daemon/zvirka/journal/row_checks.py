@@ -20,8 +20,16 @@ from zvirka.journal.digests import (
     raw_columns,
     settlement_digest,
 )
-from zvirka.journal.sealing import CORRECTION, DIFFERENCE, RECEIPT, RUN, STREAMED
-from zvirka.journal.tables import CorrectionRow, DifferenceRow, ReceiptRow
+from zvirka.journal.sealing import STREAMED
+from zvirka.journal.tables import (
+    CORRECTION,
+    DIFFERENCE,
+    RECEIPT,
+    RUN,
+    CorrectionRow,
+    DifferenceRow,
+    ReceiptRow,
+)
 
 _EMPTY = digest_of({})
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")

@@ -1,4 +1,4 @@
-"""Between the domain's words and the journal's rows."""
+"""Converts domain objects to the journal's rows and back; the only place that does."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import msgspec
 from zvirka.domain import (
     Action,
     Cause,
+    Command,
     Correction,
     Difference,
     Disposition,
     FieldDifference,
     Kind,
+    Mode,
     Outcome,
     OutcomeState,
+    RunStatus,
+    Trigger,
 )
+from zvirka.errors import JournalError
 from zvirka.journal.column_types import canonical, plain
 from zvirka.journal.digests import (
     Raw,
@@ -28,6 +33,45 @@ from zvirka.journal.digests import (
     difference_values_digest,
     settlement_digest,
 )
+from zvirka.journal.records import Fault, RunRecord, Write
+from zvirka.journal.run_facts import Facts
+
+
+def run_from(row: Raw) -> RunRecord:
+    """A run from its row.
+
+    Raises:
+        JournalError: the row holds what no zvirka writes.
+    """
+    try:
+        return RunRecord(
+            id=row["id"],
+            command=Command(row["command"]),
+            trigger=Trigger(row["trigger"]),
+            who=row["who"],
+            reason=row["reason"],
+            status=RunStatus(row["status"]),
+            phase=row["phase"],
+            mode=Mode(row["mode"]) if row["mode"] else None,
+            started_at=row["started_at"],
+            finished_at=row["finished_at"],
+            exit_code=row["exit_code"],
+            parent=row["parent"],
+            fingerprint=row["fingerprint"],
+            plan_digest=row["plan_digest"],
+            facts=msgspec.convert(row["facts"], Facts),
+            error=msgspec.convert(row["error"], Fault) if row["error"] else None,
+            previous_digest=row["previous_digest"],
+            digest=row["digest"],
+            signature=row["signature"],
+            pruned_at=row["pruned_at"],
+        )
+    except ValueError as error:  # msgspec.ValidationError is one
+        raise JournalError(
+            f"run {row['id']} cannot be read: its row was altered",
+            place="the journal, table run",
+            remedy="`zvirka audit verify` shows what was altered",
+        ) from error
 
 
 def difference_record(run: int, salt: str, difference: Difference) -> dict[str, Any]:
@@ -142,6 +186,17 @@ def outcome_from(row: Raw) -> Outcome:
         state=OutcomeState(row["state"]),
         detail=row["detail"],
         row=row["written_row"],
+    )
+
+
+def write_from(row: Raw) -> Write:
+    """A correction with its outcome and times."""
+    return Write(
+        correction_from(row),
+        outcome_from(row),
+        row["intended_at"],
+        row["settled_at"],
+        row["settled_by"],
     )
 
 

@@ -21,8 +21,8 @@ class Hold(msgspec.Struct, frozen=True):
     """One limit that held something.
 
     ``limit`` is the setting or rule (``max_deletes``, ``max_change_share``, ``fingerprint``,
-    ``shrink_share``, ``canaries``); ``found`` and ``allowed`` are numbers as text; ``what`` is
-    ``deletes`` or ``all``.
+    ``shrink_share``); ``found`` and ``allowed`` are numbers as text; ``what`` is ``deletes`` or
+    ``all``.
     """
 
     limit: str
@@ -32,7 +32,7 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, kw_only=True):
-    """Everything a reader of the report wants to know of the circumstances."""
+    """The circumstances and counts of one run. A count the run did not take is ``None``."""
 
     base: str = ""
     """The publication's URL, without credentials."""
@@ -47,16 +47,16 @@ class Facts(msgspec.Struct, kw_only=True):
     snapshot_to: str = ""
     complete: bool = False
     incomplete_because: list[str] = []
-    source_count_before: int = 0
-    source_count_after: int = 0
-    source_rows: int = 0
-    store_rows: int = 0
-    store_active: int = 0
-    fetched: int = 0
+    source_count_before: int | None = None
+    source_count_after: int | None = None
+    source_rows: int | None = None
+    store_rows: int | None = None
+    store_active: int | None = None
+    fetched: int | None = None
     """Counterparties fetched whole: all of them in a full pull, the changed ones in a light one."""
-    requests: int = 0
-    bytes: int = 0
-    retries: int = 0
+    requests: int | None = None
+    bytes: int | None = None
+    retries: int | None = None
     held: list[Hold] = []
     targets: list[str] = []
     """What a targeted run was asked for: «code 000123», «ref …»."""
@@ -69,14 +69,21 @@ class Facts(msgspec.Struct, kw_only=True):
     pruned_receipts: int = 0
     """The last receipt that has lost its personal values; 0 when none has."""
     warnings: list[str] = []
-    causes: dict[str, int] = {}
-    """Differences by cause, settled ones left out."""
-    kinds: dict[str, int] = {}
-    actions: dict[str, int] = {}
+    compared: bool = False
+    """Whether all differences were recorded, so that :meth:`Journal.finish` can count them."""
+    causes: dict[str, int] | None = None
+    """Differences by cause."""
+    kinds: dict[str, int] | None = None
+    actions: dict[str, int] | None = None
     """Differences by the action that would settle them."""
-    outcomes: dict[str, int] = {}
-    """Corrections by final state."""
-    remaining: int = 0
-    """Differences left after the run."""
+    outcomes: dict[str, int] | None = None
+    """Differences by the outcome of the last correction tried."""
+    remaining: int | None = None
+    """Differences left after the run (:func:`zvirka.journal.definitions.is_left`)."""
     seconds: dict[str, float] = {}
     """Wall time by phase."""
+
+    @property
+    def found(self) -> int | None:
+        """Differences the run found; ``None`` when it did not count them."""
+        return None if self.causes is None else sum(self.causes.values())

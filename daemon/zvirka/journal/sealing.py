@@ -9,16 +9,11 @@ import msgspec
 from sqlalchemy import Connection, Select, func, select, update
 
 from zvirka.journal.column_types import canonical, encoded
-from zvirka.journal.digests import raw_columns, run_digest, table_of
+from zvirka.journal.digests import raw_columns, run_digest
 from zvirka.journal.receipts import chain_tip
 from zvirka.journal.signing import Signer
-from zvirka.journal.tables import ChainRow, CorrectionRow, DifferenceRow, ReceiptRow, RunRow
+from zvirka.journal.tables import CHAIN, CORRECTION, DIFFERENCE, RECEIPT, RUN, RunRow
 
-RUN = table_of(RunRow)
-DIFFERENCE = table_of(DifferenceRow)
-CORRECTION = table_of(CorrectionRow)
-RECEIPT = table_of(ReceiptRow)
-CHAIN = table_of(ChainRow)
 CHUNK = 5000
 STREAMED = {"yield_per": CHUNK}
 """Execution options of one statement whose rows are not all wanted in memory."""

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Table, delete, select, update
 
 from zvirka.journal.bulk_writes import among, insert_rows
 from zvirka.journal.column_types import UtcTime, iso, plain
-from zvirka.journal.digests import raw_column, table_of
+from zvirka.journal.digests import raw_column
 from zvirka.journal.set_digest import SetDigest
-from zvirka.journal.tables import ChainRow, PairingRow, StandingRow
+from zvirka.journal.tables import ChainRow, PairingRow, StandingRow, table_of
 
 STANDING = table_of(StandingRow)
 PAIRING = table_of(PairingRow)

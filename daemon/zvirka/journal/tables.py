@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, MetaData, text
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, MetaData, Table, text
 from sqlmodel import Field, SQLModel
 
 from zvirka.journal.column_types import JsonText, UtcTime
@@ -245,3 +245,16 @@ class ReceiptRow(JournalModel, table=True):
     settled_at: datetime | None = _time()
     settled_previous: str = ""
     settled_digest: str = ""
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The Core table of a model."""
+    table: Table = getattr(model, "__table__")  # noqa: B009 - SQLModel does not declare it
+    return table
+
+
+RUN = table_of(RunRow)
+DIFFERENCE = table_of(DifferenceRow)
+CORRECTION = table_of(CorrectionRow)
+RECEIPT = table_of(ReceiptRow)
+CHAIN = table_of(ChainRow)

@@ -12,15 +12,15 @@ import msgspec
 from zvirka.domain import Difference, Disposition
 from zvirka.errors import UsageError
 from zvirka.journal.journal import Journal
+from zvirka.journal.records import RunRecord
 from zvirka.journal.row_mapping import approved_content
-from zvirka.journal.tables import RunRow
 from zvirka.reconcile.request import Request
 from zvirka.reconcile.run_context import RunContext
 
 _NOT_APPROVED = "not part of the approved plan; the next reconciliation takes it up"
 
 
-def held_run(journal: Journal, request: Request) -> RunRow:
+def held_run(journal: Journal, request: Request) -> RunRecord:
     """The open held run a request answers.
 
     Raises:

@@ -57,7 +57,7 @@ def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> Non
     """One question to a person is enough: the timer comes every few minutes."""
     targets = [f"ref {ref}" for ref in refs]
     for run in environment.journal.held():
-        if run.trigger == Trigger.FEED and run.facts.get("targets") == targets:
+        if run.trigger == Trigger.FEED and run.facts.targets == targets:
             raise HeldError(
                 f"run {run.id} over the same changes waits for an answer",
                 place=f"message {run.reason.split()[1]} of the exchange plan",

@@ -8,9 +8,11 @@ never a mass deletion, whatever its share of a small store.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from statistics import median
 
 from zvirka.domain import Action, Disposition
+from zvirka.journal.records import RunRecord
 from zvirka.journal.run_facts import Hold
 from zvirka.reconcile.run_context import RunContext
 
@@ -23,10 +25,9 @@ def guard(context: RunContext) -> list[Hold]:
     An approval and a resync of named counterparties pass: somebody decided about exactly these.
     What 1C's change feed names nobody has decided about; its shares are of the last good run.
     """
-    if context.targeted:
-        for good in context.environment.journal.last_good(1):
-            context.facts.store_active = int(good.facts.get("store_active", 0))
-            context.facts.source_rows = int(good.facts.get("source_rows", 0))
+    good = context.environment.journal.last_good(_GOOD_RUNS)
+    seen = good[0].facts if context.targeted and good else context.facts
+    active, rows = seen.store_active or 0, seen.source_rows or 0
     deletes = sum(
         count
         for (action, disposition), count in context.planned.items()
@@ -37,43 +38,43 @@ def guard(context: RunContext) -> list[Hold]:
         for (action, disposition), count in context.planned.items()
         if action and disposition in {Disposition.CORRECT, Disposition.HELD}
     )
-    holds = [*_change_holds(context, changes)] or [*_delete_holds(context, deletes)]
+    holds = [*_change_holds(context, changes, max(active, rows))] or [
+        *_delete_holds(context, deletes, active, rows, good)
+    ]
     if holds:
         everything = any(hold.what == "all" for hold in holds)
         context.environment.journal.hold(context.run, None if everything else [Action.DELETE])
     return holds
 
 
-def _change_holds(context: RunContext, changes: int) -> list[Hold]:
+def _change_holds(context: RunContext, changes: int, base: int) -> list[Hold]:
     limits = context.environment.settings.guard
-    base = max(context.facts.store_active, context.facts.source_rows)
     return [
         *_past("max_changes", changes, limits.max_changes, "all"),
         *_past("max_change_share", changes, _allowed(limits.max_change_share, base), "all"),
     ]
 
 
-def _delete_holds(context: RunContext, deletes: int) -> list[Hold]:
+def _delete_holds(
+    context: RunContext, deletes: int, active: int, source_rows: int, good: Sequence[RunRecord]
+) -> list[Hold]:
     if not deletes:
         return []
     limits = context.environment.settings.guard
-    allowed = _allowed(limits.max_delete_share, context.facts.store_active)
+    allowed = _allowed(limits.max_delete_share, active)
     holds = [
         *_past("max_deletes", deletes, limits.max_deletes, "deletes"),
         *_past("max_delete_share", deletes, allowed, "deletes"),
     ]
-    good = context.environment.journal.last_good(_GOOD_RUNS)
     if not good or good[0].fingerprint != context.environment.fingerprint():
         what = "scope, mapping or policy are new" if good else "this is the first run"
         holds.append(Hold("fingerprint", what, "a person approves", "deletes"))
-    rows = [count for run in good if (count := int(run.facts.get("source_rows", 0)))]
+    rows = [run.facts.source_rows for run in good if run.facts.source_rows]
     if rows:
         usual = median(rows)
         least = round(usual * (1 - limits.shrink_share))
-        if context.facts.source_rows < least:
-            holds.append(
-                Hold("shrink_share", str(context.facts.source_rows), str(least), "deletes")
-            )
+        if source_rows < least:
+            holds.append(Hold("shrink_share", str(source_rows), str(least), "deletes"))
     return holds
 
 

@@ -47,7 +47,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended: what a terminal, an alert or a metric needs; the journal has the rest.
 
     ``causes``, ``actions`` and ``outcomes`` as in
-    :class:`zvirka.journal.run_facts.Facts`. ``error`` is cause, place and remedy of a failed run,
+    :class:`zvirka.journal.run_facts.Facts`: ``None`` when the run did not compare.
+    ``error`` is cause, place and remedy of a failed run,
     ``kind`` the class of its error, ``passing`` whether trying again can help.
     """
 
@@ -55,11 +56,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     command: Command
     status: RunStatus
     exit_code: int
-    causes: dict[str, int] = {}
-    actions: dict[str, int] = {}
-    outcomes: dict[str, int] = {}
+    causes: dict[str, int] | None = None
+    actions: dict[str, int] | None = None
+    outcomes: dict[str, int] | None = None
     held: tuple[str, ...] = ()
-    remaining: int = 0
+    remaining: int | None = None
     plan_digest: str = ""
     reports: tuple[Path, ...] = ()
     error: str = ""

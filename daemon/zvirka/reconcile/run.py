@@ -170,6 +170,7 @@ class _Run:
                 assert request.parent is not None
                 with self._phase("apply"):
                     undoing.undo(environment, self._run, store, request.parent, request.targets)
+                self._facts.compared = True
                 return RunStatus.FINISHED, None
             with (
                 environment.open_source() as source,
@@ -213,7 +214,7 @@ class _Run:
         if context.targeted:
             environment.journal.set_mode(self._run, Mode.TARGETED)
             with self._phase("confirm"):
-                source.preflight()
+                self._facts.source_count_before = source.preflight()
                 targeting.resync(context, request.targets)
         else:
             self._stage_both_sides(context)
@@ -224,6 +225,7 @@ class _Run:
                 self._facts.warnings.append(
                     f"{context.suspected} clients look absent from 1C, but the snapshot is partial"
                 )
+        self._facts.compared = True
         with self._phase("guard"):
             self._guard(context)
         if request.command == Command.PLAN:
@@ -239,8 +241,7 @@ class _Run:
         environment, facts = self._house, self._facts
         scan = Scan(context.store, context.matching)
         with self._phase("preflight"):
-            counted = context.source.preflight()
-            facts.source_count_before = counted
+            counted = facts.source_count_before = context.source.preflight()
         with self._phase("pull", counted):
             facts.snapshot_from = environment.now().isoformat()
             pulled = pull(

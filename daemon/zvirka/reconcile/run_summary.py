@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 from loguru import logger
 
-from zvirka.domain import Command, RunStatus
 from zvirka.errors import ZvirkaError
-from zvirka.journal.run_facts import Facts
-from zvirka.journal.tables import RunRow
+from zvirka.journal.records import RunRecord
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Summary
 from zvirka.report import prepare, write_reports
@@ -48,19 +45,16 @@ def write_report(environment: Environment, run: int) -> tuple[list[Path], str]:
     return paths, ""
 
 
-def summary_of(row: RunRow, reports: Sequence[Path], seconds: float, trouble: str) -> Summary:
+def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble: str) -> Summary:
     """A sealed run as a summary."""
-    facts = msgspec.convert(row.facts, Facts)
-    error = row.error
-    text = str(
-        ZvirkaError(
-            error.get("cause", ""), place=error.get("place", ""), remedy=error.get("remedy", "")
-        )
-    )
+    facts, fault = row.facts, row.error
+    text = ""
+    if fault is not None:
+        text = str(ZvirkaError(fault.cause, place=fault.place, remedy=fault.remedy))
     return Summary(
-        run=row.id or 0,
-        command=Command(row.command),
-        status=RunStatus(row.status),
+        run=row.id,
+        command=row.command,
+        status=row.status,
         exit_code=row.exit_code or 0,
         causes=facts.causes,
         actions=facts.actions,
@@ -69,6 +63,6 @@ def summary_of(row: RunRow, reports: Sequence[Path], seconds: float, trouble: st
         remaining=facts.remaining,
         plan_digest=row.plan_digest,
         reports=tuple(reports),
-        error=(text if error.get("cause") else "") or trouble,
+        error=text or trouble,
         seconds=round(seconds, 3),
     )

@@ -54,9 +54,8 @@ def check_undoable(journal: Journal, parent: int) -> None:
             place=f"undo {parent}",
             remedy="correct the clients by hand, or resync them from 1C",
         )
-    if not run.facts.get("outcomes", {}).get(OutcomeState.APPLIED.value) and not run.facts.get(
-        "outcomes", {}
-    ).get(OutcomeState.NOT_CONVERGING.value):
+    outcomes = journal.count(parent).outcomes
+    if not outcomes.get(OutcomeState.APPLIED) and not outcomes.get(OutcomeState.NOT_CONVERGING):
         raise UsageError(
             f"run {parent} changed nothing in the store",
             place=f"undo {parent}",

@@ -17,14 +17,13 @@ from zvirka.errors import UsageError, ZvirkaError
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
 from zvirka.report import format_csv, format_html, format_json, format_markdown, format_xlsx
-from zvirka.report.assembly import findings_of
+from zvirka.report.assembly import content_of
 from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
 
 __all__ = [
     "FORMATS",
-    "Findings",
-    "findings_of",
+    "content_of",
     "prepare",
     "remove_reports",
     "render",
@@ -94,7 +93,7 @@ def write_reports(
         UsageError: no such run, form or language.
         ZvirkaError: the directory cannot be written.
     """
-    findings = findings_of(journal, run)
+    findings = content_of(journal, run)
     words = Words(language, timezone)
     stem = report_stem(run)
     written: list[Path] = []
@@ -134,12 +133,12 @@ def render(
     Raises:
         UsageError: no such run, form or language.
     """
-    _render(findings_of(journal, run), Words(language, timezone), form, stream)
+    _render(content_of(journal, run), Words(language, timezone), form, stream)
 
 
 def _render(findings: ReportContent, words: Words, form: str, stream: BinaryIO) -> None:
     if form == "html":
-        format_html.write(findings, words, stream, name=f"{report_stem(findings.run)}.html")
+        format_html.write(findings, words, stream, name=f"{report_stem(findings.run.id)}.html")
     elif form == "json":
         format_json.write(findings, stream)
     elif form == "md":

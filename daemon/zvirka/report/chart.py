@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from zvirka.domain import Cause, RunStatus
+from zvirka.domain import Cause
 from zvirka.report.content import CHART_RUNS, Night
 
 WIDTH = 900.0
@@ -80,7 +80,7 @@ def chart_of(nights: Sequence[Night]) -> Chart | None:
                 night,
                 round(start + index * slot + (slot - width) / 2, 2),
                 round(width, 2),
-                night.status in {RunStatus.FAILED, RunStatus.INTERRUPTED},
+                night.status.broke_off,
                 _segments(night, base, HEIGHT / top),
             )
             for index, night in enumerate(nights)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from zvirka.i18n.words import N_, Words
-from zvirka.report.content import ReportEntry, Write
+from zvirka.journal.records import DifferenceEntry, Write
 from zvirka.report.sentences import told
 from zvirka.report.summary_text import changes
 
@@ -64,7 +64,7 @@ CORRECTION_COLUMNS = (
 )
 
 
-def difference_rows(entry: ReportEntry, words: Words) -> Iterator[tuple[Cell, ...]]:
+def difference_rows(entry: DifferenceEntry, words: Words) -> Iterator[tuple[Cell, ...]]:
     """The rows of one difference, a cell for each of :data:`DIFFERENCE_COLUMNS`."""
     difference = entry.difference
     last = entry.writes[-1] if entry.writes else None

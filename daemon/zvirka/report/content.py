@@ -1,66 +1,38 @@
-"""What a report says, as data: built once from the journal, rendered by a module per form.
+"""The content of a report as data: built once from the journal, rendered by a module per format.
 
-Nothing here knows a form, a language or a database; :mod:`zvirka.report.assembly` fills it. What
-is small is held; differences and corrections stay in the journal and stream from it, so that a
-report of 100,000 differences takes no more memory than one of ten. The same sealed run always
-gives the same findings: no clock, no later run.
+Nothing here knows a format, a language or a database; :mod:`zvirka.report.assembly` fills it.
+Differences and corrections stay in the journal and stream from it, so that a report of 100,000
+differences takes no more memory than one of ten. The same sealed run always gives the same
+content: no clock, no later run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from zvirka.domain import (
-    Cause,
-    Command,
-    Correction,
-    Difference,
-    Disposition,
-    Kind,
-    Outcome,
-    OutcomeState,
-    RunStatus,
-)
-from zvirka.journal.run_facts import Facts
+import msgspec
+
+from zvirka.domain import Cause, Command, Disposition, Kind, Mode, OutcomeState, RunStatus
+from zvirka.journal.records import DifferenceEntry, RunRecord, Tally
 
 CHART_RUNS = 90
 """How many nightly runs the chart goes back (an auditor's quarter)."""
 
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One correction, what became of it, and when. Times are aware UTC.
-
-    ``settled_by`` is the run that settled it: a later one when its own died.
-    """
-
-    correction: Correction
-    outcome: Outcome
-    intended_at: datetime
-    settled_at: datetime | None
-    settled_by: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReportEntry:
-    """One difference with the corrections it led to."""
-
-    difference: Difference
-    writes: tuple[Write, ...] = ()
+Word = TypeVar("Word", bound=str)
 
 
 class EntryStream(Protocol):
-    """Streams the differences of a run anew at each call."""
+    """Streams the differences of a run, from the beginning at each call."""
 
     def __call__(
         self,
         kinds: Collection[Kind] | None = None,
         *,
         numbers: Collection[int] | None = None,
-    ) -> Iterator[ReportEntry]:
+    ) -> Iterator[DifferenceEntry]:
         """The differences with their corrections, by number, in flat memory.
 
         All of them, or those of some kinds, or of some numbers (a page of them, not thousands).
@@ -68,23 +40,12 @@ class EntryStream(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many differences share a kind, a cause and a disposition."""
-
-    kind: Kind
-    cause: Cause
-    disposition: Disposition
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Night:
-    """One bar of the chart: a nightly run and its differences by cause."""
+class Night(msgspec.Struct, frozen=True):
+    """One bar of the chart: a nightly run and its differences by cause, empty when not counted."""
 
     run: int
     started_at: datetime
-    status: str
+    status: RunStatus
     causes: dict[Cause, int]
 
     @property
@@ -93,111 +54,77 @@ class Night:
         return sum(self.causes.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a run failed: what went wrong, where, and what to do about it."""
-
-    cause: str
-    place: str
-    remedy: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportContent:
-    """Everything one run found and did; see :class:`zvirka.journal.tables.RunRow` for the words.
+    """Everything one run found and did."""
 
-    ``digest`` is empty while the run is not sealed. ``pruned`` says that the personal values
-    were removed since, by retention.
-    """
-
-    run: int
-    command: str
-    trigger: str
-    who: str
-    reason: str
-    status: str
-    mode: str
-    phase: str
-    started_at: datetime
-    finished_at: datetime | None
-    exit_code: int | None
-    parent: int | None
-    fingerprint: str
-    plan_digest: str
-    previous_digest: str
-    digest: str
-    signature: str
-    pruned: bool
-    facts: Facts
-    fault: Fault | None
+    run: RunRecord
     tallies: tuple[Tally, ...]
-    outcomes: dict[OutcomeState, int]
     nights: tuple[Night, ...]
     entries: EntryStream
 
     @property
-    def total(self) -> int:
-        """All differences, those settled on the second look as well."""
-        return sum(tally.count for tally in self.tallies)
-
-    @property
-    def settled(self) -> int:
-        """Differences that were none on the second look."""
-        return self._count(Disposition.SETTLED)
+    def counted(self) -> bool:
+        """Whether the run compared what it was asked to, so that its differences are counted."""
+        return self.run.facts.remaining is not None
 
     @property
     def found(self) -> int:
-        """Differences that stood on the second look."""
-        return self.total - self.settled
+        """Differences in the journal: all of the run's, or as many as it got to."""
+        return sum(tally.count for tally in self.tallies)
 
     @property
     def held(self) -> int:
         """Differences a limit holds."""
-        return self._count(Disposition.HELD)
-
-    @property
-    def reported(self) -> int:
-        """Differences left for a person to decide."""
-        return self._count(Disposition.REPORTED)
+        return self._count(lambda tally: tally.disposition is Disposition.HELD)
 
     @property
     def applied(self) -> int:
-        """Corrections written and read back as wanted."""
-        return self.outcomes.get(OutcomeState.APPLIED, 0)
+        """Differences whose correction was written and read back as wanted."""
+        return self._count(lambda tally: tally.outcome is OutcomeState.APPLIED)
+
+    @property
+    def left(self) -> int | None:
+        """Differences left after the run; ``None`` when they were not counted."""
+        return self.run.facts.remaining
 
     @property
     def quiet(self) -> bool:
         """Whether a run that compared the sides ended well and found no difference."""
-        compares = self.command in {Command.RECONCILE, Command.PLAN, Command.RESYNC}
+        compares = self.run.command in {Command.RECONCILE, Command.PLAN, Command.RESYNC}
         return (
-            compares and self.status == RunStatus.FINISHED and not self.found and not self.outcomes
+            compares and self.run.status is RunStatus.FINISHED and self.counted and not self.found
         )
 
     @property
-    def listed(self) -> dict[Kind, int]:
-        """All differences by kind, in the order of :class:`Kind`: the list's sections."""
-        counts = dict.fromkeys(Kind, 0)
-        for tally in self.tallies:
-            counts[tally.kind] += tally.count
-        return {kind: count for kind, count in counts.items() if count}
+    def partial(self) -> bool:
+        """Whether the run was to read all of 1C and could not."""
+        return self.run.mode is not Mode.TARGETED and not self.run.facts.complete
 
     @property
     def kinds(self) -> dict[Kind, int]:
-        """Differences that stood, by kind, in the order of :class:`Kind`."""
-        counts = dict.fromkeys(Kind, 0)
-        for tally in self.tallies:
-            if tally.disposition is not Disposition.SETTLED:
-                counts[tally.kind] += tally.count
-        return {kind: count for kind, count in counts.items() if count}
+        """Differences by kind, in the order of :class:`Kind`: the sections of the list."""
+        return _sums(Kind, ((tally.kind, tally.count) for tally in self.tallies))
 
     @property
     def causes(self) -> dict[Cause, int]:
-        """Differences that stood, by cause, in the order of :class:`Cause`."""
-        counts = dict.fromkeys(Cause, 0)
-        for tally in self.tallies:
-            if tally.disposition is not Disposition.SETTLED:
-                counts[tally.cause] += tally.count
-        return {cause: count for cause, count in counts.items() if count}
+        """Differences by cause, in the order of :class:`Cause`."""
+        return _sums(Cause, ((tally.cause, tally.count) for tally in self.tallies))
 
-    def _count(self, disposition: Disposition) -> int:
-        return sum(tally.count for tally in self.tallies if tally.disposition is disposition)
+    @property
+    def outcomes(self) -> dict[OutcomeState, int]:
+        """Differences by the outcome of the last correction tried."""
+        return _sums(
+            OutcomeState,
+            ((tally.outcome, tally.count) for tally in self.tallies if tally.outcome is not None),
+        )
+
+    def _count(self, chosen: Callable[[Tally], bool]) -> int:
+        return sum(tally.count for tally in self.tallies if chosen(tally))
+
+
+def _sums(words: Iterable[Word], counts: Iterable[tuple[Word, int]]) -> dict[Word, int]:
+    sums = dict.fromkeys(words, 0)
+    for word, count in counts:
+        sums[word] += count
+    return {word: count for word, count in sums.items() if count}

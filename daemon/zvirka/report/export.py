@@ -13,15 +13,13 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import select
-
-from zvirka.domain import Command, RunStatus
+from zvirka.domain import Command
 from zvirka.errors import UsageError
 from zvirka.i18n.words import COMMANDS, N_, TRIGGERS, Words
 from zvirka.journal.journal import Journal
-from zvirka.journal.sealing import RUN
+from zvirka.journal.queries import sealed_between
 from zvirka.report import format_json, summary_text
-from zvirka.report.assembly import findings_of
+from zvirka.report.assembly import content_of
 from zvirka.report.columns import (
     CORRECTION_COLUMNS,
     DIFFERENCE_COLUMNS,
@@ -79,13 +77,8 @@ def period_of(journal: Journal, first: date, last: date, zone: tzinfo) -> Period
         )
     begin = datetime.combine(first, time(), zone).astimezone(UTC)
     end = datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
-    query = (
-        select(RUN.c.id)
-        .where(RUN.c.started_at >= begin, RUN.c.started_at < end, RUN.c.digest != "")
-        .order_by(RUN.c.id)
-    )
     with journal.reading() as connection:
-        return Period(first, last, tuple(connection.execute(query).scalars()))
+        return Period(first, last, sealed_between(connection, begin, end))
 
 
 def export_period(
@@ -142,7 +135,7 @@ def _write_json(journal: Journal, period: Period, stream: BinaryIO) -> None:
     stream.write(head.encode())
     for place, run in enumerate(period.runs):
         stream.write(b",\n" if place else b"\n")
-        format_json.write(findings_of(journal, run), stream)
+        format_json.write(content_of(journal, run), stream)
     stream.write(b"]}\n")
 
 
@@ -160,7 +153,7 @@ def _write_workbook(journal: Journal, period: Period, words: Words, stream: Bina
     corrections = Listing(workbook, _("Corrections"), (_RUN_COLUMN, *CORRECTION_COLUMNS))
     summary = Act()
     for run in period.runs:
-        findings = findings_of(journal, run)
+        findings = content_of(journal, run)
         summary.add(findings)
         runs.add([_run_row(findings, words)])
         for entry in findings.entries():
@@ -193,14 +186,14 @@ class Act:
         """Count one run."""
         self._opening = self._opening or findings
         self._closing = findings
-        self._commands[findings.command] += 1
-        self._failed += findings.status in {RunStatus.FAILED, RunStatus.INTERRUPTED}
-        if findings.facts.base:
-            self._bases[findings.facts.base] = None
-            self._stores[findings.facts.store] = None
-        if findings.command == Command.RECONCILE:
+        self._commands[findings.run.command] += 1
+        self._failed += findings.run.status.broke_off
+        if findings.run.facts.base:
+            self._bases[findings.run.facts.base] = None
+            self._stores[findings.run.facts.store] = None
+        if findings.run.command == Command.RECONCILE:
             self._causes.update({cause.value: n for cause, n in findings.causes.items()})
-            if findings.status not in {RunStatus.FAILED, RunStatus.INTERRUPTED}:
+            if not findings.run.status.broke_off:
                 self._last_night = findings
         self._outcomes.update({state.value: n for state, n in findings.outcomes.items()})
 
@@ -233,7 +226,7 @@ class Act:
                 [
                     (_("Last reconciliation"), summary_text.title(last, words)),
                     *summary_text.counts(last, words),
-                    (_("Left"), last.facts.remaining),
+                    (_("Left"), last.left),
                     *summary_text.left(last, words),
                 ],
             )
@@ -241,8 +234,8 @@ class Act:
             yield (
                 _("Seal"),
                 [
-                    (_("Digest before the period"), self._opening.previous_digest or "—"),
-                    (_("Digest at the end of the period"), self._closing.digest),
+                    (_("Digest before the period"), self._opening.run.previous_digest or "—"),
+                    (_("Digest at the end of the period"), self._closing.run.digest),
                 ],
             )
         yield (
@@ -255,21 +248,21 @@ class Act:
 
 
 def _run_row(findings: ReportContent, words: Words) -> tuple[Any, ...]:
-    fault = findings.fault
+    fault = findings.run.error
     return (
-        findings.run,
-        words.word(COMMANDS, findings.command),
-        words.status(findings.status),
-        words.word(TRIGGERS, findings.trigger),
-        findings.who,
-        findings.reason,
-        local_cell(findings.started_at, words),
-        local_cell(findings.finished_at, words),
-        findings.facts.source_rows,
-        findings.facts.store_rows,
-        findings.found,
-        findings.applied,
-        findings.facts.remaining,
+        findings.run.id,
+        words.word(COMMANDS, findings.run.command),
+        words.status(findings.run.status),
+        words.word(TRIGGERS, findings.run.trigger),
+        findings.run.who,
+        findings.run.reason,
+        local_cell(findings.run.started_at, words),
+        local_cell(findings.run.finished_at, words),
+        findings.run.facts.source_rows,
+        findings.run.facts.store_rows,
+        findings.found if findings.counted else None,
+        findings.applied if findings.counted else None,
+        findings.left,
         f"{fault.cause} [{fault.place}] → {fault.remedy}" if fault else None,
-        findings.digest,
+        findings.run.digest,
     )

@@ -26,12 +26,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
 from zvirka import __version__
-from zvirka.domain import Cause, Disposition, Kind, OutcomeState
+from zvirka.domain import Cause, Kind, OutcomeState
 from zvirka.i18n.visible_text import visible
 from zvirka.i18n.words import Words
+from zvirka.journal.records import DifferenceEntry
 from zvirka.report import summary_text
 from zvirka.report.chart import chart_of
-from zvirka.report.content import ReportContent, ReportEntry
+from zvirka.report.content import ReportContent
 from zvirka.report.sentences import told
 
 PAGE = 2000
@@ -44,7 +45,6 @@ _TONES: dict[str, str] = {
     OutcomeState.APPLIED: "good",
     OutcomeState.FAILED: "bad",
     OutcomeState.NOT_CONVERGING: "bad",
-    Disposition.SETTLED: "good",
 }
 
 Opener = Callable[[str], AbstractContextManager[BinaryIO]]
@@ -73,7 +73,7 @@ def write_files(findings: ReportContent, words: Words, open_file: Opener, *, ste
     """Write ``stem.html``, and pages ``stem-p001.html`` … beside it when there are many."""
     index = f"{stem}.html"
     pages: tuple[Page, ...] = ()
-    if findings.total > PAGE:
+    if findings.found > PAGE:
         pages = tuple(_write_pages(findings, words, open_file, stem, PAGE))
     with open_file(index) as stream:
         emit("report.html", stream, words, file_name=index, pages=pages, **_summary(findings))
@@ -145,13 +145,13 @@ _environment = cache(environment)
 
 
 def _summary(findings: ReportContent) -> dict[str, Any]:
-    return {"findings": findings, "run": findings.run, "drawing": chart_of(findings.nights)}
+    return {"findings": findings, "run": findings.run.id, "drawing": chart_of(findings.nights)}
 
 
 def _write_pages(
     findings: ReportContent, words: Words, open_file: Opener, stem: str, size: int
 ) -> Iterator[Page]:
-    shares = {kind: ceil(count / size) for kind, count in findings.listed.items()}
+    shares = {kind: ceil(count / size) for kind, count in findings.kinds.items()}
     page_count = sum(shares.values())
     names = [f"{stem}-p{number + 1:03}.html" for number in range(page_count)]
     number = 0
@@ -166,7 +166,7 @@ def _write_pages(
                     stream,
                     words,
                     findings=findings,
-                    run=findings.run,
+                    run=findings.run.id,
                     page=page,
                     page_count=page_count,
                     entries=held,
@@ -179,7 +179,7 @@ def _write_pages(
             number += 1
 
 
-def _page(name: str, number: int, kind: Kind, held: list[ReportEntry]) -> Page:
+def _page(name: str, number: int, kind: Kind, held: list[DifferenceEntry]) -> Page:
     causes = dict.fromkeys(Cause, 0)
     for entry in held:
         causes[entry.difference.cause] += 1
@@ -198,7 +198,7 @@ def _shown(value: Any) -> Any:
     return visible(value) if isinstance(value, str) else value
 
 
-def _tall(entry: ReportEntry) -> bool:
+def _tall(entry: DifferenceEntry) -> bool:
     """Whether a difference is too long to be kept on one printed page."""
     fields = entry.difference.fields
     return len(fields) > _TALL_FIELDS or any(

@@ -1,148 +1,86 @@
 """The report as JSON: for programs, language-neutral, described by a JSON Schema.
 
-The structures below *are* the schema (``schema/zvirka-report-1.schema.json`` is made from them,
-and a test keeps the two in step). ``version`` counts up when a member changes its meaning or
-goes away; members may be added within a version. Differences are written one a line as they come
-out of the journal.
+The parts of the document are the journal's own records, flattened; the schema
+(``schema/zvirka-report-2.schema.json``) is made from the same structures, and a test keeps the two
+equal. ``version`` counts up when a member changes its meaning or goes away; members may be added
+within a version. Differences are written one a line as they come out of the journal.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
 from zvirka import __version__
-from zvirka.domain import Action, Cause, Disposition, FieldDifference, Kind, OutcomeState
+from zvirka.domain import Correction, Difference, OutcomeState
+from zvirka.journal.records import DifferenceEntry, Fault, RunRecord, Tally, Write
 from zvirka.journal.run_facts import Facts
-from zvirka.report.content import Night, ReportContent, ReportEntry, Write
+from zvirka.report.content import Night, ReportContent
 
-VERSION: Literal[1] = 1
-SCHEMA = Path(__file__).parent / "schema" / "zvirka-report-1.schema.json"
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
+VERSION: Literal[2] = 2
+SCHEMA = Path(__file__).parent / "schema" / f"zvirka-report-{VERSION}.schema.json"
 
 
-class RunPart(msgspec.Struct, frozen=True):
-    """Who or what asked for the run, and how it ended."""
-
-    number: int
-    command: str
-    trigger: str
-    who: str
-    reason: str
-    status: str
-    mode: str
-    started_at: datetime
-    finished_at: datetime | None
-    exit_code: int | None
-    parent: int | None
-    fingerprint: str
-    plan_digest: str
-    pruned: bool
+def _fields_of(
+    struct: type[msgspec.Struct], *names: str, leave_out: Iterable[str] = ()
+) -> list[tuple[str, Any]]:
+    """Names and types of a structure's fields: those named, or all but some."""
+    types = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    return [(name, types[name]) for name in names or types if name not in set(leave_out)]
 
 
-class FaultPart(msgspec.Struct, frozen=True):
-    """Why the run failed."""
-
-    cause: str
-    place: str
-    remedy: str
-
-
-class TallyPart(msgspec.Struct, frozen=True):
-    """Differences of one kind, cause and disposition."""
-
-    kind: Kind
-    cause: Cause
-    disposition: Disposition
-    count: Count
-
-
-class NightPart(msgspec.Struct, frozen=True):
-    """One nightly run of the chart."""
-
-    run: int
-    started_at: datetime
-    status: str
-    causes: dict[str, int]
-
-
-class ChainPart(msgspec.Struct, frozen=True):
-    """The run's place in the journal's digest chain; ``digest`` is empty while not sealed."""
-
-    previous_digest: str
-    digest: str
-    signature: str
-
-
-class CorrectionPart(msgspec.Struct, frozen=True):
-    """One write to the store and what became of it."""
-
-    id: int
-    action: Action
-    key: str
-    ref: str
-    row: str
-    active: bool
-    new_key: str | None
-    before: dict[str, str | None]
-    after: dict[str, str | None]
-    state: OutcomeState
-    detail: str
-    intended_at: datetime
-    settled_at: datetime | None
-    settled_by: int | None
-
-
-class DifferencePart(msgspec.Struct, frozen=True):
-    """One counterparty on which the sides disagree, and what was done about it."""
-
-    number: int
-    kind: Kind
-    cause: Cause
-    key: str
-    ref: str
-    name: str
-    row: str
-    rows: tuple[str, ...]
-    fields: tuple[FieldDifference, ...]
-    action: Action | None
-    disposition: Disposition
-    note: str
-    evidence: str
-    corrections: tuple[CorrectionPart, ...]
-
-
-class Head(msgspec.Struct, frozen=True):
-    """Everything of a report but its long list."""
-
-    version: Literal[1]
-    generator: str
-    run: RunPart
-    facts: Facts
-    fault: FaultPart | None
-    tallies: tuple[TallyPart, ...]
-    outcomes: dict[str, int]
-    nights: tuple[NightPart, ...]
-    chain: ChainPart
-
-
-class Report(msgspec.Struct, frozen=True):
-    """A whole report: the circumstances of the run, its totals, then every difference."""
-
-    version: Literal[1]
-    generator: str
-    run: RunPart
-    facts: Facts
-    fault: FaultPart | None
-    tallies: tuple[TallyPart, ...]
-    outcomes: dict[str, int]
-    nights: tuple[NightPart, ...]
-    chain: ChainPart
-    differences: tuple[DifferencePart, ...]
+_CHAIN = ("previous_digest", "digest", "signature")
+RunPart = msgspec.defstruct(
+    "RunPart",
+    [
+        *_fields_of(RunRecord, leave_out=("facts", "error", "phase", "pruned_at", *_CHAIN)),
+        ("pruned", bool),
+    ],
+    namespace={"__doc__": "Who or what asked for the run, and how it ended."},
+    rename={"id": "number"},
+)
+ChainPart = msgspec.defstruct(
+    "ChainPart",
+    _fields_of(RunRecord, *_CHAIN),
+    namespace={"__doc__": "The run's place in the digest chain; no digest while not sealed."},
+)
+CorrectionPart = msgspec.defstruct(
+    "CorrectionPart",
+    [
+        *_fields_of(Correction),
+        ("state", OutcomeState),
+        ("detail", str),
+        *_fields_of(Write, "intended_at", "settled_at", "settled_by"),
+    ],
+    namespace={"__doc__": "One write to the store and what became of it."},
+)
+DifferencePart = msgspec.defstruct(
+    "DifferencePart",
+    [*_fields_of(Difference), ("corrections", tuple[CorrectionPart, ...])],  # type: ignore[valid-type]
+    namespace={"__doc__": "One counterparty on which the sides disagree, and what was done."},
+)
+_HEAD: list[tuple[str, Any]] = [
+    ("version", Literal[VERSION]),
+    ("generator", str),
+    ("run", RunPart),
+    ("facts", Facts),
+    ("fault", Fault | None),
+    ("tallies", tuple[Tally, ...]),
+    ("outcomes", dict[str, int]),
+    ("nights", tuple[Night, ...]),
+    ("chain", ChainPart),
+]
+Head = msgspec.defstruct(
+    "Head", _HEAD, namespace={"__doc__": "Everything of a report but its long list."}
+)
+Report = msgspec.defstruct(
+    "Report",
+    [*_HEAD, ("differences", tuple[DifferencePart, ...])],  # type: ignore[valid-type]
+    namespace={"__doc__": "A whole report: the run, its counts, then every difference."},
+)
 
 
 def write(findings: ReportContent, stream: BinaryIO) -> None:
@@ -166,93 +104,56 @@ def schema() -> dict[str, Any]:
     }
 
 
-def head_part(findings: ReportContent) -> Head:
+def head_part(findings: ReportContent) -> msgspec.Struct:
     """Everything but the differences."""
-    fault = findings.fault
+    run = findings.run
     return Head(
         version=VERSION,
         generator=f"zvirka {__version__}",
-        run=RunPart(
-            number=findings.run,
-            command=findings.command,
-            trigger=findings.trigger,
-            who=findings.who,
-            reason=findings.reason,
-            status=findings.status,
-            mode=findings.mode,
-            started_at=findings.started_at,
-            finished_at=findings.finished_at,
-            exit_code=findings.exit_code,
-            parent=findings.parent,
-            fingerprint=findings.fingerprint,
-            plan_digest=findings.plan_digest,
-            pruned=findings.pruned,
-        ),
-        facts=findings.facts,
-        fault=FaultPart(fault.cause, fault.place, fault.remedy) if fault else None,
-        tallies=tuple(
-            TallyPart(tally.kind, tally.cause, tally.disposition, tally.count)
-            for tally in findings.tallies
-        ),
-        outcomes={state.value: count for state, count in findings.outcomes.items()},
-        nights=tuple(map(_night_part, findings.nights)),
-        chain=ChainPart(findings.previous_digest, findings.digest, findings.signature),
+        run=_taken(RunPart, run, pruned=run.pruned_at is not None),
+        facts=run.facts,
+        fault=run.error,
+        tallies=findings.tallies,
+        outcomes=findings.outcomes,
+        nights=findings.nights,
+        chain=_taken(ChainPart, run),
     )
 
 
-def difference_part(entry: ReportEntry) -> DifferencePart:
+def difference_part(entry: DifferenceEntry) -> msgspec.Struct:
     """One difference with its corrections."""
-    difference = entry.difference
-    return DifferencePart(
-        number=difference.number,
-        kind=difference.kind,
-        cause=difference.cause,
-        key=difference.key,
-        ref=difference.ref,
-        name=difference.name,
-        row=difference.row,
-        rows=difference.rows,
-        fields=difference.fields,
-        action=difference.action,
-        disposition=difference.disposition,
-        note=difference.note,
-        evidence=difference.evidence,
-        corrections=tuple(map(correction_part, entry.writes)),
-    )
+    corrections = tuple(map(correction_part, entry.writes))
+    return _taken(DifferencePart, entry.difference, corrections=corrections)
 
 
-def correction_part(write: Write) -> CorrectionPart:
-    """One correction with its outcome."""
-    correction = write.correction
+def correction_part(write: Write) -> msgspec.Struct:
+    """One correction with its outcome; ``row`` is the row written where it is known."""
+    outcome = write.outcome
     return CorrectionPart(
-        id=correction.id,
-        action=correction.action,
-        key=correction.key,
-        ref=correction.ref,
-        row=write.outcome.row or correction.row,
-        active=correction.active,
-        new_key=correction.new_key,
-        before=correction.before,
-        after=correction.after,
-        state=write.outcome.state,
-        detail=write.outcome.detail,
+        **{
+            **msgspec.structs.asdict(write.correction),
+            "row": outcome.row or write.correction.row,
+        },
+        state=outcome.state,
+        detail=outcome.detail,
         intended_at=write.intended_at,
         settled_at=write.settled_at,
         settled_by=write.settled_by,
     )
 
 
-def _night_part(night: Night) -> NightPart:
-    causes = {cause.value: count for cause, count in night.causes.items()}
-    return NightPart(night.run, night.started_at, night.status, causes)
+def _taken(part: type[msgspec.Struct], record: msgspec.Struct, **more: Any) -> msgspec.Struct:
+    """The part with the fields of that name from the record."""
+    names = (name for name in part.__struct_fields__ if name not in more)
+    return part(**{name: getattr(record, name) for name in names}, **more)
 
 
 def _encoded(part: msgspec.Struct) -> bytes:
     try:
         return msgspec.json.encode(part)
     except UnicodeEncodeError:
-        # A half of a surrogate pair, which a broken client can leave in a column, is no Unicode
-        # text: it becomes U+FFFD here, as every reader of the JSON would make it.
+        # Half a surrogate pair, which a broken client can leave in a column, is not Unicode text:
+        # it becomes U+FFFD, as every reader of the JSON would make it.
         return msgspec.json.encode(_mended(msgspec.to_builtins(part)))
 
 

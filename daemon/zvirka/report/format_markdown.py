@@ -13,8 +13,9 @@ from typing import BinaryIO
 from zvirka.domain import Kind
 from zvirka.i18n.visible_text import one_line
 from zvirka.i18n.words import Words
+from zvirka.journal.records import DifferenceEntry
 from zvirka.report import summary_text
-from zvirka.report.content import ReportContent, ReportEntry
+from zvirka.report.content import ReportContent
 from zvirka.report.sentences import told
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~#&@$])")
@@ -52,12 +53,9 @@ def _lines(findings: ReportContent, words: Words) -> Iterator[str]:
     yield ""
     yield f"**{summary_text.verdict(findings, words)}**"
     yield ""
-    if findings.fault:
-        fault = findings.fault
+    if lines := summary_text.fault(findings, words):
         yield from _section(_("Error"))
-        yield from _list(
-            [(_("Cause"), fault.cause), (_("Place"), fault.place), (_("Remedy"), fault.remedy)]
-        )
+        yield from _list(lines)
     yield from _section(_("Who asked, and when"))
     yield from _list(summary_text.circumstances(findings, words))
     if lines := summary_text.compared(findings, words):
@@ -66,13 +64,15 @@ def _lines(findings: ReportContent, words: Words) -> Iterator[str]:
         yield from _list(
             [(label, words.number(count)) for label, count in summary_text.counts(findings, words)]
         )
-    yield from _totals(findings, words)
+    for heading, counts in summary_text.totals(findings, words):
+        yield from _section(heading)
+        yield from _list([(label, words.number(count)) for label, count in counts])
     yield from _holds(findings, words)
-    if notes := findings.facts.warnings + findings.facts.recovered:
+    if notes := summary_text.notes(findings, words):
         yield from _section(_("Warnings"))
-        yield from (f"- {escaped(told(note, words))}" for note in notes)
+        yield from (f"- {escaped(note)}" for note in notes)
         yield ""
-    if findings.facts.fields:
+    if findings.run.facts.fields:
         yield from _section(_("Field mapping"))
         yield from _table(
             [_("Field"), _("In 1C"), _("Compared")],
@@ -81,37 +81,15 @@ def _lines(findings: ReportContent, words: Words) -> Iterator[str]:
                 for _n, label, source, law in summary_text.mapping(findings, words)
             ),
         )
-    for kind, count in findings.listed.items():
+    for kind, count in findings.kinds.items():
         yield from _kind(findings, words, kind, count)
     yield from _section(_("Seal"))
     yield from _seal(findings, words)
 
 
-def _totals(findings: ReportContent, words: Words) -> Iterator[str]:
-    _ = words.gettext
-    for heading, counts in (
-        (
-            _("Differences by cause"),
-            [(words.cause(cause), count) for cause, count in findings.causes.items()],
-        ),
-        (
-            _("Differences by kind"),
-            [(words.kind(kind), count) for kind, count in findings.kinds.items()],
-        ),
-        (
-            _("Corrections by outcome"),
-            [(words.outcome(state), count) for state, count in findings.outcomes.items()],
-        ),
-        (_("Left, and why"), summary_text.left(findings, words)),
-    ):
-        if counts:
-            yield from _section(heading)
-            yield from _list([(label, words.number(count)) for label, count in counts])
-
-
 def _holds(findings: ReportContent, words: Words) -> Iterator[str]:
     _ = words.gettext
-    if not findings.facts.held:
+    if not findings.run.facts.held:
         return
     yield from _section(_("Limits that held the run"))
     yield from _table(
@@ -142,7 +120,7 @@ def _kind(findings: ReportContent, words: Words, kind: Kind, count: int) -> Iter
     )
 
 
-def _difference(entry: ReportEntry, words: Words) -> list[str]:
+def _difference(entry: DifferenceEntry, words: Words) -> list[str]:
     difference = entry.difference
     unread = "*NULL*" if summary_text.was_read_back(entry) else "—"
     fields = [

@@ -27,7 +27,6 @@ from zvirka.report.columns import (
     headings,
 )
 from zvirka.report.content import ReportContent
-from zvirka.report.sentences import told
 
 SHEET_ROWS = 1_048_576
 """Rows a sheet holds, the header included."""
@@ -156,7 +155,7 @@ def write(findings: ReportContent, words: Words, stream: BinaryIO) -> None:
         stream,
         words,
         title=summary_text.title(findings, words),
-        created=words.local(findings.finished_at or findings.started_at),
+        created=words.local(findings.run.finished_at or findings.run.started_at),
     )
     summary(workbook, workbook.sheet(_("Summary")), findings)
     differences = Listing(workbook, _("Differences"), DIFFERENCE_COLUMNS)
@@ -180,29 +179,14 @@ def summary(workbook: Workbook, sheet: Any, findings: ReportContent) -> None:
 
 def _blocks(findings: ReportContent, words: Words) -> Iterable[tuple[str, list[tuple[Cell, ...]]]]:
     _ = words.gettext
-    facts = findings.facts
-    fault = findings.fault
     yield _("Who asked, and when"), [*summary_text.circumstances(findings, words)]
-    if fault:
-        lines = [(_("Cause"), fault.cause), (_("Place"), fault.place), (_("Remedy"), fault.remedy)]
-        yield _("Error"), [*lines]
+    yield _("Error"), [*summary_text.fault(findings, words)]
     yield _("What was compared"), [*summary_text.compared(findings, words)]
     yield _("Counts"), [*summary_text.counts(findings, words)]
-    yield (
-        _("Differences by cause"),
-        [(words.cause(cause), count) for cause, count in findings.causes.items()],
-    )
-    yield (
-        _("Differences by kind"),
-        [(words.kind(kind), count) for kind, count in findings.kinds.items()],
-    )
-    yield (
-        _("Corrections by outcome"),
-        [(words.outcome(state), count) for state, count in findings.outcomes.items()],
-    )
-    yield _("Left, and why"), [*summary_text.left(findings, words)]
+    for heading, counts in summary_text.totals(findings, words):
+        yield heading, [*counts]
     yield _("Limits that held the run"), [*summary_text.holds(findings, words)]
-    yield _("Warnings"), [(told(note, words),) for note in facts.warnings + facts.recovered]
+    yield _("Warnings"), [(note,) for note in summary_text.notes(findings, words)]
     yield (
         _("Field mapping"),
         [

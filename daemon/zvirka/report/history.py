@@ -17,7 +17,7 @@ from zvirka.errors import UsageError
 from zvirka.i18n.visible_text import one_line
 from zvirka.i18n.words import COMMANDS, Words
 from zvirka.journal.journal import Journal
-from zvirka.journal.queries import HistoryEntry
+from zvirka.journal.records import HistoryEntry
 from zvirka.report.format_html import emit
 from zvirka.report.sentences import told
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from zvirka.domain import (
     Action,
@@ -24,7 +26,9 @@ from zvirka.i18n.words import (
     TRIGGERS,
     Words,
 )
-from zvirka.report.content import ReportContent, ReportEntry, Write
+from zvirka.journal.definitions import is_left
+from zvirka.journal.records import DifferenceEntry, Write
+from zvirka.report.content import ReportContent
 from zvirka.report.sentences import told
 
 Line = tuple[str, str]
@@ -33,25 +37,27 @@ Line = tuple[str, str]
 
 def title(findings: ReportContent, words: Words) -> str:
     """The report's heading: «Reconciliation № 42»."""
-    return f"{words.word(COMMANDS, findings.command)} № {findings.run}"
+    return f"{words.word(COMMANDS, findings.run.command)} № {findings.run.id}"
 
 
 def verdict(findings: ReportContent, words: Words) -> str:
     """How the run ended, in one line."""
     _ = words.gettext
-    if findings.status == RunStatus.FAILED:
+    if findings.run.status == RunStatus.FAILED:
         return _("The run failed; the store is described below as far as it was seen.")
-    if findings.status == RunStatus.INTERRUPTED:
+    if findings.run.status == RunStatus.INTERRUPTED:
         return _("The run was interrupted; the next run settles what it had begun.")
-    if findings.status == RunStatus.RUNNING:
+    if findings.run.status == RunStatus.RUNNING:
         return _("The run has not ended yet; this is what stands in the journal so far.")
-    if findings.command == Command.REJECT:
+    if findings.run.command == Command.REJECT:
         return _("The held plan was rejected: nothing was written.")
-    if findings.command == Command.PRUNE:
-        count = words.number(len(findings.facts.pruned))
+    if findings.run.command == Command.PRUNE:
+        count = words.number(len(findings.run.facts.pruned))
         return _("Personal values were removed from runs: %(count)s.") % {"count": count}
     if findings.quiet:
         return _quiet(findings, words)
+    if not findings.counted:
+        return _("Differences were not counted in this run.")
     if not findings.found:
         return _("There was nothing left to do.")
     found = words.ngettext(
@@ -63,26 +69,26 @@ def verdict(findings: ReportContent, words: Words) -> str:
 def _quiet(findings: ReportContent, words: Words) -> str:
     """The one line of a run that found nothing, which claims no more than was looked at."""
     _ = words.gettext
-    if findings.mode == Mode.TARGETED:
+    if findings.run.mode is Mode.TARGETED:
         return _("Nothing to report: 1C and the ERP agree on the counterparties asked for.")
-    if not findings.facts.complete:
+    if findings.partial:
         return _("No difference in what could be read; 1C was read only in part.")
     return _("Nothing to report: 1C and the ERP agree.")
 
 
 def _ending(findings: ReportContent, words: Words) -> Iterator[str]:
     _ = words.gettext
-    if findings.command == Command.PLAN:
+    if findings.run.command == Command.PLAN:
         yield _("Only a plan: nothing was written")
         return
     applied = words.number(findings.applied)
-    if findings.applied and findings.command == Command.UNDO:
+    if findings.applied and findings.run.command == Command.UNDO:
         yield _("Put back and verified: %(count)s") % {"count": applied}
     elif findings.applied:
         yield _("Corrected and verified: %(count)s") % {"count": applied}
     if findings.held:
         yield _("Held for approval: %(count)s") % {"count": words.number(findings.held)}
-    left = findings.facts.remaining
+    left = findings.left
     if left:
         yield _("Left: %(count)s") % {"count": words.number(left)}
     else:
@@ -91,12 +97,12 @@ def _ending(findings: ReportContent, words: Words) -> Iterator[str]:
 
 def tone(findings: ReportContent) -> str:
     """``good``, ``warning`` or ``bad``: the colour of the verdict."""
-    if findings.status in {RunStatus.FAILED, RunStatus.INTERRUPTED}:
+    if findings.run.status.broke_off:
         return "bad"
-    partial = findings.quiet and findings.mode != Mode.TARGETED and not findings.facts.complete
-    if findings.status == RunStatus.HELD or findings.facts.remaining or partial:
+    unsure = findings.quiet and findings.partial
+    if findings.run.status is RunStatus.HELD or findings.left or unsure:
         return "warning"
-    return "good" if findings.status == RunStatus.FINISHED else "warning"
+    return "good" if findings.run.status == RunStatus.FINISHED else "warning"
 
 
 def circumstances(findings: ReportContent, words: Words) -> list[Line]:
@@ -104,19 +110,19 @@ def circumstances(findings: ReportContent, words: Words) -> list[Line]:
     _ = words.gettext
     lines = [
         (_("Run"), title(findings, words)),
-        (_("Triggered by"), words.word(TRIGGERS, findings.trigger)),
-        (_("Who"), findings.who),
-        (_("Why"), told(findings.reason, words) or _("no reason given")),
-        (_("Status"), words.word(STATUSES, findings.status)),
-        (_("Started"), words.moment(findings.started_at)),
-        (_("Ended"), words.moment(findings.finished_at)),
+        (_("Triggered by"), words.word(TRIGGERS, findings.run.trigger)),
+        (_("Who"), findings.run.who),
+        (_("Why"), told(findings.run.reason, words) or _("no reason given")),
+        (_("Status"), words.word(STATUSES, findings.run.status)),
+        (_("Started"), words.moment(findings.run.started_at)),
+        (_("Ended"), words.moment(findings.run.finished_at)),
     ]
-    if findings.parent is not None:
-        lines.append((_("Concerns the run"), f"№ {findings.parent}"))
-    if findings.facts.targets:
-        lines.append((_("Asked for"), "; ".join(findings.facts.targets)))
-    if findings.facts.pruned:
-        runs = ", ".join(f"№ {run}" for run in findings.facts.pruned)
+    if findings.run.parent is not None:
+        lines.append((_("Concerns the run"), f"№ {findings.run.parent}"))
+    if findings.run.facts.targets:
+        lines.append((_("Asked for"), "; ".join(findings.run.facts.targets)))
+    if findings.run.facts.pruned:
+        runs = ", ".join(f"№ {run}" for run in findings.run.facts.pruned)
         lines.append((_("Personal values removed from"), runs))
     return lines
 
@@ -124,7 +130,7 @@ def circumstances(findings: ReportContent, words: Words) -> list[Line]:
 def compared(findings: ReportContent, words: Words) -> list[Line]:
     """What was compared with what, and how completely; nothing when 1C was not seen."""
     _ = words.gettext
-    facts = findings.facts
+    facts = findings.run.facts
     if not facts.base:
         return []
     window = f"{words.moment(facts.snapshot_from)} — {words.moment(facts.snapshot_to)}"
@@ -136,7 +142,7 @@ def compared(findings: ReportContent, words: Words) -> list[Line]:
         (_("Written through"), facts.writer),
         (_("Paired by"), facts.key),
         (_("A deletion mark"), words.word(MARKS, facts.deletion_mark)),
-        (_("How 1C was read"), words.word(MODES, findings.mode)),
+        (_("How 1C was read"), words.word(MODES, findings.run.mode) if findings.run.mode else ""),
         (_("Snapshot window"), window if facts.snapshot_from else ""),
         (_("Snapshot"), _completeness(findings, words)),
     ]
@@ -145,7 +151,7 @@ def compared(findings: ReportContent, words: Words) -> list[Line]:
 
 def _completeness(findings: ReportContent, words: Words) -> str:
     _ = words.gettext
-    facts = findings.facts
+    facts = findings.run.facts
     if facts.complete:
         return _("complete: absence in 1C is proven")
     if not facts.snapshot_from:
@@ -156,16 +162,23 @@ def _completeness(findings: ReportContent, words: Words) -> str:
 
 
 def counts(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
-    """How much was on both sides."""
+    """How much was on both sides, as far as this run counted it."""
     _ = words.gettext
-    facts = findings.facts
-    return [
+    facts = findings.run.facts
+    counted = [
         (_("in 1C, counted before"), facts.source_count_before),
         (_("in 1C, read"), facts.source_rows),
         (_("in 1C, counted after"), facts.source_count_after),
         (_("in the ERP, owned"), facts.store_rows),
         (_("in the ERP, active"), facts.store_active),
     ]
+    return [(label, count) for label, count in counted if count is not None]
+
+
+def notes(findings: ReportContent, words: Words) -> list[str]:
+    """Warnings, and what was recovered of an interrupted run."""
+    facts = findings.run.facts
+    return [told(note, words) for note in facts.warnings + facts.recovered]
 
 
 def mapping(findings: ReportContent, words: Words) -> list[tuple[str, str, str, str]]:
@@ -177,25 +190,50 @@ def mapping(findings: ReportContent, words: Words) -> list[tuple[str, str, str, 
             field.source,
             words.word(COMPARISONS, field.compare),
         )
-        for field in findings.facts.fields
+        for field in findings.run.facts.fields
     ]
+
+
+def totals(findings: ReportContent, words: Words) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Headed counts of differences; none when the run did not count them."""
+    _ = words.gettext
+    if not findings.counted:
+        return []
+    tables: list[tuple[str, Callable[[str], str], Mapping[Any, int]]] = [
+        (_("Differences by cause"), words.cause, findings.causes),
+        (_("Differences by kind"), words.kind, findings.kinds),
+        (_("Corrections by outcome"), words.outcome, findings.outcomes),
+    ]
+    found = [
+        (heading, [(word(name), count) for name, count in counts.items()])
+        for heading, word, counts in tables
+    ]
+    found.append((_("Left, and why"), left(findings, words)))
+    return [(heading, lines) for heading, lines in found if lines]
+
+
+def fault(findings: ReportContent, words: Words) -> list[Line]:
+    """Why the run failed; nothing when it did not."""
+    _ = words.gettext
+    error = findings.run.error
+    if error is None:
+        return []
+    return [(_("Cause"), error.cause), (_("Place"), error.place), (_("Remedy"), error.remedy)]
 
 
 def left(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
-    """What was not settled, by reason."""
-    reasons = [
-        (words.disposition(disposition), count)
-        for disposition, count in (
-            (Disposition.HELD, findings.held),
-            (Disposition.REPORTED, findings.reported),
-        )
+    """Differences left after the run, each once, by reason."""
+    reasons = Counter[Disposition | OutcomeState]()
+    for tally in findings.tallies:
+        if is_left(tally.disposition, tally.outcome):
+            decided = tally.disposition is not Disposition.CORRECT
+            reasons[tally.disposition if decided else tally.outcome or tally.disposition] += (
+                tally.count
+            )
+    return [
+        *((words.disposition(one), reasons[one]) for one in Disposition if reasons[one]),
+        *((words.outcome(state), reasons[state]) for state in OutcomeState if reasons[state]),
     ]
-    reasons += [
-        (words.outcome(state), count)
-        for state, count in findings.outcomes.items()
-        if state not in {OutcomeState.APPLIED, OutcomeState.WITHDRAWN, OutcomeState.HELD}
-    ]
-    return [(reason, count) for reason, count in reasons if count]
 
 
 def holds(findings: ReportContent, words: Words) -> list[tuple[str, str, str, str]]:
@@ -207,17 +245,17 @@ def holds(findings: ReportContent, words: Words) -> list[tuple[str, str, str, st
             told(hold.allowed, words),
             words.word(HELD_WHAT, hold.what),
         )
-        for hold in findings.facts.held
+        for hold in findings.run.facts.held
     ]
 
 
-def done(entry: ReportEntry, words: Words) -> str:
+def done(entry: DifferenceEntry, words: Words) -> str:
     """What was decided or done about a difference, without time and detail."""
     if entry.writes:
         return "; ".join(write_line(write, words) for write in entry.writes)
     difference = entry.difference
     decided = words.disposition(difference.disposition)
-    if difference.action is None or difference.disposition is Disposition.SETTLED:
+    if difference.action is None:
         return decided
     return f"{words.action(difference.action)}: {decided}"
 
@@ -227,7 +265,7 @@ def told_fields(fields: Iterable[FieldDifference]) -> list[FieldDifference]:
     return [field for field in fields if field.wanted or field.found or field.read_back]
 
 
-def was_read_back(entry: ReportEntry) -> bool:
+def was_read_back(entry: DifferenceEntry) -> bool:
     """Whether the store was read after a correction: only then no value means NULL."""
     read = {OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING}
     return any(write.outcome.state in read for write in entry.writes)
@@ -254,7 +292,7 @@ def changes(write: Write) -> list[tuple[str, str | None, str | None]]:
 def approval(findings: ReportContent, words: Words) -> str:
     """How a held run goes on."""
     _ = words.gettext
-    if findings.status != RunStatus.HELD:
+    if findings.run.status != RunStatus.HELD:
         return _("What was not held was carried out; the run itself needs no approval.")
     return _(
         "Nothing that is held is written until a person decides. An approval is good once, for "
@@ -264,27 +302,27 @@ def approval(findings: ReportContent, words: Words) -> str:
 
 def approve_command(findings: ReportContent) -> str:
     """The command that approves the run."""
-    return f'zvirka approve {findings.run} --reason "…"'
+    return f'zvirka approve {findings.run.id} --reason "…"'
 
 
 def reject_command(findings: ReportContent) -> str:
     """The command that rejects the run."""
-    return f'zvirka reject {findings.run} --reason "…"'
+    return f'zvirka reject {findings.run.id} --reason "…"'
 
 
 def seal(findings: ReportContent, words: Words) -> list[Line]:
     """The run's place in the digest chain."""
     _ = words.gettext
     lines = [
-        (_("Digest of the previous run"), findings.previous_digest or "—"),
-        (_("Digest of this run"), findings.digest or _("not sealed yet")),
-        (_("Signature (Ed25519)"), findings.signature or _("none")),
+        (_("Digest of the previous run"), findings.run.previous_digest or "—"),
+        (_("Digest of this run"), findings.run.digest or _("not sealed yet")),
+        (_("Signature (Ed25519)"), findings.run.signature or _("none")),
     ]
-    if findings.plan_digest:
-        lines.append((_("Digest of the held plan"), findings.plan_digest))
+    if findings.run.plan_digest:
+        lines.append((_("Digest of the held plan"), findings.run.plan_digest))
     return lines
 
 
 def verify_command(findings: ReportContent) -> str:
     """The command that checks the chain from this run on."""
-    return f"zvirka audit verify --from {findings.run}"
+    return f"zvirka audit verify --from {findings.run.id}"

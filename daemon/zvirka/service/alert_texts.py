@@ -38,6 +38,7 @@ _SENTENCES: dict[str, dict[str, str]] = {
     "last": {"uk": "остання {when}", "en": "last {when}"},
     "never": {"uk": "ще не було жодної", "en": "none so far"},
     "agreed": {"uk": "розбіжностей немає", "en": "in sync"},
+    "ended": {"uk": "завершена", "en": "ended"},
     "was_failed": {"uk": "не вдалася", "en": "failed"},
     "was_interrupted": {"uk": "перервана", "en": "interrupted"},
     "was_held": {"uk": "чекає схвалення", "en": "waits for approval"},

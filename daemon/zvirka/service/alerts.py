@@ -151,13 +151,17 @@ class Alerts:
 
     @staticmethod
     def _is_over(condition: str, known: Active, situation: Situation) -> bool:
-        """A failure is over when a run has ended well since; the others when they are not found.
+        """Whether a condition that is not found any more has really ended.
 
-        Only that: the daemon may have been restarted, and a failure may have left no run behind.
+        A failure is over when a run has ended well since: the daemon may have been restarted, and
+        a failure may have left no run behind. Differences are gone when a run counted none.
         """
-        if condition != "failed":
-            return True
-        return situation.good is not None and situation.good > known.since
+        last = situation.last
+        if condition == "failed":
+            return last is not None and not last.status.broke_off and last.ended > known.since
+        if condition == "differences":
+            return last is not None and last.facts.remaining is not None
+        return True
 
     def _try(
         self, message: Alert, addresses: dict[str, str], owed: set[str], now: datetime
@@ -204,14 +208,13 @@ class Alerts:
         last, language = situation.last, self._settings.alerts.language
         if last is None:
             return ""
-        lines = [f"{say(language, 'run', run=last.run)}: {self._counts(last.facts.remaining)}"]
-        if counts := tallied(language, last.facts.causes):
+        lines = [say(language, "run", run=last.run)]
+        if (left := last.facts.remaining) is not None:
+            lines = [f"{lines[0]}: {counted(language, 'remaining', left)}"]
+        if counts := tallied(language, last.facts.causes or {}):
             lines.append(say(language, "by_cause", counts=counts))
         lines.append(say(language, "report", place=report_place(self._settings, last.run)))
         return "\n".join(lines)
-
-    def _counts(self, remaining: int) -> str:
-        return counted(self._settings.alerts.language, "remaining", remaining)
 
     def _queue(
         self, condition: str, change: str, body: str, now: datetime, **values: object

@@ -8,37 +8,28 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from zvirka.domain import Command, Disposition, OutcomeState, RunStatus
-from zvirka.journal.digests import table_of
-from zvirka.journal.journal import Journal, open_journal
-from zvirka.journal.run_facts import Facts
-from zvirka.journal.tables import CorrectionRow, DifferenceRow, RunRow
-from zvirka.service.nights import NIGHTLY, PastRun
-from zvirka.settings.model import Settings
-
-_RUN = table_of(RunRow)
-_DIFFERENCE = table_of(DifferenceRow)
-_CORRECTION = table_of(CorrectionRow)
-
-_WHOLE = (Command.RECONCILE.value, Command.APPROVE.value)
-_ENDED = (
-    RunStatus.FINISHED.value,
-    RunStatus.HELD.value,
-    RunStatus.FAILED.value,
-    RunStatus.INTERRUPTED.value,
+from zvirka.domain import RunStatus
+from zvirka.journal.journal import open_journal
+from zvirka.journal.queries import (
+    held_runs,
+    last_good,
+    last_over_everything,
+    runs_since,
+    unresolved_since,
 )
-_GOOD = (RunStatus.FINISHED.value, RunStatus.HELD.value)
-_MOST_KEYS = 100_000
-_MOST_RUNS = 400
+from zvirka.journal.records import RunRecord
+from zvirka.journal.run_facts import Facts
+from zvirka.journal.run_writes import FINAL
+from zvirka.service.nights import NIGHTLY, SETTLED, PastRun
+from zvirka.settings.model import Settings
 
 
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """One ended run, as alerts, metrics and the status line see it."""
 
     run: int
-    status: str
+    status: RunStatus
     started: datetime
     ended: datetime
     facts: Facts = msgspec.field(default_factory=Facts)
@@ -48,9 +39,10 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """How things stand.
 
-    ``last`` is the newest ended run over everything, ``good`` when one last ended well,
-    ``held`` the runs that wait for approval, newest first, with their plan digests;
-    ``unresolved_since`` is when the oldest of the differences left was first seen.
+    ``last`` is the newest ended run over everything, ``good`` when the last good one ended
+    (:func:`zvirka.journal.definitions.is_good`), ``held`` the runs that wait for approval, newest
+    first, with their plan digests; ``unresolved_since`` is when the oldest of the differences left
+    was first seen.
     """
 
     last: RunView | None = None
@@ -66,8 +58,8 @@ class Records(Protocol):
         """The daemon's own runs of the last days."""
         ...
 
-    def last_good(self) -> datetime | None:
-        """When a run over everything last ended well."""
+    def last_settled(self) -> datetime | None:
+        """When a run over everything last finished or was held."""
         ...
 
     def situation(self) -> Situation:
@@ -76,7 +68,7 @@ class Records(Protocol):
 
 
 class JournalRecords:
-    """:class:`Records` of the journal of some settings, opened anew for each question.
+    """:class:`Records` of the journal of some settings, opened again for each question.
 
     The daemon idles for a day between questions; a connection held so long only breaks.
 
@@ -89,114 +81,38 @@ class JournalRecords:
 
     def nightly(self, now: datetime) -> list[PastRun]:
         """The daemon's own runs of the last three days."""
-        run = _RUN.c
         with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
-            rows = connection.execute(
-                select(run.started_at, run.finished_at, run.status)
-                .where(run.trigger.in_(NIGHTLY))
-                .where(run.started_at >= now - timedelta(days=3))
-            ).all()
-        return [PastRun(started, ended, status) for started, ended, status in rows]
+            runs = runs_since(connection, now - timedelta(days=3), NIGHTLY)
+        return [PastRun(run.started_at, run.finished_at, run.status) for run in runs]
 
-    def last_good(self) -> datetime | None:
-        """When a run over everything last ended well."""
+    def last_settled(self) -> datetime | None:
+        """When a run over everything last finished or was held."""
         with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
-            return _last_good(connection)
+            run = last_over_everything(connection, SETTLED)
+        return run.finished_at if run is not None else None
 
     def situation(self) -> Situation:
-        """How things stand, from one look into the journal."""
-        with closing(open_journal(self._settings())) as journal:
-            with journal.reading() as connection:
-                last = _last(connection)
-                good = _last_good(connection)
-                since = _unresolved_since(connection, last)
-            return Situation(last=last, good=good, held=_held(journal), unresolved_since=since)
-
-
-def _last(connection: Connection) -> RunView | None:
-    row = connection.execute(
-        select(_RUN)
-        .where(_RUN.c.command.in_(_WHOLE), _RUN.c.status.in_(_ENDED))
-        .order_by(_RUN.c.id.desc())
-        .limit(1)
-    ).first()
-    if row is None:
-        return None
-    return RunView(
-        run=row.id,
-        status=row.status,
-        started=row.started_at,
-        ended=row.finished_at or row.started_at,
-        facts=msgspec.convert(row.facts or {}, Facts),
-        error=str((row.error or {}).get("cause", "")),
-    )
-
-
-def _last_good(connection: Connection) -> datetime | None:
-    moment: datetime | None = connection.execute(
-        select(_RUN.c.finished_at)
-        .where(_RUN.c.command.in_(_WHOLE), _RUN.c.status.in_(_GOOD))
-        .where(_RUN.c.finished_at.is_not(None))
-        .order_by(_RUN.c.id.desc())
-        .limit(1)
-    ).scalar()
-    return moment
-
-
-def _held(journal: Journal) -> tuple[tuple[int, str, dict[str, int]], ...]:
-    return tuple(
-        (row.id or 0, row.plan_digest, msgspec.convert(row.facts or {}, Facts).actions)
-        for row in sorted(journal.held(), key=lambda row: row.id or 0, reverse=True)
-    )
-
-
-def _unresolved_since(connection: Connection, last: RunView | None) -> datetime | None:
-    """Follow the differences that are left back through the nights until none is left of them."""
-    if last is None or not last.facts.remaining or last.facts.remaining > _MOST_KEYS:
-        return None
-    runs = connection.execute(
-        select(_RUN.c.id, _RUN.c.started_at)
-        .where(_RUN.c.command.in_(_WHOLE), _RUN.c.status.in_(_GOOD))
-        .order_by(_RUN.c.id.desc())
-        .limit(_MOST_RUNS)
-    ).all()
-    left: set[tuple[str, str]] | None = None
-    since = None
-    for run, started in runs:
-        here = {
-            (key, ref)
-            for key, ref in connection.execute(
-                select(_DIFFERENCE.c.key, _DIFFERENCE.c.ref)
-                .outerjoin(
-                    _CORRECTION,
-                    and_(
-                        _CORRECTION.c.run_id == _DIFFERENCE.c.run_id,
-                        _CORRECTION.c.number == _DIFFERENCE.c.number,
-                    ),
-                )
-                .where(_DIFFERENCE.c.run_id == run, _is_left())
-                .limit(_MOST_KEYS)
-            )
-        }
-        left = here if left is None else left & here
-        if not left:
-            break
-        since = started
-    return since
-
-
-def _is_left() -> ColumnElement[bool]:
-    """SQL: the difference was there and still is after the run."""
-    disposition = _DIFFERENCE.c.disposition
-    return or_(
-        disposition.in_((Disposition.HELD.value, Disposition.REPORTED.value)),
-        and_(
-            disposition == Disposition.CORRECT.value,
-            or_(
-                _CORRECTION.c.id.is_(None),
-                _CORRECTION.c.state.not_in(
-                    (OutcomeState.APPLIED.value, OutcomeState.WITHDRAWN.value)
+        """How things stand, from one state of the journal."""
+        with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
+            last = last_over_everything(connection, FINAL)
+            good = last_good(connection, 1)
+            return Situation(
+                last=_view(last) if last is not None else None,
+                good=good[0].finished_at if good else None,
+                held=tuple(
+                    (run.id, run.plan_digest, run.facts.actions or {})
+                    for run in held_runs(connection)
                 ),
-            ),
-        ),
+                unresolved_since=unresolved_since(connection),
+            )
+
+
+def _view(run: RunRecord) -> RunView:
+    return RunView(
+        run=run.id,
+        status=run.status,
+        started=run.started_at,
+        ended=run.finished_at or run.started_at,
+        facts=run.facts,
+        error=run.error.cause if run.error is not None else "",
     )

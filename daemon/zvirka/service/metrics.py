@@ -6,6 +6,8 @@ timer all show the same numbers; nothing is counted in memory.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import nan
 from pathlib import Path
 
 from loguru import logger
@@ -15,7 +17,7 @@ from zvirka.domain import Cause, OutcomeState, RunStatus
 from zvirka.errors import SettingsError
 from zvirka.service.daemon_records import Situation
 
-STATUSES = (RunStatus.FINISHED, RunStatus.HELD, RunStatus.FAILED, RunStatus.INTERRUPTED)
+STATUSES = tuple(status for status in RunStatus if status is not RunStatus.RUNNING)
 
 
 class Metrics:
@@ -65,16 +67,19 @@ class Metrics:
         for status in STATUSES:
             self._status.labels(status).set(int(status == last.status))
         for cause in Cause:
-            self._causes.labels(cause.value).set(facts.causes.get(cause.value, 0))
+            self._causes.labels(cause.value).set(_counted(facts.causes, cause))
         for state in OutcomeState:
             if state is not OutcomeState.INTENDED:
-                self._outcomes.labels(state.value).set(facts.outcomes.get(state.value, 0))
-        self._remaining.set(facts.remaining)
-        self._requests.set(facts.requests)
-        self._bytes.set(facts.bytes)
-        self._retries.set(facts.retries)
-        self._rows.labels("source").set(facts.source_rows)
-        self._rows.labels("store").set(facts.store_rows)
+                self._outcomes.labels(state.value).set(_counted(facts.outcomes, state))
+        for gauge, count in (
+            (self._remaining, facts.remaining),
+            (self._requests, facts.requests),
+            (self._bytes, facts.bytes),
+            (self._retries, facts.retries),
+            (self._rows.labels("source"), facts.source_rows),
+            (self._rows.labels("store"), facts.store_rows),
+        ):
+            gauge.set(nan if count is None else count)
 
     def write(self, path: Path) -> None:
         """Write the textfile, atomically. A failure is logged: no metric is worth a run."""
@@ -82,6 +87,11 @@ class Metrics:
             write_to_textfile(str(path), self.registry)
         except OSError as error:
             logger.error("the metrics textfile cannot be written", error=str(error.strerror))
+
+
+def _counted(counts: Mapping[str, int] | None, word: str) -> float:
+    """The count under a word; not a number when the run did not count."""
+    return nan if counts is None else counts.get(word, 0)
 
 
 class Exposition:

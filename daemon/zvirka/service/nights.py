@@ -24,7 +24,9 @@ from zvirka.settings.model import ScheduleSettings
 NIGHTLY = (Trigger.SCHEDULE, Trigger.CATCH_UP)
 """The triggers of the daemon's own runs."""
 
-_SETTLED = frozenset({RunStatus.FINISHED, RunStatus.HELD})
+SETTLED = frozenset({RunStatus.FINISHED, RunStatus.HELD})
+"""The statuses of a run that does not have to be tried again."""
+
 _DAY = timedelta(days=1)
 
 
@@ -65,7 +67,7 @@ def verdict_of(ending: Summary | BaseException) -> NightVerdict:
     Only the type of an error nobody foresaw is told: its text may hold anything.
     """
     if isinstance(ending, Summary):
-        if ending.status in _SETTLED:
+        if ending.status in SETTLED:
             return NightVerdict("settled")
         if ending.status == RunStatus.INTERRUPTED:
             return NightVerdict("interrupted", kind=ending.kind, why=ending.error)
@@ -111,18 +113,19 @@ class Nights:
         """Whether the night is over without a run that ended well."""
         return self._given_up
 
-    def recall(self, runs: Iterable[PastRun], last_good: datetime | None, now: datetime) -> None:
+    def recall(self, runs: Iterable[PastRun], last_settled: datetime | None, now: datetime) -> None:
         """Take up the night where the journal left it, at the start of the daemon.
 
         Args:
             runs: the daemon's own runs of the last days, in any order.
-            last_good: when a run last ended well, whoever asked for it; ``None`` for never.
+            last_settled: when a run over everything last finished or was held, whoever asked for
+                it; ``None`` for never.
             now: the time.
         """
         slot = self._slot = self._clock.last_slot(now)
         had = sorted((run for run in runs if run.started >= slot), key=lambda run: run.started)
         self._attempts, self._begin = len(had), None
-        if any(run.status in _SETTLED for run in had):
+        if any(run.status in SETTLED for run in had):
             return
         if had:
             self._trigger = Trigger.CATCH_UP
@@ -130,7 +133,7 @@ class Nights:
             self._try_again(now if broken else (had[-1].ended or now), at_once=broken)
         elif now <= slot + self._clock.tolerance:
             self._trigger, self._begin = Trigger.SCHEDULE, now
-        elif self._settings.catch_up and last_good is not None and now - last_good > _DAY:
+        elif self._settings.catch_up and last_settled is not None and now - last_settled > _DAY:
             self._trigger, self._begin = Trigger.CATCH_UP, now
 
     def due(self, now: datetime) -> Due | None:

@@ -34,19 +34,16 @@ def status_line(
 
 
 def _ended(run: RunView, language: Language) -> str:
-    if run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED):
+    if run.status.broke_off:
         return say(language, f"was_{run.status}")
-    found = differences_of(run)
-    if not found:
+    found = run.facts.found
+    if found is None:
+        text = say(language, "ended")
+    elif not found:
         text = say(language, "agreed")
     else:
-        corrected = run.facts.outcomes.get(OutcomeState.APPLIED, 0)
+        corrected = (run.facts.outcomes or {}).get(OutcomeState.APPLIED, 0)
         text = f"{counted(language, 'differences', found)}, {corrected} " + say(
             language, "corrected"
         )
     return f"{text}, {say(language, 'was_held')}" if run.status == RunStatus.HELD else text
-
-
-def differences_of(run: RunView) -> int:
-    """How many differences a run found."""
-    return sum(run.facts.causes.values())

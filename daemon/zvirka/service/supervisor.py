@@ -102,7 +102,7 @@ class Supervisor:
         """
         now = self._around.now()
         records = self._around.records
-        self._nights.recall(records.nightly(now), records.last_good(), now)
+        self._nights.recall(records.nightly(now), records.last_settled(), now)
         if self._nights.given_up and "failed" not in self.alerts.active:
             self._failure = ("given_up", "the night's attempts all failed or were cut off")
         self.alerts.watch(now)

@@ -66,7 +66,7 @@ def tell_of_unit(settings: Settings, unit: str, now: datetime) -> int:
     """
     good = None
     try:
-        good = JournalRecords(lambda: settings).last_good()
+        good = JournalRecords(lambda: settings).last_settled()
     except ZvirkaError as error:
         # What failed may be the journal itself, and that must be told all the same.
         logger.error("the journal could not be looked into", error=str(error))

@@ -10,8 +10,8 @@ from loguru import logger
 from starlette.responses import Response
 
 from zvirka.domain import ZERO_REF, Command, Trigger
+from zvirka.journal.difference_search import DifferenceFilter
 from zvirka.reconcile.request import Request, Targets
-from zvirka.web.difference_filter import DifferenceFilter
 from zvirka.web.pages import LONGEST_KEY, show_life, show_run, show_work
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.users import CrowdedError

@@ -5,28 +5,25 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 from starlette.responses import Response
 
 from zvirka.domain import ZERO_REF, Cause, Command, Disposition, Kind, RunStatus
 from zvirka.errors import LockHeldError
 from zvirka.i18n.words import COMMANDS, STATUSES
-from zvirka.journal.run_facts import Facts
-from zvirka.journal.tables import RunRow
+from zvirka.journal.difference_search import (
+    DifferenceFilter,
+    FilteredDifferences,
+    find_differences,
+    identity_of,
+)
+from zvirka.journal.queries import answers
+from zvirka.journal.records import RunRecord
 from zvirka.report import report_stem
-from zvirka.report.assembly import findings_of
+from zvirka.report.assembly import content_of
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
 from zvirka.report.history import history_done, history_head
-from zvirka.web.difference_filter import (
-    DifferenceFilter,
-    FilteredDifferences,
-    Word,
-    answers,
-    filter_of,
-    one_difference,
-    sift,
-)
+from zvirka.web.difference_filter import filter_of, query_of, word_of
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.worker import Work
 
@@ -39,8 +36,8 @@ LONGEST_KEY = 200
 
 def runs(context: RequestContext) -> Response:
     """The runs, newest first, narrowed by status and command."""
-    status = _one_of(context.query.get("status"), RunStatus)
-    command = _one_of(context.query.get("command"), Command)
+    status = word_of(RunStatus, context.query.get("status"))
+    command = word_of(Command, context.query.get("command"))
     before = context.query.get("before", "")
     behind = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
     found = context.journal.runs(limit=RUNS + 1, before=behind, command=command, status=status)
@@ -49,7 +46,7 @@ def runs(context: RequestContext) -> Response:
     chosen = {name: word for name, word in asked.items() if word}
     return context.render(
         "runs.html",
-        runs=[(row, msgspec.convert(row.facts or {}, Facts), tone_of(row)) for row in shown],
+        runs=[(row, tone_of(row)) for row in shown],
         statuses=STATUSES,
         commands=COMMANDS,
         status=status or "",
@@ -60,15 +57,13 @@ def runs(context: RequestContext) -> Response:
     )
 
 
-def tone_of(row: RunRow) -> str:
+def tone_of(row: RunRecord) -> str:
     """``good``, ``warning``, ``bad``, or '' while a run goes on: the colour of its status."""
-    if row.status in {RunStatus.FAILED, RunStatus.INTERRUPTED}:
+    if row.status.broke_off:
         return "bad"
     if row.status == RunStatus.RUNNING:
         return ""
-    return (
-        "warning" if row.status == RunStatus.HELD or (row.facts or {}).get("remaining") else "good"
-    )
+    return "warning" if row.status == RunStatus.HELD or row.facts.remaining else "good"
 
 
 def run(context: RequestContext) -> Response:
@@ -83,7 +78,7 @@ def search_run(context: RequestContext) -> Response:
         return show_run(context, difference_filter)
     number = context.number("run")
     return context.redirect(
-        f"/runs/{number}?{difference_filter.query(difference_filter.page)}#differences"
+        f"/runs/{number}?{query_of(difference_filter, difference_filter.page)}#differences"
     )
 
 
@@ -97,19 +92,21 @@ def show_run(
 ) -> Response:
     """The page of a run."""
     number = context.number("run")
-    findings = findings_of(context.journal, number)
-    sifted = sift(context.journal, number, difference_filter, DIFFERENCES)
-    replies = answers(context.journal, number)
+    findings = content_of(context.journal, number)
+    with context.journal.reading() as connection:
+        sifted = find_differences(connection, number, difference_filter, DIFFERENCES)
+        replies = answers(connection, number)
     return context.render(
         "run.html",
         status,
         findings=findings,
         run=number,
-        drawing=chart_of(findings.nights) if findings.command == Command.RECONCILE else None,
+        drawing=chart_of(findings.nights) if findings.run.command == Command.RECONCILE else None,
         pages=(),
         file_name=f"{report_stem(number)}.html",
         difference_filter=difference_filter,
         sifted=sifted,
+        query_of=query_of,
         entries=_entries(findings, sifted),
         choices=_choices(findings),
         answers=replies,
@@ -122,7 +119,7 @@ def held(context: RequestContext) -> Response:
     """The runs that wait for a decision."""
     return context.render(
         "held.html",
-        held=[(row, findings_of(context.journal, row.id or 0)) for row in context.journal.held()],
+        held=[(row, content_of(context.journal, row.id)) for row in context.journal.held()],
     )
 
 
@@ -142,7 +139,8 @@ def find_counterparty(context: RequestContext) -> Response:
 
 def life(context: RequestContext) -> Response:
     """The life of the counterparty a difference is about."""
-    found = one_difference(context.journal, context.number("run"), context.number("number"))
+    with context.journal.reading() as connection:
+        found = identity_of(connection, context.number("run"), context.number("number"))
     if found is None:
         _ = context.words.gettext
         raise Refused(404, _("There is no such difference."))
@@ -205,7 +203,3 @@ def _choices(findings: ReportContent) -> dict[str, list[Any]]:
         "decision": [w for w in Disposition if any(t.disposition is w for t in tallies)],
         "outcome": list(findings.outcomes),
     }
-
-
-def _one_of(asked: str | None, words: type[Word]) -> Word | None:
-    return words(asked) if asked in set(words) else None

@@ -264,13 +264,12 @@ def test_the_next_run_settles_what_a_failed_and_sealed_one_left_open(journal: Jo
 
 def test_finishing_counts_what_was_found_done_and_left(journal: Journal) -> None:
     run = begin(journal)
-    journal.save_facts(run, Facts(base="https://1c.example", source_rows=5))
+    journal.save_facts(run, Facts(base="https://1c.example", source_rows=5, compared=True))
     journal.add_differences(
         run,
         [
             difference(1),
             difference(2, kind=Kind.MISSING, action=Action.CREATE, cause=Cause.MISSED_CREATE),
-            difference(3, disposition=Disposition.SETTLED),
             difference(4, action=None, kind=Kind.DUPLICATE, cause=Cause.DUPLICATE),
         ],
     )
@@ -289,12 +288,12 @@ def test_finishing_counts_what_was_found_done_and_left(journal: Journal) -> None
         NOW + DAY,
     )
     facts = row.facts
-    assert facts["base"] == "https://1c.example"
-    assert facts["kinds"] == {"different": 1, "missing": 1, "duplicate": 1}
-    assert facts["causes"] == {"missed_update": 1, "missed_create": 1, "duplicate": 1}
-    assert facts["actions"] == {"update": 1, "create": 1}
-    assert facts["outcomes"] == {"applied": 1, "failed": 1}
-    assert facts["remaining"] == 2
+    assert facts.base == "https://1c.example"
+    assert facts.kinds == {"different": 1, "missing": 1, "duplicate": 1}
+    assert facts.causes == {"missed_update": 1, "missed_create": 1, "duplicate": 1}
+    assert facts.actions == {"update": 1, "create": 1}
+    assert facts.outcomes == {"applied": 1, "failed": 1}
+    assert facts.remaining == 2
 
 
 def test_nothing_is_written_to_a_sealed_run(journal: Journal) -> None:

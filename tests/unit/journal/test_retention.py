@@ -43,14 +43,14 @@ def test_personal_values_are_gone_from_every_file_and_the_rest_is_there(
     assert pruned == Pruned(run=2, runs=(old,), receipts=49)
     left = bytes_of(tmp_path)
     assert [word for word in PERSONAL if word.encode() in left] == []
-    assert journal.get(old).facts["causes"] == {"missed_update": 50}
+    assert journal.get(old).facts.causes == {"missed_update": 50}
     first = next(journal.differences(old))[0]
     assert (first.key, first.name, first.fields, first.note) == ("000001", "", (), "")
     entry = journal.history(key="000002")[0]
     assert (entry.pruned, entry.outcome, entry.fields) == (True, "applied", ())
     run = journal.get(2)
     assert (run.command, run.who, run.reason, run.status) == ("prune", "olena", "law", "finished")
-    assert (run.facts["pruned"], run.facts["pruned_receipts"]) == ([old], 49)
+    assert (run.facts.pruned, run.facts.pruned_receipts) == ([old], 49)
 
 
 def bytes_of(directory: Path) -> bytes:

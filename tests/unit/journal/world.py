@@ -106,7 +106,9 @@ def night(journal: Journal, now: datetime = NOW, size: int = 3, status: str = "f
     run = begin(journal, now=now, fingerprint="f" * 64)
     journal.set_mode(run, Mode.FULL)
     journal.set_phase(run, "apply")
-    journal.save_facts(run, Facts(base="https://1c.example", complete=True, fields=[FIELD]))
+    journal.save_facts(
+        run, Facts(base="https://1c.example", complete=True, fields=[FIELD], compared=True)
+    )
     journal.add_differences(run, [difference(number) for number in range(1, size + 1)])
     journal.update_differences(run, [difference(1, disposition=Disposition.HELD)])
     items = [(number, correction(number)) for number in range(2, size + 1)]

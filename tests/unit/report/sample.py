@@ -77,6 +77,7 @@ def facts(**changes: object) -> Facts:
         "fetched": 1248,
         "requests": 9,
         "bytes": 3_812_400,
+        "compared": True,
     }
     return Facts(**{**known, **changes})  # type: ignore[arg-type]
 
@@ -104,7 +105,7 @@ def seal_run(
     journal.add_differences(run, differences)
     corrected = [d for d in differences if d.disposition is Disposition.CORRECT and d.action]
     intended = journal.intend(
-        run, [(d.number, _correction(d)) for d in corrected], at + timedelta(seconds=80)
+        run, [(d.number, correction_of(d)) for d in corrected], at + timedelta(seconds=80)
     )
     applied: Sequence[tuple[OutcomeState, str]] = states or [(OutcomeState.APPLIED, "")]
     outcomes = [
@@ -128,7 +129,7 @@ def seal_run(
     return run
 
 
-def _correction(difference: Difference) -> Correction:
+def correction_of(difference: Difference) -> Correction:
     action = difference.action or Action.UPDATE
     before = {} if action is Action.CREATE else {f.field: f.found for f in difference.fields}
     after = {} if action is Action.DELETE else {f.field: f.wanted for f in difference.fields}
@@ -260,7 +261,7 @@ STORY: tuple[Difference, ...] = (
         row="102",
         fields=(FieldDifference("name", "ТОВ «Вчасно»", "ТОВ «Вчастно»"),),
         action=Action.UPDATE,
-        disposition=Disposition.SETTLED,
+        disposition=Disposition.REPORTED,
     ),
     Difference(
         number=9,

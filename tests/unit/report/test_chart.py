@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvirka.domain import Cause
+from zvirka.domain import Cause, RunStatus
 from zvirka.report.chart import HEIGHT, WIDTH, chart_of, nice_step
 from zvirka.report.content import Night
 
@@ -18,7 +18,7 @@ COUNTS = st.lists(
 
 
 def night(run: int, causes: dict[Cause, int], status: str = "finished") -> Night:
-    return Night(run, START + timedelta(days=run), status, causes)
+    return Night(run, START + timedelta(days=run), RunStatus(status), causes)
 
 
 @given(st.floats(0, 1e9))

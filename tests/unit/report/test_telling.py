@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
 
 from tests.unit.report.sample import (
+    NIGHT,
     STORY,
     STORY_STATES,
+    correction_of,
     facts,
     failed_run,
     held_run,
@@ -17,9 +20,11 @@ from tests.unit.report.sample import (
     seal_run,
     story_run,
 )
+from zvirka.domain import Command, Outcome, OutcomeState, RunStatus, Trigger
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
-from zvirka.report import findings_of, summary_text
+from zvirka.journal.run_facts import Facts
+from zvirka.report import content_of, render, summary_text
 
 EN = Words("en")
 
@@ -31,8 +36,18 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
     made.close()
 
 
+def begin(journal: Journal, command: Command = Command.RECONCILE) -> int:
+    return journal.begin(command=command, trigger=Trigger.MANUAL, who="ira", reason="", now=NIGHT)
+
+
+def rendered(journal: Journal, run: int, form: str) -> bytes:
+    stream = BytesIO()
+    render(journal, run, form, "en", stream)
+    return stream.getvalue()
+
+
 def verdict(journal: Journal, run: int) -> tuple[str, str]:
-    findings = findings_of(journal, run)
+    findings = content_of(journal, run)
     return summary_text.tone(findings), summary_text.verdict(findings, EN)
 
 
@@ -62,7 +77,7 @@ def test_a_resync_without_differences_speaks_of_those_asked_for_alone(journal: J
 def test_a_night_with_corrections_counts_what_was_done_and_what_is_left(journal: Journal) -> None:
     assert verdict(journal, story_run(journal)) == (
         "warning",
-        "8 differences found. Corrected and verified: 4. Left: 4.",
+        "9 differences found. Corrected and verified: 4. Left: 5.",
     )
     all_done = seal_run(journal, STORY[1:3], states=STORY_STATES[:1])
     assert verdict(journal, all_done) == (
@@ -72,16 +87,10 @@ def test_a_night_with_corrections_counts_what_was_done_and_what_is_left(journal:
 
 
 def test_a_plan_says_that_nothing_was_written(journal: Journal) -> None:
-    run = journal.begin(
-        command="plan",
-        trigger="manual",
-        who="ira",
-        reason="",
-        now=findings_of(journal, 1).started_at,
-    )
+    run = begin(journal, Command.PLAN)
     journal.save_facts(run, facts())
     journal.add_differences(run, STORY[:2])
-    journal.finish(run, status="finished", exit_code=1, now=findings_of(journal, 1).started_at)
+    journal.finish(run, status=RunStatus.FINISHED, exit_code=1, now=NIGHT)
     text = verdict(journal, run)[1]
     assert text == "2 differences found. Only a plan: nothing was written."
 
@@ -92,13 +101,7 @@ def test_a_held_a_failed_and_an_unfinished_run_say_so(journal: Journal) -> None:
         "3 differences found. Held for approval: 3. Left: 3.",
     )
     assert verdict(journal, failed_run(journal))[0] == "bad"
-    open_run = journal.begin(
-        command="reconcile",
-        trigger="timer",
-        who="zvirka",
-        reason="",
-        now=findings_of(journal, 1).started_at,
-    )
+    open_run = begin(journal)
     tone, text = verdict(journal, open_run)
     assert tone == "warning"
     assert "has not ended yet" in text
@@ -126,22 +129,57 @@ def test_an_undo_puts_back(journal: Journal) -> None:
 
 
 def test_what_is_left_is_told_by_reason(journal: Journal) -> None:
-    findings = findings_of(journal, story_run(journal))
+    findings = content_of(journal, story_run(journal))
     assert summary_text.left(findings, EN) == [
-        ("left for a person", 2),
+        ("left for a person", 3),
         ("superseded by a newer change", 1),
         ("accepted, yet not stored", 1),
     ]
-    assert sum(count for _, count in summary_text.left(findings, EN)) == findings.facts.remaining
+    assert sum(count for _, count in summary_text.left(findings, EN)) == findings.left
 
 
-def test_totals_by_cause_and_kind_leave_out_what_settled_itself(journal: Journal) -> None:
-    findings = findings_of(journal, story_run(journal))
-    assert findings.settled == 1
-    assert sum(findings.causes.values()) == sum(findings.kinds.values()) == findings.found == 8
-    assert {cause.value: n for cause, n in findings.causes.items()} == findings.facts.causes
-    assert {kind.value: n for kind, n in findings.kinds.items()} == findings.facts.kinds
-    assert sum(findings.listed.values()) == findings.total == 9
+def test_totals_by_cause_and_kind_are_those_the_seal_covers(journal: Journal) -> None:
+    findings = content_of(journal, story_run(journal))
+    sealed = findings.run.facts
+    assert findings.found == sealed.found == 9
+    assert findings.causes == sealed.causes
+    assert findings.kinds == sealed.kinds
+    assert findings.outcomes == sealed.outcomes
+
+
+def test_a_correction_tried_twice_counts_once_with_its_last_outcome(journal: Journal) -> None:
+    run = begin(journal)
+    journal.add_differences(run, STORY[1:3])
+    for _attempt in range(2):
+        intended = journal.intend(run, [(d.number, correction_of(d)) for d in STORY[1:3]], NIGHT)
+        failed = [Outcome(correction=one.id, state=OutcomeState.FAILED) for one in intended]
+        journal.settle(run, failed, NIGHT)
+    journal.save_facts(run, facts())
+    journal.finish(run, status=RunStatus.FINISHED, exit_code=1, now=NIGHT)
+    findings = content_of(journal, run)
+    assert findings.outcomes == {OutcomeState.FAILED: 2}
+    assert summary_text.left(findings, EN) == [("failed", 2)]
+    assert findings.left == 2
+
+
+@pytest.mark.parametrize("command", [Command.RECONCILE, Command.RESYNC, Command.REJECT])
+def test_counts_that_a_run_did_not_take_are_absent_and_not_zero(
+    journal: Journal, command: Command
+) -> None:
+    run = begin(journal, command)
+    journal.save_facts(run, Facts(base="https://1c.example.ua", source_count_before=7))
+    journal.add_differences(run, STORY[:1])
+    journal.finish(run, status=RunStatus.FAILED, exit_code=2, now=NIGHT)
+    findings = content_of(journal, run)
+    assert summary_text.counts(findings, EN) == [("in 1C, counted before", 7)]
+    assert summary_text.totals(findings, EN) == []
+    assert findings.left is None
+    assert not findings.counted
+    assert (findings.run.facts.causes, findings.run.facts.found) == (None, None)
+    text = rendered(journal, run, "md").decode()
+    assert "Differences by cause" not in text
+    assert "## Differences: missing in the ERP" in text, "what was recorded is listed"
+    assert b'"remaining": null' in rendered(journal, run, "json")
 
 
 def test_a_field_that_is_empty_on_both_sides_takes_no_line(journal: Journal) -> None:

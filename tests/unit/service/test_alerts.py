@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.service.watching import settings
+from zvirka.domain import RunStatus
 from zvirka.journal.run_facts import Facts
 from zvirka.service.alerts import Alerts
 from zvirka.service.daemon_records import RunView, Situation
@@ -53,10 +54,10 @@ def night(
     number: int, *, remaining: int = 0, status: str = "finished", **facts: object
 ) -> Situation:
     ended = NOW + DAY * number
-    good = ended if status in ("finished", "held") else None
+    good = ended if status == "finished" else None
     view = RunView(
         run=number,
-        status=status,
+        status=RunStatus(status),
         started=ended,
         ended=ended,
         facts=Facts(remaining=remaining, **facts),  # type: ignore[arg-type]

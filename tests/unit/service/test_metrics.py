@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from zvirka.domain import RunStatus
 from zvirka.errors import SettingsError
 from zvirka.journal.run_facts import Facts
 from zvirka.service.daemon_records import RunView, Situation
@@ -18,12 +19,12 @@ BEGAN = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 SITUATION = Situation(
     last=RunView(
         run=7,
-        status="held",
+        status=RunStatus.HELD,
         started=BEGAN,
         ended=BEGAN + timedelta(seconds=61),
         facts=Facts(
             causes={"missed_update": 3},
-            outcomes={"applied": 2, "held": 1},
+            outcomes={"applied": 2, "failed": 1},
             remaining=1,
             requests=12,
             bytes=34567,

@@ -13,6 +13,7 @@ import pytz
 
 from tests.unit.service.hours import AtOnce, Hours, lend_to_schedule
 from tests.unit.service.watching import World, settings
+from zvirka.domain import RunStatus
 from zvirka.journal.run_facts import Facts
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.background_task import Ending
@@ -75,7 +76,7 @@ def run(status: str, found: int, corrected: int) -> Situation:
     return Situation(
         last=RunView(
             run=1,
-            status=status,
+            status=RunStatus(status),
             started=NIGHT,
             ended=NIGHT,
             facts=Facts(

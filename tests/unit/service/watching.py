@@ -15,6 +15,7 @@ from random import Random
 import pytest
 
 from tests.unit.service.hours import AtOnce, Hours, lend_to_schedule
+from zvirka.domain import RunStatus
 from zvirka.errors import JournalError
 from zvirka.journal.run_facts import Facts
 from zvirka.reconcile.request import Request, Summary
@@ -70,7 +71,7 @@ class World:
         causes = {"missed_update": found} if found else {}
         view = RunView(
             run=len(self.runs) + 1,
-            status=status,
+            status=RunStatus(status),
             started=started,
             ended=self.hours.time,
             facts=Facts(causes=causes, outcomes={"applied": corrected}, remaining=remaining),
@@ -104,15 +105,16 @@ class World:
             if request.trigger in NIGHTLY
         ]
 
-    def last_good(self) -> datetime | None:
+    def last_settled(self) -> datetime | None:
         self._ask()
-        good = [view.ended for _, view in self.runs if view.status in ("finished", "held")]
-        return max(good, default=None)
+        settled = [view.ended for _, view in self.runs if view.status in ("finished", "held")]
+        return max(settled, default=None)
 
     def situation(self) -> Situation:
         self._ask()
         last = self.runs[-1][1] if self.runs else None
-        return Situation(last=last, good=self.last_good(), held=self.held)
+        good = [view.ended for _, view in self.runs if view.status == "finished"]
+        return Situation(last=last, good=max(good, default=None), held=self.held)
 
     def _ask(self) -> None:
         if self.journal_is_down:
