@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.store_shapes import SHAPES, Shape, scanned_rows
-from zvirka.domain import Difference, OutcomeState
-from zvirka.journal.tables import RunRow
+from zvirka.domain import Command, Difference, OutcomeState
+from zvirka.journal.records import RunRecord
 from zvirka.mapping import Mapping
 from zvirka.reconcile.environment import Environment, open_environment
-from zvirka.reconcile.request import Command, Request, Summary, Targets
+from zvirka.reconcile.request import Request, Summary, Targets
 from zvirka.reconcile.run import perform
 from zvirka.settings.model import ColumnSettings, Settings
 from zvirka.settings.profiles import mapping_of
@@ -59,11 +59,11 @@ class World:
         with open_environment(self.settings, self.mapping) as environment:
             yield dataclasses.replace(environment, now=self.clock)
 
-    def run(self, command: Command = "reconcile", **asked: Any) -> Summary:
+    def run(self, command: str = Command.RECONCILE, **asked: Any) -> Summary:
         """Perform one run, a minute after the last."""
         self.clock.forward(minutes=1)
         with self.environment() as environment:
-            return perform(environment, Request(command=command, who="test", **asked))
+            return perform(environment, Request(command=Command(command), who="test", **asked))
 
     def resync(self, *codes: str, refs: tuple[str, ...] = (), **asked: Any) -> Summary:
         targets = Targets(codes=codes, refs=refs, everything=not codes and not refs)
@@ -77,7 +77,7 @@ class World:
         with self.environment() as environment:
             return [o.state for batch in environment.journal.corrections(run) for _, _, o in batch]
 
-    def row(self, run: int) -> RunRow:
+    def row(self, run: int) -> RunRecord:
         with self.environment() as environment:
             return environment.journal.get(run)
 

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 
 from tests.integration.receiver_world import MAPPING, NOW, STAMP, body, new_body, settings
+from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql.upsert import Upsert, UpsertRequest, UpsertResult
 from zvirka.errors import JournalError
 from zvirka.journal.database import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import find_receipts, verify_receipts
+from zvirka.journal.run_facts import Facts
 from zvirka.receiver import ingest as desk_module
 from zvirka.receiver.ingest import Ingest, Policy
 from zvirka.receiver.payload import PayloadReader, WebhookMessage
@@ -153,8 +155,17 @@ def test_an_open_receipt_of_another_version_of_zvirka_is_left(
         assert again.outcomes() == ["left"]
 
 
-def test_after_a_reconciliation_an_old_open_receipt_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("complete", "outcome", "clients"),
+    [(True, "left", 0), (False, "created", 1)],
+    ids=["all of 1C was read", "1C was read in part"],
+)
+def test_after_a_good_run_an_old_open_receipt_is_left_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    complete: bool,
+    outcome: str,
+    clients: int,
 ) -> None:
     with station(tmp_path) as killed, monkeypatch.context() as patched:
         killed.desk.recover()
@@ -164,13 +175,14 @@ def test_after_a_reconciliation_an_old_open_receipt_is_left_alone(
         journal = Journal(killed.journal, "journal")
         moment = NOW + timedelta(minutes=1)
         run = journal.begin(
-            command="reconcile", trigger="manual", who="admin", reason="", now=moment
+            command=Command.RECONCILE, trigger=Trigger.MANUAL, who="admin", reason="", now=moment
         )
-        journal.finish(run, status="finished", exit_code=0, now=moment)
+        journal.save_facts(run, Facts(complete=complete))
+        journal.finish(run, status=RunStatus.FINISHED, exit_code=0, now=moment)
     with station(tmp_path) as again:
         again.desk.recover()
-        assert again.clients() == []
-        assert again.outcomes() == ["left"]
+        assert len(again.clients()) == clients
+        assert again.outcomes() == [outcome]
         assert list(verify_receipts(again.journal)) == []
 
 
@@ -261,12 +273,26 @@ def test_extra_keys_emptied_by_prune_do_not_break_the_chain(filled: Station) -> 
     assert list(verify_receipts(filled.journal)) == []
 
 
+def test_a_full_disk_of_the_journal_is_explained_as_to_a_run(filled: Station) -> None:
+    with filled.journal.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+
+    def no_more_pages(raw: Any, *_others: object) -> None:
+        raw.execute(f"PRAGMA max_page_count = {pages}")
+
+    filled.journal.dispose()
+    event.listen(filled.journal, "connect", no_more_pages)
+    long = [message(body("create", code=str(number), name="я" * 900)) for number in range(10, 40)]
+    with pytest.raises(JournalError, match="the disk of the journal is full"):
+        filled.desk.take(long)
+
+
 def test_a_second_writer_cannot_fork_the_chain(filled: Station, tmp_path: Path) -> None:
     other = Station(tmp_path)
     try:
         other.desk.recover()
         filled.desk.take([message(body("create", code="9"))])
-        with pytest.raises(JournalError, match="another process writes receipts"):
+        with pytest.raises(JournalError, match="make sure only one zvirka writes to it"):
             other.desk.take([message(body("create", code="10"))])
     finally:
         other.close()

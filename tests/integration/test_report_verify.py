@@ -115,8 +115,29 @@ def test_a_report_of_another_run_under_this_name_is_found(
 ) -> None:
     [other] = write_reports(told[0], 2, formats=["json"], language="uk", directory=tmp_path)
     path = other.rename(tmp_path / "zvirka-run-000003.json")
-    assert verify_report(told[0], path).authenticity is Authenticity.ALTERED
-    assert verify_report(told[0], path, run=2).authenticity is Authenticity.GENUINE
+    check = verify_report(told[0], path)
+    assert check.authenticity is Authenticity.ALTERED
+    assert check.text == "run 2: the file is named as a report of run 3"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_under_the_name_a_browser_gave_it_is_genuine(
+    told: tuple[Journal, int, Path], tmp_path: Path, name: str
+) -> None:
+    stem, _, ending = name.rpartition(".")
+    path = copied(told, name, tmp_path).rename(tmp_path / f"{stem} (1).{ending}")
+    check = verify_report(told[0], path)
+    assert (check.run, check.authenticity) == (3, Authenticity.GENUINE)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("csv")])
+def test_a_file_under_any_name_says_itself_which_run_it_is_of(
+    told: tuple[Journal, int, Path], tmp_path: Path, name: str
+) -> None:
+    path = copied(told, name, tmp_path)
+    path = path.rename(tmp_path / f"звіт за листопад{path.suffix}")
+    check = verify_report(told[0], path)
+    assert (check.run, check.authenticity) == (3, Authenticity.GENUINE)
 
 
 def test_every_page_of_a_large_report_is_checked(

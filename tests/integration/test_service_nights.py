@@ -162,7 +162,7 @@ def test_the_oldest_difference_left_is_followed_back_through_the_nights(
     assert situation.unresolved_since.date() == (SLOT + timedelta(days=1)).date()
     assert len(starts) == 3, "the daemon's runs of the last three days"
     assert len(situation.held) == 3
-    assert records.last_good() == situation.last.ended
+    assert records.last_settled() == situation.last.ended
     titles = [title for title, _ in mail]
     assert titles.count("zvirka: a run waits for approval") == 2, "two plans, two messages"
     assert titles.count("zvirka: differences remain") == 1

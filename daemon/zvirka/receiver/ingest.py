@@ -15,15 +15,16 @@ from typing import Literal, TypeVar
 import msgspec
 from loguru import logger
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from zvirka.erp.sql.database_errors import is_passing, store_error
 from zvirka.erp.sql.engines import WRITES as STORE_WRITES
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.upsert import Effect, Upsert, UpsertRequest, waves
-from zvirka.errors import JournalError, StoreError, ZvirkaError
+from zvirka.errors import StoreError, ZvirkaError
 from zvirka.journal.database import WRITES as JOURNAL_WRITES
+from zvirka.journal.error_messages import guarded
 from zvirka.journal.receipts import (
     SETTLED_LATER,
     Opened,
@@ -193,7 +194,7 @@ class Ingest:
         stamped = [message for message in messages if message.stamp is not None]
         if not stamped:
             return Stamps({}, {})
-        with _as_journal_error(self._journal), self._journal.connect() as connection:
+        with guarded(_place(self._journal)), self._journal.connect() as connection:
             refs, keys = [m.ref for m in stamped], [m.key for m in stamped]
             return Stamps(*last_stamps(connection, refs, keys))
 
@@ -296,7 +297,7 @@ def _writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _writing_journal(engine: Engine) -> Iterator[Connection]:
-    with _as_journal_error(engine), _writing(engine) as connection:
+    with guarded(_place(engine)), _writing(engine) as connection:
         yield connection
 
 
@@ -308,19 +309,5 @@ def _as_store_error(place: str) -> Iterator[None]:
         raise store_error(error, place) from None
 
 
-@contextmanager
-def _as_journal_error(engine: Engine) -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError:
-        raise JournalError(
-            "a receipt does not fit to the journal: another process writes receipts",
-            place=engine.url.render_as_string(),
-            remedy="run one receiver a journal",
-        ) from None
-    except SQLAlchemyError as error:
-        raise JournalError(
-            f"the receipts cannot be written ({type(error).__name__})",
-            place=engine.url.render_as_string(),
-            remedy="check that the journal's database is there, writable and not full",
-        ) from None
+def _place(journal: Engine) -> str:
+    return journal.url.render_as_string()

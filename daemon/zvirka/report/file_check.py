@@ -1,8 +1,9 @@
-"""Whether a report file is what the journal yields: it is rendered anew and compared.
+"""Checks a report file: the report is rendered from the journal again and compared.
 
-The same sealed run, form, language and time zone give the same bytes, so any change to a file is
-found, wherever it is. This binds the file to the journal; that the journal itself was not changed
-is what the digest chain proves (:mod:`zvirka.journal.chain`), and the caller checks both.
+The same sealed run, format, language and time zone give the same bytes, so any change to a file is
+found, wherever it is. The run is the one the file itself names: a browser or a person may have
+renamed it. This binds the file to the journal; the digest chain proves that the journal itself was
+not changed (:mod:`zvirka.journal.chain`), and the caller checks both.
 """
 
 from __future__ import annotations
@@ -23,21 +24,32 @@ from zvirka.i18n.words import LANGUAGES
 from zvirka.journal.journal import Journal
 from zvirka.report import render, report_stem, write_reports
 
-_NAME = re.compile(r"zvirka-run-(\d{6,})(?:-p\d+|-comma)?\.(html|json|csv|md|xlsx)")
+_FORMS = frozenset({"html", "json", "csv", "md", "xlsx"})
+_NAME = re.compile(r"zvirka-run-(\d{6,})")
+_HEADING = re.compile(
+    r'(?:<title>|<dc:title>|\A# zvirka: )[^<\n]*№ (\d+)|"run": \{\s*"number": (\d+),'
+)
+_BAD_WORKBOOK = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    OSError,
+    ValueError,
+    NotImplementedError,
+)
 _GENERATOR = re.compile(rb'(?:content="|"generator": ")zvirka ([0-9][0-9A-Za-z.+-]*)"')
 
 
 class Authenticity(StrEnum):
-    """What the comparison showed."""
+    """The result of the comparison."""
 
     GENUINE = "genuine"
     ALTERED = "altered"
-    UNKNOWN = "unknown"  # it cannot be told: another version wrote it, or the values are pruned
+    UNKNOWN = "unknown"  # another version wrote it, or the values are pruned
 
 
 @dataclass(frozen=True, slots=True)
 class ReportCheck:
-    """The answer for one file; ``text`` is an English sentence, ``line`` the first that differs."""
+    """The result for one file; ``text`` is an English sentence, ``line`` the first that differs."""
 
     path: Path
     run: int
@@ -47,31 +59,33 @@ class ReportCheck:
 
 
 def verify_report(
-    journal: Journal, path: Path, *, run: int | None = None, timezone: str | tzinfo = "Europe/Kyiv"
+    journal: Journal, path: Path, *, timezone: str | tzinfo = "Europe/Kyiv"
 ) -> ReportCheck:
     """Compare a report file with what the journal yields for its run.
 
     Args:
         journal: the journal.
-        path: the file, under the name zvirka gave it.
-        run: its run, when the file was renamed; the ending must have stayed.
+        path: the file; its ending says the format.
         timezone: the zone reports are written in (``schedule.timezone``).
 
     Raises:
-        UsageError: the file cannot be read, its name does not say what it is, or the journal has
-            no such run.
+        UsageError: the file cannot be read, neither its content nor its name says which run it is
+            of, or the journal has no such run.
     """
     if not path.is_file():
         raise UsageError("there is no such report file", place=str(path), remedy="check the path")
-    named = _NAME.fullmatch(path.name)
-    form = named[2] if named else path.suffix.removeprefix(".")
-    number = run if run is not None else int(named[1]) if named else None
-    if number is None or form not in {"html", "json", "csv", "md", "xlsx"}:
+    form = path.suffix.removeprefix(".").lower()
+    named = _NAME.search(path.name)
+    number = _run_in(path, form) or (int(named[1]) if named else None)
+    if number is None or form not in _FORMS:
         raise UsageError(
-            "the file's name does not say which run's report it is",
+            "the file does not say which run's report it is",
             place=str(path),
-            remedy="give the file the name zvirka wrote it under, or name the run with --run",
+            remedy="keep the ending zvirka wrote it with, and for CSV the number in the name too",
         )
+    if named and int(named[1]) != number:
+        text = f"run {number}: the file is named as a report of run {int(named[1])}"
+        return ReportCheck(path, number, Authenticity.ALTERED, text)
     row = journal.get(number)
     nearest: int | None = 0
     with tempfile.TemporaryDirectory(prefix="zvirka-verify-") as directory:
@@ -146,9 +160,24 @@ def _first_part(path: Path, candidate: Path) -> int | None:
             for number, name in enumerate(one.namelist(), start=1):
                 if one.read(name) != other.read(name):
                     return number
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, ValueError, NotImplementedError):
+    except _BAD_WORKBOOK:
         return 1
     return None
+
+
+def _run_in(path: Path, form: str) -> int | None:
+    """The run a report names in its heading; ``None`` when it names none, as CSV does."""
+    if form == "xlsx":
+        try:
+            with zipfile.ZipFile(path) as workbook:
+                head = workbook.read("docProps/core.xml")
+        except (*_BAD_WORKBOOK, KeyError):
+            return None
+    else:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    match = _HEADING.search(head.decode("utf-8", "replace"))
+    return int(match[1] or match[2]) if match else None
 
 
 def _written_by(path: Path) -> str | None:
