@@ -16,7 +16,7 @@ from alembic import command
 from sqlalchemy import create_engine, make_url, text
 
 from tests.integration.databases import fresh
-from tests.unit.journal import world
+from tests.unit.journal import rules, world
 from tests.unit.journal.world import DAY, NOW
 from zvirka.domain import Disposition, FieldDifference
 from zvirka.errors import JournalError, LockHeldError
@@ -38,6 +38,12 @@ def journal(settings: Settings) -> Iterator[Journal]:
     opened = open_journal(settings)
     yield opened
     opened.close()
+
+
+def test_the_definitions_are_the_same_in_python_and_in_sql(journal: Journal) -> None:
+    rules.fill_with_every_run(journal)
+    rules.assert_runs_agree(journal)
+    rules.assert_differences_agree(journal, rules.fill_with_every_difference(journal))
 
 
 def test_a_full_journal_verifies_and_reads_back(settings: Settings, tmp_path: Path) -> None:
@@ -202,7 +208,7 @@ def test_a_database_that_became_read_only_is_told_as_such(settings: Settings) ->
 HOLD = """
 import sys, time
 from pathlib import Path
-from tests.unit.journal import world
+from tests.unit.journal import rules, world
 from zvirka.journal.run_lock import run_lock
 settings = world.settings(Path(sys.argv[1]), journal={"url": sys.argv[2]})
 with run_lock(settings, who="olena", command="resync"):

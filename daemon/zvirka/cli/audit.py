@@ -82,9 +82,9 @@ def verify(
     with call.journal() as journal:
         problems = [problem.text for problem in _problems(journal, start, public_key)]
         problems += _report_problems(call, journal, report or [])
-        sealed = next((run for run in journal.runs(limit=1000) if run.digest), None)
+        sealed = journal.last_seal()
     if call.common.json:
-        end = {"run": sealed.id, "digest": sealed.digest} if sealed else None
+        end = {"run": sealed[0], "digest": sealed[1]} if sealed else None
         call.print_json({"whole": not problems, "end": end, "problems": problems})
     elif problems:
         call.print(f"{call.say('chain_bad')}:")
@@ -93,7 +93,7 @@ def verify(
     elif sealed is None:
         call.print(call.say("no_runs"))
     else:
-        call.print(call.say("chain_good", run=sealed.id, digest=sealed.digest))
+        call.print(call.say("chain_good", run=sealed[0], digest=sealed[1]))
     return ExitCode.DIFFERENCES if problems else ExitCode.IN_SYNC
 
 

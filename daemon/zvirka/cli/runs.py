@@ -100,7 +100,9 @@ def show(
     for heading, value in zip(headings, _run_line(call, row), strict=True):
         call.print(f"{call.say(heading)}: {value}")
     if row.reason:
-        call.print(f"{call.say('reason')}: {row.reason}")
+        from zvirka.report.sentences import told
+
+        call.print(f"{call.say('reason')}: {told(row.reason, call.words)}")
     if row.error is not None:
         for part in (row.error.cause, row.error.place, row.error.remedy):
             if part:

@@ -1,9 +1,8 @@
 """The report's language: sentences, the domain's words, numbers, dates, plurals.
 
 English is the language of the sources, so only Ukrainian has a catalogue
-(``locale/uk/LC_MESSAGES/zvirka.po``). It is compiled in memory at first use: an editable install
-and a wheel read the very file a translator edits, no binary can be older than its source, and no
-build step can be forgotten. It takes some 20 ms, once a process.
+(``locale/uk/LC_MESSAGES/zvirka.po``). It is compiled in memory at first use (about 20 ms, once
+per process): no compiled file can be older than its source, and no build step is needed.
 """
 
 from __future__ import annotations
@@ -198,7 +197,7 @@ class Words:
         self.ngettext = self.catalogue.ngettext
 
     def word(self, words: Mapping[str, str], name: str) -> str:
-        """The word for a name of the domain; the name itself when there is no word for it."""
+        """The word for a name of the domain; the name itself when it has no word."""
         return self.gettext(words[name]) if name in words else name
 
     def kind(self, kind: str) -> str:
@@ -222,7 +221,7 @@ class Words:
         return self.word(OUTCOMES, state)
 
     def status(self, status: str) -> str:
-        """The word for how a run stands."""
+        """The word for the status of a run."""
         return self.word(STATUSES, status)
 
     def field(self, name: str) -> str:
@@ -238,7 +237,7 @@ class Words:
         return str(format_decimal(number, locale=self.locale)).replace("\u00a0", " ")
 
     def count(self, count: int | None) -> str:
-        """The number, or a dash where nobody counted."""
+        """The number, or a dash for a count that was not taken."""
         return "—" if count is None else self.number(count)
 
     def moment(self, moment: datetime | str | None) -> str:

@@ -1,12 +1,12 @@
-"""Walking the chain: what was altered, removed or inserted since it was sealed.
+"""Verifies the chain of digests: finds what was altered, removed or inserted since it was sealed.
 
-What the chain covers. A row's digest covers its columns, a run's seal the rows' digests in order,
-the standings and pairings as sets and the tip of the receipts; the run's digest covers its own
-columns, its seal and the digest and signature of the run sealed before. The table ``chain`` holds
-the end, so that nothing goes missing there either.
+A row's digest covers its columns. A run's seal covers the digests of its rows in order, the
+suppressions and pairings as sets, and the tip of the receipts. A run's digest covers its own
+columns, its seal, and the digest and signature of the run sealed before it. The table ``chain``
+holds the end, so that a run removed from the end is noticed too.
 
-What it cannot do alone: somebody who may write the whole journal can compute all digests anew.
-Against that stand the digests printed on reports, and signatures with a key the journal's
+The chain alone does not stop an attacker who can write the whole journal and recompute every
+digest. The digests printed on reports do, and signatures made with a key that the journal's
 database does not hold.
 """
 
@@ -50,14 +50,13 @@ class _Pruned(msgspec.Struct):
 
 
 def verify_chain(journal: Journal, start: int | None = None) -> Iterator[ChainProblem]:
-    """Tell everything that does not hold, in the order of the chain; nothing when all holds.
+    """Yield every problem, in the order of the chain; nothing when the chain is intact.
 
-    Runs that are not sealed yet are no problem: :meth:`Journal.running` tells them; their rows are
-    checked by themselves.
+    Runs that are not sealed yet are not a problem; their rows are checked on their own.
 
     Args:
-        journal: the journal. One state of it is looked at, though a run may be writing.
-        start: the run to begin with; those sealed before it are taken as they are.
+        journal: the journal. It is read as of one moment, though a run may be writing.
+        start: the run to begin with; runs sealed before it are not checked.
 
     Raises:
         JournalError: ``start`` is not a sealed run, or the journal cannot be read.
@@ -88,9 +87,9 @@ def verify_chain(journal: Journal, start: int | None = None) -> Iterator[ChainPr
 
 
 def verify_signatures(journal: Journal, public_key_pem: bytes) -> Iterator[ChainProblem]:
-    """Tell every sealed run without a valid signature, from the first signed one on.
+    """Yield every sealed run without a valid signature, from the first signed one on.
 
-    A signature proves a digest; that the digest is the run's is for :func:`verify_chain`.
+    A signature proves a digest; :func:`verify_chain` checks that the digest is that of the run.
 
     Raises:
         UsageError: the key is not an Ed25519 public key in PEM.
@@ -129,7 +128,7 @@ def _first(journal: Journal, sealed: list[tuple[int, int]], start: int | None) -
 
 
 def _numbers(end: Mapping[str, Any], runs: list[tuple[Any, Any]]) -> Iterator[ChainProblem]:
-    """Run numbers and seals have no gaps, up to what the end of the chain says."""
+    """Checks that run numbers and seals have no gaps up to the end of the chain."""
     ids = {run for run, _ in runs}
     begun = end["begun"] if isinstance(end["begun"], int) else 0
     known = sorted(run for run in ids if isinstance(run, int) and 1 <= run <= begun)
@@ -150,7 +149,7 @@ def _links(
     connection: Connection, sealed: list[tuple[int, int]], first: int, pruned: _Pruned
 ) -> Iterator[ChainProblem]:
     previous: Mapping[str, Any] = {"id": 0, "seal": 0, "digest": "", "signature": ""}
-    # Told last: an altered prune run is to blame before the runs it no longer speaks for.
+    # Reported last: an altered prune run is the cause, the runs it had emptied are the effect.
     retention: list[ChainProblem] = []
     for seal, run in sealed:
         if seal < first - 1:
@@ -228,7 +227,9 @@ def _unsealed(connection: Connection, runs: list[int]) -> Iterator[ChainProblem]
                 or row["signature"]
                 or row["pruned_at"]
             ):
-                yield ChainProblem(run, f"run {run}: ended, and yet not sealed; table run altered")
+                yield ChainProblem(
+                    run, f"run {run}: ended but is not sealed; table run was altered"
+                )
             elif sha256(row["salt"].encode()).hexdigest() != row["salt_digest"]:
                 yield ChainProblem(run, f"run {run}: table run was altered (salt)")
             else:
@@ -241,7 +242,7 @@ def _retention(row: Mapping[str, Any], pruned: _Pruned) -> Iterator[ChainProblem
     run, expected = row["id"], pruned.runs.get(row["id"])
     if row["pruned_at"] != expected:
         yield ChainProblem(
-            run, f"run {run}: table run was altered (pruned_at); no prune run says so"
+            run, f"run {run}: table run was altered (pruned_at); no prune run emptied it"
         )
     if expected is None and sha256(row["salt"].encode()).hexdigest() != row["salt_digest"]:
         yield ChainProblem(run, f"run {run}: table run was altered (salt)")
@@ -259,7 +260,7 @@ def _pruned(connection: Connection) -> _Pruned:
             pruned.runs.update(dict.fromkeys(said["pruned"], at))
             pruned.receipt = max(pruned.receipt, said["pruned_receipts"])
         except (ValueError, TypeError, KeyError):
-            continue  # the walk names this run: its digest cannot hold
+            continue  # reported elsewhere: the digest of this run does not match
     return pruned
 
 
@@ -270,7 +271,7 @@ def _end(
     *,
     has_unsealed: bool,
 ) -> Iterator[ChainProblem]:
-    """The end of the chain against the last sealed run, and against the tables it sums up."""
+    """Compares the end of the chain with the last sealed run and with the tables it sums up."""
     last: Raw = {"seal": 0, "digest": "", "signature": "", "sealed": "{}", "id": 0}
     if sealed:
         cells = [c for c in raw_columns(RunRow) if c.name in last]
@@ -280,7 +281,7 @@ def _end(
     if told != (last["seal"], last["digest"], last["signature"]):
         yield ChainProblem(
             run,
-            f"table chain: its end is not run {run}; a run behind it is gone, or it was altered",
+            f"table chain: its end is not run {run}; a run after it was removed, or it was altered",
         )
     then = _sealed(last["sealed"])
     for name, digest in suppressions.set_digests(connection).items():
@@ -303,7 +304,7 @@ def _sealed_receipts(connection: Connection) -> dict[int | str, int]:
 
 
 def _sealed(text: str) -> Sealed | None:
-    """A seal from its JSON; ``None`` when it was altered beyond reading: the walk names its run."""
+    """A seal from its JSON; ``None`` when it was altered and cannot be read."""
     try:
         return msgspec.json.decode(text, type=Sealed)
     except msgspec.DecodeError:

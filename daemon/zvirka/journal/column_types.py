@@ -18,7 +18,7 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times: nobody could tell later what they meant."""
+        """Refuse naive times: their zone could not be known later."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -63,7 +63,7 @@ def encoded(value: Any) -> bytes:
     try:
         return _ENCODER.encode(value)
     except (UnicodeEncodeError, OverflowError):
-        # Lone surrogates and numbers beyond 64 bits, of which msgspec will have nothing.
+        # Lone surrogates and numbers beyond 64 bits, which msgspec does not encode.
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -84,8 +84,8 @@ def plain(text: str) -> str:
 def iso(time: datetime | str | None) -> str | None:
     """A time as digests cover it: ISO 8601 in UTC with microseconds.
 
-    SQLite's own text is taken to it character by character, so that one written in another way,
-    though it means the same moment, does not go for the one that was sealed.
+    SQLite's text is converted character by character: another spelling of the same moment does not
+    match the digest that was sealed.
     """
     if time is None:
         return None

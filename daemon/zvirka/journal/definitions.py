@@ -18,7 +18,7 @@ _READ_WHOLE = (Mode.FULL, Mode.LIGHT)
 def is_over_everything(run: RunRecord) -> bool:
     """Whether a run compares and corrects the whole catalogue, however it ended.
 
-    A resync does when it was not narrowed to targets, which its mode says.
+    A resync does unless it was narrowed to targets; its mode shows that.
     """
     return run.command in _WHOLE or (run.command is Command.RESYNC and run.mode in _READ_WHOLE)
 

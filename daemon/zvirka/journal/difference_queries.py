@@ -41,7 +41,7 @@ _CORRECTION_COLUMNS = CORRECTION.columns.keys()
 
 
 def tallies(connection: Connection, run: int) -> tuple[Tally, ...]:
-    """The differences of a run, counted by all that reports tell them apart by."""
+    """The differences of a run, counted by every property that reports count by."""
     d = DIFFERENCE.c
     columns = (d.kind, d.cause, d.action, d.disposition, CORRECTION.c.state)
     query = (

@@ -101,11 +101,11 @@ def run_digest(row: Raw, previous_signature: str) -> str:
 
 
 def content_digest(row: Raw) -> str:
-    """What an approver approves of one difference, the same whenever it is computed anew.
+    """What an approver approves of one difference; equal for the same difference of another run.
 
-    Kind, key, Ref_Key, rows, action and each field's wanted and found values: neither the number
-    within the run nor the cause, which may be told better the next time. ``rows`` and ``fields``
-    are decoded here.
+    Covers kind, key, Ref_Key, rows, action and each field's wanted and found values, but neither
+    the number within the run nor the cause, which later evidence may change. ``rows`` and
+    ``fields`` are decoded here.
     """
     pairs = sorted(
         ([f["field"], f["wanted"], f["found"]] for f in row["fields"]), key=lambda pair: pair[0]

@@ -100,7 +100,7 @@ class Journal:
         self.random = random
 
     def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
         self.engine.dispose()
 
     @contextmanager
@@ -158,16 +158,16 @@ class Journal:
         return self._write(begin_run, self.random, **start)
 
     def set_phase(self, run: int, phase: str, facts: Facts | None = None) -> None:
-        """Note the phase the run is in, and what is known of its circumstances by then."""
+        """Record the phase the run is in, and its facts so far."""
         known = {} if facts is None else {"facts": canonical(msgspec.to_builtins(facts))}
         self._update(run, {"phase": phase, **known})
 
     def set_mode(self, run: int, mode: Mode) -> None:
-        """Note how 1C is read: full, light or targeted."""
+        """Record how 1C is read."""
         self._update(run, {"mode": mode.value})
 
     def save_facts(self, run: int, facts: Facts) -> None:
-        """Replace what is known of the run's circumstances."""
+        """Replace the run's facts."""
         self._update(run, {"facts": canonical(msgspec.to_builtins(facts))})
 
     def finish(self, run: int, **end: Unpack[RunEnd]) -> str:
@@ -276,7 +276,7 @@ class Journal:
         """One run.
 
         Raises:
-            NoSuchRunError: there is none of that number.
+            NoSuchRunError: there is no run of that number.
         """
         with self.reading() as connection:
             row = queries.get_run(connection, run)
@@ -308,6 +308,10 @@ class Journal:
     def last_good(self, number: int) -> list[RunRecord]:
         """The last runs over everything that finished on a complete snapshot, newest first."""
         return self._read(queries.last_good, number)
+
+    def last_seal(self) -> tuple[int, str] | None:
+        """Number and digest of the run sealed last; ``None`` before the first."""
+        return self._read(queries.last_seal)
 
     def history(self, *, key: str = "", ref: str = "") -> list[HistoryEntry]:
         """The life of one counterparty across runs, oldest first."""

@@ -1,4 +1,4 @@
-"""Receipts of webhooks: opened before the store is touched, settled after, chained throughout.
+"""Receipts of webhooks: opened before the store is written, settled after, chained throughout.
 
 Opening and settling are each a link of one chain: a link's digest covers the link before it, so
 a receipt that is changed, removed or slipped in afterwards breaks the walk of
@@ -29,7 +29,7 @@ STORED = ("created", "updated", "restored", "deleted", "unchanged", "absent")
 """Outcomes after which the store held what the message said."""
 
 SETTLED_LATER = ("failed", "refused", "held", "left")
-"""Outcomes that left the store without this change, so that an older one may still come."""
+"""Outcomes that left the store without this change, so that an older message may still apply."""
 
 _CHUNK = 500
 _LAST = 2048
@@ -77,7 +77,7 @@ class OpenReceipt(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """A receipt as the report tells it: «came, and failed with …», «came, edited later»."""
+    """A receipt as evidence of a difference's cause."""
 
     id: int
     received_at: datetime
@@ -135,8 +135,8 @@ def settle_receipts(
 def chain_tip(connection: Connection) -> str:
     """The chain's last link: the one among the latest that no other link follows.
 
-    A journal somebody tampered with may have several or none; the latest opening then serves, and
-    :func:`verify_receipts` tells of the break.
+    A journal that was tampered with may have several or none; the latest opening is then used, and
+    :func:`verify_receipts` reports the break.
     """
     receipts = RECEIPT.c
     latest = (
@@ -242,13 +242,13 @@ def find_receipts(
 
 
 def has_receipts(engine: Engine) -> bool:
-    """Whether a receiver has ever kept a receipt here: without one, none came is no news."""
+    """Whether a receiver has ever run here; if not, a missing receipt means nothing."""
     with engine.connect() as connection:
         return connection.execute(select(RECEIPT.c.id).limit(1)).first() is not None
 
 
 def verify_receipts(engine: Engine) -> Iterator[str]:
-    """Walk the chain from its beginning and tell every break, one English sentence each.
+    """Walk the chain from its beginning and yield every break, an English sentence each.
 
     An empty iterator means that no receipt was changed, removed or slipped in since the tip was
     noted. Memory holds the receipts of one batch.

@@ -1,4 +1,4 @@
-"""Retention: personal values leave the journal, the proof of what was done stays.
+"""Retention: removes personal values from the journal and keeps the proof of what was done.
 
 Names, notes, field values, before- and after-images and the extra keys of receipts are emptied,
 and the salts with them. Код, Ref_Key, counts, causes, outcomes and digests remain, and the chain
@@ -40,8 +40,8 @@ def prune(
 ) -> Pruned:
     """Empty the personal values of runs that ended, and receipts that came, before ``older_than``.
 
-    All in one transaction, together with the run that says so. Left alone are held runs that wait
-    for an answer, and runs with corrections whose outcome is open.
+    All in one transaction, together with the run that records it. Held runs that wait for an answer
+    and runs with corrections whose outcome is open are left alone.
 
     Raises:
         JournalError: the journal cannot be written.
@@ -113,7 +113,7 @@ def _empty(connection: Connection, run: int, now: datetime) -> None:
 
 
 def _forget_pages(journal: Journal) -> None:
-    """Take the old values out of the files too, as far as the database lets us."""
+    """Remove the old values from the database files too, as far as its rights allow."""
     if journal.engine.dialect.name == "sqlite":
         raw = journal.engine.raw_connection()
         try:
@@ -125,4 +125,4 @@ def _forget_pages(journal: Journal) -> None:
         with journal.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM difference, correction, receipt, run"))
     except SQLAlchemyError:
-        return  # not the owner of the tables: autovacuum comes by in its own time
+        return  # only the owner of the tables may; autovacuum will do it later

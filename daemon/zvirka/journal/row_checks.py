@@ -1,4 +1,4 @@
-"""Row by row: what does not match its own digest, and rows that belong to nothing."""
+"""Checks rows against their own digests, and finds rows that belong to no run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What one run saw, besides its differences: the typed content of ``RunRow.facts``.
+"""The facts of one run besides its differences: where it compared, what it counted.
 
-The reconciliation fills it, phase by phase; the report, the metrics and the alerts read it.
-Times are ISO 8601 UTC texts. No personal data.
+The reconciliation fills them, phase by phase; reports, metrics and alerts read them. Times are
+ISO 8601 UTC texts. No personal data.
 """
 
 from __future__ import annotations

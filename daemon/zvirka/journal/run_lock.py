@@ -1,4 +1,4 @@
-"""One run at a time: a lock that dies with its process, and says who holds it.
+"""One run at a time: a lock that ends with its process and records who holds it.
 
 With the journal on SQLite it is ``flock`` on ``state_dir/run.lock``, the holder's words inside.
 On PostgreSQL it is an advisory lock of the journal's database, held by a connection of its own
@@ -209,7 +209,7 @@ def _introduce(connection: Connection, holder: Holder) -> None:
     words = f"zvirka/{holder.command}/{holder.pid}/{holder.host}/{holder.who}"
     name = words.encode()[:_NAME_BYTES].decode(errors="ignore")
     connection.execute(text("SELECT set_config('application_name', :n, false)"), {"n": name})
-    # A server that ends idle sessions would hand the lock to somebody else midway.
+    # A server that ends idle sessions would release the lock during the run.
     connection.execute(text("SET idle_session_timeout = 0"))
 
 

@@ -1,4 +1,4 @@
-"""Sealing: a run that is over becomes a link of the chain and never changes again."""
+"""Seals a run that has ended: it becomes a link of the chain and never changes again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zvirka.journal.tables import CHAIN, CORRECTION, DIFFERENCE, RECEIPT, RUN, R
 
 CHUNK = 5000
 STREAMED = {"yield_per": CHUNK}
-"""Execution options of one statement whose rows are not all wanted in memory."""
+"""Execution options of a statement whose rows are streamed."""
 
 
 class SealedSection(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     """What a seal covers besides the run's own columns.
 
     ``difference`` and ``correction`` are the run's rows, ``settlement`` the corrections settled by
-    it, whosever they are. ``standing`` and ``pairing`` are the digests of those tables as sets.
+    it, of whichever run. ``standing`` and ``pairing`` are the digests of those tables as sets.
     ``receipt`` is the last webhook receipt then, 0 without any, and ``receipt_digest`` the tip of
     the receipts' own chain.
     """

@@ -1,6 +1,6 @@
 """The journal's tables: what happened, durably. SQLite by default, PostgreSQL by URL.
 
-``table=True`` models do not validate; rows are only ever made by :mod:`zvirka.journal.journal`.
+``table=True`` models do not validate; rows are made by :mod:`zvirka.journal.row_mapping` only.
 Times are aware UTC. Personal values live only in the columns that ``prune`` empties: ``name``,
 ``fields``, ``note`` and ``evidence`` of a difference, ``before`` and ``after`` of a correction,
 ``extra`` of a receipt. What the digests cover: :mod:`zvirka.journal.chain`.
@@ -45,12 +45,11 @@ def _json(kind: type[Any] = dict) -> Any:
 
 
 class RunRow(JournalModel, table=True):
-    """One run: who or what asked for it, what it saw, how it ended.
+    """One run; read as :class:`zvirka.journal.records.RunRecord`.
 
-    ``command``: reconcile, plan, resync, approve, reject, undo, prune. ``trigger``: schedule,
-    catch-up, timer, manual, web, receiver. ``status``: running, then finished, failed, held or
-    interrupted; it never changes after sealing. ``mode``: full, light, targeted. ``facts`` is
-    :class:`zvirka.journal.run_facts.Facts`; ``error`` is cause, place, remedy.
+    ``command``, ``trigger``, ``status`` and ``mode`` are the enums of :mod:`zvirka.domain`; no
+    column changes after sealing but those that prune empties. ``facts`` is
+    :class:`zvirka.journal.run_facts.Facts`, ``error`` :class:`zvirka.journal.records.Fault`.
 
     ``seal`` counts the sealed runs from 1, ``sealed`` holds the digests of the run's rows and of
     the standings, pairings and receipts at that moment, ``previous_digest`` is the digest of the
@@ -130,7 +129,7 @@ class CorrectionRow(JournalModel, table=True):
     __table_args__ = (
         ForeignKeyConstraint(["run_id", "number"], ["difference.run_id", "difference.number"]),
         Index("ix_correction_run_id_number", "run_id", "number"),
-        # Few are open at a time, and none of the settled ones costs the index anything.
+        # Few are open at a time; a partial index costs the settled ones nothing.
         Index(
             "ix_correction_open",
             "id",

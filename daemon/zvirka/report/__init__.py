@@ -1,4 +1,4 @@
-"""The same findings as HTML, XLSX, CSV, JSON and Markdown.
+"""Reports of a run as HTML, XLSX, CSV, JSON and Markdown.
 
 :func:`write_reports` writes files, :func:`render` writes to a stream. The same sealed run, form,
 language and time zone always give the same bytes, by the same version of zvirka: that is how a
@@ -48,8 +48,8 @@ def report_files(directory: Path, run: int) -> list[Path]:
 def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
     """Remove the report files of these runs, and return which they were.
 
-    Whoever prunes the journal calls it: the files hold the personal values the journal gave up.
-    ``zvirka report RUN`` writes such a report anew, without them.
+    Called after a prune: the files hold the personal values that the journal no longer does.
+    ``zvirka report RUN`` writes such a report again, without them.
 
     Raises:
         ZvirkaError: a file cannot be removed.
@@ -63,7 +63,7 @@ def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
                 raise ZvirkaError(
                     f"a report of a pruned run cannot be removed ({error.strerror})",
                     place=str(path),
-                    remedy="remove it by hand: it holds personal data past its time",
+                    remedy="remove it by hand: it holds personal data that must not be kept",
                 ) from error
             removed.append(path)
     return removed

@@ -1,6 +1,6 @@
-"""A period in one workbook, in the manner of an акт звірки; or as JSON.
+"""The runs of a period in one workbook, laid out as an акт звірки; or as JSON.
 
-The workbook holds the act itself (what was reconciled, how often, with what result, between which
+The workbook holds the act itself (what was compared, how often, with what result, between which
 digests), the runs, and every difference and correction of the period with its run.
 """
 
@@ -32,6 +32,7 @@ from zvirka.report.columns import (
 from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
 from zvirka.report.format_xlsx import Listing, Workbook
+from zvirka.report.sentences import told
 
 PERIOD_FORMATS = ("xlsx", "json")
 _RUN_COLUMN = Column(N_("Run"), 8)
@@ -255,7 +256,7 @@ def _run_row(findings: ReportContent, words: Words) -> tuple[Any, ...]:
         words.status(findings.run.status),
         words.word(TRIGGERS, findings.run.trigger),
         findings.run.who,
-        findings.run.reason,
+        told(findings.run.reason, words),
         local_cell(findings.run.started_at, words),
         local_cell(findings.run.finished_at, words),
         findings.run.facts.source_rows,

@@ -65,12 +65,12 @@ def verify_report(
 
     Args:
         journal: the journal.
-        path: the file; its ending says the format.
+        path: the file; its ending names the format.
         timezone: the zone reports are written in (``schedule.timezone``).
 
     Raises:
-        UsageError: the file cannot be read, neither its content nor its name says which run it is
-            of, or the journal has no such run.
+        UsageError: the file cannot be read, neither its content nor its name names its run, or the
+            journal has no such run.
     """
     if not path.is_file():
         raise UsageError("there is no such report file", place=str(path), remedy="check the path")
@@ -100,7 +100,7 @@ def verify_report(
         return ReportCheck(path, number, Authenticity.UNKNOWN, text)
     writer = _written_by(path)
     if writer not in {None, __version__}:
-        text = f"run {number}: zvirka {writer} wrote the file, this is {__version__}; ask that one"
+        text = f"run {number}: written by zvirka {writer}, this is {__version__}; use that version"
         return ReportCheck(path, number, Authenticity.UNKNOWN, text)
     return ReportCheck(
         path,
@@ -181,7 +181,7 @@ def _run_in(path: Path, form: str) -> int | None:
 
 
 def _written_by(path: Path) -> str | None:
-    """The version of zvirka the file says it is from; ``None`` when its form does not say."""
+    """The version of zvirka named in the file; ``None`` when its format names none."""
     with path.open("rb") as file:
         match = _GENERATOR.search(file.read(4096))
     return match[1].decode() if match else None

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from zvirka.errors import ZvirkaError
 
 _MODE = 0o640
-"""Owner writes, group (the auditors) reads, nobody else: a report holds personal data."""
+"""The owner writes and the group (the auditors) reads: a report holds personal data."""
 
 
 @contextmanager

@@ -6,8 +6,8 @@ comma (Ukraine), ``,`` elsewhere. Every cell is quoted.
 A cell that a spreadsheet would take for a formula (it begins with ``= + - @``, their full-width
 forms, a tab or a line break) gets an apostrophe in front. So does such a sign behind a ``;``, a
 ``,``, a tab, a quote or a line break within a cell, for a file opened with the other separator is
-split there. A phone number thus reads ``'+380441234567``; whoever needs the very values takes the
-JSON.
+split there. A phone number thus reads ``'+380441234567``; use the JSON where
+the exact values are needed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 No script at all: filtering is done by the style sheet, searching by the browser. The content
 security policy in the file allows nothing but its own style sheet, by hash. All outside text is
-escaped by Jinja, and every hidden character in it is spelt out (:mod:`zvirka.i18n.visible_text`).
+escaped by Jinja, and hidden characters are spelt out (:mod:`zvirka.i18n.visible_text`).
 
 A run with more differences than :data:`PAGE` is written as a summary file and a file for each
 page of one kind beside it, so that a browser never has to hold 100,000 of them.
@@ -82,7 +82,7 @@ def write_files(findings: ReportContent, words: Words, open_file: Opener, *, ste
 def prepare(language: str) -> None:
     """Load now what :func:`write_files` loads once: templates, names of months.
 
-    Whatever is wrong with a template is left to be told by whoever writes the report.
+    An error in a template is left to the writing of the report, which raises it again.
     """
     with suppress(TemplateError, OSError):
         for name in ("report.html", "layout.html", "_parts.html"):

@@ -1,7 +1,7 @@
 """The report as Markdown (GitHub's dialect): for a ticket, a wiki, a pull request.
 
-Outside values stand in code spans, where no markup, link or HTML works; outside sentences have
-their markup escaped. A line break within a value is spelt out: a table row is one line.
+Outside values are written as code spans, where no markup, link or HTML works; the markup of outside
+sentences is escaped. A line break within a value is spelt out: a table row is one line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def write(findings: ReportContent, words: Words, stream: BinaryIO) -> None:
 
 
 def escaped(text: str) -> str:
-    """Outside text within a sentence or a table cell, without any markup of its own."""
+    """Outside text for a sentence or a table cell, with its markup escaped."""
     shown = _MARKUP.sub(r"\\\1", one_line(text))
     return shown.replace("://", ":\\//").replace("www.", "www\\.")
 

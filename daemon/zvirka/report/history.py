@@ -1,7 +1,6 @@
-"""The life of one counterparty across runs: for a terminal, as JSON, as HTML.
+"""The history of one counterparty across runs: for a terminal, as JSON, as HTML.
 
-What 1C said, what the ERP held, what was changed, by which run: :meth:`Journal.history` as a reader
-wants it.
+What 1C held, what the ERP held, what was changed and by which run (:meth:`Journal.history`).
 """
 
 from __future__ import annotations

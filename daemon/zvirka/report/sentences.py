@@ -1,14 +1,14 @@
-"""The run's own English sentences, told in the report's language.
+"""Translates the English sentences that runs leave in the journal.
 
-The engine and the stores leave notes, details and reasons as English sentences in the journal,
-with a Код, a number or a column name in them. The journal keeps them as they are; a report in
-Ukrainian recognises them by these patterns and says them anew. What is not recognised (a
-database's own message, a sentence of an older version) stands in the report as it was written.
+Notes, details and reasons are English sentences with a Код, a number or a column name in them. A
+report in Ukrainian recognises them by these patterns. A sentence that is not recognised (a
+database's message, a sentence of an older version) appears as it was written.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from functools import cache
 
 from zvirka.i18n.words import N_, Words
@@ -20,7 +20,6 @@ SENTENCES: tuple[str, ...] = (
     N_("the key changed in 1C: one client under a new key"),
     N_("marked for deletion in 1C"),
     N_("1C was asked for {what}: not there"),
-    N_("the same tax id under another key; the client had key {key}"),
     N_("the same tax id under another key"),
     N_("the client had key {key}"),
     N_('policy.rekey = "apply" makes zvirka move it'),
@@ -98,11 +97,12 @@ SENTENCES: tuple[str, ...] = (
     N_("the row has changed since, by zvirka or by somebody else; it is compared anew"),
     N_("code {key}: {what}"),
     N_("message {number} of the exchange plan"),
+    N_("night of {slot}, attempt {number}"),
 )
 
 
 def told(text: str, words: Words) -> str:
-    """A sentence of the journal in the report's language; the text itself when it is none."""
+    """A sentence of the journal in the report's language; the text itself when it is unknown."""
     if not text or words.language == "en":
         return text
     whole = _translated(text, words)
@@ -125,9 +125,11 @@ def _translated(text: str, words: Words) -> str | None:
 
 
 def _part(name: str, part: str, words: Words) -> str:
-    """A part of a sentence: an action, a sentence of its own, or what it says."""
+    """A part of a sentence: an action, a time, a sentence in itself, or plain text."""
     if name == "action":
         return words.action(part)
+    if name == "slot":
+        return words.clock(datetime.fromisoformat(part))
     return told(part, words) if name in {"what", "where"} else part
 
 

@@ -1,4 +1,4 @@
-"""The sentences of a report that every readable form shares (HTML, Markdown, the workbooks)."""
+"""The sentences and tables that every readable format shares (HTML, Markdown, the workbooks)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from zvirka.report.content import ReportContent
 from zvirka.report.sentences import told
 
 Line = tuple[str, str]
-"""A label and what stands beside it."""
+"""A label and its text."""
 
 
 def title(findings: ReportContent, words: Words) -> str:

@@ -1,4 +1,4 @@
-"""What the daemon asks of the journal: its own nights, and how things stand."""
+"""What the daemon reads from the journal: its own runs, and the state of things."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """How things stand.
+    """The state that alerts, metrics and the status line show.
 
     ``last`` is the newest ended run over everything, ``good`` when the last good one ended
     (:func:`zvirka.journal.definitions.is_good`), ``held`` the runs that wait for approval, newest
@@ -63,7 +63,7 @@ class Records(Protocol):
         ...
 
     def situation(self) -> Situation:
-        """How things stand."""
+        """The state now."""
         ...
 
 
@@ -92,7 +92,7 @@ class JournalRecords:
         return run.finished_at if run is not None else None
 
     def situation(self) -> Situation:
-        """How things stand, from one state of the journal."""
+        """The state now, read in one transaction."""
         with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
             last = last_over_everything(connection, FINAL)
             good = last_good(connection, 1)

@@ -1,4 +1,4 @@
-"""The pages that are read: runs, a run's report, what is held, the life of a counterparty."""
+"""The pages that only read: runs, a run's report, held runs, the history of a counterparty."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def tone_of(row: RunRecord) -> str:
 
 
 def run(context: RequestContext) -> Response:
-    """A run's report; its differences narrowed by what the address says."""
+    """A run's report; its differences filtered by the address."""
     return show_run(context, filter_of(context.query))
 
 
 def search_run(context: RequestContext) -> Response:
-    """The same, narrowed by a form: a text stays out of addresses, for it may be personal."""
+    """The same, filtered by a form: a searched text may be personal and stays out of addresses."""
     difference_filter = filter_of(context.form)
     if difference_filter.text:
         return show_run(context, difference_filter)
@@ -83,7 +83,7 @@ def search_run(context: RequestContext) -> Response:
 
 
 def leave_search(context: RequestContext) -> Response:
-    """A search is not kept in its address: back to the whole report."""
+    """A search is not kept in the address: go back to the whole report."""
     return context.redirect(f"/runs/{context.number('run')}")
 
 
@@ -124,12 +124,12 @@ def held(context: RequestContext) -> Response:
 
 
 def counterparty(context: RequestContext) -> Response:
-    """Where a counterparty is asked for."""
+    """The form to look a counterparty up."""
     return context.render("counterparty.html", key="", ref="", asked=False)
 
 
 def find_counterparty(context: RequestContext) -> Response:
-    """The life of the counterparty named in the form."""
+    """The history of the counterparty named in the form."""
     key = context.form.get("key", "").strip()[:LONGEST_KEY]
     ref = context.form.get("ref", "").strip()[:LONGEST_KEY].lower()
     if not key and not ref:
@@ -138,7 +138,7 @@ def find_counterparty(context: RequestContext) -> Response:
 
 
 def life(context: RequestContext) -> Response:
-    """The life of the counterparty a difference is about."""
+    """The history of the counterparty a difference is about."""
     with context.journal.reading() as connection:
         found = identity_of(connection, context.number("run"), context.number("number"))
     if found is None:
@@ -169,7 +169,7 @@ def show_life(
 
 
 def work(context: RequestContext) -> Response:
-    """How far the run is that an admin started; its report once it has ended."""
+    """The progress of the run an admin started; its report once it has ended."""
     following = "follow" in context.query
     standing = context.web.worker.wait(0.5)
     if standing is not None and standing.summary is not None:
@@ -183,7 +183,7 @@ def work(context: RequestContext) -> Response:
 def show_work(
     context: RequestContext, standing: Work | None, *, following: bool = False, answer: int = 200
 ) -> Response:
-    """The page of what is under way."""
+    """The page of the run in progress."""
     locked = standing is not None and isinstance(standing.error, LockHeldError)
     return context.render(
         "work.html", answer, standing=standing, following=following, locked=locked
@@ -195,7 +195,7 @@ def _entries(findings: ReportContent, sifted: FilteredDifferences) -> Any:
 
 
 def _choices(findings: ReportContent) -> dict[str, list[Any]]:
-    """What there is to choose from in this run, in the words' own order."""
+    """The choices of the filter for this run, in the order of the enums."""
     tallies = findings.tallies
     return {
         "kind": [word for word in Kind if any(t.kind is word for t in tallies)],

@@ -10,10 +10,19 @@ import pytest
 
 import zvirka
 from tests.unit.report.messages import named, ukrainian
-from zvirka.domain import Action, Cause, Disposition, Kind, OutcomeState
+from zvirka.domain import (
+    Action,
+    Cause,
+    Command,
+    Disposition,
+    Kind,
+    OutcomeState,
+    RunStatus,
+    Trigger,
+)
 from zvirka.errors import UsageError
 from zvirka.i18n import words as module
-from zvirka.i18n.words import Words
+from zvirka.i18n.words import COMMANDS, STATUSES, TRIGGERS, Words
 from zvirka.report.sentences import SENTENCES, told
 
 UK = Words("uk")
@@ -99,7 +108,7 @@ def test_an_unknown_language_is_refused_with_the_choice() -> None:
 def test_the_engines_sentences_are_still_the_engines() -> None:
     sources = " ".join(
         path.read_text("utf-8")
-        for part in ("reconcile", "erp", "staging")
+        for part in ("reconcile", "erp", "staging", "service")
         for path in sorted((_ENGINE / part).rglob("*.py"))
     )
     sources = re.sub(r'"\s*f?"', "", sources)
@@ -123,6 +132,17 @@ def test_a_sentence_of_the_engine_is_told_in_ukrainian_with_its_own_parts() -> N
     )
     assert told("reads back otherwise: email, phone", UK) == (
         "прочитано інше, ніж записано: email, phone"
+    )
+
+
+def test_who_or_what_asked_for_a_run_and_why_is_told_in_ukrainian() -> None:
+    for words, names in ((TRIGGERS, Trigger), (COMMANDS, Command), (STATUSES, RunStatus)):
+        for name in names:
+            assert UK.word(words, name) != name, name
+            assert EN.word(words, name) == words[name]
+    assert told("message 12 of the exchange plan", UK) == "повідомлення 12 плану обміну"
+    assert told("night of 2026-11-24T02:30:00+02:00, attempt 2", UK) == (
+        "нічний запуск на 24.11.2026 02:30:00, спроба 2"
     )
 
 
