@@ -43,3 +43,9 @@ def duckdb_trimmed(expression: str) -> str:
         f"CASE WHEN regexp_matches({expression}, '^{_CLASS}|{_CLASS}$')"
         f" THEN trim({expression}, {_CHARACTERS}) ELSE {expression} END"
     )
+
+
+def duckdb_key(expression: str, *, is_ref: bool) -> str:
+    """DuckDB's SQL for :func:`canonical_key`; NULL stays NULL."""
+    key = duckdb_trimmed(expression)
+    return f"lower({key})" if is_ref else key
