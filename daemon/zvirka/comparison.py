@@ -14,6 +14,7 @@ from functools import lru_cache
 import phonenumbers
 
 from zvirka.domain import FieldDifference, Values
+from zvirka.identity import trimmed
 from zvirka.mapping import Comparison, Mapping
 
 _SPACES = re.compile(r"\s+")
@@ -33,7 +34,7 @@ def canonical(comparison: Comparison, value: str | None, region: str = "UA") -> 
         return ""
     if comparison is Comparison.EXACT:
         return value
-    text = value.strip()
+    text = trimmed(value)
     match comparison:
         case Comparison.CASELESS:
             return _SPACES.sub(" ", text).casefold()
@@ -69,9 +70,8 @@ def field_differences(
         ours, theirs = wanted.get(field.name), found.get(field.name)
         if ours == theirs:
             continue
-        if canonical(field.compare, ours, mapping.region) != canonical(
-            field.compare, theirs, mapping.region
-        ):
+        compare = mapping.comparison(field)
+        if canonical(compare, ours, mapping.region) != canonical(compare, theirs, mapping.region):
             differing.append(FieldDifference(field.name, ours, theirs))
     return tuple(differing)
 
@@ -86,7 +86,7 @@ def values_digest(mapping: Mapping, values: MappingABC[str, str | None] | None) 
         return ABSENT
     running = hashlib.sha256()
     for field in mapping.fields:
-        text = canonical(field.compare, values.get(field.name), mapping.region)
+        text = canonical(mapping.comparison(field), values.get(field.name), mapping.region)
         running.update(text.encode("utf-8", "surrogatepass"))
         running.update(b"\x00")
     return running.hexdigest()[:32]

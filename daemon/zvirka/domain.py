@@ -211,10 +211,12 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one correction, with the reason in ``detail`` (no personal data).
 
-    ``row`` is the primary key of the row written, known after a create.
+    ``row`` is the primary key of the row written, known after a create. ``left_out`` names the
+    fields the store could not take, while the others were written.
     """
 
     correction: int
     state: OutcomeState
     detail: str = ""
     row: str = ""
+    left_out: tuple[str, ...] = ()

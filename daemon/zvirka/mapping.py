@@ -98,6 +98,11 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
                 return field
         raise KeyError(name)
 
+    def comparison(self, field: Field) -> Comparison:
+        """How two values of the field are compared; the key is always stored trimmed."""
+        exact = field.compare is Comparison.EXACT
+        return Comparison.TRIMMED if exact and field.name == self.key else field.compare
+
     def fingerprint(self) -> str:
         """A digest of scope and mapping: what changes it makes the next run careful."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()

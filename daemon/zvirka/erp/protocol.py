@@ -20,12 +20,11 @@ IMAGE_SEPARATOR = "\x1f"
 class ScanBatch(msgspec.Struct, frozen=True):
     """A page of owned rows, column by column, all of one length.
 
-    ``rows`` are primary keys, ``keys`` pairing keys, trimmed, '' for NULL. ``images`` holds the
-    rest of each row as one text joined by U+001F: ``1`` for an active row or ``0``; its Ref_Key
-    in lower case, '' for none; then the mapped fields in mapping order, NULL as ''. Each is
-    trimmed of spaces at both ends (U+0020 only, as SQL TRIM does). Equal fields are equal rows;
-    unequal ones are read whole and compared field by field. One text a row, since every object
-    Python makes of each of a million rows costs a tenth of a second.
+    ``rows`` are primary keys, ``keys`` pairing keys as they stand, '' for NULL. ``images`` holds
+    the rest of each row as one text joined by U+001F: ``1`` for an active row or ``0``; its
+    Ref_Key in lower case, '' for none; then the mapped fields in mapping order, NULL as ''.
+    Nothing is trimmed here: the staging trims both sides alike. One text a row, because every
+    object that Python makes of each of a million rows costs a tenth of a second.
     """
 
     rows: Sequence[str]
@@ -126,12 +125,21 @@ class Store(Protocol):
 class Writer(Protocol):
     """The writing side. It never decides: it does exactly what the corrections say, or says no."""
 
-    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+    @property
+    def doubled(self) -> Sequence[str]:
+        """Keys under which a create of this writer left two rows; it creates no client since."""
+        ...
+
+    def apply(
+        self, corrections: Sequence[Correction], *, partly: bool = False
+    ) -> Iterator[Outcome]:
         """Try each correction on its own merits and tell what the store or the ERP said.
 
         ``applied`` here means *accepted*; the verdict is the read back of the verify phase.
         A row that is no longer as in ``Correction.before`` is ``superseded``. One bad row fails
-        alone. The order of outcomes is free; each correction has exactly one.
+        alone. A value no column can take is left out, and the rest is written; ``partly`` does
+        the same with values the database refuses. The order of outcomes is free; each correction
+        has exactly one.
 
         Raises:
             StoreError: the store is gone; corrections without an outcome stay intended.

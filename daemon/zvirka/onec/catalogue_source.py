@@ -14,6 +14,7 @@ import msgspec
 from loguru import logger
 
 from zvirka.domain import Counterparty
+from zvirka.identity import canonical_key
 from zvirka.mapping import Mapping
 from zvirka.onec import failures
 from zvirka.onec.decoding import decode_ref
@@ -210,7 +211,7 @@ def counterparties(
             link = via.get(name, "")
             holder = objects.links[link][number] if link else ref
             values[name] = outside.get((name, holder), (0, None))[1]
-        key = ref if mapping.key == "ref" else (values[mapping.key] or "").strip()
+        key = ref if mapping.key == "ref" else canonical_key(values[mapping.key])
         found.append(
             Counterparty(
                 ref=ref,

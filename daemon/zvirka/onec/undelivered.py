@@ -16,6 +16,7 @@ import msgspec
 from loguru import logger
 
 from zvirka.domain import ZERO_REF
+from zvirka.identity import canonical_key
 from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder, as_ref
 from zvirka.onec.odata_queries import Queries
@@ -128,7 +129,7 @@ class OutboxReader:
             count = int(attempts or 0)
             yield Undelivered(
                 ref=as_ref(ref),
-                code=(code or "").strip(),
+                code=canonical_key(code),
                 action=action,
                 created=since,
                 tried=_tried(count, int(due or 0)),

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from zvirka.domain import ZERO_REF
+from zvirka.identity import canonical_key
 from zvirka.mapping import Mapping
 
 ACTIONS = ("create", "update", "delete")
@@ -181,12 +182,12 @@ class PayloadReader:
         value = data[self._payloads[self._key]]
         if type(value) not in (str, int):
             raise PayloadRefusal(422, "the pairing key is a text", place)
-        key = str(value)
-        if not key.strip():
+        key = canonical_key(str(value))
+        if not key:
             raise PayloadRefusal(422, "the pairing key is empty", place)
         if len(key) > LONGEST:
             raise PayloadRefusal(422, f"the pairing key has more than {LONGEST} characters", place)
-        return key.strip()
+        return key
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -35,7 +35,8 @@ def apply(environment: Environment, run: int, store: Store, writer: Writer) -> N
     """Write the run's corrections, batch by batch, each outcome durable as it comes.
 
     Corrections that failed get one second try at the end: by then the value they collided with
-    may have moved on. What fails again is examined for the rows it collides with.
+    may have moved on. Then a value the store refuses is left out and the others are written.
+    What fails again is examined for the rows it collides with.
 
     Raises:
         StoreError: the store is gone; intents stay open for the next run to settle.
@@ -55,7 +56,8 @@ def apply(environment: Environment, run: int, store: Store, writer: Writer) -> N
         if not tried.failed and stuck.intersection(_holders_of_key(store, tried.correction))
     ]
     if again:
-        still = _apply_batch(environment, run, store, writer, [tried.difference for tried in again])
+        rest = [tried.difference for tried in again]
+        still = _apply_batch(environment, run, store, writer, rest, partly=True)
         _tell_collisions(environment.journal, run, store, still)
 
 
@@ -68,9 +70,15 @@ class _Tried(msgspec.Struct, frozen=True):
 
 
 def _apply_batch(
-    environment: Environment, run: int, store: Store, writer: Writer, batch: Sequence[Difference]
+    environment: Environment,
+    run: int,
+    store: Store,
+    writer: Writer,
+    batch: Sequence[Difference],
+    *,
+    partly: bool = False,
 ) -> list[_Tried]:
-    """Try a batch; return what failed, and the creates whose key is taken."""
+    """Try a batch; return what failed, wholly or ``partly``, and the creates whose key is taken."""
     corrections = list(corrections_for(store, batch))
     environment.still_ours()
     intended = environment.journal.intend(run, corrections, environment.now())
@@ -81,10 +89,10 @@ def _apply_batch(
     differences = {difference.number: difference for difference in batch}
     unlucky: list[_Tried] = []
     waiting: list[Outcome] = []
-    for outcome in writer.apply(intended):
+    for outcome in writer.apply(intended, partly=partly):
         waiting.append(outcome)
         number, correction = by_id[outcome.correction]
-        failed = outcome.state is OutcomeState.FAILED
+        failed = outcome.state is OutcomeState.FAILED or (partly and bool(outcome.left_out))
         if failed or _is_taken(correction, outcome):
             unlucky.append(_Tried(differences[number], correction, failed))
         if len(waiting) >= environment.settings.erp.batch:

@@ -292,6 +292,10 @@ class _Run:
             )
             with closing(writer):
                 applying.apply(environment, self._run, context.store, writer)
+            if writer.doubled:
+                warning = f"two rows had key {writer.doubled[0]} after a create: creates stopped"
+                self._facts.warnings.append(warning)
+                logger.error("creates stopped: two rows under one key", key=writer.doubled[0])
         with self._phase("verify", todo):
             verifying.verify(context)
 

@@ -64,7 +64,9 @@ def _verify_batch(
                 Outcome(
                     correction=correction.id,
                     state=OutcomeState.NOT_CONVERGING,
-                    detail=f"reads back otherwise: {', '.join(wrong)}",
+                    detail="; ".join(
+                        filter(None, [outcome.detail, f"reads back otherwise: {', '.join(wrong)}"])
+                    ),
                     row=outcome.row,
                 )
             )
@@ -148,7 +150,10 @@ def with_read_back(
         for field in difference.fields
     )
     changed = msgspec.structs.replace(difference, fields=fields)
-    return msgspec.structs.replace(changed, cause=Cause.NOT_CONVERGING) if wrong else changed
+    explained = difference.cause in {Cause.DUPLICATE, Cause.NOT_OURS}
+    if not wrong or explained:
+        return changed
+    return msgspec.structs.replace(changed, cause=Cause.NOT_CONVERGING)
 
 
 def _standing(context: RunContext, correction: Correction, client: Client | None) -> Suppression:

@@ -13,6 +13,7 @@ import msgspec
 
 from zvirka.domain import Client
 from zvirka.erp.protocol import IMAGE_SEPARATOR, ScanBatch, Scanned
+from zvirka.identity import duckdb_key, duckdb_trimmed
 from zvirka.staging import unchanged
 from zvirka.staging.database import Page, Staging, page_of
 from zvirka.staging.pairing import Pairing
@@ -22,8 +23,6 @@ _NOW = (
     " WHERE row_id NOT IN (SELECT row_id FROM scratch.new_client))"
 )
 """The store's rows as last read: single ones have been read again since the scan."""
-
-_IMAGE = "hash(key, image)"
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -51,6 +50,8 @@ class Candidates:
     def __init__(self, staging: Staging, *, marks_count: bool) -> None:
         self._staging = staging
         self._marks_count = marks_count
+        self._key = duckdb_key("key", is_ref=staging.mapping.key == "ref")
+        self._image = f"hash({self._key}, image)"
         staging.run(
             "CREATE TABLE scratch.client(row_id VARCHAR, key VARCHAR, ref UUID, active BOOLEAN,"
             " digest UBIGINT, image UBIGINT);"
@@ -71,21 +72,21 @@ class Candidates:
     def add_images(self, rows: Scanned) -> None:
         """Stage a page of a brief scan: one hash a row, which tells whether it is as it was."""
         page, source = _columns(rows)
-        self._staging.insert(page, unchanged.BRIEF, select=f"row_id, {_IMAGE}", source=source)
+        self._staging.insert(page, unchanged.BRIEF, select=f"row_id, {self._image}", source=source)
 
     def add_clients(self, rows: Scanned, table: str = "scratch.client") -> None:
         """Stage a page of the store's scan: keys and hashes only, values stay in the store."""
         page, source = _columns(rows)
         staging = self._staging
         digest = " + ".join(
-            staging.trimmed_part(f"parts[{number + 3}]", number)
+            staging.part(f"parts[{number + 3}]", number)
             for number in range(len(staging.mapping.fields))
         )
         staging.insert(
             page,
             table,
-            select="row_id, key, try_cast(parts[2] AS UUID), parts[1] = '1',"
-            f" ({digest})::UBIGINT, {_IMAGE}",
+            select=f"row_id, {self._key}, try_cast({duckdb_trimmed('parts[2]')} AS UUID),"
+            f" parts[1] = '1', ({digest})::UBIGINT, {self._image}",
             source="(SELECT *, string_split(image, chr("
             f"{ord(IMAGE_SEPARATOR)})) parts FROM {source})",
         )
@@ -133,7 +134,7 @@ class Candidates:
                     [
                         "1" if client.active else "0",
                         client.ref or "",
-                        *((client.values.get(name) or "").strip(" ") for name in names),
+                        *(client.values.get(name) or "" for name in names),
                     ]
                 )
                 for client in clients

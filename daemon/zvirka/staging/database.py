@@ -29,6 +29,7 @@ import duckdb
 import numpy as np
 
 from zvirka.errors import StagingError
+from zvirka.identity import duckdb_trimmed
 from zvirka.mapping import Comparison, Mapping
 
 _MEMORY = "64MB"
@@ -104,11 +105,11 @@ class Staging:
         self.directory = directory
         self.mapping = mapping
         self.number = {field.name: number for number, field in enumerate(mapping.fields)}
-        self.stamp = f"4|{duckdb.__version__}|{mapping.fingerprint()}"
+        self.stamp = f"5|{duckdb.__version__}|{mapping.fingerprint()}"
         self._exact = [
-            str(number)
+            number
             for number, field in enumerate(mapping.fields)
-            if field.compare is Comparison.EXACT
+            if mapping.comparison(field) is Comparison.EXACT
         ]
         with staging_errors(directory):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -222,19 +223,18 @@ class Staging:
         with staging_errors(self.directory):
             self._db.execute(f"INSERT INTO {table} SELECT {columns} FROM {source}")
 
-    def part(self, value: str, number: str) -> str:
+    def part(self, value: str, number: int | str) -> str:
         """SQL for one field's part of a digest; an empty value has none, so NULL ≡ '' ≡ no line.
 
-        Spaces are trimmed as SQL's TRIM does it (U+0020 only), since the store trims so.
+        ``number`` is the field's, or SQL for it. Both sides go through this expression.
         """
-        text = f"trim({value}, ' ')"
-        if self._exact:
-            text = f"CASE WHEN {number} IN ({', '.join(self._exact)}) THEN {value} ELSE {text} END"
+        text = duckdb_trimmed(value)
+        if isinstance(number, int):
+            text = value if number in self._exact else text
+        elif self._exact:
+            exact = ", ".join(map(str, self._exact))
+            text = f"CASE WHEN {number} IN ({exact}) THEN {value} ELSE {text} END"
         return (
             f"(CASE WHEN {value} IS NULL OR {text} = '' THEN 0"
             f" ELSE hash({text}, ({number})::UTINYINT) >> 8 END)::UBIGINT"
         )
-
-    def trimmed_part(self, value: str, number: int) -> str:
-        """The same for a value that is trimmed already and never NULL: four times as fast."""
-        return f"(CASE WHEN {value} = '' THEN 0 ELSE hash({value}, {number}::UTINYINT) >> 8 END)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from zvirka.identity import duckdb_trimmed
 from zvirka.staging.database import Staging, parts
 
 _PARTITION = 100_000
@@ -45,7 +46,7 @@ class SourceDigests:
                     f" ON via{number}.ref = o.l{number}"
                 )
                 sums.append(f"coalesce(via{number}.part, 0)")
-            sums += [staging.part(f"o.f{number}", str(number)) for number in self._attributes]
+            sums += [staging.part(f"o.f{number}", number) for number in self._attributes]
             staging.run(
                 f"INSERT INTO {into} SELECT o.ref, {self._key_of(lines)}, o.mark,"
                 f" ({' + '.join(sums)})::UBIGINT"
@@ -65,10 +66,11 @@ class SourceDigests:
             return "o.ref::VARCHAR"
         number = staging.number[staging.mapping.key]
         if number in self._attributes:
-            return f"coalesce(trim(o.f{number}), '')"
+            return f"coalesce({duckdb_trimmed(f'o.f{number}')}, '')"
         link = getattr(staging.mapping.fields[number].source, "via", "")
         holder = f"o.l{self._links.index(link)}" if link else "o.ref"
-        return (
-            f"coalesce((SELECT trim(arg_min(value, ord)) FROM {lines} lines"
-            f" WHERE lines.ref = {holder} AND lines.field = {number}), '')"
+        first = (
+            f"(SELECT arg_min(value, ord) FROM {lines} lines"
+            f" WHERE lines.ref = {holder} AND lines.field = {number})"
         )
+        return f"coalesce({duckdb_trimmed(first)}, '')"

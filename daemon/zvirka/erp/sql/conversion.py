@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Column
 
 from zvirka.erp.sql.table_layout import MappedColumn
+from zvirka.identity import trimmed
 
 
 class UnstorableError(ValueError):
@@ -28,15 +29,37 @@ def native(column: Column[Any], value: str) -> Any:
         return value
     try:
         if kind is bool:
-            return {"true": True, "1": True, "false": False, "0": False}[value.strip().lower()]
+            return {"true": True, "1": True, "false": False, "0": False}[trimmed(value).lower()]
         if kind is int:
-            return _whole_number(column, value.strip())
+            return _whole_number(column, trimmed(value))
         if kind in _PARSERS:
-            return _PARSERS[kind](value.strip())
+            return _PARSERS[kind](trimmed(value))
     except UnstorableError:
         raise
     except (ValueError, KeyError, InvalidOperation):
         raise UnstorableError(f"column {column.name} does not take such a value") from None
+    return value
+
+
+def takes_any_text(column: Column[Any]) -> bool:
+    """Whether a text needs no conversion to be stored in the column."""
+    return _kind(column) is str
+
+
+def native_key(column: Column[Any], key: str) -> Any:
+    """A canonical pairing key as the Python type of its column.
+
+    Raises:
+        UnstorableError: the key would read back as another text: «000000001» from a number.
+    """
+    value = native(column, key)
+    kind = _kind(column)
+    if kind is float or (kind is Decimal and getattr(column.type, "scale", None)):
+        raise UnstorableError(f"column {column.name} holds numbers and would change the value")
+    if kind is Decimal:
+        return Decimal(_whole_number(column, key))
+    if str(value) != key:
+        raise UnstorableError(f"column {column.name} does not take such a value")
     return value
 
 
@@ -75,7 +98,7 @@ def storable(target: MappedColumn, value: str | None, *, nul: bool) -> tuple[Any
         UnstorableError: too long and not to be truncated, or not of the column's type.
     """
     column = target.column
-    if value is None or (not value.strip() and (target.unique or not target.is_text)):
+    if value is None or (not trimmed(value) and (target.unique or not target.is_text)):
         if column.nullable:
             return None, False
         if not target.is_text:
@@ -101,3 +124,13 @@ def storable(target: MappedColumn, value: str | None, *, nul: bool) -> tuple[Any
             )
         value, cut = value[: target.max_length], True
     return value if target.is_text else native(column, value), cut
+
+
+def storable_key(target: MappedColumn, key: str, *, nul: bool) -> Any:
+    """What to write for a canonical pairing key, which is never cut.
+
+    Raises:
+        UnstorableError: too long, or it would read back as another text.
+    """
+    value, _ = storable(target, key, nul=nul)
+    return value if target.is_text else native_key(target.column, key)

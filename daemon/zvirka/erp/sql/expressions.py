@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, literal, literal_column
+from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, literal, literal_column, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean
+
+from zvirka.identity import BLANKS
 
 
 class AsText(FunctionElement[str]):
@@ -18,6 +21,21 @@ class AsText(FunctionElement[str]):
     type = Text()
     name = "as_text"
     inherit_cache = True
+
+
+class Trimmed(FunctionElement[str]):
+    """``Trimmed(column)``: :func:`zvirka.identity.trimmed` of the column as text; NULL stays NULL.
+
+    ``blanks`` are the characters to trim; a PostgreSQL database in an old encoding refuses a
+    statement that names a character it cannot hold.
+    """
+
+    type = Text()
+    name = "trimmed"
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], blanks: str = BLANKS) -> None:
+        super().__init__(AsText(column), literal(blanks), literal(f"^[{blanks}]+|[{blanks}]+$"))
 
 
 class Same(FunctionElement[bool]):
@@ -46,6 +64,33 @@ def _as_text_mysql(element: AsText, compiler: SQLCompiler, **kwargs: Any) -> str
 @compiles(AsText, "mssql")
 def _as_text_mssql(element: AsText, compiler: SQLCompiler, **kwargs: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kwargs)} AS NVARCHAR(MAX))"
+
+
+@compiles(Trimmed)
+def _trimmed(element: Trimmed, compiler: SQLCompiler, **kwargs: Any) -> str:
+    text, blanks, _ = element.clauses
+    return f"TRIM({compiler.process(text, **kwargs)}, {compiler.process(blanks, **kwargs)})"
+
+
+@compiles(Trimmed, "postgresql")
+def _trimmed_postgresql(element: Trimmed, compiler: SQLCompiler, **kwargs: Any) -> str:
+    text, blanks, _ = element.clauses
+    return f"BTRIM({compiler.process(text, **kwargs)}, {compiler.process(blanks, **kwargs)})"
+
+
+@compiles(Trimmed, "mysql")
+@compiles(Trimmed, "mariadb")
+def _trimmed_mysql(element: Trimmed, compiler: SQLCompiler, **kwargs: Any) -> str:
+    # TRIM removes whole repetitions of one string, never a set of characters.
+    text, _, pattern = element.clauses
+    found = compiler.process(pattern, **kwargs)
+    return f"REGEXP_REPLACE({compiler.process(text, **kwargs)}, {found}, '')"
+
+
+@compiles(Trimmed, "mssql")
+def _trimmed_mssql(element: Trimmed, compiler: SQLCompiler, **kwargs: Any) -> str:
+    text, blanks, _ = element.clauses
+    return f"TRIM({compiler.process(blanks, **kwargs)} FROM {compiler.process(text, **kwargs)})"
 
 
 def _sides(element: Same, compiler: SQLCompiler, kwargs: dict[str, Any]) -> tuple[str, str]:
@@ -86,6 +131,24 @@ def among(connection: Connection, column: ColumnElement[Any], values: Sequence[A
     if connection.dialect.name == "postgresql":
         return column == any_(literal(list(values), ARRAY(column.type)))
     return column.in_(values)
+
+
+def storable_blanks(connection: Connection) -> str:
+    """The blanks the database can hold: all, except on a PostgreSQL in an old encoding."""
+    if connection.dialect.name != "postgresql":
+        return BLANKS
+    if connection.exec_driver_sql("SHOW server_encoding").scalar() == "UTF8":
+        return BLANKS
+    return "".join(blank for blank in BLANKS if _can_hold(connection, blank))
+
+
+def _can_hold(connection: Connection, character: str) -> bool:
+    try:
+        with connection.begin_nested():
+            connection.execute(select(literal(character)))
+    except (DBAPIError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def admin_sql(fragment: str) -> ColumnElement[Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zvirka.domain import Action, Correction
+from zvirka.identity import trimmed
 
 Fields = tuple[str, ...]
 Unit = tuple[Correction, ...]
@@ -75,8 +76,8 @@ def _wanted(correction: Correction, fields: Fields) -> Fields | None:
 
 
 def _value(values: dict[str, str | None], fields: Fields) -> Fields | None:
-    """The values as a unique constraint may see them: case and outer spaces do not tell apart."""
-    texts = tuple((values.get(field) or "").strip().casefold() for field in fields)
+    """The values as a unique constraint may see them, blind to case and to blanks around them."""
+    texts = tuple(trimmed(values.get(field)).casefold() for field in fields)
     return texts if all(texts) else None
 
 

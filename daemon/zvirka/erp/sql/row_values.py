@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from zvirka.domain import Action, Correction, Values
-from zvirka.erp.sql.conversion import native, storable
+from zvirka.erp.sql.conversion import UnstorableError, native, storable, storable_key
 from zvirka.erp.sql.table_layout import Child, MappedColumn, TableLayout
+from zvirka.identity import trimmed
 
 
 class ChildValues(msgspec.Struct, frozen=True):
@@ -27,6 +28,8 @@ class RowValues(msgspec.Struct, frozen=True):
     values: dict[str, Any]
     children: dict[str, ChildValues] = {}
     cut: tuple[str, ...] = ()
+    left_out: dict[str, str] = {}
+    """Fields that cannot be stored, with the reason; the others are written."""
     parked: bool = False
     """Its unique columns are empty by now, with which it may not be an owned row."""
 
@@ -44,43 +47,61 @@ def prepare(
     ``children`` holds name and parent of the child rows that are there.
 
     Raises:
-        UnstorableError: some value could not be stored as it is.
+        UnstorableError: the key cannot be stored, or a field without which nothing can be written.
     """
     row = native(layout.pk, correction.row) if correction.row else None
     if correction.action is Action.DELETE:
         return RowValues(correction, row, {})
-    cut: list[str] = []
-    values = _converted(layout.columns.values(), correction.after, cut, nul=nul)
     key = correction.key if correction.action is Action.CREATE else correction.new_key
+    required = layout.required if correction.action is Action.CREATE else frozenset()
+    convert = _Conversion(required | {layout.key_field}, nul)
+    after = layout.with_canonical_key(correction.after)
+    values = convert(layout.columns.values(), after)
     if key:
-        _add_key(layout, key, correction.ref, values)
+        _add_key(layout, key, correction.ref, values, nul=nul)
     into: dict[str, ChildValues] = {}
     for child in layout.children:
         exists = (child.name, row) in children
         given = _given(child, correction, exists=exists)
         if given is not None:
             columns = child.columns if exists else (*child.columns, *child.copies)
-            into[child.name] = ChildValues(_converted(columns, given, cut, nul=nul), exists)
-    return RowValues(correction, row, values, into, tuple(dict.fromkeys(cut)))
+            into[child.name] = ChildValues(convert(columns, given), exists)
+    if convert.left_out and not key and not values and not any(c.values for c in into.values()):
+        raise UnstorableError("; ".join(convert.left_out.values()))
+    cut = tuple(dict.fromkeys(convert.cut))
+    return RowValues(correction, row, values, into, cut, convert.left_out)
 
 
-def _converted(
-    targets: Iterable[MappedColumn], given: Values, cut: list[str], *, nul: bool
-) -> dict[str, Any]:
-    """The given fields by column name; ``cut`` gathers those that had to be cut."""
-    values: dict[str, Any] = {}
-    for target in targets:
-        if target.field in given:
-            value, was_cut = storable(target, given[target.field], nul=nul)
+class _Conversion:
+    """Converts fields to column values, and notes what had to be cut or left out."""
+
+    def __init__(self, required: Container[str], nul: bool) -> None:
+        self._required = required
+        self._nul = nul
+        self.cut: list[str] = []
+        self.left_out: dict[str, str] = {}
+
+    def __call__(self, targets: Iterable[MappedColumn], given: Values) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for target in targets:
+            if target.field not in given:
+                continue
+            try:
+                value, was_cut = storable(target, given[target.field], nul=self._nul)
+            except UnstorableError as reason:
+                if target.field in self._required:
+                    raise
+                self.left_out[target.field] = str(reason)
+                continue
             values[target.column.name] = value
             if was_cut:
-                cut.append(target.field)
-    return values
+                self.cut.append(target.field)
+        return values
 
 
-def _add_key(layout: TableLayout, key: str, ref: str, values: dict[str, Any]) -> None:
-    if layout.key.name not in values:
-        values[layout.key.name] = native(layout.key, key)
+def _add_key(layout: TableLayout, key: str, ref: str, values: dict[str, Any], *, nul: bool) -> None:
+    """The key is written as it is compared, whatever 1C pads it with."""
+    values[layout.key.name] = storable_key(layout.key_column, key, nul=nul)
     if layout.ref is not None and ref and layout.ref.name not in values:
         values[layout.ref.name] = native(layout.ref, ref)
 
@@ -92,6 +113,6 @@ def _given(child: Child, correction: Correction, *, exists: bool) -> Values | No
     if exists:
         return correction.after
     whole = {**correction.before, **correction.after}
-    if not any((whole.get(mapped.field) or "").strip() for mapped in child.columns):
+    if not any(trimmed(whole.get(mapped.field)) for mapped in child.columns):
         return None
     return dict.fromkeys(m.field for m in (*child.columns, *child.copies)) | whole

@@ -101,7 +101,7 @@ class SqlStore:
     def holders(self, key: str, *, thorough: bool) -> list[str]:
         """Primary keys of all rows with a pairing key, owned or not.
 
-        ``thorough`` finds keys with outer spaces for certain, at the price of reading the table.
+        ``thorough`` finds keys with blanks around them for certain, but reads the whole table.
 
         Raises:
             StoreError: the store cannot be read.
@@ -109,7 +109,8 @@ class SqlStore:
         statement = rows_with_key(self._layout, key, clean=not thorough and self._keys_are_clean)
         try:
             with self._engine.connect() as connection:
-                return [row for row, found in connection.execute(statement) if found == key]
+                found = connection.execute(statement).all()
+                return [row for row, held in found if self._layout.canonical_key(held) == key]
         except SQLAlchemyError as error:
             raise store_error(error, self.name) from None
 
@@ -124,8 +125,11 @@ class SqlStore:
         return self._layout.ref is not None
 
     def fitting(self, values: Values) -> dict[str, str | None]:
-        """The values as the columns could hold them: cut where the mapping says truncate."""
-        fitted = dict(values)
+        """The values as the columns could hold them: cut where the mapping says truncate.
+
+        The key is stored in its canonical form.
+        """
+        fitted = self._layout.with_canonical_key(values)
         for name, limit in self._cuts.items():
             value = fitted.get(name)
             if value is not None:

@@ -17,6 +17,7 @@ from zvirka.erp.open_store import effective
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import store_engine, store_name, store_url
 from zvirka.erp.sql.expressions import AsText
+from zvirka.erp.sql.store_queries import canonical_key_of
 from zvirka.erp.sql.table_layout import (
     MappedColumn,
     TableLayout,
@@ -224,7 +225,7 @@ def _leads_an_index(connection: Connection, layout: TableLayout) -> bool:
 
 
 def _doubled(connection: Connection, layout: TableLayout, place: str) -> Iterator[Finding]:
-    key = func.trim(AsText(layout.key))
+    key = canonical_key_of(layout, layout.key)
     doubled = select(key, func.count()).where(layout.owned, key != "").group_by(key)
     rows = connection.execute(doubled.having(func.count() > 1).limit(SHOWN + 1)).all()
     if rows:

@@ -6,7 +6,7 @@ Every one of them sees owned rows only, except :func:`conflicting_rows` and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -29,9 +29,10 @@ from sqlalchemy import (
 
 from zvirka.domain import Client, Correction
 from zvirka.erp.protocol import IMAGE_SEPARATOR
-from zvirka.erp.sql.conversion import UnstorableError, native
-from zvirka.erp.sql.expressions import AsText, Same, admin_sql, among
+from zvirka.erp.sql.conversion import UnstorableError, native, native_key, takes_any_text
+from zvirka.erp.sql.expressions import AsText, Same, Trimmed, admin_sql, among
 from zvirka.erp.sql.table_layout import Child, TableLayout
+from zvirka.identity import canonical_key, trimmed
 
 Rows = Select[*tuple[Any, ...]]
 """A SELECT whose columns are only known from the layout."""
@@ -93,17 +94,15 @@ class Reading:
 
     @property
     def key(self) -> ColumnElement[str]:
-        """The pairing key: trimmed, '' for NULL; a Ref_Key in lower case."""
-        key = _trimmed(AsText(self._rows.c[self.layout.key.name]))
-        return func.lower(key) if self.layout.key_is_ref else key
+        """The pairing key as text, as it stands."""
+        return AsText(self._rows.c[self.layout.key.name])
 
     @property
-    def ref(self) -> ColumnElement[str] | None:
-        """The Ref_Key in lower case, NULL when empty; ``None`` when the store has no column."""
+    def ref(self) -> ColumnElement[Any]:
+        """The Ref_Key as text, as it stands; NULL when the store has no column for it."""
         if self.layout.ref is None:
-            return None
-        text = func.lower(func.trim(AsText(self._rows.c[self.layout.ref.name])))
-        return func.nullif(text, "")
+            return literal(None)
+        return AsText(self._rows.c[self.layout.ref.name])
 
     @property
     def active(self) -> ColumnElement[int]:
@@ -129,17 +128,17 @@ class Reading:
         image: ColumnElement[Any] = literal("1")
         if soft is not None:
             image = case((self._rows.c[soft.column.name] == soft.deleted, "0"), else_="1")
-        ref: ColumnElement[str] = literal("")
+        ref: ColumnElement[Any] = literal("")
         if layout.ref is not None:
-            ref = func.lower(_trimmed(AsText(self._rows.c[layout.ref.name])))
-        values = (_trimmed(self.value(field)) for field in layout.fields)
-        for part in (ref, *values):
-            image = image.concat(literal(IMAGE_SEPARATOR)).concat(part)
+            ref = func.lower(self.ref) if takes_any_text(layout.ref) else self.ref
+        texts = [func.coalesce(text, "") for text in (ref, *map(self.value, layout.fields))]
+        for text in texts:
+            image = image.concat(literal(IMAGE_SEPARATOR)).concat(text)
         return image
 
     def scan(self) -> Rows:
         """Row, key and image of every owned row."""
-        return select(self.row, self.key, self.image).select_from(self._from)
+        return select(self.row, func.coalesce(self.key, ""), self.image).select_from(self._from)
 
     def block(self) -> Rows:
         """The same of the rows after ``:after`` up to ``:upto``: their number, three JSON arrays.
@@ -147,7 +146,8 @@ class Reading:
         Only SQLite has it. The arrays come as bytes, which saves making a Python text of them.
         """
         pk = self._rows.c[self.layout.pk.name]
-        arrays = map(func.json_group_array, (self.row, self.key, self.image))
+        texts = (self.row, func.coalesce(self.key, ""), self.image)
+        arrays = map(func.json_group_array, texts)
         columns = [cast(array, LargeBinary) for array in arrays]
         whole = select(func.count(), *columns).select_from(self._from)
         return whole.where(pk > _AFTER, pk <= _UPTO)
@@ -160,11 +160,8 @@ class Reading:
 
     def clients(self) -> Rows:
         """Row, key, ref, active and the mapped fields of owned rows; add a WHERE to it."""
-        ref: ColumnElement[Any] | None = self.ref
-        columns: list[ColumnElement[Any]] = [self.row, self.key, literal(None), self.active]
-        if ref is not None:
-            columns[2] = ref
-        columns += [self.value(field) for field in self.layout.fields]
+        values = map(self.value, self.layout.fields)
+        columns = (self.row, self.key, self.ref, self.active, *values)
         return select(*columns).select_from(self._from)
 
     def by_rows(self, connection: Connection, rows: Sequence[str]) -> list[Client]:
@@ -180,13 +177,7 @@ class Reading:
         """Owned clients by pairing key; ``clean`` says no stored key needs trimming to match."""
         found: list[Client] = []
         for chunk in chunks(keys):
-            if clean:
-                column = self._rows.c[self.layout.key.name]
-                where: Any = among(connection, column, natives(self.layout.key, chunk))
-            else:
-                where = self.key.in_(list(chunk))
-            if "" in chunk:
-                where = or_(where, self._rows.c[self.layout.key.name].is_(None))
+            where = self._has_key(connection, chunk, clean=clean)
             wanted = set(chunk)
             found += [
                 client
@@ -195,11 +186,42 @@ class Reading:
             ]
         return found
 
-    def keys_are_clean(self, connection: Connection) -> bool:
-        """Whether every stored key equals its trimmed form, so that an index can find it."""
+    def rows_of_keys(
+        self, connection: Connection, keys: Sequence[str], *, clean: bool
+    ) -> list[tuple[Any, str, str]]:
+        """Primary key, the same as text, and pairing key of the owned rows with these keys."""
+        pk = self._rows.c[self.layout.pk.name]
+        found: list[tuple[Any, str, str]] = []
+        for chunk in chunks(keys):
+            statement = select(pk, self.row, self.key).select_from(self._rows)
+            where = self._has_key(connection, chunk, clean=clean)
+            wanted = set(chunk)
+            for native_row, row, text in connection.execute(statement.where(where)):
+                key = self.layout.canonical_key(text)
+                if key in wanted:
+                    found.append((native_row, row, key))
+        return found
+
+    def _has_key(self, connection: Connection, keys: Sequence[str], *, clean: bool) -> Any:
+        """A condition that holds for every row with one of these keys, and for few others.
+
+        A collation may take two texts for one, so the caller compares the keys again.
+        """
         column = self._rows.c[self.layout.key.name]
+        if clean:
+            where: Any = among(connection, column, natives(self.layout.key, keys, native_key))
+        else:
+            where = canonical_key_of(self.layout, column).in_(list(keys))
+        return or_(where, column.is_(None)) if "" in keys else where
+
+    def keys_are_clean(self, connection: Connection) -> bool:
+        """Whether every stored key is canonical, so that an index can find it."""
+        if not takes_any_text(self.layout.key):
+            return True
+        column = self._rows.c[self.layout.key.name]
+        canonical = canonical_key_of(self.layout, column)
         unclean = select(literal(1)).select_from(self._rows)
-        unclean = unclean.where(column.is_not(None), not_(Same(AsText(column), self.key)))
+        unclean = unclean.where(column.is_not(None), not_(Same(AsText(column), canonical)))
         return connection.execute(unclean.limit(1)).first() is None
 
     def _fetch(self, connection: Connection, statement: Rows) -> list[Client]:
@@ -207,8 +229,8 @@ class Reading:
         return [
             Client(
                 row=row,
-                key=key,
-                ref=ref,
+                key=self.layout.canonical_key(key),
+                ref=canonical_key(ref, is_ref=True) or None,
                 active=bool(active),
                 values=dict(zip(fields, values, strict=True)),
             )
@@ -216,17 +238,20 @@ class Reading:
         ]
 
 
-def _trimmed(text: ColumnElement[str]) -> ColumnElement[str]:
-    """A text without outer spaces, '' for NULL."""
-    return func.coalesce(func.trim(text), "")
+def canonical_key_of(layout: TableLayout, column: ColumnElement[Any]) -> ColumnElement[str]:
+    """SQL for :meth:`TableLayout.canonical_key` of the key column; NULL stays NULL."""
+    key = Trimmed(column, layout.blanks)
+    return func.lower(key) if layout.key_is_ref else key
 
 
-def natives(column: Any, texts: Iterable[str]) -> list[Any]:
+def natives(
+    column: Any, texts: Iterable[str], convert: Callable[[Any, str], Any] = native
+) -> list[Any]:
     """The texts as the column's type; those that are not of it are in no row and are left out."""
     found = []
     for text in texts:
         try:
-            found.append(native(column, text))
+            found.append(convert(column, text))
         except UnstorableError:
             continue
     return found
@@ -249,12 +274,12 @@ def _is_single(child: Child) -> bool:
 
 
 def rows_with_key(layout: TableLayout, key: str, *, clean: bool) -> Rows:
-    """Primary key and trimmed pairing key of rows, owned or not, that may have that key."""
-    trimmed: ColumnElement[str] = func.trim(AsText(layout.key))
-    if layout.key_is_ref:
-        trimmed = func.lower(trimmed)
-    where = layout.key.in_(natives(layout.key, [key])) if clean else trimmed == key
-    return select(AsText(layout.pk), trimmed).where(where).order_by(layout.pk)
+    """Primary key and pairing key, as it stands, of rows, owned or not, that may have that key."""
+    if clean:
+        where: Any = layout.key.in_(natives(layout.key, [key], native_key))
+    else:
+        where = canonical_key_of(layout, layout.key) == key
+    return select(AsText(layout.pk), AsText(layout.key)).where(where).order_by(layout.pk)
 
 
 def conflicting_rows(layout: TableLayout, correction: Correction) -> list[Select[Any]]:
@@ -267,7 +292,7 @@ def conflicting_rows(layout: TableLayout, correction: Correction) -> list[Select
         if None in fields or not any(field in correction.after for field in fields):
             continue
         values = [wanted.get(str(field)) for field in fields]
-        if any(value is None or not value.strip() for value in values):
+        if not all(trimmed(value) for value in values):
             continue
         columns = [layout.table.c[name] for name in unique.columns]
         try:

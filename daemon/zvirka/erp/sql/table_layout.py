@@ -25,10 +25,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
+from zvirka.domain import Values
 from zvirka.erp.sql.database_errors import store_error
-from zvirka.erp.sql.expressions import admin_sql
+from zvirka.erp.sql.expressions import admin_sql, storable_blanks
 from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
 from zvirka.errors import SettingsError
+from zvirka.identity import BLANKS, canonical_key
 from zvirka.mapping import Mapping
 from zvirka.settings.model import (
     ChildSettings,
@@ -108,6 +110,39 @@ class TableLayout:
     on_create: Constants
     on_update: Constants
     uniques: tuple[Unique, ...]
+    blanks: str = BLANKS
+    """The characters SQL trims from a key: those of them the database can hold."""
+
+    def canonical_key(self, text: str | None) -> str:
+        """A stored pairing key, or one of 1C, as it is compared and written."""
+        return canonical_key(text, is_ref=self.key_is_ref)
+
+    @cached_property
+    def key_field(self) -> str:
+        """The mapped field that is the pairing key; '' when it is Ref_Key."""
+        found = (name for name, mapped in self.columns.items() if mapped.column is self.key)
+        return "" if self.key_is_ref else next(found, "")
+
+    @cached_property
+    def key_column(self) -> MappedColumn:
+        """The column of the pairing key. A key is never cut: it would name another record."""
+        kind = self.key.type
+        limit = kind.length if isinstance(kind, String) else None
+        return MappedColumn(self.key_field or "ref", self.key, limit, truncate=False, unique=True)
+
+    def with_canonical_key(self, values: Values) -> dict[str, str | None]:
+        """The values with the key, if they hold it, as it is stored."""
+        found = dict(values)
+        if self.key_field in found:
+            found[self.key_field] = self.canonical_key(found[self.key_field])
+        return found
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """Fields without which no client can be created."""
+        children = (c for child in self.children for c in (*child.columns, *child.copies))
+        mapped = [*self.columns.values(), *children]
+        return frozenset(one.field for one in mapped if not one.column.nullable)
 
     @cached_property
     def unique_fields(self) -> list[tuple[str, ...]]:
@@ -144,6 +179,8 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
         )
     try:
         uniques = unique_constraints(engine, table)
+        with engine.connect() as connection:
+            blanks = storable_blanks(connection)
     except SQLAlchemyError as error:
         raise store_error(error, name) from None
     # SQLite reflects its row id as nullable, and no database has rows without a primary key.
@@ -173,6 +210,7 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
         on_create=_constants(erp.on_create, table),
         on_update=_constants(erp.on_update, table),
         uniques=uniques,
+        blanks=blanks,
     )
 
 

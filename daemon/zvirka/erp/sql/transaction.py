@@ -33,6 +33,10 @@ KEY_TWICE = "another correction of this batch creates the same key"
 KEY_HELD = "another client holds the new key"
 NO_RESTORE = "the store deletes for good, there is nothing to restore"
 NOT_OWNED = "the created row would not be owned; complete erp.on_create so that erp.owned holds"
+KEY_DOUBLED = (
+    "another row has the same key after the create, which was taken back; see `zvirka check`"
+)
+CREATES_STOPPED = "not created: an earlier create of this run ended with two rows under one key"
 CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
 NOT_OWNED_SO = "the row would not be owned any more with these values"
 CIRCLE = "clients exchange a unique value in a circle"
@@ -42,28 +46,60 @@ class ChangedError(Exception):
     """Fewer rows were written than statements sent: some row is not as scanned."""
 
 
+class KeyDoubledError(Exception):
+    """A create ended with two rows under one key."""
+
+
 class _NotOwnedError(Exception):
     """A row created would be invisible, and would be created again every night."""
+
+
+class _TriedError(Exception):
+    """Takes back a write that was only tried."""
 
 
 class Transaction:
     """The corrections of one transaction. The caller begins and commits it."""
 
-    def __init__(self, connection: Connection, layout: TableLayout, reading: Reading) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        layout: TableLayout,
+        reading: Reading,
+        *,
+        clean: bool,
+        doubled: list[str],
+        partly: bool = False,
+    ) -> None:
+        """Prepare a transaction.
+
+        Args:
+            connection: where the caller began the transaction.
+            layout: the mapped tables.
+            reading: the reading statements over them.
+            clean: no stored key needs trimming to match.
+            doubled: keys found under two rows after a create. New ones are added; while there are
+                any, no client is created.
+            partly: leave out the fields the database refuses and write the others.
+        """
         self._connection = connection
         self._layout = layout
         self._reading = reading
+        self._clean = clean
+        self._doubled = doubled
+        self._partly = partly
         self._statements = Statements(layout, connection)
         self._nul = connection.dialect.name != "postgresql"
         self._child_rows: dict[tuple[str, Any], Any] = {}
+        self._texts: dict[Any, str] = {}
 
-    def bulk(self, corrections: Sequence[Correction], *, clean: bool) -> list[Outcome]:
+    def bulk(self, corrections: Sequence[Correction]) -> list[Outcome]:
         """Corrections whose order is free: a statement a shape, singly only where that fails."""
-        ready, outcomes = self._judge(corrections, clean=clean)
+        ready, outcomes = self._judge(corrections)
         for group in _by_shape(ready):
             try:
                 outcomes += self._write(group)
-            except (ChangedError, _NotOwnedError):
+            except (ChangedError, KeyDoubledError, _NotOwnedError):
                 outcomes += [self._single(prepared) for prepared in group]
             except StatementError as error:
                 if not is_row_fault(error):
@@ -84,19 +120,20 @@ class Transaction:
         ready: list[RowValues] = []
         for correction in corrections:
             with suppress(UnstorableError):  # it is refused when it is judged
-                ready.append(prepare(self._layout, correction, nul=self._nul, children=()))
+                ready.append(self._prepared(correction))
         outcomes: list[Outcome] = []
         for group in _by_shape(ready):
             if len(group) > 1 and self._statements.together.takes(group[0].values):
-                outcomes += _applied(group, self._change(group, judged=False), self._layout.pk.name)
+                self._change(group, judged=False)
+                outcomes += self._applied(group, [prepared.row for prepared in group])
         return outcomes
 
-    def units(self, units: Iterable[Unit], *, clean: bool) -> list[Outcome]:
+    def units(self, units: Iterable[Unit]) -> list[Outcome]:
         """Corrections whose order counts, one unit after the other."""
-        return [outcome for unit in units for outcome in self._unit(unit, clean=clean)]
+        return [outcome for unit in units for outcome in self._unit(unit)]
 
-    def _unit(self, unit: Unit, *, clean: bool) -> list[Outcome]:
-        ready, outcomes = self._judge(unit, clean=clean)
+    def _unit(self, unit: Unit) -> list[Outcome]:
+        ready, outcomes = self._judge(unit)
         if len(ready) < 2 or len(ready) < len(unit):
             return outcomes + [self._single(prepared) for prepared in ready]
         try:
@@ -116,12 +153,10 @@ class Transaction:
             reason = f"{CIRCLE}; {row_reason(error)}"
             return [_outcome(p.correction, OutcomeState.FAILED, reason) for p in ready]
 
-    def _judge(
-        self, corrections: Sequence[Correction], *, clean: bool
-    ) -> tuple[list[RowValues], list[Outcome]]:
+    def _judge(self, corrections: Sequence[Correction]) -> tuple[list[RowValues], list[Outcome]]:
         """Sort out what cannot or must not be written, under lock."""
         found = self._lock_and_read([c.row for c in corrections if c.row])
-        taken = self._holders(corrections, clean=clean)
+        taken = self._holders(corrections)
         moving = {c.row for c in corrections if c.new_key}
         creating: set[str] = set()
         ready: list[RowValues] = []
@@ -136,9 +171,7 @@ class Transaction:
                 outcomes.append(_outcome(correction, *verdict))
                 continue
             try:
-                ready.append(
-                    prepare(self._layout, correction, nul=self._nul, children=self._child_rows)
-                )
+                ready.append(self._prepared(correction))
             except UnstorableError as reason:
                 outcomes.append(_outcome(correction, OutcomeState.REFUSED, str(reason)))
         return ready, outcomes
@@ -151,6 +184,8 @@ class Transaction:
         moving: set[str],
     ) -> tuple[OutcomeState, str] | None:
         if correction.action is Action.CREATE:
+            if self._doubled:
+                return OutcomeState.REFUSED, CREATES_STOPPED
             return (OutcomeState.SUPERSEDED, KEY_TAKEN) if taken.get(correction.key) else None
         if correction.action is Action.RESTORE and self._layout.soft is None:
             return OutcomeState.REFUSED, NO_RESTORE
@@ -163,6 +198,9 @@ class Transaction:
             return OutcomeState.FAILED, KEY_HELD
         return None
 
+    def _prepared(self, correction: Correction) -> RowValues:
+        return prepare(self._layout, correction, nul=self._nul, children=self._child_rows)
+
     def _lock_and_read(self, rows: Sequence[str]) -> dict[str, Client]:
         natural = natives(self._layout.pk, rows)
         if not natural:
@@ -174,25 +212,74 @@ class Transaction:
                 self._child_rows.setdefault((child.name, parent), pk)
         return {client.row: client for client in self._reading.by_rows(self._connection, rows)}
 
-    def _holders(self, corrections: Iterable[Correction], *, clean: bool) -> dict[str, set[str]]:
+    def _holders(self, corrections: Iterable[Correction]) -> dict[str, set[str]]:
         keys = [c.key for c in corrections if c.action is Action.CREATE]
         keys += [c.new_key for c in corrections if c.new_key]
         holders: dict[str, set[str]] = defaultdict(set)
-        for client in self._reading.by_keys(self._connection, keys, clean=clean) if keys else ():
-            holders[client.key].add(client.row)
+        for _, row, key in self._reading.rows_of_keys(self._connection, keys, clean=self._clean):
+            holders[key].add(row)
         return holders
 
-    def _single(self, prepared: RowValues) -> Outcome:
+    def _single(self, prepared: RowValues, *, partly: bool | None = None) -> Outcome:
+        correction = prepared.correction
+        if correction.action is Action.CREATE and self._doubled:
+            return _outcome(correction, OutcomeState.REFUSED, CREATES_STOPPED)
         try:
             return self._write([prepared])[0]
         except ChangedError:
-            return _outcome(prepared.correction, OutcomeState.SUPERSEDED, CHANGED)
+            return _outcome(correction, OutcomeState.SUPERSEDED, CHANGED)
+        except KeyDoubledError:
+            self._doubled.append(correction.key)
+            return _outcome(correction, OutcomeState.FAILED, KEY_DOUBLED)
         except _NotOwnedError:
-            return _outcome(prepared.correction, OutcomeState.REFUSED, NOT_OWNED)
+            return _outcome(correction, OutcomeState.REFUSED, NOT_OWNED)
         except StatementError as error:
             if not is_row_fault(error):
                 raise
-            return _outcome(prepared.correction, OutcomeState.FAILED, row_reason(error))
+            reason = row_reason(error)
+        rest = self._accepted(prepared) if (self._partly if partly is None else partly) else None
+        if rest is None:
+            return _outcome(correction, OutcomeState.FAILED, reason)
+        return self._single(rest, partly=False)
+
+    def _accepted(self, refused: RowValues) -> RowValues | None:
+        """The correction without the fields the database refuses; ``None``: nothing is left.
+
+        Fields are tried one after the other, each together with those accepted before it.
+        """
+        correction = refused.correction
+        required = self._layout.required if correction.action is Action.CREATE else frozenset()
+        accepted = {name: v for name, v in correction.after.items() if name in required}
+        left_out: dict[str, str] = {}
+        for name, value in correction.after.items():
+            if name in required:
+                continue
+            attempt = {**accepted, name: value}
+            reason = self._refusal(msgspec.structs.replace(correction, after=attempt))
+            if reason is None:
+                accepted = attempt
+            else:
+                left_out[name] = reason
+        if not accepted or not left_out:
+            return None
+        whole = self._prepared(msgspec.structs.replace(correction, after=accepted))
+        return msgspec.structs.replace(whole, left_out=whole.left_out | left_out)
+
+    def _refusal(self, correction: Correction) -> str | None:
+        """Try a correction, take it back, and say why it was refused, if it was."""
+        try:
+            prepared = self._prepared(correction)
+            with self._savepoint():
+                self._write([prepared])
+                raise _TriedError
+        except _TriedError:
+            return "; ".join(prepared.left_out.values()) or None
+        except (UnstorableError, ChangedError, KeyDoubledError, _NotOwnedError) as refusal:
+            return str(refusal)
+        except StatementError as error:
+            if not is_row_fault(error):
+                raise
+            return row_reason(error)
 
     def _write(self, group: list[RowValues]) -> list[Outcome]:
         """Write corrections of one shape, all or none of them."""
@@ -200,32 +287,51 @@ class Transaction:
             if group[0].correction.action is Action.CREATE:
                 rows = self._create(group)
             else:
-                rows = self._change(group, judged=True)
+                self._change(group, judged=True)
+                rows = [prepared.row for prepared in group]
             for child in self._layout.children:
                 self._write_child(child, group, rows)
-        return _applied(group, rows, self._layout.pk.name)
+        return self._applied(group, rows)
+
+    def _applied(self, group: Sequence[RowValues], rows: Sequence[Any]) -> list[Outcome]:
+        pk = self._layout.pk.name
+        return [
+            Outcome(
+                correction=prepared.correction.id,
+                state=OutcomeState.APPLIED,
+                detail=_remarks(prepared),
+                row=self._texts.get(row) or str(prepared.values.get(pk, row)),
+                left_out=tuple(prepared.left_out),
+            )
+            for prepared, row in zip(group, rows, strict=True)
+        ]
 
     def _create(self, group: list[RowValues]) -> list[Any]:
+        """Insert clients and find each new row by its key: the order of rows means nothing.
+
+        Raises:
+            _NotOwnedError: a new row is not owned, or its key reads back as another.
+            KeyDoubledError: another row has the key by now.
+        """
         statement = self._statements.create(tuple(group[0].values))
-        parameters = [self._statements.parameters(prepared) for prepared in group]
-        if self._connection.dialect.insert_executemany_returning_sort_by_parameter_order:
-            returning = statement.returning(self._layout.pk, sort_by_parameter_order=True)
-            rows = list(self._connection.execute(returning, parameters).scalars())
-        else:
-            rows = [self._created(statement, one) for one in parameters]
-        self._require_owned(rows)
-        return rows
+        self._connection.execute(statement, [prepared.values for prepared in group])
+        keys = [prepared.correction.key for prepared in group]
+        found: dict[str, list[Any]] = defaultdict(list)
+        for row, text, key in self._reading.rows_of_keys(self._connection, keys, clean=self._clean):
+            found[key].append(row)
+            self._texts[row] = text
+        if any(len(found[key]) > 1 for key in keys):
+            raise KeyDoubledError
+        if not all(found[key] for key in keys):
+            raise _NotOwnedError
+        return [found[key][0] for key in keys]
 
     def _require_owned(self, rows: list[Any]) -> None:
         owned = self._connection.execute(self._statements.owned_among(rows)).all()
         if len(owned) < len(rows):
             raise _NotOwnedError
 
-    def _created(self, statement: Any, parameters: dict[str, Any]) -> Any:
-        key = self._connection.execute(statement, parameters).inserted_primary_key
-        return key[0] if key is not None else None
-
-    def _change(self, group: list[RowValues], *, judged: bool) -> list[Any]:
+    def _change(self, group: list[RowValues], *, judged: bool) -> None:
         action, active, columns = group[0].shape
         parked = group[0].parked
         gone = action is Action.DELETE and self._layout.soft is None
@@ -240,33 +346,30 @@ class Transaction:
                 else self._statements.change(action, active, columns, parked=parked)
             )
             if statement is None:
-                return [prepared.row for prepared in group]
+                return
             parameters = [self._statements.parameters(prepared) for prepared in group]
             written = self._connection.execute(statement, parameters).rowcount
         if written != len(group):
             raise ChangedError
-        return [prepared.row for prepared in group]
 
     def _write_child(self, child: Child, group: list[RowValues], rows: list[Any]) -> None:
         changes: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-        creates: list[dict[str, Any]] = []
-        columns: tuple[str, ...] = ()
+        creates: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for prepared, row in zip(group, rows, strict=True):
             into = prepared.children.get(child.name)
             if into is None:
                 continue
             parameters = values_of(into.values) | {"zv_parent": row}
             if not into.exists:
-                columns = tuple(into.values)
-                creates.append(parameters)
+                creates[tuple(into.values)].append(parameters)
                 continue
             if child.pk is not None:
                 parameters["zv_child"] = self._child_rows[child.name, row]
             changes[tuple(into.values)].append(parameters)
         for changed, many in changes.items():
             self._connection.execute(change_child(child, changed), many)
-        if creates:
-            self._connection.execute(create_child(child, columns), creates)
+        for created, many in creates.items():
+            self._connection.execute(create_child(child, created), many)
 
     def _park(self, prepared: RowValues) -> RowValues:
         """Empty the unique columns a client gives up, and expect them empty from here on."""
@@ -288,6 +391,8 @@ class Transaction:
         mapped = self._layout.columns.get(field)
         if mapped is None or not mapped.column.nullable:
             return False
+        if mapped.column.name not in prepared.values:
+            return False
         correction = prepared.correction
         changes = correction.before.get(field) != correction.after[field]
         return changes and mapped.unique
@@ -301,16 +406,10 @@ class Transaction:
                 self._connection.exec_driver_sql(CHECK_NOW)
 
 
-def _applied(group: Sequence[RowValues], rows: Sequence[Any], pk: str) -> list[Outcome]:
-    return [
-        _outcome(
-            prepared.correction,
-            OutcomeState.APPLIED,
-            f"truncated: {', '.join(prepared.cut)}" if prepared.cut else "",
-            str(prepared.values.get(pk, row)),
-        )
-        for prepared, row in zip(group, rows, strict=True)
-    ]
+def _remarks(prepared: RowValues) -> str:
+    remarks = [f"truncated: {', '.join(prepared.cut)}"] if prepared.cut else []
+    remarks += [f"left out: {reason}" for reason in prepared.left_out.values()]
+    return "; ".join(remarks)
 
 
 def _by_shape(ready: Iterable[RowValues]) -> Collection[list[RowValues]]:

@@ -66,7 +66,7 @@ def _storage_engine(table: Table) -> str:
 
 def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     reading = Reading(layout)
-    transaction = Transaction(connection, layout, reading)
+    transaction = Transaction(connection, layout, reading, clean=False, doubled=[])
     wanted = _creation(layout)
     created: Client | None = None
     outcome = _tried(connection, transaction, wanted)
@@ -130,7 +130,7 @@ def _tried(
 ) -> Outcome | StatementError:
     try:
         with connection.begin_nested():
-            return transaction.bulk([correction], clean=False)[0]
+            return transaction.bulk([correction])[0]
     except StatementError as error:
         return error
 

@@ -87,7 +87,8 @@ class Upsert:
         """
         answers: dict[int, UpsertResult] = {}
         waiting = dict(enumerate(wishes))
-        for _ in range(LOOKS):
+        doubled: list[str] = []
+        for look in range(1, LOOKS + 1):
             found = self._found(connection, waiting.values())
             corrections: dict[int, Correction] = {}
             for number, wish in waiting.items():
@@ -96,12 +97,19 @@ class Upsert:
                     corrections[number] = judged
                 else:
                     answers[number] = judged
-            transaction = Transaction(connection, self._layout, self._reading)
+            transaction = Transaction(
+                connection,
+                self._layout,
+                self._reading,
+                clean=self._clean,
+                doubled=doubled,
+                partly=look == LOOKS,
+            )
             overtaken = set()
-            for outcome in transaction.bulk([*corrections.values()], clean=self._clean):
+            for outcome in transaction.bulk([*corrections.values()]):
                 action = corrections[outcome.correction].action
                 answers[outcome.correction] = _granted(action, outcome)
-                if _is_overtaken(action, outcome):
+                if outcome.state in {OutcomeState.SUPERSEDED, OutcomeState.FAILED}:
                     overtaken.add(outcome.correction)
             waiting = {number: wish for number, wish in waiting.items() if number in overtaken}
             if not waiting:
@@ -111,11 +119,8 @@ class Upsert:
     def _found(self, connection: Connection, wishes: Collection[UpsertRequest]) -> _Found:
         """The clients by key, and by Ref_Key those whose key is not there."""
         wanted = {wish.key: wish.ref for wish in wishes}
-        # A code of fixed length is padded in 1C, and the reconciliation writes it as it is there.
-        as_sent = {wish.values.get(self._key_field) or wish.key for wish in wishes}
-        keys = [*wanted, *sorted(as_sent - wanted.keys())]
         by_key: dict[str, list[Client]] = defaultdict(list)
-        for client in self._reading.by_keys(connection, keys, clean=self._clean):
+        for client in self._reading.by_keys(connection, [*wanted], clean=self._clean):
             by_key[client.key].append(client)
         by_ref: dict[str, list[Client]] = defaultdict(list)
         if self._keeps_ref:
@@ -163,7 +168,7 @@ class Upsert:
             action=Action.CREATE,
             key=wish.key,
             ref=wish.ref,
-            after=self._with_key(wish, wish.values),
+            after=wish.values,
         )
 
     def _change(
@@ -172,7 +177,7 @@ class Upsert:
         after = {
             name: value
             for name, value in wish.values.items()
-            if name != self._key_field and (value or "") != (client.values.get(name) or "")
+            if name != self._layout.key_field and (value or "") != (client.values.get(name) or "")
         }
         moves = client.key != wish.key
         adopts = self._keeps_ref and bool(wish.ref) and client.ref != wish.ref
@@ -186,21 +191,9 @@ class Upsert:
             row=client.row,
             active=client.active,
             before=client.values,
-            after=self._with_key(wish, after) if moves else after,
+            after=after,
             new_key=wish.key if moves or adopts else None,
         )
-
-    @property
-    def _key_field(self) -> str:
-        """The mapped field that is the pairing key; empty when it is Ref_Key."""
-        names = (n for n, m in self._layout.columns.items() if m.column is self._layout.key)
-        return next(names, "")
-
-    def _with_key(
-        self, wish: UpsertRequest, values: dict[str, str | None]
-    ) -> dict[str, str | None]:
-        """The values with the key as it is looked up: blanks around it would hide the row."""
-        return values | {self._key_field: wish.key} if self._key_field else values
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -240,13 +233,6 @@ def _removal(number: int, wish: UpsertRequest, client: Client) -> UpsertResult |
         active=client.active,
         before=client.values,
     )
-
-
-def _is_overtaken(action: Action, outcome: Outcome) -> bool:
-    """Whether somebody else's write came in between, so that looking again may help."""
-    if outcome.state is OutcomeState.SUPERSEDED:
-        return True
-    return action is Action.CREATE and outcome.state is OutcomeState.FAILED
 
 
 def _granted(action: Action, outcome: Outcome) -> UpsertResult:

@@ -37,8 +37,11 @@ class SqlWriter:
         self._batch = batch
         self._reading = Reading(layout)
         self._together = BulkUpdate(layout, engine.dialect)
+        self.doubled: list[str] = []
 
-    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+    def apply(
+        self, corrections: Sequence[Correction], *, partly: bool = False
+    ) -> Iterator[Outcome]:
         """Try each correction on its own merits; see :meth:`zvirka.erp.protocol.Writer.apply`.
 
         Raises:
@@ -50,16 +53,26 @@ class SqlWriter:
             takes = any(c.action is Action.CREATE or c.new_key for c in corrections)
             clean = self._keys_are_clean if takes else True
             with self._engine.connect() as connection:
-                commit = partial(self._commit, connection.execution_options(**{WRITES: True}))
+                writing = connection.execution_options(**{WRITES: True})
+                begin = partial(
+                    Transaction,
+                    writing,
+                    self._layout,
+                    self._reading,
+                    clean=clean,
+                    doubled=self.doubled,
+                    partly=partly,
+                )
+                commit = partial(self._commit, writing, begin)
                 for start in range(0, len(arrangement.free), self._batch):
                     chunk = arrangement.free[start : start + self._batch]
                     outcomes = self._unread(commit, chunk)
                     yield from outcomes
                     done = {outcome.correction for outcome in outcomes}
                     if left := [c for c in chunk if c.id not in done]:
-                        yield from commit(partial(Transaction.bulk, corrections=left, clean=clean))
+                        yield from commit(partial(Transaction.bulk, corrections=left))
                 for units in _grouped(arrangement.units, self._batch):
-                    yield from commit(partial(Transaction.units, units=units, clean=clean))
+                    yield from commit(partial(Transaction.units, units=units))
         except SQLAlchemyError as error:
             raise store_error(error, self._layout.name) from None
 
@@ -81,11 +94,13 @@ class SqlWriter:
                 raise
             return []
 
-    def _commit(self, connection: Connection, work: Work) -> list[Outcome]:
+    def _commit(
+        self, connection: Connection, begin: Callable[[], Transaction], work: Work
+    ) -> list[Outcome]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with connection.begin():
-                    return work(Transaction(connection, self._layout, self._reading))
+                    return work(begin())
             except StatementError as error:
                 if attempt == ATTEMPTS or not is_passing(error):
                     raise

@@ -16,10 +16,18 @@ import msgspec
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.ordering import arrange
 from zvirka.erp.sql.store import SqlStore
-from zvirka.erp.sql.transaction import CHANGED, GONE, KEY_HELD, KEY_TAKEN, NO_RESTORE
+from zvirka.erp.sql.transaction import (
+    CHANGED,
+    CREATES_STOPPED,
+    GONE,
+    KEY_HELD,
+    KEY_TAKEN,
+    NO_RESTORE,
+)
 from zvirka.erp.webhook.endpoint import Endpoint, EndpointAnswer, Reply
 from zvirka.erp.webhook.rate import RequestRate
 from zvirka.errors import StoreError
+from zvirka.identity import canonical_key, trimmed
 from zvirka.mapping import Mapping
 
 Confirm = Callable[[Correction], bool]
@@ -34,6 +42,7 @@ WAITS = 5
 LOOK_EVERY = 1.0
 """Seconds between two looks into the store while an unclear create may still be under way."""
 
+KEY_DOUBLED = "two rows have this key since the ERP accepted the create"
 KEY_NOT_OWNED = "a row that is not owned holds this key, the ERP would correct that one"
 WITHDRAWN = "1C says otherwise by now"
 UNSAFE_KEY = (
@@ -81,9 +90,14 @@ class WebhookWriter:
         self._sleep = sleep
         self._new_id = new_id
         self._asking = threading.Lock()
+        self.doubled: list[str] = []
 
-    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+    def apply(
+        self, corrections: Sequence[Correction], *, partly: bool = False
+    ) -> Iterator[Outcome]:
         """Post each correction at most as often as is safe (see the ``Writer`` protocol).
+
+        A message goes out whole, so ``partly`` changes nothing.
 
         Raises:
             StoreError: the store or the webhook cannot be reached, or the token is refused. The
@@ -153,7 +167,7 @@ class WebhookWriter:
         stale = self._stale(correction, thorough=after is not None)
         if stale is not None:
             if after is not None and self._taken(correction) is not None:
-                return self._seen(correction, after)
+                return self._seen(correction, f"{after.text}; the store has it")
             return stale
         refused = self._unsafe(correction)
         if refused is not None:
@@ -167,6 +181,8 @@ class WebhookWriter:
 
     def _stale(self, correction: Correction, *, thorough: bool) -> Outcome | None:
         if correction.action is Action.CREATE:
+            if self.doubled and not thorough:
+                return _outcome(correction, OutcomeState.REFUSED, CREATES_STOPPED)
             rows = self._store.holders(correction.key, thorough=thorough)
             if rows and not self._store.read_rows(rows):
                 return _outcome(correction, OutcomeState.FAILED, KEY_NOT_OWNED)
@@ -198,22 +214,21 @@ class WebhookWriter:
         """Whether the tax code alone leads the ERP to the row: it is there and does not change."""
         for field in self._mapping.fields:
             if field.payload == "ИНН":
-                held = (correction.before.get(field.name) or "").strip()
+                held = trimmed(correction.before.get(field.name))
                 wanted = correction.after.get(field.name, held)
-                return bool(held) and held == (wanted or "").strip()
+                return bool(held) and held == trimmed(wanted)
         return False
 
     def _verdict(self, correction: Correction, reply: Reply) -> Outcome | None:
         """The outcome after an answer, read from the store where the answer leaves it open."""
         if reply.answer is EndpointAnswer.ACCEPTED:
-            row = self._row_of(correction)
-            return _outcome(correction, OutcomeState.APPLIED, "", row)
+            return self._seen(correction, "")
         deadline = self._clock() + (
             self._settle if self._may_be_under_way(correction, reply) else 0
         )
         while True:
             if self._taken(correction) is not None:
-                return self._seen(correction, reply)
+                return self._seen(correction, f"{reply.text}; the store has it")
             left = deadline - self._clock()
             if left <= 0:
                 break
@@ -229,9 +244,15 @@ class WebhookWriter:
     def _may_be_under_way(correction: Correction, reply: Reply) -> bool:
         return correction.action is Action.CREATE and reply.answer is EndpointAnswer.UNCLEAR
 
-    def _seen(self, correction: Correction, reply: Reply) -> Outcome:
-        detail = f"{reply.text}; the store has it"
-        return _outcome(correction, OutcomeState.APPLIED, detail, self._row_of(correction))
+    def _seen(self, correction: Correction, detail: str) -> Outcome:
+        if correction.action is not Action.CREATE:
+            return _outcome(correction, OutcomeState.APPLIED, detail)
+        found = self._store.read_keys([correction.key])
+        rows = [client.row for client in found]
+        if len(rows) > 1:
+            self.doubled.append(correction.key)
+            return _outcome(correction, OutcomeState.FAILED, KEY_DOUBLED)
+        return _outcome(correction, OutcomeState.APPLIED, detail, next(iter(rows), ""))
 
     def _taken(self, correction: Correction) -> str | None:
         """The row that shows the correction took; ``None`` when the store does not show it."""
@@ -244,16 +265,13 @@ class WebhookWriter:
 
     def _as_wanted(self, client: Client, correction: Correction) -> bool:
         wanted = self._store.fitting(correction.after)
-        return all(_text(client.values.get(name)) == _text(value) for name, value in wanted.items())
-
-    def _row_of(self, correction: Correction) -> str:
-        if correction.action is not Action.CREATE:
-            return correction.row
-        rows = self._store.holders(correction.key, thorough=False)
-        return next((client.row for client in self._store.read_rows(rows)), "")
+        held = client.values
+        return all(trimmed(held.get(name)) == trimmed(value) for name, value in wanted.items())
 
     def _message(self, correction: Correction) -> dict[str, Any]:
         values = {**correction.before, **correction.after}
+        if self._mapping.key in values:
+            values[self._mapping.key] = canonical_key(values[self._mapping.key])
         data = {
             field.payload: values.get(field.name) or ""
             for field in self._mapping.fields
@@ -274,10 +292,6 @@ class WebhookWriter:
             place=f"{place} ({self._endpoint.place})",
             remedy="nothing more was sent; mend it and run again",
         )
-
-
-def _text(value: str | None) -> str:
-    return (value or "").strip(" ")
 
 
 def _not_taken(reply: Reply, sent: int) -> str:

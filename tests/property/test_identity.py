@@ -1,0 +1,163 @@
+"""The law of identity: Python, DuckDB and every database trim a text alike."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, Text, create_engine, func
+from sqlalchemy import select as select_
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.types import CHAR, VARCHAR, TypeEngine
+
+from tests.integration.databases import BACKENDS, fresh
+from zvirka.comparison import canonical
+from zvirka.erp.sql.expressions import AsText, Same, Trimmed, storable_blanks
+from zvirka.identity import BLANKS, canonical_key, duckdb_trimmed, trimmed
+from zvirka.mapping import Comparison
+from zvirka.staging.database import page_of
+
+EVERY = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point <= 0xDFFF]
+UNUSED = {"Cn", "Co"}
+"""Unassigned and private: a million characters of the upper planes."""
+TEXTS = st.text(
+    st.sampled_from(BLANKS) | st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
+    max_size=12,
+)
+COLUMNS: dict[str, dict[str, TypeEngine[str]]] = {
+    "sqlite": {"text": Text(), "varchar": VARCHAR(40), "char": sqlite.CHAR(40)},
+    "postgresql": {
+        "text": Text(),
+        "varchar": VARCHAR(40),
+        "char": CHAR(40),
+        "citext": postgresql.CITEXT(),
+    },
+    "mariadb": {
+        "text": mysql.TEXT(charset="utf8mb4"),
+        "varchar": mysql.VARCHAR(40, charset="utf8mb4"),
+        "binary": mysql.VARCHAR(40, charset="utf8mb4", collation="utf8mb4_bin"),
+        "char": mysql.CHAR(40, charset="utf8mb4"),
+    },
+}
+
+
+def test_blanks_are_what_python_strips() -> None:
+    assert [c for c in EVERY if not c.strip()] == list(BLANKS)
+
+
+@given(TEXTS)
+def test_keys_and_values_are_trimmed_as_python_strips(text: str) -> None:
+    assert trimmed(text) == text.strip() == canonical_key(text)
+    assert canonical(Comparison.TRIMMED, text) == text.strip()
+    assert canonical_key(f"{text}Аб-C", is_ref=True) == f"{text}Аб-C".strip().lower()
+
+
+def test_nothing_is_an_empty_text() -> None:
+    assert trimmed(None) == canonical_key(None) == canonical_key(" \u2003") == ""
+
+
+def _through_duckdb(texts: list[str]) -> list[str]:
+    page = page_of(text=texts)
+    assert page
+    return [text for (text,) in duckdb.sql(f"SELECT {duckdb_trimmed('text')} FROM page").fetchall()]
+
+
+def test_duckdb_trims_every_character_alike() -> None:
+    texts = [f"{c}a{c}" for c in EVERY] + [text for c in BLANKS for text in (c, f"a{c}b")]
+    assert _through_duckdb(texts) == [text.strip() for text in texts]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=20))
+def test_duckdb_trims_every_text_alike(texts: list[str]) -> None:
+    assert _through_duckdb(texts) == [text.strip() for text in texts]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return create_engine(fresh(request.param, tmp_path_factory.mktemp("identity")))
+
+
+@pytest.fixture(scope="module")
+def tables(engine: Engine) -> Iterator[tuple[Connection, dict[str, Table]]]:
+    """A table for each type of column that can hold a text."""
+    made = {
+        name: Table(f"t_{name}", MetaData(), Column("text", kind))
+        for name, kind in COLUMNS[engine.dialect.name].items()
+    }
+    with engine.connect() as connection:
+        if "citext" in made:
+            known = "SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"
+            if connection.exec_driver_sql(known).first() is None:
+                del made["citext"]
+            else:
+                connection.exec_driver_sql("CREATE EXTENSION citext")
+        for table in made.values():
+            table.create(connection)
+        yield connection, made
+
+
+def _through_table(connection: Connection, table: Table, texts: list[str]) -> None:
+    """Store texts and compare what the database trims with what Python strips."""
+    with connection.begin_nested() as savepoint:
+        _insert(connection, table, texts)
+        text = AsText(table.c.text)
+        key = Trimmed(table.c.text, storable_blanks(connection))
+        stored = connection.execute(select_(text, key)).all()
+        assert len(stored) == len(texts)
+        assert [found for _, found in stored] == [text.strip() for text, _ in stored]
+        unclean = select_(func.count()).where(~Same(text, key))
+        assert connection.execute(unclean).scalar() == sum(t != t.strip() for t, _ in stored)
+        savepoint.rollback()
+
+
+def _insert(connection: Connection, table: Table, texts: list[str]) -> None:
+    if connection.dialect.name == "postgresql":  # row by row it takes a minute for all of Unicode
+        statement = f"INSERT INTO {table.name} SELECT unnest(%s::text[])"
+        connection.exec_driver_sql(statement, (texts,))
+    else:
+        connection.execute(table.insert(), [{"text": text} for text in texts])
+
+
+def test_a_store_trims_every_character_alike(tables: tuple[Connection, dict[str, Table]]) -> None:
+    connection, made = tables
+    assigned = [c for c in EVERY[1:] if c < "\U00010000" or unicodedata.category(c) not in UNUSED]
+    _through_table(connection, made["text"], [f"{c}a{c}" for c in assigned])
+    suspects = [c for c in EVERY[1:0x3100] if not c.isprintable()]
+    for table in made.values():
+        _through_table(connection, table, [t for c in suspects for t in (f"{c}a{c}", f"a{c}b")])
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(texts=st.lists(TEXTS, min_size=1, max_size=20))
+@example(texts=["\xa0\n", "a\n", "\u2003 a\x1f\x85", "  ", ""])
+def test_a_store_trims_every_text_alike(
+    tables: tuple[Connection, dict[str, Table]], texts: list[str]
+) -> None:
+    connection, made = tables
+    for table in made.values():
+        _through_table(connection, table, texts)
+
+
+def test_an_old_encoding_trims_the_blanks_it_can_hold(tmp_path: Path) -> None:
+    """PostgreSQL refuses a statement with a character its encoding lacks."""
+    url = fresh("postgresql", tmp_path)
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(
+            "CREATE DATABASE old_encoding ENCODING 'WIN1251' TEMPLATE template0"
+            " LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    engine = create_engine(server.url.set(database="old_encoding"))
+    table = Table("t", MetaData(), Column("text", Text()))
+    with engine.connect() as connection:
+        table.create(connection)
+        _through_table(connection, table, ["\xa0Код 1\n", "Код 2"])
