@@ -86,9 +86,9 @@ class _Look:
 
     def _look_again_at_all(self) -> None:
         context = self._ground
-        context.mirror.forget_seen()
+        context.mirror.seen.forget()
         for batch in ahead(context.source.versions()):
-            context.mirror.see_versions(batch)
+            context.mirror.seen.add(batch)
             context.environment.tick()
         stale = context.mirror.moved().stale
         context.mirror.refresh(context.source, stale, context.environment.tick)

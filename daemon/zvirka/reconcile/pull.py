@@ -113,7 +113,7 @@ def _second_look(environment: Environment, source: Source, mirror: SourceMirror)
         mirror.add_objects(objects)
         for batch in lines:
             mirror.add_lines(batch)
-    if mirror.seen_count() == after:
+    if mirror.seen.count() == after:
         mirror.drop_unseen()
     return after
 
@@ -137,7 +137,7 @@ def _light(
     with scan.staging():
         _see_versions(environment, source, mirror, scan)
     after = source.count()
-    if not counted == after == mirror.seen_count():
+    if not counted == after == mirror.seen.count():
         logger.info("the count changed during the light pull, asking for all keys again")
         _see_versions(environment, source, mirror)
         after = source.count()
@@ -150,7 +150,7 @@ def _light(
     if len(stale) > max(_ALWAYS_LIGHT, _LIGHT_UP_TO * after):
         return None
     fetched = mirror.refresh(source, stale, environment.tick)
-    reasons = _doubts(source, mirror.seen_count(), after)
+    reasons = _doubts(source, mirror.seen.count(), after)
     if not reasons:
         mirror.forget([*gone, *(set(stale) - fetched)])
     mirror.renew_light_lines(ahead(source.light_lines()), environment.tick)
@@ -160,14 +160,14 @@ def _light(
 def _see_versions(
     environment: Environment, source: Source, mirror: SourceMirror, scan: Scan | None = None
 ) -> None:
-    mirror.forget_seen()
+    mirror.seen.forget()
     beside = [scan.pages()] if scan is not None else []
     pages: Iterator[VersionBatch | Scanned] = ahead(
         source.versions(), *beside, meanwhile=partial(prepare_report, environment)
     )
     for batch in pages:
         if isinstance(batch, VersionBatch):
-            mirror.see_versions(batch)
+            mirror.seen.add(batch)
             environment.tick(len(batch.refs))
         elif scan is not None:
             scan.stage(batch)

@@ -115,13 +115,13 @@ class Candidates:
             return 0
         self._compare_pairs()
         # Each of these is a join with everything, so only where there is anything.
-        rows, run = self._staging.rows, self._staging.run
+        rows = self._staging.rows
         if rows(f"FROM {UNPAIRED_RECORDS} WHERE live LIMIT 1"):
             self._add_unpaired_records()
         if rows(f"FROM {UNPAIRED_CLIENTS} WHERE active LIMIT 1"):
             self._add_unpaired_clients()
         self._add_duplicates()
-        run(
+        self._staging.run(
             f"""
             INSERT INTO {_CANDIDATES}
             SELECT what, ref, row_id, key, agreed_wanted, agreed_client, agreed_stable, NULL, NULL
@@ -260,15 +260,14 @@ class Candidates:
                 FROM {DUPLICATE_KEYS_1C} d
                 """
             )
-        if rows(f"FROM {DUPLICATE_KEYS_STORE} LIMIT 1"):
-            run(
-                f"""
-                INSERT INTO {_CANDIDATES}
-                SELECT 'duplicate_store', NULL, NULL, key, NULL, NULL, NULL, NULL, row_ids
-                FROM {DUPLICATE_KEYS_STORE}
-                WHERE key NOT IN (SELECT key FROM {DUPLICATE_KEYS_1C})
-                """
-            )
+        run(
+            f"""
+            INSERT INTO {_CANDIDATES}
+            SELECT 'duplicate_store', NULL, NULL, key, NULL, NULL, NULL, NULL, row_ids
+            FROM {DUPLICATE_KEYS_STORE}
+            WHERE key NOT IN (SELECT key FROM {DUPLICATE_KEYS_1C})
+            """
+        )
         if rows(f"FROM {DUPLICATE_REFS} LIMIT 1"):
             run(
                 f"""
@@ -286,7 +285,7 @@ class Candidates:
         return self._staging.number_of(f"SELECT count(*) FROM {_CANDIDATES} WHERE what = ?", [what])
 
     def candidates(self, *, extras: bool, size: int = 1000) -> Iterator[list[Candidate]]:
-        """The extra clients, or all other candidates, in the order of their keys, in batches."""
+        """The extra clients, or all others, in the order of their keys, in batches."""
         for rows in self._staging.stream(
             f"""
             SELECT what, ref, row_id, key, agreed_wanted, agreed_client, agreed_stable, refs,
@@ -391,7 +390,7 @@ class Candidates:
             f"""
             SELECT ref, client_key AS key, row_id, wanted_hash, client_hash, image_hash, stable
             FROM {_COMPARED}
-            WHERE what = 'equal'
+            WHERE {"what = 'equal'" if complete else "false"}
             """,
             self._live,
             complete=complete,

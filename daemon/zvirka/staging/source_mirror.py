@@ -20,73 +20,48 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from loguru import logger
 
-from zvirka.domain import ZERO_REF, Counterparty
+from zvirka.domain import Counterparty
 from zvirka.errors import StagingError
-from zvirka.mapping import Attribute, Comparison, RegisterLine
-from zvirka.onec.protocol import LineBatch, ObjectBatch, Source, VersionBatch
-from zvirka.staging.database import DamagedFileError, Staging, page_of, set_aside
+from zvirka.onec.protocol import LineBatch, ObjectBatch, Source
+from zvirka.staging.database import DamagedFileError, Staging, set_aside
+from zvirka.staging.mirror_layout import MirrorLayout
 from zvirka.staging.object_batches import gathered
+from zvirka.staging.seen_versions import SEEN, Moved, SeenVersions
 from zvirka.staging.source_digests import SourceDigests
-from zvirka.staging.values import is_shortened, with_short_values
+from zvirka.staging.values import is_shortened
 
 WANTED = "memory.wanted"
 """View: Ref_Key, pairing key, deletion mark and digest of each counterparty."""
 _OBJECT = "memory.object"
 _LINE = "memory.line"
-_SEEN = "seen_version"
-_MOVED = "moved_version"
 _REFRESHED = "refreshed_object"
 
 _MIRROR = "mirror"
 _NEXT = "next"
+_LINES = "field UTINYINT, via UTINYINT, ref UUID, ord INTEGER, value VARCHAR"
+_DIGESTS = "ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT"
 _KEPT_APART = ("object", "wanted", "line", "light")
 """The rows of a full pull that can be replaced, each with its table ``gone_…``."""
-
-
-class Moved(NamedTuple):
-    """How a light pull differs from the mirror.
-
-    ``stale``: Ref_Keys the mirror lacks or has in another version or mark; ``gone``: those the
-    light pull did not see. ``went_back``: some DataVersion is older than the mirror's, so a
-    backup of 1C was restored.
-    """
-
-    stale: list[str]
-    gone: list[str]
-    went_back: bool
 
 
 class SourceMirror:
     """The 1C side of one run.
 
-    ``known`` says whether there is a full pull that a light pull can build upon.
+    ``known`` says whether there is a full pull that a light pull can build upon. ``seen`` holds
+    what the light pull under way has seen.
     """
 
     def __init__(self, staging: Staging) -> None:
         self._staging = staging
-        mapping = staging.mapping
-        self._stamp = f"{staging.hashing}|{mapping.fingerprint()}"
-        self._light = [
-            number
-            for number, field in enumerate(mapping.fields)
-            if getattr(field.source, "via", "") or isinstance(field.source, RegisterLine)
-        ]
-        self._attributes = [
-            (number, field)
-            for number, field in enumerate(mapping.fields)
-            if isinstance(field.source, Attribute) and not field.source.via
-        ]
-        self.links = sorted({getattr(field.source, "via", "") for field in mapping.fields} - {""})
-        self._digests = SourceDigests(
-            staging, [number for number, _ in self._attributes], self.links
-        )
+        self._stamp = f"{staging.hashing}|{staging.mapping.fingerprint()}"
+        self._layout = MirrorLayout(staging.mapping)
+        self._digests = SourceDigests(staging, self._layout.attributes, self._layout.links)
         self._whole_values: dict[str, str] = {}
         self.known = self._open()
-        staging.run(f"CREATE TEMP TABLE {_SEEN}(ref UUID, version VARCHAR, mark BOOLEAN)")
+        self.seen = SeenVersions(staging)
 
     # -- opening -------------------------------------------------------------------------------
 
@@ -136,8 +111,8 @@ class SourceMirror:
 
     def _create_tables(self, schema: str) -> None:
         run = self._staging.run
-        values = "".join(f", f{number} VARCHAR" for number, _ in self._attributes)
-        links = "".join(f", l{number} UUID" for number in range(len(self.links)))
+        values = "".join(f", {column} VARCHAR" for column in self._layout.value_columns)
+        links = "".join(f", {column} UUID" for column in self._layout.link_columns)
         for prefix in ("", "new_"):
             run(
                 f"""
@@ -146,30 +121,12 @@ class SourceMirror:
                 )
                 """
             )
-            self._create_lines(f"{schema}.{prefix}line")
-            self._create_digests(f"{schema}.{prefix}wanted")
-        self._create_lines(f"{schema}.light_line")
+            run(f"CREATE TABLE {schema}.{prefix}line({_LINES})")
+            run(f"CREATE TABLE {schema}.{prefix}wanted({_DIGESTS})")
+        run(f"CREATE TABLE {schema}.light_line({_LINES})")
         for table in _KEPT_APART:
             run(f"CREATE TABLE {schema}.gone_{table}(ref UUID)")
         run(f"CREATE TABLE {schema}.stamp(stamp VARCHAR, pulled_at VARCHAR)")
-
-    def _create_lines(self, table: str) -> None:
-        self._staging.run(
-            f"""
-            CREATE OR REPLACE TABLE {table}(
-                field UTINYINT, via UTINYINT, ref UUID, ord INTEGER, value VARCHAR
-            )
-            """
-        )
-
-    def _create_digests(self, table: str) -> None:
-        self._staging.run(
-            f"""
-            CREATE OR REPLACE TABLE {table}(
-                ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT
-            )
-            """
-        )
 
     def _create_views(self) -> None:
         run = self._staging.run
@@ -230,38 +187,20 @@ class SourceMirror:
 
     def add_lines(self, batch: LineBatch) -> None:
         """Stage a page of a full pull: values of one field that are stored outside the object."""
-        table = "light_line" if self._staging.number[batch.field] in self._light else "line"
+        table = "light_line" if self._layout.is_light(batch.field) else "line"
         self._add_lines(batch, f"{_NEXT}.{table}")
 
     def _add_objects(
-        self, batch: ObjectBatch, table: str, whole: dict[str, str] | None = None
+        self, batch: ObjectBatch, table: str, kept: dict[str, str] | None = None
     ) -> None:
-        if not batch.refs:
-            return
-        columns = {
-            f"f{number}": with_short_values(
-                batch.values[field.name], exact=field.compare is Comparison.EXACT, kept=whole
-            )
-            for number, field in self._attributes
-        }
-        links = {
-            f"l{number}": [ref or ZERO_REF for ref in batch.links[link]]
-            for number, link in enumerate(self.links)
-        }
-        page = page_of(ref=batch.refs, version=batch.versions, mark=batch.marks, **columns, **links)
-        self._staging.insert(page, table, uuid=("ref", *links))
+        if batch.refs:
+            page = self._layout.object_page(batch, kept)
+            self._staging.insert(page, table, uuid=("ref", *self._layout.link_columns))
 
-    def _add_lines(self, batch: LineBatch, table: str, whole: dict[str, str] | None = None) -> None:
-        if not batch.refs:
-            return
-        field = self._staging.mapping.field(batch.field)
-        number = self._staging.number[batch.field]
-        via = self.links.index(batch.via) + 1 if batch.via else 0
-        values = with_short_values(
-            batch.values, exact=field.compare is Comparison.EXACT, kept=whole
-        )
-        page = page_of(ref=batch.refs, ord=batch.orders, value=values)
-        self._staging.insert(page, table, uuid=("ref",), constants=(number, via))
+    def _add_lines(self, batch: LineBatch, table: str, kept: dict[str, str] | None = None) -> None:
+        if batch.refs:
+            page, constants = self._layout.line_page(batch, kept)
+            self._staging.insert(page, table, uuid=("ref",), constants=constants)
 
     def _resolve(self, into: str, objects: str, lines: str, *, few: bool = False) -> None:
         for query in self._digests.queries(objects, lines, few=few):
@@ -284,61 +223,25 @@ class SourceMirror:
 
     def unseen_versions(self) -> list[str]:
         """Ref_Keys of the light pull that the full pull under way has missed."""
-        return self._refs(
+        rows = self._staging.rows(
             f"""
             SELECT DISTINCT s.ref
-            FROM {_SEEN} s
+            FROM {SEEN} s
             LEFT JOIN {_NEXT}.object o USING (ref)
             WHERE o.ref IS NULL
             """
         )
+        return [str(ref) for (ref,) in rows]
 
     def drop_unseen(self) -> None:
         """Remove from the full pull under way what the second look no longer saw."""
-        self._staging.run(f"DELETE FROM {_NEXT}.object WHERE ref NOT IN (SELECT ref FROM {_SEEN})")
+        self._staging.run(f"DELETE FROM {_NEXT}.object WHERE ref NOT IN (SELECT ref FROM {SEEN})")
 
     # -- a light pull --------------------------------------------------------------------------
 
-    def see_versions(self, batch: VersionBatch) -> None:
-        """Stage a page of the light pull."""
-        if batch.refs:
-            page = page_of(ref=batch.refs, version=batch.versions, mark=batch.marks)
-            self._staging.insert(page, _SEEN, uuid=("ref",))
-
-    def forget_seen(self) -> None:
-        """Drop the pages of the light pull, to look again."""
-        self._staging.run(f"DELETE FROM {_SEEN}")
-
-    def seen_count(self) -> int:
-        """Distinct counterparties of the light pull."""
-        return self._staging.distinct("ref", _SEEN)
-
     def moved(self) -> Moved:
-        """How the light pull differs from the mirror."""
-        self._staging.run(
-            f"""
-            CREATE OR REPLACE TEMP TABLE {_MOVED} AS
-            SELECT s.ref, o.ref AS known, s.version, o.version AS before
-            FROM {_SEEN} s
-            FULL JOIN {_OBJECT} o ON o.ref = s.ref
-            WHERE NOT coalesce(o.version = s.version AND o.mark = s.mark, false)
-            """
-        )
-        went_back = self._staging.number_of(
-            f"""
-            SELECT count(*)
-            FROM {_MOVED}
-            WHERE version <> before AND try(from_base64(version)) < try(from_base64(before))
-            """
-        )
-        return Moved(
-            stale=self._refs(f"SELECT DISTINCT ref FROM {_MOVED} WHERE ref IS NOT NULL"),
-            gone=self._refs(f"SELECT known FROM {_MOVED} WHERE ref IS NULL"),
-            went_back=bool(went_back),
-        )
-
-    def _refs(self, sql: str) -> list[str]:
-        return [str(ref) for (ref,) in self._staging.rows(sql)]
+        """How the versions seen by the light pull differ from the mirror."""
+        return self.seen.compare(_OBJECT)
 
     # -- single counterparties -----------------------------------------------------------------
 
@@ -399,19 +302,19 @@ class SourceMirror:
 
     def renew_light_lines(self, batches: Iterable[LineBatch], tick: Callable[[], None]) -> None:
         """Replace the lines no DataVersion covers (partners, registers) and resolve all again."""
-        if not self._light:
+        if not self._layout.light:
             return
         run = self._staging.run
-        light = ", ".join(map(str, self._light))
+        light = ", ".join(map(str, self._layout.light))
         with self._staging.transaction():
-            self._create_lines(f"{_MIRROR}.light_line")
+            run(f"CREATE OR REPLACE TABLE {_MIRROR}.light_line({_LINES})")
             for batch in batches:
                 self._add_lines(batch, f"{_MIRROR}.light_line")
                 tick()
             # They are complete and newer than the lines fetched for single holders.
             run(f"DELETE FROM {_MIRROR}.new_line WHERE field IN ({light})")
             run(f"DELETE FROM {_MIRROR}.gone_light")
-            self._create_digests(f"{_MIRROR}.whole")
+            run(f"CREATE OR REPLACE TABLE {_MIRROR}.whole({_DIGESTS})")
             self._resolve(f"{_MIRROR}.whole", _OBJECT, _LINE)
             run(f"DROP TABLE {_MIRROR}.wanted")
             run(f"ALTER TABLE {_MIRROR}.whole RENAME TO wanted")
@@ -464,45 +367,25 @@ class SourceMirror:
         """Counterparties as the mirror has them, long values in the short form."""
         if not refs:
             return
-        attributes = "".join(f", o.f{number}" for number, _ in self._attributes)
-        links = "".join(f", o.l{number}" for number in range(len(self.links)))
+        columns = [*self._layout.value_columns, *self._layout.link_columns]
         rows = self._staging.rows(
             f"""
-            SELECT o.ref, o.version, o.mark, w.key{attributes}{links}
+            SELECT o.ref, o.version, o.mark, w.key{"".join(f", o.{name}" for name in columns)}
             FROM {_OBJECT} o
             JOIN {WANTED} w USING (ref)
             WHERE o.ref IN (SELECT unnest(?)::UUID)
             """,
             [list(refs)],
         )
-        first_link = 4 + len(self._attributes)
-        holders = {str(ref) for row in rows for ref in (row[0], *row[first_link:]) if ref}
-        related = self._related_values(sorted(holders))
-        for ref, version, mark, key, *rest in rows:
-            holder_of = {0: str(ref)}
-            for number in range(len(self.links)):
-                holder_of[number + 1] = str(rest[len(self._attributes) + number])
-            values: dict[str, str | None] = {}
-            for number, field in enumerate(self._staging.mapping.fields):
-                link = getattr(field.source, "via", "")
-                via = self.links.index(link) + 1 if link else 0
-                values[field.name] = related.get((holder_of[via], number))
-            for (_, field), value in zip(self._attributes, rest, strict=False):
-                values[field.name] = value
-            yield Counterparty(
-                ref=str(ref), key=key, version=version, deletion_mark=mark, values=values
-            )
-
-    def _related_values(self, holders: Sequence[str]) -> dict[tuple[str, int], str | None]:
-        if len(self._attributes) == len(self._staging.mapping.fields):
-            return {}
-        rows = self._staging.rows(
+        lines = self._staging.rows(
             f"""
             SELECT ref, field, arg_min(value, ord)
             FROM {_LINE}
             WHERE ref IN (SELECT unnest(?)::UUID)
             GROUP BY ref, field
             """,
-            [list(holders)],
+            [self._layout.holders(rows)],
         )
-        return {(str(ref), field): value for ref, field, value in rows}
+        yield from self._layout.records(
+            rows, {(str(ref), field): value for ref, field, value in lines}
+        )
