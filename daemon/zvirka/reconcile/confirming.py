@@ -19,7 +19,6 @@ from zvirka.prefetch import ahead
 from zvirka.reconcile import decide
 from zvirka.reconcile.absence import absence_of
 from zvirka.reconcile.evidence import Evidence
-from zvirka.reconcile.pull import renew
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.snapshot import CompleteSnapshot
 from zvirka.reconcile.suppressing import Side, as_it_stands
@@ -68,7 +67,7 @@ class _Look:
         self._singly = singly
         self._written: list[Difference] = []
         self._number = 0
-        self._first = not context.matching.ever_agreed()
+        self._first = context.matching.agreement.is_empty()
         self._extras: dict[str, list[_Awaiting]] = defaultdict(list)
         self._arrivals: dict[str, list[_Awaiting]] = defaultdict(list)
         self._remembered = 0
@@ -81,11 +80,12 @@ class _Look:
 
     def _look_again_at_all(self) -> None:
         context = self._ground
-        context.mirror.forget_seen()
+        context.mirror.seen.forget()
         for batch in ahead(context.source.versions()):
-            context.mirror.see_versions(batch)
+            context.mirror.seen.add(batch)
             context.environment.tick()
-        renew(context.environment, context.source, context.mirror, context.mirror.moved().stale)
+        stale = context.mirror.moved().stale
+        context.mirror.refresh(context.source, stale, context.environment.tick)
 
     # -- halves of the store ---------------------------------------------------------------------
 
@@ -136,9 +136,9 @@ class _Look:
         context = self._ground
         single = [candidate.ref for candidate in batch if candidate.ref]
         refs = [*single, *(ref for candidate in batch for ref in candidate.refs)]
-        if self._singly:
-            gone = set(refs) - renew(context.environment, context.source, context.mirror, refs)
-            context.mirror.forget(sorted(gone))
+        asked = refs if self._singly else context.mirror.shortened(refs)
+        there = context.mirror.refresh(context.source, asked, context.environment.tick)
+        context.mirror.forget(sorted(set(asked) - there))
         parties = context.mirror.counterparties(refs)
         clients = self._clients(
             [row for candidate in batch for row in (candidate.row, *candidate.rows) if row]
@@ -146,7 +146,7 @@ class _Look:
         arrived = self._arrived(
             [parties[c.ref] for c in batch if c.what == "missing" and c.ref in parties]
         )
-        settled: list[tuple[str, Client]] = []
+        settled: list[tuple[Counterparty, Client]] = []
         for candidate in batch:
             wanted = parties.get(candidate.ref)
             client = clients.get(candidate.row)
@@ -162,7 +162,7 @@ class _Look:
                 if found is not None:
                     self._write_or_await(found, wanted, client)
                 elif client is not None:
-                    settled.append((wanted.ref, client))
+                    settled.append((wanted, client))
         context.matching.settle(settled)
 
     def _judge(

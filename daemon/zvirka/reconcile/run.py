@@ -31,13 +31,14 @@ from zvirka.reconcile import (
 )
 from zvirka.reconcile.confirming import confirm
 from zvirka.reconcile.environment import Environment
-from zvirka.reconcile.pull import canaries_missing, pull, renew
+from zvirka.reconcile.pull import canaries_missing, pull
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run_conditions import facts_of, note_snapshot, note_traffic
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.run_summary import summary_of, write_report
 from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
+from zvirka.staging.agreement import Agreement
 from zvirka.staging.candidates import Candidates
 from zvirka.staging.database import Staging
 from zvirka.staging.source_mirror import SourceMirror
@@ -174,7 +175,7 @@ class _Run:
                 return RunStatus.FINISHED, None
             with (
                 environment.open_source() as source,
-                closing(Staging(environment.staging_dir, environment.mapping)) as staging,
+                Staging(environment.staging_dir, environment.mapping) as staging,
             ):
                 try:
                     return self._compare_and_correct(source, store, staging)
@@ -193,10 +194,13 @@ class _Run:
         self, source: Source, store: Store, staging: Staging
     ) -> tuple[RunStatus, ExitCode | None]:
         environment, request = self._house, self._request
+        agreement = Agreement(staging, environment.agreement_file)
+        if not agreement.known and environment.journal.last_good(1):
+            self._facts.warnings.append(_NO_AGREEMENT)
+            logger.warning(_NO_AGREEMENT, file=str(environment.agreement_file))
         mirror = SourceMirror(staging)
-        matching = Candidates(
-            staging, marks_count=environment.settings.policy.deletion_mark != "keep"
-        )
+        marks_count = environment.settings.policy.deletion_mark != "keep"
+        matching = Candidates(staging, mirror, agreement, marks_count=marks_count)
         if not store.has_ref:
             matching.pairing.remember(environment.journal.pairings())
         context = RunContext(
@@ -239,7 +243,7 @@ class _Run:
 
     def _stage_both_sides(self, context: RunContext) -> None:
         environment, facts = self._house, self._facts
-        scan = Scan(context.store, context.matching)
+        scan = Scan.of(context.store, context.matching)
         with self._phase("preflight"):
             counted = facts.source_count_before = context.source.preflight()
         with self._phase("pull", counted):
@@ -261,7 +265,8 @@ class _Run:
             context.snapshot = self._with_canaries(context, pulled.snapshot)
             note_snapshot(facts, context.snapshot)
         with self._phase("scan"):
-            scan.finish(environment)
+            if not pulled.scanned:
+                scan.read(environment)
         with self._phase("diff"):
             scan.pair(environment)
             facts.store_rows, facts.store_active = context.matching.counts()
@@ -303,9 +308,8 @@ class _Run:
         """Whether 1C, asked just now, still wants what a webhook is about to say."""
         if not correction.ref:
             return True
-        there = correction.ref in renew(
-            self._house, context.source, context.mirror, [correction.ref]
-        )
+        refreshed = context.mirror.refresh(context.source, [correction.ref], self._house.tick)
+        there = correction.ref in refreshed
         if correction.action is Action.DELETE:
             if not there:
                 return not context.source.exists(correction.ref)
@@ -324,13 +328,14 @@ class _Run:
         with self._phase("agree"):
             context.matching.agree(tidy=context.mode == Mode.FULL)
             if not context.store.has_ref:
-                for batch in context.matching.agreed_pairings():
+                for batch in context.matching.pairing.not_remembered():
                     self._house.journal.put_pairings(batch)
                 if context.mode == Mode.FULL and isinstance(context.snapshot, CompleteSnapshot):
                     for gone in context.matching.pairing.gone_from_both():
                         self._house.journal.drop_pairings(gone)
 
 
+_NO_AGREEMENT = "the agreement of both sides is missing; causes of this run are unknown"
 _UNEXPECTED = ZvirkaError(
     "an unexpected error ended the run",
     place="see the log",

@@ -14,7 +14,6 @@ from zvirka.mapping import Attribute
 from zvirka.reconcile import decide
 from zvirka.reconcile.absence import absent_by_key
 from zvirka.reconcile.evidence import Evidence
-from zvirka.reconcile.pull import renew
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.snapshot import Absence
@@ -71,7 +70,7 @@ def resync(context: RunContext, targets: Targets) -> None:
     check_targets(context, targets)
     found = [*_found(context, "code", targets.codes), *_found(context, "tax_id", targets.tax_ids)]
     refs = list(dict.fromkeys([*(str(UUID(ref)) for ref in targets.refs), *(p.ref for p in found)]))
-    there = renew(context.environment, context.source, context.mirror, refs)
+    there = context.mirror.refresh(context.source, refs, context.environment.tick)
     parties = context.mirror.counterparties(sorted(there))
     context.facts.targets = [
         *(f"code {code}" for code in targets.codes),
@@ -129,8 +128,9 @@ def _of_parties(context: RunContext, parties: Sequence[Counterparty]) -> list[Di
     owners = context.matching.pairing.remembered_refs([client.row for client in held_by_key])
     for client in held_by_key:
         by_key.setdefault(client.key, []).append(client)
-    context.matching.renew_clients(list(by_row.values()))
-    agreed = context.matching.agreement(list(remembered.items()))
+    agreed = context.matching.agreed(
+        [(ref, by_row[row]) for ref, row in remembered.items() if row in by_row]
+    )
     differences = []
     for party in parties:
         paired = by_row.get(remembered.get(party.ref, ""))

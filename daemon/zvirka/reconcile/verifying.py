@@ -54,7 +54,7 @@ def _verify_batch(
     told: list[Difference] = []
     verdicts: list[Outcome] = []
     standings: list[Suppression] = []
-    settled: list[tuple[str, Client]] = []
+    settled: list[tuple[Counterparty, Client]] = []
     for number, correction, outcome in done:
         client = now.get(correction.id)
         wrong = not_taken(context, correction, client)
@@ -73,8 +73,12 @@ def _verify_batch(
             standing = _standing(context, correction, client)
             seen.add(standing.ident)
             standings.append(standing)
-        elif client is not None and _agrees(context, parties.get(correction.ref), client):
-            settled.append((correction.ref, client))
+        elif (
+            client is not None
+            and (party := parties.get(correction.ref)) is not None
+            and _agrees(context, party, client)
+        ):
+            settled.append((party, client))
     journal.settle(context.run, verdicts, context.environment.now())
     journal.update_differences(context.run, told)
     journal.put_standings(standings)
@@ -122,13 +126,13 @@ def not_taken(context: RunContext, correction: Correction, client: Client | None
     return wrong
 
 
-def _agrees(context: RunContext, party: Counterparty | None, client: Client) -> bool:
+def _agrees(context: RunContext, party: Counterparty, client: Client) -> bool:
     """Whether the whole row is as 1C has it, not only what the correction wrote.
 
     Somebody may have edited another field since it was compared; that is the next run's to find,
     and would be hidden for good if it were agreed on now.
     """
-    if party is None or not client.active:
+    if not client.active:
         return False
     wanted = context.store.fitting(party.values)
     ours = client.ref in {None, party.ref} and client.key == party.key
