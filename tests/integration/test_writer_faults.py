@@ -77,9 +77,8 @@ def test_a_lone_surrogate_is_refused(shape: Shape) -> None:
     assert outcomes[2].state is OutcomeState.APPLIED
 
 
+@pytest.mark.shapes("production", "hard")
 def test_a_value_too_long_is_refused_before_it_reaches_the_database(shape: Shape) -> None:
-    if shape.name == "embedded":
-        pytest.skip("the embedded table has no limits")
     limit = 60 if shape.name == "production" else 100
     outcomes = shape.apply(
         shape.creation(1, name="Ж" * limit), shape.creation(2, name="Ж" * (limit + 1))
@@ -92,9 +91,8 @@ def test_a_value_too_long_is_refused_before_it_reaches_the_database(shape: Shape
     )
 
 
+@pytest.mark.shapes("production", "hard")
 def test_one_bad_row_in_a_batch_fails_alone(shape: Shape) -> None:
-    if shape.name == "embedded":
-        pytest.skip("the embedded table refuses nothing but a doubled key")
     column = {"production": "legal_address", "hard": "address"}[shape.name]
     if shape.backend == "sqlite":
         shape.sql(
@@ -116,9 +114,8 @@ def test_one_bad_row_in_a_batch_fails_alone(shape: Shape) -> None:
     assert len(shape.sql(f"SELECT 1 FROM {shape.table}")) == 59
 
 
+@pytest.mark.backends("postgresql")
 def test_a_constraint_checked_only_at_commit_fails_its_row_alone(shape: Shape) -> None:
-    if shape.backend != "postgresql":
-        pytest.skip("only PostgreSQL checks at commit here")
     column = "inn" if shape.name == "hard" else "tax_code"
     shape.sql(
         f"ALTER TABLE {shape.table} ADD CONSTRAINT late UNIQUE ({column})"
@@ -144,9 +141,8 @@ def test_a_constraint_checked_only_at_commit_fails_its_row_alone(shape: Shape) -
     assert shape.read(4).values == shape.values(4)
 
 
+@pytest.mark.shapes("hard")
 def test_a_row_that_others_refer_to_is_not_deleted_and_fails_alone(shape: Shape) -> None:
-    if shape.name != "hard":
-        pytest.skip("only the hard-delete shape deletes rows")
     shape.create(1, 2)
     kind = "UUID" if shape.backend == "postgresql" else "CHAR(36)"
     shape.sql(
@@ -159,10 +155,9 @@ def test_a_row_that_others_refer_to_is_not_deleted_and_fails_alone(shape: Shape)
     assert shape.read(1) == first
 
 
+@pytest.mark.backends("postgresql", "mariadb")
 @pytest.mark.parametrize("inside_a_savepoint", [False, True])
 def test_a_lost_deadlock_is_tried_again(shape: Shape, inside_a_savepoint: bool) -> None:
-    if shape.backend == "sqlite":
-        pytest.skip("SQLite has one writer at a time and no deadlocks between them")
     first, second = shape.create(1, 2)
     pk = shape.erp.primary_key
     name, tax = ("title", "inn") if shape.name == "hard" else ("name", "tax_code")
