@@ -18,6 +18,8 @@ from tests.integration.store_shapes import CASES, SHAPES, Shape
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Collect the cases of ``shape`` and of ``shop`` that the markers of the test leave."""
     names, backends = _chosen(metafunc, "shapes", SHAPES), _chosen(metafunc, "backends", BACKENDS)
+    if any("shape" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")):
+        return
     if "shape" in metafunc.fixturenames:
         cases = [case for case in CASES if case[0] in names and case[1] in backends]
         metafunc.parametrize("shape", cases, ids="-".join, indirect=True)
