@@ -4,24 +4,39 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+MINUTES ?= 10
 PYTEST_ARGS ?=
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-all test-system bench format lock screenshots clean
+.PHONY: demo lint check test test-slow test-all test-system explore bench format lock screenshots clean
 
 demo: $(VENV)/.run
 	@$(BIN)/zvirka demo
 
-test: $(VENV)/.dev
+lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not system and not slow" $(PYTEST_ARGS)
 
-test-all: $(VENV)/.dev
-	$(BIN)/pytest -m "not system" $(PYTEST_ARGS)
+# The inner loop: everything that needs no server, no browser and no second process.
+check: lint
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not process" tests/unit $(PYTEST_ARGS)
+
+test: lint
+	$(BIN)/pytest $(PARALLEL) -m "not system and not slow" $(PYTEST_ARGS)
+
+# Whole matrices, long histories and a timed search for new ones.
+test-slow: $(VENV)/.dev
+	$(BIN)/pytest $(PARALLEL) -m "slow and not system" $(PYTEST_ARGS)
+
+test-all: test test-slow
 
 test-system: $(VENV)/.dev
 	$(BIN)/pytest -m system $(PYTEST_ARGS)
+
+# Searches new histories for the law of nights: make explore MINUTES=10
+explore: $(VENV)/.dev
+	ZVIRKA_EXPLORE_SECONDS=$$(($(MINUTES) * 60)) $(BIN)/pytest -m slow tests/property/test_nights_law.py $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

@@ -1,14 +1,33 @@
-"""What all tests share: laws are tried on the same examples every time, so that a build is fair.
+"""What all tests share: the servers of the session, and the examples that laws are tried on.
 
+Laws are tried on the same examples every time, so that a build is fair.
 ``ZVIRKA_EXPLORE=1 pytest …`` looks for new ones.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from tests.integration import databases
 
 settings.register_profile("steady", derandomize=True)
 if not os.environ.get("ZVIRKA_EXPLORE"):
     settings.load_profile("steady")
+
+_SERVERS = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name one directory of database servers to all workers."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_SERVERS] = databases.make_directory()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers once all workers are done."""
+    if _SERVERS in config.stash:
+        databases.stop(config.stash[_SERVERS])

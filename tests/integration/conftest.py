@@ -1,15 +1,42 @@
-"""The store under test: every shape on every database that carries it."""
+"""The store under test: every shape on every database that carries it.
+
+A test that concerns only some shapes or databases says so by a marker, and only those cases are
+collected: ``@pytest.mark.shapes("production")``, ``@pytest.mark.backends("mariadb")``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from tests.integration.databases import BACKENDS
 from tests.integration.store_shapes import CASES, SHAPES, Shape
 
 
-@pytest.fixture(params=CASES, ids="-".join)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Collect the cases of ``shape`` and of ``shop`` that the markers of the test leave."""
+    names, backends = _chosen(metafunc, "shapes", SHAPES), _chosen(metafunc, "backends", BACKENDS)
+    if any("shape" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")):
+        return
+    if "shape" in metafunc.fixturenames:
+        cases = [case for case in CASES if case[0] in names and case[1] in backends]
+        metafunc.parametrize("shape", cases, ids="-".join, indirect=True)
+    elif "shop" in metafunc.fixturenames:
+        metafunc.parametrize("shop", backends, indirect=True)
+
+
+def _chosen(metafunc: pytest.Metafunc, marker: str, known: Iterable[str]) -> list[str]:
+    mark = metafunc.definition.get_closest_marker(marker)
+    chosen = list(known) if mark is None else list(mark.args)
+    unknown = set(chosen) - set(known)
+    if unknown:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: no such {marker}: {unknown}")
+    return chosen
+
+
+@pytest.fixture
 def shape(request: pytest.FixtureRequest, tmp_path: Path) -> Shape:
     """An empty store of each shape on each database."""
     name, backend = request.param

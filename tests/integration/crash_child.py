@@ -1,18 +1,10 @@
-"""One reconciliation in a process of its own that kills itself at a named step.
-
-``python -m tests.integration.crash_child SETTINGS.json STEP OCCURRENCE``: STEP is one of
-:data:`STEPS`; at its OCCURRENCE-th passing the process sends itself SIGKILL, so nothing is flushed,
-closed or rolled back by it.
-"""
+"""One reconciliation in a process of its own that kills itself at a named step."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from zvirka.erp.sql.writer import SqlWriter
@@ -57,15 +49,15 @@ def die_at(step: str, occurrence: int) -> None:
     setattr(owner, name, wrapped)
 
 
-def main() -> None:
-    """Reconcile, and die on the way."""
-    file, step, occurrence = sys.argv[1:]
-    settings = Settings.model_validate(json.loads(Path(file).read_text(encoding="utf-8")))
-    die_at(step, int(occurrence))
+def reconcile(raw: str, step: str, occurrence: int) -> None:
+    """Reconcile; at the step's occurrence SIGKILL leaves nothing flushed, closed or rolled back.
+
+    Args:
+        raw: the settings as JSON.
+        step: one of :data:`STEPS`.
+        occurrence: at which passing of the step, from 1.
+    """
+    settings = Settings.model_validate_json(raw)
+    die_at(step, occurrence)
     with open_environment(settings, mapping_of(settings)) as environment:
         perform(environment, Request(who="doomed"))
-    print("survived")
-
-
-if __name__ == "__main__":
-    main()

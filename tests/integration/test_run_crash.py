@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tests.integration.crash_child import STEPS
+from tests import processes
+from tests.integration.crash_child import STEPS, reconcile
 from tests.integration.engine_world import World, world
 from zvirka.domain import OutcomeState
 
@@ -54,17 +53,10 @@ def disturb(made: World) -> set[str]:
 
 def killed(made: World, step: str, occurrence: int) -> bool:
     """Run and be killed at that step; false when the run never got there so often."""
-    file = made.directory / "doomed.json"
     raw = made.settings.model_dump(mode="python", by_alias=True, exclude_none=True)
-    file.write_text(json.dumps(raw, default=plain), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.crash_child", str(file), step, str(occurrence)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
-    return done.returncode == -signal.SIGKILL
+    code = processes.ended(reconcile, json.dumps(raw, default=plain), step, occurrence)
+    assert code in {0, -signal.SIGKILL}
+    return code == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("occurrence", [1, 2])

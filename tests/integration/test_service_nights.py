@@ -16,6 +16,7 @@ from tests.unit.service.watching import live
 from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
+from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import JournalRecords
 from zvirka.service.supervisor import Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier
@@ -92,7 +93,7 @@ def stir(world: World, random: Random) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_every_one_of_thirty_nights_has_a_good_run_or_an_alert_that_says_why_not(
+def test_the_engine_brings_each_of_thirty_nights_in_sync_or_alerts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = Random(20261125)
@@ -105,9 +106,10 @@ def test_every_one_of_thirty_nights_has_a_good_run_or_an_alert_that_says_why_not
         alerts={"urls": ["json://host"], "language": "en"},
     ) as both:
         watch = watch_over(both, hours, mail, monkeypatch)
+        nightly = Clock(both.settings.schedule, Random(0))
         good_nights = 0
         for night in range(30):
-            slot = watch._clock.next_slot(hours.time)
+            slot = nightly.next_slot(hours.time)
             hours.time = slot - timedelta(minutes=3)
             stir(both, random)
             fault = random.choice(FAULTS) if night else {}
@@ -125,7 +127,7 @@ def test_every_one_of_thirty_nights_has_a_good_run_or_an_alert_that_says_why_not
                 both.assert_in_sync()
         assert 10 < good_nights < 30
         set_faults(both)
-        hours.time = watch._clock.next_slot(hours.time) - timedelta(minutes=3)
+        hours.time = nightly.next_slot(hours.time) - timedelta(minutes=3)
         live(watch, hours, hours.time + timedelta(hours=1))
         both.assert_in_sync()
     raised = [body for title, body in mail if title == "zvirka: the run failed"]
@@ -144,13 +146,14 @@ def test_the_oldest_difference_left_is_followed_back_through_the_nights(
         tmp_path, guard={"max_deletes": 0}, alerts={"urls": ["json://host"], "language": "en"}
     ) as both:
         watch = watch_over(both, hours, mail, monkeypatch)
+        nightly = Clock(both.settings.schedule, Random(0))
         first, second, *_ = both.refs()
         for night in range(4):
             if night == 1:
                 both.base.delete(first)
             if night == 3:
                 both.base.delete(second)
-            hours.time = watch._clock.next_slot(hours.time) - timedelta(minutes=3)
+            hours.time = nightly.next_slot(hours.time) - timedelta(minutes=3)
             live(watch, hours, hours.time + timedelta(minutes=10))
         records = JournalRecords(lambda: both.settings)
         situation = records.situation()

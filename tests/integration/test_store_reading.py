@@ -120,9 +120,8 @@ def test_read_keys_gives_inactive_rows_too(shape: Shape) -> None:
         assert [(row.key, row.active) for row in found] == [(shape.key(1), False)]
 
 
+@pytest.mark.shapes("production")
 def test_doubled_and_padded_keys_are_all_found(shape: Shape) -> None:
-    if shape.name != "production":
-        pytest.skip("only the production shape allows one key twice")
     shape.create(1, 2)
     insert = "INSERT INTO clients (name, client_type_id, external_id, source) VALUES (?, 1, ?, ?)"
     shape.sql(insert, ("Двійник", f"  {shape.key(1)} ", "1c"))
@@ -130,9 +129,8 @@ def test_doubled_and_padded_keys_are_all_found(shape: Shape) -> None:
     assert {row.key for row in shape.find(shape.key(1))} == {shape.key(1)}
 
 
+@pytest.mark.shapes("production")
 def test_keys_differing_in_case_are_different_keys(shape: Shape) -> None:
-    if shape.name != "production":
-        pytest.skip("only the production shape has a key column without a unique constraint")
     shape.apply(shape.creation(1, code="Аб-1"), shape.creation(2, code="АБ-1"))
     assert [row.values["name"] for row in shape.find("Аб-1")] == ["Клієнт 1"]
     assert [row.values["name"] for row in shape.find("АБ-1")] == ["Клієнт 2"]
@@ -147,9 +145,8 @@ def test_the_name_of_the_store_holds_no_password(shape: Shape) -> None:
     assert "s3cret" not in name
 
 
+@pytest.mark.shapes("production", "hard")
 def test_a_conflict_names_the_rows_that_hold_the_unique_value(shape: Shape) -> None:
-    if shape.name == "embedded":
-        pytest.skip("the embedded table has no unique tax code")
     first, _ = shape.create(1, 2)
     store: Store = shape.store()
     try:

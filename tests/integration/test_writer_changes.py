@@ -81,9 +81,8 @@ def test_an_update_writes_only_its_own_columns(shape: Shape) -> None:
         ]
 
 
+@pytest.mark.shapes("embedded", "production")
 def test_an_update_touches_the_on_update_columns(shape: Shape) -> None:
-    if shape.name == "hard":
-        pytest.skip("the hard-delete shape has no on_update columns")
     (client,) = shape.create(1)
     shape.sql(f"UPDATE {shape.table} SET updated_at = '2001-01-01 00:00:00'")
     shape.apply(shape.change(Action.UPDATE, client, phone="+380671112233"))
@@ -95,9 +94,8 @@ def test_an_update_touches_the_on_update_columns(shape: Shape) -> None:
         ]
 
 
+@pytest.mark.shapes("production")
 def test_a_missing_child_is_created_when_there_is_something_to_put_in_it(shape: Shape) -> None:
-    if shape.name != "production":
-        pytest.skip("only the production shape has a child table")
     shape.apply(shape.creation(1, phone=None, email=""))
     assert shape.tables()["client_contacts"] == []
     client = shape.read(1)
@@ -108,9 +106,8 @@ def test_a_missing_child_is_created_when_there_is_something_to_put_in_it(shape: 
     assert shape.sql(child) == [(int(client.row), "Клієнт 1", None, "a@b.ua", "1c")]
 
 
+@pytest.mark.shapes("production")
 def test_only_the_first_primary_child_is_read_and_written(shape: Shape) -> None:
-    if shape.name != "production":
-        pytest.skip("only the production shape has a child table")
     (client,) = shape.create(1)
     insert = (
         "INSERT INTO client_contacts (client_id, full_name, is_primary, primary_phone)"
@@ -125,9 +122,8 @@ def test_only_the_first_primary_child_is_read_and_written(shape: Shape) -> None:
     ] == ["111", "222", "3"]
 
 
+@pytest.mark.shapes("production")
 def test_a_long_name_does_not_stop_an_update_of_a_child_that_is_there(shape: Shape) -> None:
-    if shape.name != "production":
-        pytest.skip("only the production shape copies a field into its child table")
     outcome = shape.apply(shape.creation(1, name="Товариство з обмеженою відповідальністю"))[1]
     assert outcome.detail == "truncated: name"
     client = shape.read(1)
@@ -229,9 +225,8 @@ def test_a_row_that_left_the_owned_ones_since_the_scan_cannot_be_touched(shape: 
     assert shape.tables() == before
 
 
+@pytest.mark.shapes("hard")
 def test_a_create_that_would_not_be_owned_is_refused_and_leaves_nothing(shape: Shape) -> None:
-    if shape.name != "hard":
-        pytest.skip("the hard-delete shape has the simplest ownership to miss")
     shape.erp = shape.erp.model_copy(update={"on_create": {"kind": 2}})
     outcome = shape.apply(shape.creation(1))[1]
     assert outcome.state is OutcomeState.REFUSED
@@ -256,9 +251,8 @@ def test_a_changed_key_moves_the_same_row(shape: Shape) -> None:
         assert moved.row == client.row
 
 
+@pytest.mark.shapes("embedded", "production")
 def test_a_new_key_that_another_client_holds_fails_alone(shape: Shape) -> None:
-    if shape.mapping.key != "code":
-        pytest.skip("a Ref_Key never changes")
     first, _ = shape.create(1, 2)
     outcome = shape.apply(shape.change(Action.UPDATE, first, code=shape.key(2)))[1]
     assert outcome.state is OutcomeState.FAILED

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 
+from tests import processes
 from tests.integration.store_shapes import Shape
 from zvirka.domain import Action, OutcomeState
 from zvirka.errors import StoreError
@@ -77,9 +76,8 @@ def test_a_lone_surrogate_is_refused(shape: Shape) -> None:
     assert outcomes[2].state is OutcomeState.APPLIED
 
 
+@pytest.mark.shapes("production", "hard")
 def test_a_value_too_long_is_refused_before_it_reaches_the_database(shape: Shape) -> None:
-    if shape.name == "embedded":
-        pytest.skip("the embedded table has no limits")
     limit = 60 if shape.name == "production" else 100
     outcomes = shape.apply(
         shape.creation(1, name="Ж" * limit), shape.creation(2, name="Ж" * (limit + 1))
@@ -92,9 +90,8 @@ def test_a_value_too_long_is_refused_before_it_reaches_the_database(shape: Shape
     )
 
 
+@pytest.mark.shapes("production", "hard")
 def test_one_bad_row_in_a_batch_fails_alone(shape: Shape) -> None:
-    if shape.name == "embedded":
-        pytest.skip("the embedded table refuses nothing but a doubled key")
     column = {"production": "legal_address", "hard": "address"}[shape.name]
     if shape.backend == "sqlite":
         shape.sql(
@@ -116,9 +113,8 @@ def test_one_bad_row_in_a_batch_fails_alone(shape: Shape) -> None:
     assert len(shape.sql(f"SELECT 1 FROM {shape.table}")) == 59
 
 
+@pytest.mark.backends("postgresql")
 def test_a_constraint_checked_only_at_commit_fails_its_row_alone(shape: Shape) -> None:
-    if shape.backend != "postgresql":
-        pytest.skip("only PostgreSQL checks at commit here")
     column = "inn" if shape.name == "hard" else "tax_code"
     shape.sql(
         f"ALTER TABLE {shape.table} ADD CONSTRAINT late UNIQUE ({column})"
@@ -144,9 +140,8 @@ def test_a_constraint_checked_only_at_commit_fails_its_row_alone(shape: Shape) -
     assert shape.read(4).values == shape.values(4)
 
 
+@pytest.mark.shapes("hard")
 def test_a_row_that_others_refer_to_is_not_deleted_and_fails_alone(shape: Shape) -> None:
-    if shape.name != "hard":
-        pytest.skip("only the hard-delete shape deletes rows")
     shape.create(1, 2)
     kind = "UUID" if shape.backend == "postgresql" else "CHAR(36)"
     shape.sql(
@@ -159,10 +154,9 @@ def test_a_row_that_others_refer_to_is_not_deleted_and_fails_alone(shape: Shape)
     assert shape.read(1) == first
 
 
+@pytest.mark.backends("postgresql", "mariadb")
 @pytest.mark.parametrize("inside_a_savepoint", [False, True])
 def test_a_lost_deadlock_is_tried_again(shape: Shape, inside_a_savepoint: bool) -> None:
-    if shape.backend == "sqlite":
-        pytest.skip("SQLite has one writer at a time and no deadlocks between them")
     first, second = shape.create(1, 2)
     pk = shape.erp.primary_key
     name, tax = ("title", "inn") if shape.name == "hard" else ("name", "tax_code")
@@ -219,47 +213,23 @@ def test_a_store_that_is_locked_is_told_and_nothing_is_written(shape: Shape) -> 
     assert shape.read(1) == client
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from tests.integration.store_shapes import Shape, SHAPES
-from zvirka.settings.model import ErpSettings
-import msgspec
-
-name, backend, settings = sys.argv[1:]
-shape = SHAPES[name].__globals__["Shape"](
-    name, backend, ErpSettings.model_validate_json(settings),
-    SHAPES[name].__globals__["BY_REF" if name == "hard" else "BY_CODE"], {},
-)
-writer = shape.writer()
-for told, outcome in enumerate(writer.apply([shape.creation(n) for n in range(1, 31)]), 1):
-    print(outcome.correction, flush=True)
-    if told == 15:
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
+def killed_after_15(shape: Shape, told: Path) -> None:
+    """Create thirty clients; be killed when fifteen outcomes are out."""
+    writer = shape.writer()
+    for count, outcome in enumerate(writer.apply([shape.creation(n) for n in range(1, 31)]), 1):
+        with told.open("a") as file:
+            print(outcome.correction, file=file)
+        if count == 15:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_process_killed_between_batches_leaves_whole_batches_and_repeats_none(
-    shape: Shape,
+    shape: Shape, tmp_path: Path
 ) -> None:
     shape.erp = shape.erp.model_copy(update={"batch": 10})
-    process = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            KILLED,
-            shape.name,
-            shape.backend,
-            shape.erp.model_dump_json(by_alias=True),
-        ],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    assert process.returncode == -signal.SIGKILL, process.stderr
-    told = set(map(int, process.stdout.split()))
+    outcomes_file = tmp_path / "told"
+    assert processes.ended(killed_after_15, shape, outcomes_file) == -signal.SIGKILL
+    told = set(map(int, outcomes_file.read_text().split()))
     assert told == set(range(1, 16))
     keys = {client.key for client in shape.find(*map(shape.key, range(1, 31)))}
     assert keys == {shape.key(number) for number in range(1, 21)}

@@ -50,9 +50,8 @@ def test_one_bad_row_among_many_fails_alone(shape: Shape) -> None:
     assert shape.read(8).values == shape.values(8, email="new@example.ua")
 
 
+@pytest.mark.shapes("production", "hard")
 def test_a_unique_value_of_a_stranger_fails_its_own_correction_alone(shape: Shape) -> None:
-    if shape.name == "embedded":
-        pytest.skip("the embedded table has no unique tax code")
     clients = shape.create(*range(1, 6))
     column = "inn" if shape.name == "hard" else "tax_code"
     taken = shape.insert_unowned()
@@ -70,9 +69,8 @@ def test_a_unique_value_of_a_stranger_fails_its_own_correction_alone(shape: Shap
     assert shape.read(3).values == shape.values(3)
 
 
+@pytest.mark.shapes("embedded", "hard")
 def test_odd_values_side_by_side_stay_as_they_are(shape: Shape) -> None:
-    if shape.name == "production":
-        pytest.skip("the production shape cuts addresses to 40 characters")
     odd = [
         value for value in [*ODD.values(), None, "", "null", "\x1e", "{}"] if value != ODD["long"]
     ]

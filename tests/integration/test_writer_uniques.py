@@ -15,9 +15,8 @@ def states(outcomes: dict[int, Outcome]) -> list[OutcomeState]:
 APPLIED = OutcomeState.APPLIED
 
 
+@pytest.mark.shapes("production", "hard")
 def test_a_create_with_a_taken_tax_code_fails_alone_and_names_no_value(shape: Shape) -> None:
-    if shape.name == "embedded":
-        pytest.skip("the embedded table has no unique tax code")
     shape.create(1)
     taken = str(shape.values(1)["tax_id"])
     outcomes = shape.apply(
@@ -32,9 +31,8 @@ def test_a_create_with_a_taken_tax_code_fails_alone_and_names_no_value(shape: Sh
     assert shape.find(shape.key(3)) == []
 
 
+@pytest.mark.shapes("production")
 def test_a_tax_code_of_an_unowned_row_is_taken_too(shape: Shape) -> None:
-    if shape.name != "production":
-        pytest.skip("only the production shape has an unowned row with a tax code")
     row = shape.insert_unowned()
     correction = shape.creation(1, tax_id="99999999")
     assert shape.apply(correction)[1].state is OutcomeState.FAILED
@@ -73,9 +71,8 @@ def test_a_value_moves_to_a_client_that_is_created(shape: Shape) -> None:
     assert shape.read(2).values["tax_id"] == code
 
 
+@pytest.mark.shapes("hard")
 def test_a_value_of_a_client_deleted_for_good_is_free(shape: Shape) -> None:
-    if shape.name != "hard":
-        pytest.skip("a soft delete leaves the value where it is")
     (first,) = shape.create(1)
     code = shape.values(1)["tax_id"]
     outcomes = shape.apply(shape.creation(2, tax_id=code), shape.change(Action.DELETE, first))
@@ -99,10 +96,9 @@ def test_values_that_go_round_in_a_circle_go_through(shape: Shape, size: int) ->
     assert [client.row for client in after] == [client.row for client in clients]
 
 
+@pytest.mark.shapes("embedded", "production")
 @pytest.mark.parametrize("size", [2, 3])
 def test_keys_that_go_round_in_a_circle_go_through(shape: Shape, size: int) -> None:
-    if shape.mapping.key != "code":
-        pytest.skip("a Ref_Key never changes")
     clients = shape.create(*range(1, size + 1))
     wanted = [clients[(n + 1) % size].key for n in range(size)]
     outcomes = shape.apply(
@@ -117,9 +113,8 @@ def test_keys_that_go_round_in_a_circle_go_through(shape: Shape, size: int) -> N
         assert moved.row == client.row
 
 
+@pytest.mark.shapes("production")
 def test_unique_keys_swap_although_an_empty_key_would_not_be_owned(shape: Shape) -> None:
-    if shape.name != "production":
-        pytest.skip("only the production shape owns rows by their key")
     shape.sql("CREATE UNIQUE INDEX uq_external ON clients (external_id)")
     first, second = shape.create(1, 2)
     outcomes = shape.apply(
@@ -146,9 +141,8 @@ def test_a_circle_with_a_client_touched_since_leaves_all_of_it(shape: Shape) -> 
         assert shape.tables() == before
 
 
+@pytest.mark.shapes("hard")
 def test_a_circle_over_a_not_null_column_fails_whole_and_says_why(shape: Shape) -> None:
-    if shape.name != "hard":
-        pytest.skip("one shape is enough")
     shape.sql("CREATE UNIQUE INDEX uq_title ON partners (title)")
     first, second = shape.create(1, 2)
     before = shape.tables()

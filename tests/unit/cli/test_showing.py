@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.lines import PASSWORD, run
-from zvirka import reconcile
-from zvirka.cli import texts as messages_module
 from zvirka.cli.invoker import who
 from zvirka.cli.progress_bars import TerminalProgress
 from zvirka.cli.texts import LANGUAGES, Messages, language_of, sentences
@@ -25,26 +23,6 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_values() -> Non
         assert sorted(re.findall(r"{\w+}", ukrainian)) == sorted(re.findall(r"{\w+}", english))
         assert not re.search("[ыэъё]", ukrainian, re.IGNORECASE), name
         assert not re.search("[а-яіїєґ]", english, re.IGNORECASE) or name.startswith("check_")
-
-
-def test_no_sentence_is_left_that_nobody_says() -> None:
-    source = "".join(
-        file.read_text(encoding="utf-8")
-        for file in Path(messages_module.__file__).parent.glob("*.py")
-        if file.name != "messages.py"
-    )
-    built = ("phase_", "demo_", "run_")
-    unsaid = [name for name in sentences() if not re.search(f"[\"']{name}[\"']", source)]
-    allowed = {"ok", "warning", "failure", "per_second"}
-    assert [name for name in unsaid if not name.startswith(built) and name not in allowed] == []
-
-
-def test_every_phase_of_a_run_has_words_in_both_languages() -> None:
-    files = Path(reconcile.__file__).parent.glob("*.py")
-    source = "".join(file.read_text(encoding="utf-8") for file in files)
-    phases = set(re.findall(r"""phase\("(\w+)\"""", source))
-    assert {"pull", "apply", "verify"} <= phases
-    assert [phase for phase in phases if f"phase_{phase}" not in sentences()] == []
 
 
 def test_language_is_what_was_asked_for_then_the_settings_then_the_locale() -> None:

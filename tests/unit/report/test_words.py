@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-import zvirka
 from tests.unit.report.messages import named, ukrainian
 from zvirka.domain import (
     Action,
@@ -28,7 +26,6 @@ from zvirka.report.sentences import SENTENCES, told
 UK = Words("uk")
 EN = Words("en")
 _PART = re.compile(r"%\(\w+\)s|\{\w+\}")
-_ENGINE = Path(zvirka.__file__).parent
 
 
 def test_every_message_of_the_sources_has_its_ukrainian_and_nothing_else_is_there() -> None:
@@ -103,18 +100,6 @@ def test_a_word_nobody_knows_stands_as_it_is() -> None:
 def test_an_unknown_language_is_refused_with_the_choice() -> None:
     with pytest.raises(UsageError, match="uk, en"):
         Words("ru")
-
-
-def test_the_engines_sentences_are_still_the_engines() -> None:
-    sources = " ".join(
-        path.read_text("utf-8")
-        for part in ("reconcile", "erp", "staging", "service")
-        for path in sorted((_ENGINE / part).rglob("*.py"))
-    )
-    sources = re.sub(r'"\s*f?"', "", sources)
-    for sentence in SENTENCES:
-        longest = max(re.split(r"\{\w+\}|, ", sentence), key=len).strip(" ,;:()")
-        assert longest in sources, sentence
 
 
 def test_a_sentence_of_the_engine_is_told_in_ukrainian_with_its_own_parts() -> None:

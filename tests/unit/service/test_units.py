@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.settings.files import written
 from zvirka.errors import UsageError
 from zvirka.package_files import shipped
 from zvirka.service.systemd_install import install
-from zvirka.settings.model import Settings
-from zvirka.settings.secrets import _slots
+from zvirka.settings.loading import load_settings
 
 UNITS = shipped("systemd")
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
 EXPOSURE = 1.5
+USER = {"ZVIRKA_ONEC__USER": "zvirka"}
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here"
@@ -95,9 +96,10 @@ def test_the_sandbox_is_the_same_in_every_unit(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_credentials_are_named_as_the_settings_look_for_them_and_none_is_required(
-    name: str,
+    name: str, tmp_path: Path
 ) -> None:
-    keys = {slot.key for slot in _slots(Settings, ())}
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
     named = [
         line.removeprefix("LoadCredential=").split(":")
         for line in (UNITS / name).read_text("utf-8").splitlines()
@@ -105,9 +107,11 @@ def test_credentials_are_named_as_the_settings_look_for_them_and_none_is_require
     ]
     assert named
     for key, source in named:
-        assert key in keys
+        (credentials / key).write_text("x")
         # An absolute path would be required; a name is looked for in the credential stores.
         assert source == f"zvirka.{key}"
+    loaded = load_settings(written(tmp_path), {"CREDENTIALS_DIRECTORY": str(credentials), **USER})
+    assert "no secret has that name" not in " ".join(found.text for found in loaded.warnings)
 
 
 def test_the_timer_of_the_feed_comes_every_quarter_of_an_hour() -> None:

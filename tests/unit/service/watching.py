@@ -19,14 +19,20 @@ from zvirka.domain import RunStatus
 from zvirka.errors import JournalError
 from zvirka.journal.run_facts import Facts
 from zvirka.reconcile.request import Request, Summary
+from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import RunView, Situation
 from zvirka.service.nights import NIGHTLY, PastRun
 from zvirka.service.supervisor import Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier
 from zvirka.service.watchdog import Pulse
-from zvirka.settings.model import Settings
+from zvirka.settings.model import ScheduleSettings, Settings
 
 Act = Callable[["World", Request], Summary]
+
+
+def clock(**schedule: object) -> Clock:
+    """The nightly times of ``[schedule]``, without jitter."""
+    return Clock(ScheduleSettings.model_validate(schedule), Random(0))
 
 
 def settings(state_dir: Path, **tables: object) -> Settings:

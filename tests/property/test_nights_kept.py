@@ -1,0 +1,57 @@
+"""Histories that the law of nights is tried on in every build, besides the drawn ones.
+
+When a search fails (``make explore``), hypothesis prints the shortest history that breaks the law,
+as calls of the rules. Copy them here as a function of ``state`` without the first line (the state)
+and the last (``teardown``), and name it after the fault. A list of calls survives new rules; a
+seed does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.property.test_nights_law import NightsLaw
+
+History = Callable[[NightsLaw], None]
+KEPT: list[History] = []
+
+
+def kept(history: History) -> History:
+    KEPT.append(history)
+    return history
+
+
+@kept
+def a_deleted_counterparty_is_created_again_under_its_code(state: NightsLaw) -> None:
+    state.first_night(shape="production", mark="delete", rekey="apply")
+    state.create(code="A-1", field=("tax_id", "11111111"), sent=False, deliver=False)
+    state.night(full=True)
+    state.delete(pick=0, sent=True, deliver=False)
+    state.create(code="A-1", field=("tax_id", "11111111"), sent=True, deliver=True)
+    state.deliver_late_repeated_or_reordered(picks=[0])
+    state.night(full=False)
+
+
+@kept
+def a_code_moves_to_another_counterparty_while_a_run_is_killed(state: NightsLaw) -> None:
+    state.first_night(shape="embedded", mark="deactivate", rekey="apply")
+    state.create(code="A-1", field=("name", "Перший"), sent=False, deliver=False)
+    state.create(code="A-2", field=("name", "Другий"), sent=False, deliver=False)
+    state.night(full=True)
+    state.exchange(one=0, other=1)
+    state.killed_night(steps=20)
+    state.undo_of_the_last_run()
+
+
+@pytest.mark.parametrize("history", KEPT, ids=lambda history: history.__name__)
+def test_a_kept_history_obeys_the_law(history: History) -> None:
+    state = NightsLaw()
+    try:
+        history(state)
+        state.what_is_not_ours_is_as_it_was()
+    except BaseException:
+        state.nights.close()
+        raise
+    state.teardown()
