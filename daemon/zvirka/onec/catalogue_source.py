@@ -16,8 +16,8 @@ from loguru import logger
 from zvirka.domain import Counterparty
 from zvirka.mapping import Mapping
 from zvirka.onec import failures
-from zvirka.onec.decoding import decode_ref
-from zvirka.onec.odata_queries import Queries, all_of, canonical
+from zvirka.onec.decoding import Row, RowDecoder, decode_ref
+from zvirka.onec.odata_queries import Queries, all_of, any_of, canonical
 from zvirka.onec.paging import PageReader
 from zvirka.onec.protocol import LineBatch, ObjectBatch, SourceTraffic, Undelivered, VersionBatch
 from zvirka.onec.schema import SchemaCache
@@ -27,6 +27,11 @@ from zvirka.onec.undelivered import OutboxReader
 
 _CONTRADICTIONS = (failures.NameNotFoundError, failures.NotInCompositionError)
 """1C does not have what the schema says it has."""
+
+_NOBODY = "ffffffff-ffff-4fff-bfff-ffffffffffff"
+"""A Ref_Key no object has: 1C makes references of the time and the machine."""
+
+_CONTROL_ROWS = 20
 
 
 class CatalogueSource:
@@ -89,11 +94,17 @@ class CatalogueSource:
     # -- Source ----------------------------------------------------------------------------------
 
     def preflight(self) -> int:
-        """Prove names, kinds and rights on one row of each place; return the number in scope."""
+        """Prove names, kinds, rights and filters on one row; return the number in scope.
+
+        Raises:
+            ComposedLessError: a name that the cached schema has is published no longer.
+            FilterIgnoredError: 1C answers a filter with other rows, or without the one it has.
+            OnecError: 1C cannot be read, or a mapped name does not exist.
+        """
         try:
             self._probe()
         except _CONTRADICTIONS:
-            logger.warning("1C does not know a name of the cached schema, reading it anew")
+            logger.warning("1C does not know a name of the cached schema, reading it again")
             self.layout = self._laid(fresh=True)
             self._probe()
         return self.count()
@@ -102,8 +113,27 @@ class CatalogueSource:
         layout = self.layout
         shape = layout.whole.shape
         query = layout.reader.queries.page(layout.entity, shape.select, top=1, where=layout.where)
-        layout.reader.rows(query, shape)
-        logger.debug("mapped places are known", outside=len(layout.outside))
+        rows = layout.reader.rows(query, shape)
+        if rows:
+            self._prove_filters(shape.refs(rows)[0])
+        logger.debug("mapped places are known", related=len(layout.outside))
+
+    def _prove_filters(self, known: str) -> None:
+        """Ask for a known object or one that cannot be: only the known one may come.
+
+        In compatibility mode 8.2.13 every filter gives an empty set; elsewhere a filter was
+        dropped and another row came back. Both come with status 200.
+        """
+        layout = self.layout
+        shape = RowDecoder(layout.entity, ["Ref_Key"])
+        clauses = [
+            layout.reader.queries.clause(layout.entity, "Ref_Key", ref) for ref in (known, _NOBODY)
+        ]
+        query = layout.reader.queries.page(
+            layout.entity, shape.select, top=2, where=any_of(clauses)
+        )
+        if shape.refs(layout.reader.rows(query, shape)) != [known]:
+            raise failures.FilterIgnoredError(place=layout.entity.name)
 
     def count(self) -> int:
         """The number of counterparties in scope now."""
@@ -164,16 +194,44 @@ class CatalogueSource:
                 remedy="name the counterparty by code or by ref",
             )
         name, shape = self.layout.attributes[field], self.layout.fetched
+        control = self._control(name)
         found: list[Counterparty] = []
         for value in dict.fromkeys(values):
-            clause = self.layout.reader.queries.clause(self.layout.entity, name, value)
-            selection = msgspec.structs.replace(
-                self.layout.whole, shape=shape, where=all_of([clause, self.layout.where])
-            )
-            for rows in self.layout.reader.pages(selection):
-                objects, lines = self.layout.with_lines(rows)
+            honoured = control is None
+            for rows in self._equal(name, [value] if control is None else [value, control]):
+                texts = shape.texts(rows, name)
+                honoured |= control in texts
+                if not set(texts) <= {value, control}:
+                    raise failures.FilterIgnoredError(place=f"{self.layout.entity.name}.{name}")
+                wanted = [row for row, text in zip(rows, texts, strict=True) if text == value]
+                objects, lines = self.layout.with_lines(wanted)
                 found += counterparties(self.mapping, objects, lines)
+            if not honoured:
+                raise failures.FilterIgnoredError(place=f"{self.layout.entity.name}.{name}")
         return list({one.ref: one for one in found}.values())
+
+    def _equal(self, name: str, values: Sequence[str]) -> Iterator[list[Row]]:
+        """Counterparties whose property equals one of the values, whole, in pages."""
+        layout = self.layout
+        clauses = [layout.reader.queries.clause(layout.entity, name, value) for value in values]
+        where = all_of([any_of(clauses), layout.where])
+        return layout.reader.pages(
+            msgspec.structs.replace(layout.whole, shape=layout.fetched, where=where)
+        )
+
+    def _control(self, name: str) -> str | None:
+        """A value that some counterparty has: a filter that does not find it proves nothing.
+
+        Read again for each search, since the counterparty may change. ``None`` when none of the
+        first rows has a value.
+        """
+        layout = self.layout
+        shape = RowDecoder(layout.entity, [name])
+        query = layout.reader.queries.page(
+            layout.entity, shape.select, top=_CONTROL_ROWS, where=layout.where
+        )
+        texts = shape.texts(layout.reader.rows(query, shape), name)
+        return next((text for text in texts if text and text.strip()), None)
 
     def undelivered(self) -> Iterator[Undelivered]:
         """What waits in the outbox of the extension, the newest first; needs no $metadata."""

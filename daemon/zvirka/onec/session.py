@@ -296,6 +296,12 @@ def decoded(body: bytes, decode: Callable[[bytes], T], *, place: str) -> T:
     except msgspec.ValidationError as error:
         raise failures.UnexpectedAnswerError(place=place, cause=_shape(error)) from None
     except msgspec.DecodeError as error:
+        if body[:512].lstrip().startswith(b"<"):
+            raise failures.NotOdataError(
+                cause="1C answered in XML (Atom) though JSON was asked for",
+                place=place,
+                remedy="let the web server or proxy pass $format and the Accept header to 1C",
+            ) from error
         cause = f"{failures.CutShortError.says} ({error})"
         raise failures.CutShortError(cause=cause, place=place) from error
     except UnicodeDecodeError:
