@@ -7,7 +7,8 @@ come by Код where there is one, else by ``$skip``; values outside the object 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from functools import cached_property
 
 import msgspec
@@ -20,6 +21,7 @@ from zvirka.onec.decoding import Row, RowDecoder, decode_ref
 from zvirka.onec.odata_queries import Queries, all_of, any_of, canonical
 from zvirka.onec.paging import PageReader
 from zvirka.onec.protocol import LineBatch, ObjectBatch, SourceTraffic, Undelivered, VersionBatch
+from zvirka.onec.related_values import ContactLines
 from zvirka.onec.schema import SchemaCache
 from zvirka.onec.session import OnecSession
 from zvirka.onec.source_layout import SourceLayout, proven_schema
@@ -27,9 +29,6 @@ from zvirka.onec.undelivered import OutboxReader
 
 _CONTRADICTIONS = (failures.NameNotFoundError, failures.NotInCompositionError)
 """1C does not have what the schema says it has."""
-
-_NOBODY = "ffffffff-ffff-4fff-bfff-ffffffffffff"
-"""A Ref_Key no object has: 1C makes references of the time and the machine."""
 
 _CONTROL_ROWS = 20
 
@@ -44,6 +43,7 @@ class CatalogueSource:
         page_bytes: what a page should weigh.
         max_url: the longest URL the web server takes.
         allowed_only: read only the rows the user may see.
+        today: the date in the base's own time zone, which says what contact lines are in force.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class CatalogueSource:
         page_bytes: int = 4_000_000,
         max_url: int = 2000,
         allowed_only: bool = False,
+        today: Callable[[], date] = date.today,
     ) -> None:
         self.session = session
         self.traffic: SourceTraffic = session.traffic
@@ -62,7 +63,9 @@ class CatalogueSource:
         self.mapping = mapping
         self.restricted = allowed_only
         """Rows may be missing without a word: a snapshot is never complete."""
+        self._controls: dict[str, str | None] = {}
         self._schemas = schemas
+        self._today = today
         self._page_bytes = page_bytes
         self._max_url = max_url
 
@@ -84,7 +87,7 @@ class CatalogueSource:
         reader = PageReader(
             self.session, queries, page_bytes=self._page_bytes, max_url=self._max_url
         )
-        return SourceLayout(reader, schema, self.mapping)
+        return SourceLayout(reader, schema, self.mapping, today=self._today)
 
     @cached_property
     def layout(self) -> SourceLayout:
@@ -115,25 +118,8 @@ class CatalogueSource:
         query = layout.reader.queries.page(layout.entity, shape.select, top=1, where=layout.where)
         rows = layout.reader.rows(query, shape)
         if rows:
-            self._prove_filters(shape.refs(rows)[0])
+            layout.reader.prove_filters(layout.entity, shape.refs(rows)[0])
         logger.debug("mapped places are known", related=len(layout.outside))
-
-    def _prove_filters(self, known: str) -> None:
-        """Ask for a known object or one that cannot be: only the known one may come.
-
-        In compatibility mode 8.2.13 every filter gives an empty set; elsewhere a filter was
-        dropped and another row came back. Both come with status 200.
-        """
-        layout = self.layout
-        shape = RowDecoder(layout.entity, ["Ref_Key"])
-        clauses = [
-            layout.reader.queries.clause(layout.entity, "Ref_Key", ref) for ref in (known, _NOBODY)
-        ]
-        query = layout.reader.queries.page(
-            layout.entity, shape.select, top=2, where=any_of(clauses)
-        )
-        if shape.refs(layout.reader.rows(query, shape)) != [known]:
-            raise failures.FilterIgnoredError(place=layout.entity.name)
 
     def count(self) -> int:
         """The number of counterparties in scope now."""
@@ -152,6 +138,15 @@ class CatalogueSource:
     def light_lines(self) -> Iterator[LineBatch]:
         """Outside values that no DataVersion of a counterparty covers."""
         return (batch for place in self.layout.outside if place.light for batch in place.all())
+
+    def taking_effect(self, since: date) -> Iterator[list[str]]:
+        """Ref_Keys of counterparties with a contact line in force from after ``since`` up to today.
+
+        No DataVersion changes on that day.
+        """
+        for place in self.layout.outside:
+            if isinstance(place, ContactLines) and not place.light:
+                yield from place.taking_effect(since)
 
     def versions(self) -> Iterator[VersionBatch]:
         """Ref_Key, DataVersion and DeletionMark of all in scope, in pages."""
@@ -193,38 +188,41 @@ class CatalogueSource:
                 place=f"onec.fields.{field}",
                 remedy="name the counterparty by code or by ref",
             )
-        name, shape = self.layout.attributes[field], self.layout.fetched
-        control = self._control(name)
+        name = self.layout.attributes[field]
         found: list[Counterparty] = []
         for value in dict.fromkeys(values):
-            honoured = control is None
-            for rows in self._equal(name, [value] if control is None else [value, control]):
-                texts = shape.texts(rows, name)
-                honoured |= control in texts
-                if not set(texts) <= {value, control}:
-                    raise failures.FilterIgnoredError(place=f"{self.layout.entity.name}.{name}")
-                wanted = [row for row, text in zip(rows, texts, strict=True) if text == value]
-                objects, lines = self.layout.with_lines(wanted)
-                found += counterparties(self.mapping, objects, lines)
-            if not honoured:
+            rows = self._equal(name, value)
+            if rows is None:
+                rows = self._equal(name, value, fresh_control=True)
+            if rows is None:
                 raise failures.FilterIgnoredError(place=f"{self.layout.entity.name}.{name}")
+            objects, lines = self.layout.with_lines(rows)
+            found += counterparties(self.mapping, objects, lines)
         return list({one.ref: one for one in found}.values())
 
-    def _equal(self, name: str, values: Sequence[str]) -> Iterator[list[Row]]:
-        """Counterparties whose property equals one of the values, whole, in pages."""
-        layout = self.layout
-        clauses = [layout.reader.queries.clause(layout.entity, name, value) for value in values]
-        where = all_of([any_of(clauses), layout.where])
-        return layout.reader.pages(
-            msgspec.structs.replace(layout.whole, shape=layout.fetched, where=where)
-        )
+    def _equal(self, name: str, value: str, *, fresh_control: bool = False) -> list[Row] | None:
+        """Counterparties whose property equals the value, whole; ``None`` when that is not sure.
 
-    def _control(self, name: str) -> str | None:
-        """A value that some counterparty has: a filter that does not find it proves nothing.
-
-        Read again for each search, since the counterparty may change. ``None`` when none of the
-        first rows has a value.
+        A value that some counterparty is known to have is asked for along: an answer without it,
+        or with any other, proves nothing.
         """
+        layout = self.layout
+        if fresh_control or name not in self._controls:
+            self._controls[name] = self._some_value(name)
+        control = self._controls[name]
+        asked = [value] if control is None else [value, control]
+        clauses = [layout.reader.queries.clause(layout.entity, name, one) for one in asked]
+        where = all_of([any_of(clauses), layout.where])
+        selection = msgspec.structs.replace(layout.whole, shape=layout.fetched, where=where)
+        rows = [row for page in layout.reader.pages(selection) for row in page]
+        texts = layout.fetched.texts(rows, name)
+        seen = set(texts)
+        if not seen <= set(asked) or (control is not None and control not in seen):
+            return None
+        return [row for row, text in zip(rows, texts, strict=True) if text == value]
+
+    def _some_value(self, name: str) -> str | None:
+        """A value that one of the first counterparties has, ``None`` when all are empty."""
         layout = self.layout
         shape = RowDecoder(layout.entity, [name])
         query = layout.reader.queries.page(

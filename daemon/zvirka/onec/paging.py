@@ -16,6 +16,7 @@ from loguru import logger
 from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder, decode_count
 from zvirka.onec.odata_queries import Queries, Query, all_of, any_of, canonical
+from zvirka.onec.schema import Entity
 from zvirka.onec.session import HEAVY, OnecSession
 
 _PROBE = 100
@@ -30,6 +31,8 @@ _STEPS_BACK = 50
 _IDLE_PAGES = 3
 """So many full pages without a new row mean that 1C ignores $skip or the order."""
 _MOST_KEYS = 200
+_NOBODY = "ffffffff-ffff-4fff-bfff-ffffffffffff"
+"""A Ref_Key no object has: 1C makes references of the time and the machine."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -251,6 +254,21 @@ class PageReader:
                 return
             position, before = start + len(rows), rows
             overlap = min(_OVERLAP, len(rows) // 2)
+
+    def prove_filters(self, entity: Entity, known: str) -> None:
+        """Ask for an object that is there or one that cannot be: only the first may come.
+
+        In compatibility mode 8.2.13 every filter gives an empty set; elsewhere a filter was
+        dropped and another row came back. Both come with status 200.
+
+        Raises:
+            FilterIgnoredError: the answer is another.
+        """
+        shape = RowDecoder(entity, ["Ref_Key"])
+        clauses = [self.queries.clause(entity, "Ref_Key", ref) for ref in (known, _NOBODY)]
+        query = self.queries.page(entity, shape.select, top=2, where=any_of(clauses))
+        if shape.refs(self.rows(query, shape)) != [known]:
+            raise failures.FilterIgnoredError(place=entity.name)
 
     def by_keys(
         self,

@@ -212,6 +212,9 @@ class SchemaCache:
         self.path = directory / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.xml"
         self.all_names: tuple[str, ...] = ()
         """Every entity type of the publication; known only after a fetch."""
+        self.lost: frozenset[tuple[str, str]] = frozenset()
+        """Entity and property (empty for the entity itself) that the cached schema has and the
+        fetched one has not. The cache then stays as it is, so that the next run sees it too."""
         self._url = url
         self._read = read
 
@@ -230,8 +233,10 @@ class SchemaCache:
         edmx, self.all_names = trim(self._read(), wanted)
         schema = Schema(edmx, self._url)
         if known is not None:
+            self.lost = _lost(known, schema)
             _log_drift(known, schema)
-        self._write(edmx)
+        if not self.lost:
+            self._write(edmx)
         return schema
 
     def forget(self) -> None:
@@ -254,6 +259,19 @@ class SchemaCache:
             new.replace(self.path)
         except OSError as error:
             logger.warning("the schema of 1C cannot be cached", reason=type(error).__name__)
+
+
+def _lost(old: Schema, new: Schema) -> frozenset[tuple[str, str]]:
+    lost: set[tuple[str, str]] = set()
+    for name in old.names:
+        before, after = old.entity(name), new.entity(name)
+        if before is None:
+            continue
+        if after is None:
+            lost.add((name, ""))
+        else:
+            lost |= {(name, gone) for gone in before.properties.keys() - after.properties.keys()}
+    return frozenset(lost)
 
 
 def _log_drift(old: Schema, new: Schema) -> None:
