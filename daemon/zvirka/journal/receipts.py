@@ -11,7 +11,7 @@ only look.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Table, bindparam, func, insert, or_, select, update
 
 from zvirka.journal.digests import digest_of
-from zvirka.journal.tables import ReceiptRow, RunRow
+from zvirka.journal.tables import CorrectionRow, ReceiptRow, RunRow
 
 GENESIS = ""
 """What the first link follows."""
@@ -30,6 +30,11 @@ STORED = ("created", "updated", "restored", "deleted", "unchanged", "absent")
 SETTLED_LATER = ("failed", "refused", "held", "left")
 """Outcomes that left the store without this change, so that an older one may still come."""
 
+AHEAD_MS = 600_000
+"""How far a sender's clock may be ahead of ours before its stamps are counted apart."""
+
+_WRITING = ("reconcile", "resync", "approve", "undo")
+_CORRECTIONS: Table = CorrectionRow.metadata.tables["correction"]
 _RECEIPTS: Table = ReceiptRow.metadata.tables["receipt"]
 _RUNS: Table = RunRow.metadata.tables["run"]
 _CHUNK = 500
@@ -176,39 +181,108 @@ def unsettled_receipts(connection: Connection) -> list[OpenReceipt]:
     ]
 
 
-def reconciled_since(connection: Connection, moment: datetime) -> bool:
-    """Whether a reconciliation that began after the moment has finished."""
+def written_since(connection: Connection, moment: datetime) -> bool:
+    """Whether a run that may write was at work after the moment, however it ended."""
     statement = (
         select(func.count())
         .select_from(_RUNS)
-        .where(_RUNS.c.command == "reconcile", _RUNS.c.status == "finished")
-        .where(_RUNS.c.started_at > moment.astimezone(UTC))
+        .where(_RUNS.c.command.in_(_WRITING))
+        .where(or_(_RUNS.c.finished_at.is_(None), _RUNS.c.finished_at > moment.astimezone(UTC)))
     )
     return bool(connection.execute(statement).scalar())
 
 
-def last_stamps(
-    connection: Connection, refs: Sequence[str], keys: Sequence[str]
-) -> tuple[dict[str, int], dict[str, int]]:
-    """The newest stamp the store has taken in, by Ref_Key and by pairing key.
+def corrected_since(connection: Connection, received: Mapping[str, datetime]) -> frozenset[str]:
+    """Which pairing keys a run wrote, or was about to write, after a message about them came."""
+    found: set[str] = set()
+    keys = sorted(received)
+    for start in range(0, len(keys), _CHUNK):
+        chunk = keys[start : start + _CHUNK]
+        since = min(received[key] for key in chunk).astimezone(UTC)
+        statement = (
+            select(_CORRECTIONS.c.key, func.max(_CORRECTIONS.c.intended_at))
+            .where(_CORRECTIONS.c.key.in_(chunk), _CORRECTIONS.c.intended_at > since)
+            .group_by(_CORRECTIONS.c.key)
+        )
+        for key, latest in connection.execute(statement):
+            if _aware(latest) > received[key]:
+                found.add(key)
+    return frozenset(found)
+
+
+class Stamps(msgspec.Struct, frozen=True):
+    """The newest stamps the store has taken in, in milliseconds, by Ref_Key and by pairing key.
+
+    ``ahead`` holds those of a sender whose clock was ahead of ours: they are in order among
+    themselves, and do not block what comes after the clock is set right.
+    """
+
+    by_ref: dict[str, int] = {}
+    by_key: dict[str, int] = {}
+    ahead_by_ref: dict[str, int] = {}
+    ahead_by_key: dict[str, int] = {}
+
+    def newest(self, ref: str, key: str, *, ahead: bool) -> int:
+        """The newest stamp that a message about this counterparty is compared with; -1 for none."""
+        refs, keys = (self.ahead_by_ref, self.ahead_by_key) if ahead else (self.by_ref, self.by_key)
+        return max(refs.get(ref, -1), keys.get(key, -1))
+
+    def note(self, ref: str, key: str, stamp: int, *, ahead: bool) -> None:
+        """Count one more stamp that was taken in."""
+        refs, keys = (self.ahead_by_ref, self.ahead_by_key) if ahead else (self.by_ref, self.by_key)
+        if ref:
+            refs[ref] = max(refs.get(ref, -1), stamp)
+        keys[key] = max(keys.get(key, -1), stamp)
+
+
+def is_ahead(stamp: int, received_at: datetime) -> bool:
+    """Whether a stamp is of a clock so far ahead of ours that it would block all that follows."""
+    return stamp > received_at.timestamp() * 1000 + AHEAD_MS
+
+
+def last_stamps(connection: Connection, refs: Sequence[str], keys: Sequence[str]) -> Stamps:
+    """The newest stamps the store has taken in of these Ref_Keys and pairing keys.
 
     A receipt of the same transaction that is still open does not count.
     """
-    found: list[dict[str, int]] = []
-    for column, values in ((_RECEIPTS.c.ref, refs), (_RECEIPTS.c.key, keys)):
-        newest: dict[str, int] = {}
+    receipts = _RECEIPTS.c
+    found = Stamps()
+    for column, values in ((receipts.ref, refs), (receipts.key, keys)):
         wanted = sorted({value for value in values if value})
         for start in range(0, len(wanted), _CHUNK):
             statement = (
-                select(column, func.max(_RECEIPTS.c.stamp))
+                select(receipts.ref, receipts.key, receipts.stamp, receipts.received_at)
                 .where(column.in_(wanted[start : start + _CHUNK]))
-                .where(_RECEIPTS.c.stamp.is_not(None), _RECEIPTS.c.outcome != "")
-                .where(_RECEIPTS.c.outcome.not_in(SETTLED_LATER))
-                .group_by(column)
+                .where(receipts.stamp.is_not(None), receipts.outcome != "")
+                .where(receipts.outcome.not_in(SETTLED_LATER))
             )
-            newest |= {row[0]: row[1] for row in connection.execute(statement)}
-        found.append(newest)
-    return found[0], found[1]
+            for ref, key, stamp, received_at in connection.execute(statement):
+                found.note(ref, key, stamp, ahead=is_ahead(stamp, _aware(received_at)))
+    return found
+
+
+class SeenMessage(msgspec.Struct, frozen=True):
+    """A message that came before under a messageId, and was taken in."""
+
+    stamp: int | None
+    payload_digest: str
+
+
+def seen_messages(connection: Connection, ids: Iterable[str]) -> dict[str, SeenMessage]:
+    """By messageId: the last message of that id whose receipt says that it was taken in."""
+    receipts = _RECEIPTS.c
+    wanted = sorted(set(ids) - {""})
+    found: dict[str, SeenMessage] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        statement = (
+            select(receipts.message_id, receipts.stamp, receipts.payload_digest)
+            .where(receipts.message_id.in_(wanted[start : start + _CHUNK]))
+            .where(receipts.outcome != "", receipts.outcome.not_in(SETTLED_LATER))
+            .order_by(receipts.id)
+        )
+        for message_id, stamp, digest in connection.execute(statement):
+            found[message_id] = SeenMessage(stamp, digest)
+    return found
 
 
 def find_receipts(
