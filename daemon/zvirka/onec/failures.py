@@ -14,8 +14,11 @@ from typing import ClassVar
 from zvirka.errors import SourceError
 
 _LONGEST_MESSAGE = 300
+_READ = 2000
+"""Characters of a message that are looked at; masking all of a long one would take minutes."""
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)"|«([^»]*)»|“([^”]*)”|„([^“”]*)[“”]""")
 _NAME = re.compile(r"[^\W\d][\w./$-]*")
+_UNCLOSED = re.compile(r'["«“„][^"»“”]*$')
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 _PERSONAL = re.compile(
     r"""
@@ -82,8 +85,8 @@ def safe_message(text: str) -> str:
         known = _NAME.fullmatch(inner) or _GUID.fullmatch(inner)
         return f"'{inner}'" if known else "'…'"
 
-    line = " ".join(_UNSAFE.sub(" ", text).split())
-    line = _QUOTED.sub(mask, line)
+    line = " ".join(_UNSAFE.sub(" ", text[:_READ]).split())
+    line = _UNCLOSED.sub("'…'", _QUOTED.sub(mask, line))
     parts = _GUID.split(line)
     guids = [*_GUID.findall(line), ""]
     pairs = zip(parts, guids, strict=True)

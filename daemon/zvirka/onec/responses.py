@@ -118,7 +118,7 @@ def _read(content_type: str, body: bytes) -> tuple[str, str, bool]:
     if b'"odata.error"' in head:
         try:
             found = msgspec.json.decode(body, type=_JsonError).error
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return "", "", False
         text = found.message.value if isinstance(found.message, _Message) else found.message
         return str(found.code) or "-1", text or "", False

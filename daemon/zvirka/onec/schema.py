@@ -20,7 +20,6 @@ from typing import Any
 import msgspec
 from loguru import logger
 from lxml import etree
-from pyodata.exceptions import PyODataException
 from pyodata.v2.model import MetadataBuilder
 from pyodata.v2.service import Service
 
@@ -75,7 +74,7 @@ class Schema:
     def _model(self) -> Any:
         try:
             return MetadataBuilder(self.edmx).build()
-        except (PyODataException, KeyError, ValueError) as error:
+        except Exception as error:  # pyodata documents none of what odd attributes make it raise
             raise NotOdataError(
                 cause="$metadata of 1C cannot be understood", place=self._url
             ) from error

@@ -304,8 +304,9 @@ def decoded(body: bytes, decode: Callable[[bytes], T], *, place: str) -> T:
             ) from error
         cause = f"{failures.CutShortError.says} ({error})"
         raise failures.CutShortError(cause=cause, place=place) from error
-    except UnicodeDecodeError:
-        cause = f"{failures.CutShortError.says} (it is not UTF-8)"
+    except (UnicodeDecodeError, RecursionError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deep"
+        cause = f"{failures.CutShortError.says} ({reason})"
         raise failures.CutShortError(cause=cause, place=place) from None
 
 
