@@ -25,6 +25,7 @@ _TOMB = "{http://purl.org/atompub/tombstones/1.0}"
 _DATA = "{http://schemas.microsoft.com/ado/2007/08/dataservices}"
 _META = "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}"
 _NO_CHARACTER = frozenset({etree.ErrorTypes.ERR_INVALID_CHAR, etree.ErrorTypes.ERR_INVALID_CHARREF})
+_LONGEST_ADDRESS = 1000
 _ADDRESS = re.compile(r"([^/]+)\(guid'([0-9a-fA-F-]{36})'\)/?$")
 
 
@@ -141,7 +142,7 @@ def read_feed(feed: bytes, entity: str, message: int) -> Changes:
 def _named(element: Any, gone: bool) -> tuple[str, str]:
     """Entity and Ref_Key of an entry: by its properties, else by its address."""
     address = element.get("ref", "") if gone else element.findtext(f"{_ATOM}id", "")
-    match = _ADDRESS.search(address.strip())
+    match = _ADDRESS.search(address.strip()[-_LONGEST_ADDRESS:])
     name, ref = (match[1], match[2]) if match else ("", "")
     if not gone:
         category = element.find(f"{_ATOM}category")
