@@ -156,11 +156,11 @@ def trim(metadata: bytes, asked: Iterable[str]) -> tuple[bytes, tuple[str, ...]]
             while parent is not None and element.getprevious() is not None:
                 del parent[0]
         root = events.root
-    except etree.XMLSyntaxError as error:
+        if root is None or etree.QName(root).localname != "Edmx":
+            raise NotOdataError(cause="the answer to $metadata is not an EDMX document")
+        return _document(kept, edm, wanted), tuple(sorted(names))
+    except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: names that XML refuses
         raise NotOdataError(cause="$metadata of 1C is not well-formed XML") from error
-    if root is None or etree.QName(root).localname != "Edmx":
-        raise NotOdataError(cause="the answer to $metadata is not an EDMX document")
-    return _document(kept, edm, wanted), tuple(sorted(names))
 
 
 def _slim(element: Any, rows: set[str]) -> Any:
