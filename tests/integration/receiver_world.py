@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +74,8 @@ def new_body(
     """A message of our module."""
     message = body(action, **changes)
     message["clientData"] |= {"Ссылка": ref, "ПометкаУдаления": mark, "ВерсияДанных": "AAAAAQ=="}
-    return message | {"messageId": f"m-{stamp}", "stamp": stamp}
+    content = hashlib.sha256(json.dumps([message, stamp]).encode()).hexdigest()
+    return message | {"messageId": f"m-{content[:16]}", "stamp": stamp}
 
 
 class World:

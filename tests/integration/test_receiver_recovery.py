@@ -13,14 +13,22 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from tests.integration.receiver_world import MAPPING, NOW, STAMP, body, new_body, settings
-from zvirka.domain import Command, RunStatus, Trigger
+from zvirka.domain import (
+    Action,
+    Cause,
+    Command,
+    Correction,
+    Difference,
+    Kind,
+    RunStatus,
+    Trigger,
+)
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql.upsert import Upsert, UpsertRequest, UpsertResult
 from zvirka.errors import JournalError
 from zvirka.journal.database import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import find_receipts, verify_receipts
-from zvirka.journal.run_facts import Facts
 from zvirka.receiver import ingest as desk_module
 from zvirka.receiver.ingest import Ingest, Policy
 from zvirka.receiver.payload import PayloadReader, WebhookMessage
@@ -156,16 +164,18 @@ def test_an_open_receipt_of_another_version_of_zvirka_is_left(
 
 
 @pytest.mark.parametrize(
-    ("complete", "outcome", "clients"),
-    [(True, "left", 0), (False, "created", 1)],
-    ids=["all of 1C was read", "1C was read in part"],
+    ("command", "status"),
+    [
+        ("reconcile", "finished"),
+        ("reconcile", "held"),
+        ("reconcile", "running"),
+        ("resync", "finished"),
+        ("approve", "failed"),
+        ("undo", "finished"),
+    ],
 )
-def test_after_a_good_run_an_old_open_receipt_is_left_alone(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    complete: bool,
-    outcome: str,
-    clients: int,
+def test_after_a_run_that_may_have_written_an_open_receipt_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, status: str
 ) -> None:
     with station(tmp_path) as killed, monkeypatch.context() as patched:
         killed.desk.recover()
@@ -175,15 +185,62 @@ def test_after_a_good_run_an_old_open_receipt_is_left_alone(
         journal = Journal(killed.journal, "journal")
         moment = NOW + timedelta(minutes=1)
         run = journal.begin(
-            command=Command.RECONCILE, trigger=Trigger.MANUAL, who="admin", reason="", now=moment
+            command=Command(command), trigger=Trigger.MANUAL, who="a", reason="", now=moment
         )
-        journal.save_facts(run, Facts(complete=complete))
-        journal.finish(run, status=RunStatus.FINISHED, exit_code=0, now=moment)
+        if status != "running":
+            journal.finish(run, status=RunStatus(status), exit_code=0, now=moment)
     with station(tmp_path) as again:
         again.desk.recover()
-        assert len(again.clients()) == clients
-        assert again.outcomes() == [outcome]
+        assert again.clients() == []
+        assert again.outcomes() == ["left"]
         assert list(verify_receipts(again.journal)) == []
+
+
+def test_after_a_plan_an_open_receipt_is_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with station(tmp_path) as killed, monkeypatch.context() as patched:
+        killed.desk.recover()
+        die_at(patched, "waves")
+        with pytest.raises(Killed):
+            killed.desk.take([message(body("create"))])
+        journal = Journal(killed.journal, "journal")
+        run = journal.begin(
+            command=Command.PLAN, trigger=Trigger.MANUAL, who="a", reason="", now=NOW
+        )
+        journal.finish(run, status=RunStatus.FINISHED, exit_code=0, now=NOW)
+    with station(tmp_path) as again:
+        again.desk.recover()
+        assert again.outcomes() == ["created"]
+
+
+def test_a_message_that_a_run_has_overtaken_is_sent_again_by_1c(tmp_path: Path) -> None:
+    with station(tmp_path) as one:
+        one.desk.take([message(body("create", name="V1")), message(body("create", code="2"))])
+        journal = Journal(one.journal, "journal")
+        moment = NOW + timedelta(seconds=1)
+        run = journal.begin(
+            command=Command.RESYNC, trigger=Trigger.MANUAL, who="a", reason="", now=moment
+        )
+        difference = Difference(
+            number=1,
+            kind=Kind.DIFFERENT,
+            cause=Cause.MISSED_UPDATE,
+            key="000000001",
+            ref="",
+            name="",
+            action=Action.UPDATE,
+        )
+        journal.add_differences(run, [difference])
+        correction = Correction(id=0, action=Action.UPDATE, key="000000001", ref="", row="1")
+        journal.intend(run, [(1, correction)], moment)
+        with one.store.begin() as store:
+            store.execute(text("UPDATE clients SET name = 'V3' WHERE code = '000000001'"))
+        verdicts = one.desk.take(
+            [message(body("update", name="V2")), message(body("update", code="2", name="Б"))]
+        )
+        assert [verdict.outcome for verdict in verdicts] == ["left", "updated"]
+        assert one.clients() == [("000000001", "V3"), ("2", "Б")]
 
 
 def test_in_one_batch_each_message_sees_what_those_before_it_did(tmp_path: Path) -> None:

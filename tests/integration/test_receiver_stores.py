@@ -25,7 +25,8 @@ def the_client(world: World, shape: Shape, code: str = "000000001") -> Client:
 def test_create_update_clear_delete_and_restore(shape: Shape, tmp_path: Path) -> None:
     with receiver(tmp_path, shape.mapping, erp=shape.erp) as world:
         assert world.outcome(new_body("create")) == "created"
-        assert world.outcome(new_body("create")) == "unchanged"
+        assert world.outcome(new_body("create")) == "stale"
+        assert world.outcome(new_body("create") | {"messageId": "another"}) == "unchanged"
         message = new_body("update", STAMP + 1, name="Бета", email="")
         del message["clientData"]["Телефон"]
         assert world.outcome(message) == "updated"

@@ -7,7 +7,8 @@ come by Код where there is one, else by ``$skip``; values outside the object 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from functools import cached_property
 
 import msgspec
@@ -17,10 +18,11 @@ from zvirka.domain import Counterparty
 from zvirka.identity import canonical_key
 from zvirka.mapping import Mapping
 from zvirka.onec import failures
-from zvirka.onec.decoding import decode_ref
-from zvirka.onec.odata_queries import Queries, all_of, canonical
+from zvirka.onec.decoding import Row, RowDecoder, decode_ref
+from zvirka.onec.odata_queries import Queries, all_of, any_of, canonical
 from zvirka.onec.paging import PageReader
 from zvirka.onec.protocol import LineBatch, ObjectBatch, SourceTraffic, Undelivered, VersionBatch
+from zvirka.onec.related_values import ContactLines
 from zvirka.onec.schema import SchemaCache
 from zvirka.onec.session import OnecSession
 from zvirka.onec.source_layout import SourceLayout, proven_schema
@@ -28,6 +30,8 @@ from zvirka.onec.undelivered import OutboxReader
 
 _CONTRADICTIONS = (failures.NameNotFoundError, failures.NotInCompositionError)
 """1C does not have what the schema says it has."""
+
+_CONTROL_ROWS = 20
 
 
 class CatalogueSource:
@@ -40,6 +44,7 @@ class CatalogueSource:
         page_bytes: what a page should weigh.
         max_url: the longest URL the web server takes.
         allowed_only: read only the rows the user may see.
+        today: the date in the base's own time zone, which says what contact lines are in force.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class CatalogueSource:
         page_bytes: int = 4_000_000,
         max_url: int = 2000,
         allowed_only: bool = False,
+        today: Callable[[], date] = date.today,
     ) -> None:
         self.session = session
         self.traffic: SourceTraffic = session.traffic
@@ -58,7 +64,9 @@ class CatalogueSource:
         self.mapping = mapping
         self.restricted = allowed_only
         """Rows may be missing without a word: a snapshot is never complete."""
+        self._controls: dict[str, str | None] = {}
         self._schemas = schemas
+        self._today = today
         self._page_bytes = page_bytes
         self._max_url = max_url
 
@@ -80,7 +88,7 @@ class CatalogueSource:
         reader = PageReader(
             self.session, queries, page_bytes=self._page_bytes, max_url=self._max_url
         )
-        return SourceLayout(reader, schema, self.mapping)
+        return SourceLayout(reader, schema, self.mapping, today=self._today)
 
     @cached_property
     def layout(self) -> SourceLayout:
@@ -90,11 +98,17 @@ class CatalogueSource:
     # -- Source ----------------------------------------------------------------------------------
 
     def preflight(self) -> int:
-        """Prove names, kinds and rights on one row of each place; return the number in scope."""
+        """Prove names, kinds, rights and filters on one row; return the number in scope.
+
+        Raises:
+            ComposedLessError: a name that the cached schema has is published no longer.
+            FilterIgnoredError: 1C answers a filter with other rows, or without the one it has.
+            OnecError: 1C cannot be read, or a mapped name does not exist.
+        """
         try:
             self._probe()
         except _CONTRADICTIONS:
-            logger.warning("1C does not know a name of the cached schema, reading it anew")
+            logger.warning("1C does not know a name of the cached schema, reading it again")
             self.layout = self._laid(fresh=True)
             self._probe()
         return self.count()
@@ -103,8 +117,10 @@ class CatalogueSource:
         layout = self.layout
         shape = layout.whole.shape
         query = layout.reader.queries.page(layout.entity, shape.select, top=1, where=layout.where)
-        layout.reader.rows(query, shape)
-        logger.debug("mapped places are known", outside=len(layout.outside))
+        rows = layout.reader.rows(query, shape)
+        if rows:
+            layout.reader.prove_filters(layout.entity, shape.refs(rows)[0])
+        logger.debug("mapped places are known", related=len(layout.outside))
 
     def count(self) -> int:
         """The number of counterparties in scope now."""
@@ -123,6 +139,15 @@ class CatalogueSource:
     def light_lines(self) -> Iterator[LineBatch]:
         """Outside values that no DataVersion of a counterparty covers."""
         return (batch for place in self.layout.outside if place.light for batch in place.all())
+
+    def taking_effect(self, since: date) -> Iterator[list[str]]:
+        """Ref_Keys of counterparties with a contact line in force from after ``since`` up to today.
+
+        No DataVersion changes on that day.
+        """
+        for place in self.layout.outside:
+            if isinstance(place, ContactLines) and not place.light:
+                yield from place.taking_effect(since)
 
     def versions(self) -> Iterator[VersionBatch]:
         """Ref_Key, DataVersion and DeletionMark of all in scope, in pages."""
@@ -164,17 +189,48 @@ class CatalogueSource:
                 place=f"onec.fields.{field}",
                 remedy="name the counterparty by code or by ref",
             )
-        name, shape = self.layout.attributes[field], self.layout.fetched
+        name = self.layout.attributes[field]
         found: list[Counterparty] = []
         for value in dict.fromkeys(values):
-            clause = self.layout.reader.queries.clause(self.layout.entity, name, value)
-            selection = msgspec.structs.replace(
-                self.layout.whole, shape=shape, where=all_of([clause, self.layout.where])
-            )
-            for rows in self.layout.reader.pages(selection):
-                objects, lines = self.layout.with_lines(rows)
-                found += counterparties(self.mapping, objects, lines)
+            rows = self._equal(name, value)
+            if rows is None:
+                rows = self._equal(name, value, fresh_control=True)
+            if rows is None:
+                raise failures.FilterIgnoredError(place=f"{self.layout.entity.name}.{name}")
+            objects, lines = self.layout.with_lines(rows)
+            found += counterparties(self.mapping, objects, lines)
         return list({one.ref: one for one in found}.values())
+
+    def _equal(self, name: str, value: str, *, fresh_control: bool = False) -> list[Row] | None:
+        """Counterparties whose property equals the value, whole; ``None`` when that is not sure.
+
+        A value that some counterparty is known to have is asked for along: an answer without it,
+        or with any other, proves nothing.
+        """
+        layout = self.layout
+        if fresh_control or name not in self._controls:
+            self._controls[name] = self._some_value(name)
+        control = self._controls[name]
+        asked = [value] if control is None else [value, control]
+        clauses = [layout.reader.queries.clause(layout.entity, name, one) for one in asked]
+        where = all_of([any_of(clauses), layout.where])
+        selection = msgspec.structs.replace(layout.whole, shape=layout.fetched, where=where)
+        rows = [row for page in layout.reader.pages(selection) for row in page]
+        texts = layout.fetched.texts(rows, name)
+        seen = set(texts)
+        if not seen <= set(asked) or (control is not None and control not in seen):
+            return None
+        return [row for row, text in zip(rows, texts, strict=True) if text == value]
+
+    def _some_value(self, name: str) -> str | None:
+        """A value that one of the first counterparties has, ``None`` when all are empty."""
+        layout = self.layout
+        shape = RowDecoder(layout.entity, [name])
+        query = layout.reader.queries.page(
+            layout.entity, shape.select, top=_CONTROL_ROWS, where=layout.where
+        )
+        texts = shape.texts(layout.reader.rows(query, shape), name)
+        return next((text for text in texts if text and text.strip()), None)
 
     def undelivered(self) -> Iterator[Undelivered]:
         """What waits in the outbox of the extension, the newest first; needs no $metadata."""

@@ -24,6 +24,8 @@ _ATOM = "{http://www.w3.org/2005/Atom}"
 _TOMB = "{http://purl.org/atompub/tombstones/1.0}"
 _DATA = "{http://schemas.microsoft.com/ado/2007/08/dataservices}"
 _META = "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}"
+_NO_CHARACTER = frozenset({etree.ErrorTypes.ERR_INVALID_CHAR, etree.ErrorTypes.ERR_INVALID_CHARREF})
+_LONGEST_ADDRESS = 1000
 _ADDRESS = re.compile(r"([^/]+)\(guid'([0-9a-fA-F-]{36})'\)/?$")
 
 
@@ -111,6 +113,7 @@ def read_feed(feed: bytes, entity: str, message: int) -> Changes:
 
     Raises:
         CutShortError: the feed is not whole.
+        UnreadableFeedError: it holds a character that XML cannot hold.
         UnexpectedAnswerError: an entry names no object.
     """
     changed: list[str] = []
@@ -129,14 +132,17 @@ def read_feed(feed: bytes, entity: str, message: int) -> Changes:
                 others += 1
             element.clear()
     except etree.XMLSyntaxError as error:
-        raise failures.CutShortError(place="SelectChanges") from error
+        kind = (
+            failures.UnreadableFeedError if error.code in _NO_CHARACTER else failures.CutShortError
+        )
+        raise kind(place="SelectChanges") from error
     return Changes(message, tuple(changed), tuple(deleted), others)
 
 
 def _named(element: Any, gone: bool) -> tuple[str, str]:
     """Entity and Ref_Key of an entry: by its properties, else by its address."""
     address = element.get("ref", "") if gone else element.findtext(f"{_ATOM}id", "")
-    match = _ADDRESS.search(address.strip())
+    match = _ADDRESS.search(address.strip()[-_LONGEST_ADDRESS:])
     name, ref = (match[1], match[2]) if match else ("", "")
     if not gone:
         category = element.find(f"{_ATOM}category")

@@ -10,6 +10,10 @@ from zvirka.onec.mapping_fit import KINDS, is_guid
 from zvirka.onec.paging import PageReader, Selection
 from zvirka.onec.schema import Schema, near
 
+_NAMES = ("ИмяПредопределенногоВида", "PredefinedDataName", "Description")
+"""The properties that name a kind, the surest first: БСП 3.x looks at the first one before all
+others, and leaves the second one empty."""
+
 
 class Kinds:
     """Looks kinds up in Catalog_ВидыКонтактнойИнформации, which is read once and is small.
@@ -23,31 +27,37 @@ class Kinds:
         self._schema = schema
 
     @cached_property
-    def _rows(self) -> list[tuple[str, str, str]]:
+    def _columns(self) -> tuple[list[str], list[list[str]]]:
+        """References of all kinds, and their names by each property of :data:`_NAMES` there is."""
         entity = self._schema.entity(KINDS)
         if entity is None:
-            return []
-        named = [name for name in ("PredefinedDataName", "Description") if entity.has(name)]
+            return [], []
+        named = [name for name in _NAMES if entity.has(name)]
         shape = RowDecoder(entity, ["Ref_Key", *named])
-        rows = [
-            row for page in self._reader.pages(Selection(shape, "", ("Ref_Key",))) for row in page
-        ]
-        names = [[text or "" for text in shape.texts(rows, name)] for name in named]
-        names += [[""] * len(rows)] * (2 - len(named))
-        return list(zip(shape.refs(rows), *names, strict=True))
+        selection = Selection(shape, "", ("Ref_Key",))
+        rows = [row for page in self._reader.pages(selection) for row in page]
+        columns = [[(text or "").strip() for text in shape.texts(rows, name)] for name in named]
+        return shape.refs(rows), columns
 
     @property
     def names(self) -> list[str]:
         """Every name a kind can be called by, for proposals."""
-        return sorted({name for _, *both in self._rows for name in both if name})
+        return sorted({name for column in self._columns[1] for name in column if name})
 
     def refs(self, kind: str) -> frozenset[str]:
-        """References of the kind: a GUID means itself, a name all kinds so called; may be empty."""
+        """References of the kind: a GUID means itself, a name all kinds so called; may be empty.
+
+        Names are compared without regard to case, property by property in the order of
+        :data:`_NAMES`, as the push module does.
+        """
         if is_guid(kind):
             return frozenset({kind.lower()})
-        for same in (str, str.casefold):
-            wanted = same(kind.strip())
-            found = {ref for ref, *both in self._rows if wanted in [same(n.strip()) for n in both]}
+        refs, columns = self._columns
+        wanted = kind.strip().casefold()
+        for column in columns:
+            found = [
+                ref for ref, name in zip(refs, column, strict=True) if name.casefold() == wanted
+            ]
             if found:
                 return frozenset(found)
         return frozenset()
@@ -66,6 +76,6 @@ class Kinds:
                 place=f"onec.fields.{field}.kind",
                 remedy=f"perhaps: {', '.join(proposals)}"
                 if proposals
-                else "name the kind by its GUID, PredefinedDataName or Description",
+                else f"name the kind by its GUID, {', '.join(_NAMES[:-1])} or Description",
             )
         return found

@@ -14,10 +14,21 @@ from typing import ClassVar
 from zvirka.errors import SourceError
 
 _LONGEST_MESSAGE = 300
-_QUOTED = re.compile(r"'([^']*)'")
-_DIGITS = re.compile(r"\d{5,}")
+_READ = 2000
+"""Characters of a message that are looked at; masking all of a long one would take minutes."""
+_QUOTED = re.compile(r"""'([^']*)'|"([^"]*)"|«([^»]*)»|“([^”]*)”|„([^“”]*)[“”]""")
 _NAME = re.compile(r"[^\W\d][\w./$-]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_UNCLOSED = re.compile(r'["«“„][^"»“”]*$')
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+_PERSONAL = re.compile(
+    r"""
+    \S+@\S+                                 # an e-mail address
+  | [^\s:/]+:[^\s:/]\S*                     # user:password
+  | \+?\d(?:[\s()-]*\d){4,}                # a phone, a tax id, a card
+  | [A-ZА-ЯЁІЇЄҐ][а-яёіїєґ'ʼ’-]+(?:\s+[А-ЯЁІЇЄҐ][а-яёіїєґ'ʼ’-]+)+   # a name of two words or more
+    """,
+    re.VERBOSE,
+)
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -62,22 +73,24 @@ class OnecError(SourceError):
 
 
 def safe_message(text: str) -> str:
-    """1C's message on one line, short, with values masked: it may echo a filter's literals.
+    """1C's message on one line, short, without values: it may echo literals and presentations.
 
-    Names and GUIDs stay, since they identify; everything else in quotes and every long run of
-    digits (tax ids, phones) goes.
+    Names of the configuration and GUIDs stay, since they identify. Everything else in quotes
+    goes, and what looks like an e-mail address, credentials, a number of five digits or more, or
+    a person's name.
     """
 
     def mask(match: re.Match[str]) -> str:
-        inner = match[1]
+        inner = next(group for group in match.groups() if group is not None)
         known = _NAME.fullmatch(inner) or _GUID.fullmatch(inner)
-        return match[0] if known else "'…'"
+        return f"'{inner}'" if known else "'…'"
 
-    line = _CONTROL.sub(" ", text).strip()
-    line = _QUOTED.sub(mask, line)
+    line = " ".join(_UNSAFE.sub(" ", text[:_READ]).split())
+    line = _UNCLOSED.sub("'…'", _QUOTED.sub(mask, line))
     parts = _GUID.split(line)
     guids = [*_GUID.findall(line), ""]
-    line = "".join(_DIGITS.sub("…", part) + guid for part, guid in zip(parts, guids, strict=True))
+    pairs = zip(parts, guids, strict=True)
+    line = "".join(_PERSONAL.sub("…", part) + guid for part, guid in pairs)
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
 
 
@@ -113,6 +126,13 @@ class CutShortError(OnecError):
     passing = True
     says = "the answer of 1C was cut short or spoilt on its way"
     advice = "look for a proxy that limits answers, or lower onec.page_bytes"
+
+
+class TooLargeError(OnecError):
+    """An answer above onec.max_answer_bytes; a smaller page may avoid it."""
+
+    says = "an answer of 1C is too large"
+    advice = "raise onec.max_answer_bytes if the base really holds such an object"
 
 
 class RedirectedError(OnecError):
@@ -213,6 +233,56 @@ class QueryRefusedError(OnecError):
     advice = "check onec.scope: it must be an OData filter that the platform supports"
 
 
+class ReadOnlyPublicationError(OnecError):
+    """405 or 501: hosted 1C (1cfresh) and some web servers let only GET pass."""
+
+    says = "the publication serves reading only"
+    advice = (
+        "an exchange plan cannot be followed there: leave onec.exchange_plan empty; "
+        "the nightly reconciliation needs reading only"
+    )
+
+
+class RequestTooLongError(OnecError):
+    """413 or 414: the web server does not take a request of this length."""
+
+    says = "the web server refuses the request as too long"
+    advice = "lower onec.max_url (IIS takes 2,048 characters unless told otherwise)"
+
+
+class FilterIgnoredError(OnecError):
+    """Status 200 with rows that do not satisfy the filter, or without those that do.
+
+    An empty answer proves no absence there.
+    """
+
+    says = "1C does not honour $filter"
+    advice = (
+        "raise the compatibility mode of the configuration (8.2.13 ignores filters) or of the "
+        "publication; until then nothing can be reconciled safely"
+    )
+
+
+class UnreadableFeedError(OnecError):
+    """The package of SelectChanges holds a character that XML cannot hold."""
+
+    says = "the package of changes holds a control character in some object"
+    advice = (
+        "find the object in 1C (a name or an address pasted from elsewhere) and type the value "
+        "again; the nightly reconciliation compares it meanwhile"
+    )
+
+
+class ComposedLessError(OnecError):
+    """A name that was published when the schema was last read is gone."""
+
+    says = "the published composition of 1C shrank since the last run"
+    advice = (
+        "publish it again (УстановитьСоставСтандартногоИнтерфейсаOData), or take it out of the "
+        "mapping; nothing is deleted on the strength of this"
+    )
+
+
 class MappingMismatchError(OnecError):
     """A mapped name is not in the schema."""
 
@@ -251,5 +321,5 @@ class UnstableOrderError(OnecError):
     """Pages never overlap: the order of the set changes between two requests."""
 
     passing = True
-    says = "the order of the set changes faster than its pages can be read"
-    advice = "run at a quiet time; a catalogue with Код is read by Код and does not suffer"
+    says = "the pages of the set do not add up: its order changes, or 1C ignores $orderby or $skip"
+    advice = "run at a quiet time; if it stays, the publication cannot be read page by page"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.mapping_fit import catalog_entity
 from zvirka.onec.odata_queries import JSON
 from zvirka.onec.schema import SchemaCache
-from zvirka.onec.session import OnecSession, Timeouts
+from zvirka.onec.session import OnecSession
+from zvirka.onec.transport import Limits
 from zvirka.settings.model import OnecSettings
 
 
@@ -37,11 +39,15 @@ def open_session(
         onec.url,
         onec.user,
         onec.password.get_secret_value() if onec.password else "",
-        timeouts=Timeouts(
-            connect=onec.connect_timeout.total_seconds(), read=onec.read_timeout.total_seconds()
+        limits=Limits(
+            connect=onec.connect_timeout.total_seconds(),
+            read=onec.read_timeout.total_seconds(),
+            total=onec.total_timeout.total_seconds(),
+            answer_bytes=onec.max_answer_bytes,
         ),
+        proxy=onec.proxy,
         retries=onec.retries,
-        verify=str(onec.ca_file) if onec.ca_file and onec.verify_tls else onec.verify_tls,
+        verify=_verified_by(onec),
         sessions=onec.session,
         sleep=sleep,
         closing=(
@@ -49,6 +55,34 @@ def open_session(
             {"$top": "1", "$select": "Ref_Key", "$format": JSON},
         ),
     )
+
+
+def _verified_by(onec: OnecSettings) -> bool | str:
+    """The file of the authority's certificates, proven to hold some; else whether to verify.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds no certificate in PEM.
+    """
+    if not onec.verify_tls or onec.ca_file is None:
+        return onec.verify_tls
+    try:
+        ssl.create_default_context(cafile=str(onec.ca_file))
+    except ssl.SSLError as error:
+        raise SettingsError(
+            "the file holds no certificate in PEM form"
+            if onec.ca_file.stat().st_size
+            else "the file of the certificate is empty",
+            place=f"onec.ca_file = {onec.ca_file}",
+            remedy="convert it: openssl x509 -inform der -in FILE -out FILE.pem "
+            "(.p7b: openssl pkcs7 -print_certs)",
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"the file of the certificate cannot be read ({error.strerror})",
+            place=f"onec.ca_file = {onec.ca_file}",
+            remedy="correct the path, or let the user of the service read the file",
+        ) from error
+    return str(onec.ca_file)
 
 
 def open_schemas(session: OnecSession, state_dir: Path) -> SchemaCache:

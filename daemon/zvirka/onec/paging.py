@@ -16,6 +16,7 @@ from loguru import logger
 from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder, decode_count
 from zvirka.onec.odata_queries import Queries, Query, all_of, any_of, canonical
+from zvirka.onec.schema import Entity
 from zvirka.onec.session import HEAVY, OnecSession
 
 _PROBE = 100
@@ -23,9 +24,15 @@ _SMALLEST = 20
 _LARGEST = 25_000
 _GROWTH = 20
 _OVERLAP = 20
+_GOOD_PAGES = 5
+"""So many pages come before a larger one is tried again after a failure."""
 _TRIES = 10
 _STEPS_BACK = 50
+_IDLE_PAGES = 3
+"""So many full pages without a new row mean that 1C ignores $skip or the order."""
 _MOST_KEYS = 200
+_NOBODY = "ffffffff-ffff-4fff-bfff-ffffffffffff"
+"""A Ref_Key no object has: 1C makes references of the time and the machine."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -52,9 +59,12 @@ class _Size:
         self.floor = _SMALLEST
         """The least that makes progress: more than the rows that share one Code."""
         self._ceiling = _LARGEST
+        self._good = 0
 
     def saw(self, rows: int, weight: int) -> None:
-        self._ceiling = min(_LARGEST, self._ceiling * 2)
+        self._good += 1
+        if self._good >= _GOOD_PAGES:
+            self._good, self._ceiling = 0, min(_LARGEST, self._ceiling * 2)
         if rows:
             fitting = self.target * rows // max(weight, 1)
             self.rows = min(fitting, self.rows * _GROWTH, self._ceiling)
@@ -65,11 +75,15 @@ class _Size:
         if self.rows <= self.floor:
             return False
         self.rows = self._ceiling = max(self.floor, self.rows // 4)
+        self._good = 0
         return True
 
-    def grow(self) -> None:
-        """More rows share one Code than a page holds."""
+    def grow(self) -> bool:
+        """More rows share one Code than a page holds; false when a page is the largest already."""
+        if self.rows >= _LARGEST:
+            return False
         self.rows = self.floor = self.rows * 2
+        return True
 
 
 class PageReader:
@@ -138,16 +152,28 @@ class PageReader:
                 return rows, len(rows) >= asked
 
     def _by_keyset(self, selection: Selection) -> Iterator[list[Row]]:
+        """Pages by ``keyset ge <last>``; by ``$skip`` where 1C refuses that comparison.
+
+        Each page must end at a value where no page ended before, else 1C ignores the order.
+        """
         shape, name = selection.shape, selection.keyset
         size = _Size(self._page_bytes)
         identity: Callable[[Row], Hashable] = shape.getter(*selection.identity)
         last: str | None = None
         known: set[Hashable] = set()
+        ends: set[str] = set()
         while True:
             after = self.queries.clause(shape.entity, name, last, "ge") if last is not None else ""
             where = all_of([after, selection.where])
             asked = size.rows
-            rows, full = self._page(selection, size, where, 0, (name,))
+            try:
+                rows, full = self._page(selection, size, where, 0, (name,))
+            except failures.QueryRefusedError as error:
+                if last is None:
+                    raise
+                logger.info("1C does not compare the key, reading by $skip", code=error.code)
+                yield from self._by_skip(selection)
+                return
             ids = list(map(identity, rows))
             fresh = _without(rows, ids, known)
             if fresh:
@@ -157,10 +183,14 @@ class PageReader:
             reached = self._reached(selection, rows)
             if reached == last or not fresh:
                 size.rows = max(size.rows, asked)
-                size.grow()
+                if not size.grow():
+                    raise failures.UnstableOrderError(place=shape.entity.name)
                 known.update(ids)
+            elif reached in ends:
+                raise failures.UnstableOrderError(place=shape.entity.name)
             else:
                 last, known = reached, set(ids)
+                ends.add(reached)
                 size.floor = _SMALLEST
 
     def _reached(self, selection: Selection, rows: Sequence[Row]) -> str:
@@ -187,30 +217,58 @@ class PageReader:
         raise failures.UnstableOrderError(place=shape.entity.name)
 
     def _by_skip(self, selection: Selection) -> Iterator[list[Row]]:
+        """Pages by ``$skip``, each overlapping the one before it.
+
+        The overlap is at most half a page, so that the smallest page still moves on.
+        """
+        place = selection.shape.entity.name
         size = _Size(self._page_bytes)
         identity: Callable[[Row], Hashable] = selection.shape.getter(*selection.identity)
         before: list[Row] = []
-        position = steps = 0
+        overlap = _OVERLAP
+        position = steps = idle = 0
         while True:
-            start = max(0, position - _OVERLAP)
-            size.rows = max(size.rows, 2 * _OVERLAP)
-            while True:
-                rows, full = self._page(selection, size, selection.where, start, selection.order)
-                fresh = _behind(rows, before, position - start, identity)
-                if fresh is not None or start == 0:
-                    break
+            start = max(0, position - overlap)
+            rows, full = self._page(selection, size, selection.where, start, selection.order)
+            if full and start + len(rows) <= position:
+                if overlap == 0:
+                    raise failures.UnstableOrderError(place=place)
+                overlap = len(rows) // 2 if len(rows) < overlap else overlap // 2
+                continue
+            fresh = _behind(rows, before, position - start, identity)
+            if fresh is None and start:
                 steps += 1
                 if steps > _STEPS_BACK:
-                    raise failures.UnstableOrderError(place=selection.shape.entity.name)
-                start = max(0, start - len(before))
-                logger.info("rows moved between two pages, stepping back", skip=start)
+                    raise failures.UnstableOrderError(place=place)
+                position = max(0, start - len(before) + overlap)
+                logger.info("rows moved between two pages, stepping back", skip=position)
+                continue
             if fresh is None:
                 fresh = rows
+            idle = 0 if fresh else idle + 1
+            if idle >= _IDLE_PAGES:
+                raise failures.UnstableOrderError(place=place)
             if fresh:
                 yield fresh
             if not full:
                 return
             position, before = start + len(rows), rows
+            overlap = min(_OVERLAP, len(rows) // 2)
+
+    def prove_filters(self, entity: Entity, known: str) -> None:
+        """Ask for an object that is there or one that cannot be: only the first may come.
+
+        In compatibility mode 8.2.13 every filter gives an empty set; elsewhere a filter was
+        dropped and another row came back. Both come with status 200.
+
+        Raises:
+            FilterIgnoredError: the answer is another.
+        """
+        shape = RowDecoder(entity, ["Ref_Key"])
+        clauses = [self.queries.clause(entity, "Ref_Key", ref) for ref in (known, _NOBODY)]
+        query = self.queries.page(entity, shape.select, top=2, where=any_of(clauses))
+        if shape.refs(self.rows(query, shape)) != [known]:
+            raise failures.FilterIgnoredError(place=entity.name)
 
     def by_keys(
         self,
@@ -226,6 +284,9 @@ class PageReader:
 
         Yields:
             The references of one request, in canonical form, and the rows 1C returned for them.
+
+        Raises:
+            FilterIgnoredError: 1C returned an object that was not asked for.
         """
         entity = shape.entity
         of = clause or (lambda ref: self.queries.clause(entity, "Ref_Key", ref))
@@ -233,7 +294,10 @@ class PageReader:
         while wanted:
             taken = self._fitting(shape, list(map(of, wanted[:_MOST_KEYS])), where)
             query = self._keyed(shape, list(map(of, wanted[:taken])), where)
-            yield wanted[:taken], self.rows(query, shape)
+            rows = self.rows(query, shape)
+            if clause is None and not set(shape.refs(rows)) <= set(wanted[:taken]):
+                raise failures.FilterIgnoredError(place=entity.name)
+            yield wanted[:taken], rows
             wanted = wanted[taken:]
 
     def _keyed(self, shape: RowDecoder, clauses: Sequence[str], where: str) -> Query:

@@ -7,7 +7,7 @@ loop a row. The implementation is :class:`zvirka.onec.catalogue_source.Catalogue
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 import msgspec
@@ -146,6 +146,13 @@ class Source(Protocol):
 
     def light_lines(self) -> Iterator[LineBatch]:
         """Outside values that no DataVersion of a counterparty covers (partners, registers)."""
+        ...
+
+    def taking_effect(self, since: date) -> Iterator[list[str]]:
+        """Ref_Keys of counterparties with a contact line in force from after ``since`` up to today.
+
+        No DataVersion tells of that day.
+        """
         ...
 
     def fetch(self, refs: Sequence[str]) -> Iterator[tuple[ObjectBatch, list[LineBatch]]]:

@@ -6,7 +6,8 @@ belongs to some owners.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import date
 from itertools import compress
 from typing import Protocol
 
@@ -24,6 +25,25 @@ from zvirka.onec.schema import Entity
 
 _LAST = 2_147_483_647
 """The order of a line that says there is none: any real one comes before it."""
+
+_SINCE = "ДействуетС"
+"""From which day a line counts (БСП 3.x); the empty date of 1C says always."""
+_FIRST_DAY = date(2000, 1, 1)
+_DAYS = 36_524
+_LINES = 58_000
+"""Days and lines an order can tell apart: together they stay below :data:`_LAST`."""
+
+
+def order_of(line: int, since: str | None, today: date) -> int | None:
+    """The order of a contact line among those of its kind; ``None`` while it is not in force.
+
+    БСП takes the latest beginning that is not in the future, and of equal ones the lowest line.
+    """
+    day = date.fromisoformat(since[:10]) if since else date.min
+    if day > today:
+        return None
+    newest = min(_DAYS, max(0, (day - _FIRST_DAY).days))
+    return (_DAYS - newest) * _LINES + min(line, _LINES - 1)
 
 
 class RelatedValues(Protocol):
@@ -51,10 +71,13 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class LineSource(msgspec.Struct, frozen=True):
-    """Lines of a page in columns, before they are dealt out to fields."""
+    """Lines of a page in columns, before they are dealt out to fields.
+
+    A line whose order is ``None`` is not in force yet and belongs to no field.
+    """
 
     refs: list[str]
-    orders: list[int]
+    orders: Sequence[int | None]
     types: list[str | None]
     kinds: list[str]
     values: dict[str, list[str | None]]
@@ -62,16 +85,15 @@ class LineSource(msgspec.Struct, frozen=True):
     def of(self, choice: Choice, via: str) -> LineBatch:
         """The lines that are this field's."""
         wanted, type_ = choice.kinds, choice.type
-        if wanted:
-            pairs = zip(self.types, self.kinds, strict=True)
-            chosen = [found == type_ and kind in wanted for found, kind in pairs]
-        else:
-            chosen = [found == type_ for found in self.types]
+        chosen = [
+            found == type_ and order is not None and (not wanted or kind in wanted)
+            for found, kind, order in zip(self.types, self.kinds, self.orders, strict=True)
+        ]
         return LineBatch(
             field=choice.field,
             via=via,
             refs=list(compress(self.refs, chosen)),
-            orders=list(compress(self.orders, chosen)),
+            orders=[order for order in compress(self.orders, chosen) if order is not None],
             values=list(compress(self.values[choice.value], chosen)),
         )
 
@@ -108,6 +130,7 @@ class ContactLines:
         choices: the fields that live here.
         via: the link that leads to the owner, empty for the counterparty itself.
         owners: how to page through the owners, for nested reading.
+        today: the date in the base's own time zone.
     """
 
     def __init__(
@@ -120,8 +143,11 @@ class ContactLines:
         *,
         via: str,
         owners: Selection,
+        today: Callable[[], date],
     ) -> None:
         self.via = via
+        self._today = today
+        self._dated = section.has(_SINCE)
         self.light = bool(via)
         self.name = name
         self.nested = name in owner.sections
@@ -129,6 +155,7 @@ class ContactLines:
         self._choices = choices
         self._kind = kind_property(section)
         names = ["LineNumber", "Тип", *[choice.value for choice in choices]]
+        names += [_SINCE] if self._dated else []
         if any(choice.kinds for choice in choices):
             names.append(self._kind)
         self.shape = RowDecoder(section, names)
@@ -214,11 +241,32 @@ class ContactLines:
     def _columns(self, shape: RowDecoder, rows: Sequence[Row], refs: list[str]) -> LineSource:
         return LineSource(
             refs=refs,
-            orders=list(map(shape.getter("LineNumber"), rows)),
+            orders=self._orders(shape, rows),
             types=shape.texts(rows, "Тип"),
             kinds=_kinds_column(shape, rows, self._kind),
             values={choice.value: shape.texts(rows, choice.value) for choice in self._choices},
         )
+
+    def _orders(self, shape: RowDecoder, rows: Sequence[Row]) -> Sequence[int | None]:
+        lines: list[int] = list(map(shape.getter("LineNumber"), rows))
+        if not self._dated:
+            return lines
+        today = self._today()
+        return [
+            order_of(line, since, today)
+            for line, since in zip(lines, shape.texts(rows, _SINCE), strict=True)
+        ]
+
+    def taking_effect(self, since: date) -> Iterator[list[str]]:
+        """Owners of lines in force from a day after ``since`` and not after today."""
+        if self._set is None or not self._dated:
+            return
+        begin, end = (f"datetime'{day}T00:00:00'" for day in (since, self._today()))
+        days = f"{_SINCE} gt {begin} and {_SINCE} le {end}"
+        shape = RowDecoder(self._set.entity, ["Ref_Key", "LineNumber"])
+        order = ("Ref_Key", "LineNumber")
+        for rows in self._reader.pages(Selection(shape, days, order, order)):
+            yield shape.refs(rows)
 
     def _deal(self, lines: LineSource) -> Iterator[LineBatch]:
         return (lines.of(choice, self.via) for choice in self._choices)

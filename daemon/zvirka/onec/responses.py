@@ -6,14 +6,17 @@ locks come as 500 or 503 with the reason in Russian in the body.
 
 from __future__ import annotations
 
-import html
 import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
+import lxml.html
 import msgspec
 from lxml import etree
 
 from zvirka.onec import failures
-from zvirka.onec.failures import OnecError
+from zvirka.onec.failures import OnecError, safe_message
+from zvirka.onec.transport import HttpAnswer
 
 _BY_CODE: dict[str, type[OnecError]] = {
     "0": failures.QueryRefusedError,
@@ -29,8 +32,11 @@ _BY_STATUS: dict[int, type[OnecError]] = {
     401: failures.UnauthorizedError,
     403: failures.ForbiddenError,
     404: failures.PublicationNotFoundError,
-    501: failures.QueryRefusedError,
+    405: failures.ReadOnlyPublicationError,
+    501: failures.ReadOnlyPublicationError,
     406: failures.NoLicenceError,
+    413: failures.RequestTooLongError,
+    414: failures.RequestTooLongError,
 }
 _LICENCE = re.compile(r"лиценз|licen[sc]e", re.IGNORECASE)
 _LOCK = re.compile(
@@ -39,7 +45,8 @@ _LOCK = re.compile(
     re.IGNORECASE,
 )
 _NO_SENSE = re.compile(r"нельзя сравнивать|несовместимых типов|неограниченной длины", re.IGNORECASE)
-_TAG = re.compile(rb"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_CODE = re.compile(r"[-\w.]{0,16}")
+_LOGIN = re.compile(r"log-?in|sign-?in|auth|sso", re.IGNORECASE)
 _SAVED = 65536
 
 
@@ -56,36 +63,62 @@ class _JsonError(msgspec.Struct, rename={"error": "odata.error"}):
     error: _Error
 
 
-def error_in(
-    status: int, content_type: str, body: bytes, *, place: str, retry_after: float | None = None
-) -> OnecError | None:
+def error_in(answer: HttpAnswer, *, place: str, secrets: Sequence[str] = ()) -> OnecError | None:
     """The error that the answer holds, ``None`` when it is what was asked for.
 
     An answer with status 2xx is an error when its body is an OData error or a web page.
 
     Args:
-        status: the HTTP status.
-        content_type: the header as received.
-        body: the whole body.
+        answer: as received.
         place: what was asked, for the message; no query string, no secrets.
-        retry_after: seconds of the header Retry-After, if any.
+        secrets: texts that must not appear in the message, whatever 1C says.
     """
-    code, message, is_page = _read(content_type, body)
-    if status < 300 and not code and not is_page:
+    content_type = answer.headers.get("Content-Type", "")
+    code, message, is_page = _read(content_type, answer.body)
+    if answer.status < 300 and not code and not is_page:
         return None
-    kind = _kind(status, code, message, is_page)
+    kind = _kind(answer.status, code, message, is_page)
     if is_page and kind not in (failures.NoLicenceError, failures.MaintenanceLockError):
         message = ""
-    return kind(message, code=code, status=status, place=place, retry_after=retry_after)
+    for secret in secrets:
+        message = message.replace(secret, "…")
+    if kind is failures.RedirectedError:
+        return _redirected(answer, place)
+    wait = answer.headers.get("Retry-After", "")
+    return kind(
+        message,
+        code=code if _CODE.fullmatch(code) else "?",
+        status=answer.status,
+        place=place,
+        retry_after=float(wait) if wait.isascii() and wait.isdigit() else None,
+    )
+
+
+def _redirected(answer: HttpAnswer, place: str) -> OnecError:
+    """Where the address leads, without its query, and what that means."""
+    target = urlsplit(answer.headers.get("Location", ""))
+    shown = safe_message(f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}")
+    same = urlsplit(place)
+    if (target.scheme, target.path) == ("https", same.path) and same.scheme == "http":
+        remedy = "write https:// instead of http:// in onec.url"
+    elif _LOGIN.search(target.path):
+        remedy = (
+            "a login page stands before the publication: let the path of OData pass it, or give "
+            "onec.url an address that it does not protect"
+        )
+    else:
+        remedy = "write the final address into onec.url, if it is the publication"
+    cause = f"{failures.RedirectedError.says}: {shown}"
+    return failures.RedirectedError(cause=cause, status=answer.status, place=place, remedy=remedy)
 
 
 def _read(content_type: str, body: bytes) -> tuple[str, str, bool]:
     """Internal code, message, and whether the body is a web page."""
-    head = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
+    head = body[:512].lstrip(b" \t\r\n")
     if b'"odata.error"' in head:
         try:
             found = msgspec.json.decode(body, type=_JsonError).error
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return "", "", False
         text = found.message.value if isinstance(found.message, _Message) else found.message
         return str(found.code) or "-1", text or "", False
@@ -96,9 +129,23 @@ def _read(content_type: str, body: bytes) -> tuple[str, str, bool]:
         "text/html" in content_type and lowered.startswith(b"<")
     )
     if page or "text/" in content_type:
-        text = html.unescape(_TAG.sub(b" ", body[:_SAVED]).decode("utf-8", "replace"))
-        return "", " ".join(text.split()), page
+        return "", _text_of(body[:_SAVED]), page
     return "", "", False
+
+
+def _text_of(body: bytes) -> str:
+    """The text of a web page or of plain text, on one line."""
+    text = body.decode("utf-8", "replace")
+    if text.lstrip().startswith("<"):
+        try:
+            page = lxml.html.document_fromstring(
+                body, parser=lxml.html.HTMLParser(encoding="utf-8")
+            )
+        except (etree.ParserError, ValueError):
+            return ""
+        etree.strip_elements(page, "script", "style", etree.Comment, with_tail=False)
+        text = str(page.text_content())
+    return " ".join(text.split())
 
 
 def _xml_error(body: bytes) -> tuple[str, str] | None:
@@ -114,9 +161,9 @@ def _xml_error(body: bytes) -> tuple[str, str] | None:
 
 
 def _kind(status: int, code: str, message: str, is_page: bool) -> type[OnecError]:
-    if status >= 500 and _LICENCE.search(message):
+    if status >= 400 and _LICENCE.search(message):
         return failures.NoLicenceError
-    if status >= 500 and _LOCK.search(message):
+    if status >= 400 and _LOCK.search(message):
         return failures.MaintenanceLockError
     if _NO_SENSE.search(message):
         return failures.QueryRefusedError

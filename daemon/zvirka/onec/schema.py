@@ -20,7 +20,6 @@ from typing import Any
 import msgspec
 from loguru import logger
 from lxml import etree
-from pyodata.exceptions import PyODataException
 from pyodata.v2.model import MetadataBuilder
 from pyodata.v2.service import Service
 
@@ -75,7 +74,7 @@ class Schema:
     def _model(self) -> Any:
         try:
             return MetadataBuilder(self.edmx).build()
-        except (PyODataException, KeyError, ValueError) as error:
+        except Exception as error:  # pyodata documents none of what odd attributes make it raise
             raise NotOdataError(
                 cause="$metadata of 1C cannot be understood", place=self._url
             ) from error
@@ -157,11 +156,11 @@ def trim(metadata: bytes, asked: Iterable[str]) -> tuple[bytes, tuple[str, ...]]
             while parent is not None and element.getprevious() is not None:
                 del parent[0]
         root = events.root
-    except etree.XMLSyntaxError as error:
+        if root is None or etree.QName(root).localname != "Edmx":
+            raise NotOdataError(cause="the answer to $metadata is not an EDMX document")
+        return _document(kept, edm, wanted), tuple(sorted(names))
+    except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: names that XML refuses
         raise NotOdataError(cause="$metadata of 1C is not well-formed XML") from error
-    if root is None or etree.QName(root).localname != "Edmx":
-        raise NotOdataError(cause="the answer to $metadata is not an EDMX document")
-    return _document(kept, edm, wanted), tuple(sorted(names))
 
 
 def _slim(element: Any, rows: set[str]) -> Any:
@@ -212,6 +211,9 @@ class SchemaCache:
         self.path = directory / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.xml"
         self.all_names: tuple[str, ...] = ()
         """Every entity type of the publication; known only after a fetch."""
+        self.lost: frozenset[tuple[str, str]] = frozenset()
+        """Entity and property (empty for the entity itself) that the cached schema has and the
+        fetched one has not. The cache then stays as it is, so that the next run sees it too."""
         self._url = url
         self._read = read
 
@@ -230,8 +232,10 @@ class SchemaCache:
         edmx, self.all_names = trim(self._read(), wanted)
         schema = Schema(edmx, self._url)
         if known is not None:
+            self.lost = _lost(known, schema)
             _log_drift(known, schema)
-        self._write(edmx)
+        if not self.lost:
+            self._write(edmx)
         return schema
 
     def forget(self) -> None:
@@ -254,6 +258,19 @@ class SchemaCache:
             new.replace(self.path)
         except OSError as error:
             logger.warning("the schema of 1C cannot be cached", reason=type(error).__name__)
+
+
+def _lost(old: Schema, new: Schema) -> frozenset[tuple[str, str]]:
+    lost: set[tuple[str, str]] = set()
+    for name in old.names:
+        before, after = old.entity(name), new.entity(name)
+        if before is None:
+            continue
+        if after is None:
+            lost.add((name, ""))
+        else:
+            lost |= {(name, gone) for gone in before.properties.keys() - after.properties.keys()}
+    return frozenset(lost)
 
 
 def _log_drift(old: Schema, new: Schema) -> None:

@@ -4,68 +4,46 @@ Without a session every request opens and closes one of 1C's, which is slow and 
 each time. ``IBSession: start`` on the first request brings the cookie ``ibsession``, which goes
 with the rest; ``IBSession: finish`` ends it. A publication that pools sessions by itself ignores
 the header: no cookie is no error. A session that 1C forgot answers 400, 404 or 500 and is started
-anew, once a request.
+again, once a request.
 """
 
 from __future__ import annotations
 
-import base64
 import random
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from http.cookiejar import DefaultCookiePolicy
 from http.cookies import CookieError, SimpleCookie
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-import requests
 import tenacity
 from loguru import logger
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 
 from zvirka.onec import failures
 from zvirka.onec.protocol import SourceTraffic
 from zvirka.onec.responses import error_in
+from zvirka.onec.transport import BasicAuth, HttpAnswer, Limits, Transport
 
 T = TypeVar("T")
 
 _COOKIE = "ibsession"
 _COOKIE_VALUE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 _FORGETFUL = frozenset({400, 404, 500})
-HEAVY = (failures.ServerFailureError, failures.TimedOutError, failures.CutShortError)
+HEAVY = (
+    failures.ServerFailureError,
+    failures.TimedOutError,
+    failures.CutShortError,
+    failures.TooLargeError,
+)
 """What a smaller page may avoid."""
 
 _LONGEST_WAIT = 60.0
-_CLOSING_TIMEOUTS = (5.0, 20.0)
+_CLOSING = Limits(connect=5.0, read=20.0, total=20.0, answer_bytes=1_000_000)
 _SAFE = "/(),':;="
 """What 1C and IIS take as it is in a query; everything else, spaces above all, as %XX, never +."""
-
-
-class Basic(AuthBase):
-    """Basic authentication of UTF-8 bytes: `requests` takes a str for latin-1 and raises.
-
-    Being an ``auth`` and not a header it also keeps a stray .netrc out.
-    """
-
-    def __init__(self, user: str, password: str) -> None:
-        token = base64.b64encode(f"{user}:{password}".encode())
-        self._header = b"Basic " + token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put the header on the request."""
-        request.headers["Authorization"] = self._header.decode()
-        return request
-
-
-class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds to connect and to wait for bytes. The first request after idle takes 11–30 s."""
-
-    connect: float = 60.0
-    read: float = 180.0
 
 
 class OnecSession:
@@ -77,9 +55,10 @@ class OnecSession:
         url: the base, ending in ``/odata/standard.odata/``; the slash is added when missing.
         user: the user name, usually Cyrillic; empty for a publication without authentication.
         password: its password.
-        timeouts: of connecting and reading, in seconds.
+        limits: of each exchange, in seconds and bytes.
         retries: repetitions of a read after a passing error.
         verify: whether to verify TLS, or the path of a file with the authority's certificate.
+        proxy: see :class:`~zvirka.onec.transport.Transport`.
         sessions: whether to hold one 1C session for all requests.
         closing: a cheap path with its query, to ask with ``IBSession: finish``.
         sleep: how to wait between repetitions.
@@ -92,22 +71,20 @@ class OnecSession:
         user: str = "",
         password: str = "",
         *,
-        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
         retries: int = 4,
         verify: bool | str = True,
+        proxy: str = "",
         sessions: bool = True,
         closing: tuple[str, Mapping[str, str]] = ("", {}),
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
     ) -> None:
-        timeouts = timeouts or Timeouts()
         self.url = url.rstrip("/") + "/"
         self.traffic = SourceTraffic()
         self.retries = retries
         self.held = False
         """Whether 1C gave a session to hold; it does not where it pools them by itself."""
-        self._timeouts = (timeouts.connect, timeouts.read)
-        self._verify = verify
         self._closing = closing
         self._sleep = sleep
         self._rng = rng or random.Random()  # noqa: S311 – jitter, not a secret
@@ -115,11 +92,14 @@ class OnecSession:
         self._starting = threading.Lock()
         self._unstarted = sessions
         self._cookie = ""
-        self._http = requests.Session()
-        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._http.auth = Basic(user, password) if user else None
-        for scheme in ("http://", "https://"):
-            self._http.mount(scheme, HTTPAdapter(pool_maxsize=2, max_retries=0))
+        self._secrets = tuple(secret for secret in (password, user) if secret)
+        self._transport = Transport(
+            self.url,
+            limits or Limits(),
+            auth=BasicAuth(user, password) if user else None,
+            verify=verify,
+            proxy=proxy,
+        )
 
     def __enter__(self) -> OnecSession:
         return self
@@ -127,7 +107,7 @@ class OnecSession:
     def __exit__(self, *exc: object) -> None:
         """End the session on 1C's side and close the connections; never raises."""
         self.finish()
-        self._http.close()
+        self._transport.close()
 
     # -- what others ask -------------------------------------------------------------------------
 
@@ -181,13 +161,8 @@ class OnecSession:
         """Give the 1C session back; an error in it is logged only: the work is done or failed."""
         with self._lock:
             cookie, self._cookie, self.held = self._cookie, "", False
-        if not cookie:
-            return
-        headers = {"IBSession": "finish", **_carry(cookie)}
-        try:
-            self._send("GET", self.address(*self._closing), headers, _CLOSING_TIMEOUTS)
-        except failures.OnecError as error:
-            logger.debug("the 1C session could not be finished", reason=type(error).__name__)
+        if cookie:
+            self._end(cookie)
 
     # -- repeating ---------------------------------------------------------------------------------
 
@@ -197,12 +172,8 @@ class OnecSession:
 
     def _repeat(self, attempt: Callable[[], T], patient: bool) -> T:
         def again(error: BaseException) -> bool:
-            heavy = isinstance(
-                error, failures.ServerFailureError | failures.TimedOutError | failures.CutShortError
-            )
-            return (
-                isinstance(error, failures.OnecError) and error.passing and (patient or not heavy)
-            )
+            known = isinstance(error, failures.OnecError) and error.passing
+            return known and (patient or not isinstance(error, HEAVY))
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
@@ -230,91 +201,82 @@ class OnecSession:
     # -- one exchange ------------------------------------------------------------------------------
 
     def _exchange(self, method: str, url: str, *, place: str) -> bytes:
-        """One request within the 1C session, which is started first or, if forgotten, anew."""
+        """One request within the 1C session, which is started first, and again if forgotten."""
         cookie = self._cookie
-        response = self._within_session(method, url)
-        error = self._judge(response, place)
+        answer = self._within_session(method, url)
+        error = self._judge(answer, place)
         if error is None:
-            return response.content
-        if cookie and response.status_code in _FORGETFUL and error.code in ("", "-1"):
-            with self._starting:
-                if self._cookie == cookie:
-                    logger.info("1C forgot the session, starting anew", status=error.status)
-                    self._cookie, self._unstarted = "", True
-            response = self._within_session(method, url)
-            error = self._judge(response, place)
-            if error is None:
-                return response.content
+            return answer.body
+        if cookie and answer.status in _FORGETFUL and error.code in ("", "-1"):
+            self._replace_forgotten(cookie, error)
+            if self._cookie != cookie:
+                answer = self._within_session(method, url)
+                error = self._judge(answer, place)
+                if error is None:
+                    return answer.body
         raise error
 
-    def _within_session(self, method: str, url: str) -> requests.Response:
+    def _replace_forgotten(self, cookie: str, error: failures.OnecError) -> None:
+        """Drop the session if 1C forgot it; a session that still works is kept.
+
+        400, 404 and 500 mean many things. A cheap request in the same session tells: dropping a
+        session that lives would leave it open on 1C's side, with its licence.
+        """
+        with self._starting:
+            if self._cookie != cookie or self._lives(cookie):
+                return
+            logger.info("1C forgot the session, starting another", status=error.status)
+            self._end(cookie)
+            self._cookie, self._unstarted = "", True
+
+    def _lives(self, cookie: str) -> bool:
+        try:
+            answer = self._send("GET", self.address(*self._closing), _carry(cookie), _CLOSING)
+        except failures.OnecError:
+            return True
+        return self._judge(answer, self.url) is None
+
+    def _end(self, cookie: str) -> None:
+        """Finish a session on 1C's side; an error is logged only."""
+        headers = {"IBSession": "finish", **_carry(cookie)}
+        try:
+            self._send("GET", self.address(*self._closing), headers, _CLOSING)
+        except failures.OnecError as error:
+            logger.debug("the 1C session could not be finished", reason=type(error).__name__)
+
+    def _within_session(self, method: str, url: str) -> HttpAnswer:
         if self._unstarted:
             with self._starting:
                 if self._unstarted:
-                    response = self._send(method, url, {"IBSession": "start"})
-                    self._adopt(response)
-                    return response
+                    answer = self._send(method, url, {"IBSession": "start"})
+                    self._adopt(answer)
+                    return answer
         return self._send(method, url, _carry(self._cookie))
 
-    def _adopt(self, response: requests.Response) -> None:
+    def _adopt(self, answer: HttpAnswer) -> None:
         """Take over the session that the answer offers; an answer that failed offers none."""
         found = ""
         try:
-            jar = SimpleCookie(response.headers.get("Set-Cookie", ""))
+            jar = SimpleCookie(answer.headers.get("Set-Cookie", ""))
             found = jar[_COOKIE].value if _COOKIE in jar else ""
         except CookieError:
             found = ""
         self._cookie = found if _COOKIE_VALUE.fullmatch(found) else ""
         self.held = bool(self._cookie)
-        self._unstarted = not self.held and not response.ok
+        self._unstarted = not self.held and answer.status >= 400
 
-    def _judge(self, response: requests.Response, place: str) -> failures.OnecError | None:
-        wait = response.headers.get("Retry-After", "")
-        return error_in(
-            response.status_code,
-            response.headers.get("Content-Type", ""),
-            response.content,
-            place=place,
-            retry_after=float(wait) if wait.isascii() and wait.isdigit() else None,
-        )
+    def _judge(self, answer: HttpAnswer, place: str) -> failures.OnecError | None:
+        return error_in(answer, place=place, secrets=self._secrets)
 
     def _send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        timeouts: tuple[float, float] | None = None,
-    ) -> requests.Response:
-        place = url.partition("?")[0]
+        self, method: str, url: str, headers: Mapping[str, str], limits: Limits | None = None
+    ) -> HttpAnswer:
         with self._lock:
             self.traffic.requests += 1
-        try:
-            response = self._http.request(
-                method,
-                url,
-                headers={"Accept": "application/json, application/xml, */*", **headers},
-                timeout=timeouts or self._timeouts,
-                verify=self._verify,
-                allow_redirects=False,
-            )
-        except requests.exceptions.SSLError as error:
-            raise failures.TlsRefusedError(place=self.url) from error
-        except requests.exceptions.Timeout as error:
-            raise failures.TimedOutError(place=self.url) from error
-        except (
-            requests.exceptions.ChunkedEncodingError,
-            requests.exceptions.ContentDecodingError,
-        ) as error:
-            raise failures.CutShortError(place=place) from error
-        except requests.exceptions.ConnectionError as error:
-            raise failures.UnreachableError(place=self.url) from error
-        except (requests.exceptions.RequestException, ValueError) as error:
-            raise failures.NotOdataError(
-                cause="the address of the publication cannot be asked", place=self.url
-            ) from error
+        answer = self._transport.send(method, url, headers, limits)
         with self._lock:
-            self.traffic.bytes += len(response.content)
-        return response
+            self.traffic.bytes += len(answer.body)
+        return answer
 
 
 def _carry(cookie: str) -> dict[str, str]:
@@ -334,10 +296,17 @@ def decoded(body: bytes, decode: Callable[[bytes], T], *, place: str) -> T:
     except msgspec.ValidationError as error:
         raise failures.UnexpectedAnswerError(place=place, cause=_shape(error)) from None
     except msgspec.DecodeError as error:
+        if body[:512].lstrip().startswith(b"<"):
+            raise failures.NotOdataError(
+                cause="1C answered in XML (Atom) though JSON was asked for",
+                place=place,
+                remedy="let the web server or proxy pass $format and the Accept header to 1C",
+            ) from error
         cause = f"{failures.CutShortError.says} ({error})"
         raise failures.CutShortError(cause=cause, place=place) from error
-    except UnicodeDecodeError:
-        cause = f"{failures.CutShortError.says} (it is not UTF-8)"
+    except (UnicodeDecodeError, RecursionError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deep"
+        cause = f"{failures.CutShortError.says} ({reason})"
         raise failures.CutShortError(cause=cause, place=place) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -63,7 +64,7 @@ def _findings(
         page_bytes=onec.page_bytes,
         max_url=onec.max_url,
     )
-    yield from _reading(SourceLayout(reader, schema, mapping), onec)
+    yield from _reading(SourceLayout(reader, schema, mapping, today=date.today), onec)
     yield _outbox(session, onec)
 
 
@@ -216,6 +217,8 @@ def _reading(layout: SourceLayout, onec: OnecSettings) -> Iterator[Finding]:
         f" at this pace all of them take about {_span(count * seconds / max(1, len(rows)))}",
         started,
     )
+    if rows:
+        yield _filters(layout, shape.refs(rows)[0])
     yield from _outside(layout)
     if onec.allowed_only:
         yield Finding(
@@ -224,6 +227,14 @@ def _reading(layout: SourceLayout, onec: OnecSettings) -> Iterator[Finding]:
             "rows hidden by rights are missing without a word, so nothing is ever deleted",
             "give the user full read and set allowed_only = false",
         )
+
+
+def _filters(layout: SourceLayout, known: str) -> Finding:
+    try:
+        layout.reader.prove_filters(layout.entity, known)
+    except OnecError as error:
+        return _failure("$filter", error)
+    return Finding("ok", "$filter", "1C returns what a filter asks for and nothing else")
 
 
 def _outside(layout: SourceLayout) -> Iterator[Finding]:

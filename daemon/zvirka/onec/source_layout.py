@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from functools import cached_property
 
 import msgspec
@@ -40,6 +41,7 @@ def proven_schema(schemas: SchemaCache, mapping: Mapping, *, fresh: bool = False
     """The schema, proven to hold every mapped name; fetched anew before a name is missed.
 
     Raises:
+        ComposedLessError: a mapped name was published when the schema was last read.
         MappingMismatchError: a mapped name does not exist.
         NotInCompositionError: an entity is not published.
         OnecError: $metadata could not be read.
@@ -50,10 +52,15 @@ def proven_schema(schemas: SchemaCache, mapping: Mapping, *, fresh: bool = False
         schema = schemas.load(asked, fresh=True)
     if found := missing_in(schema, mapping, schemas.all_names):
         first = found[0]
+        place = f"onec.fields.{first.field}" if first.field else "onec.catalog"
+        if (first.entity, first.name) in schemas.lost:
+            raise failures.ComposedLessError(
+                cause=f"{failures.ComposedLessError.says}: {first.text}", place=place
+            )
         kind = failures.MappingMismatchError if first.name else failures.NotInCompositionError
         raise kind(
             cause=first.text,
-            place=f"onec.fields.{first.field}" if first.field else "onec.catalog",
+            place=place,
             remedy=f"perhaps: {', '.join(first.near)}" if first.near else "",
         )
     return schema
@@ -66,12 +73,16 @@ class SourceLayout:
         reader: reads sets; kinds are looked up through it.
         schema: of :func:`proven_schema`.
         mapping: which fields, and where they live.
+        today: the date in the base's own time zone.
     """
 
-    def __init__(self, reader: PageReader, schema: Schema, mapping: Mapping) -> None:
+    def __init__(
+        self, reader: PageReader, schema: Schema, mapping: Mapping, *, today: Callable[[], date]
+    ) -> None:
         self.reader = reader
         self._schema = schema
         self._mapping = mapping
+        self._today = today
         self._name = catalog_entity(mapping)
         self.entity = self._entity(self._name)
         """The catalogue's own entity."""
@@ -173,7 +184,14 @@ class SourceLayout:
         )
         choices = [choice_of(field, self._contact_kinds(field)) for field in fields]
         return ContactLines(
-            self.reader, owner, section, source.section, choices, via=source.via, owners=owners
+            self.reader,
+            owner,
+            section,
+            source.section,
+            choices,
+            via=source.via,
+            owners=owners,
+            today=self._today,
         )
 
     def _contact_kinds(self, field: Field) -> frozenset[str]:

@@ -13,6 +13,9 @@ from zvirka.errors import SettingsError
 from zvirka.receiver.payload import PayloadRefusal
 from zvirka.settings.model import ReceiverSettings
 
+SHORTEST_TOKEN = 20
+"""Characters of a token that can be tried from other machines."""
+
 
 class Tokens:
     """The bearer tokens that are good: several, so that one can be replaced without a gap."""
@@ -45,7 +48,7 @@ def tokens_of(settings: ReceiverSettings) -> Tokens:
     """The tokens of the settings.
 
     Raises:
-        SettingsError: none is set, and the address is not of this machine alone.
+        SettingsError: none is set, or one is easy to guess, and other machines reach the address.
     """
     host, _ = address_of(settings.listen, "receiver.listen")
     tokens = [token.get_secret_value() for token in settings.tokens]
@@ -60,6 +63,12 @@ def tokens_of(settings: ReceiverSettings) -> Tokens:
             "the receiver would take webhooks from anybody",
             place="receiver.tokens",
             remedy="set a token (receiver.tokens_file), or listen on 127.0.0.1 only",
+        )
+    if not is_loopback(host) and any(len(token) < SHORTEST_TOKEN for token in tokens):
+        raise SettingsError(
+            f"a token of the receiver has fewer than {SHORTEST_TOKEN} characters",
+            place="receiver.tokens",
+            remedy="make a long one: openssl rand -hex 32; or listen on 127.0.0.1 only",
         )
     return Tokens(tokens)
 

@@ -19,10 +19,15 @@ from zvirka.erp.sql.upsert import Effect
 from zvirka.errors import ZvirkaError
 from zvirka.receiver.access import Tokens, check_type, read_body
 from zvirka.receiver.batching import Batcher, BusyError, Taker
-from zvirka.receiver.ingest import IngestResult
+from zvirka.receiver.ingest import LEFT, IngestResult
 from zvirka.receiver.payload import PayloadReader, PayloadRefusal
 
-_STATUS: dict[str, int] = {Effect.REFUSED: 422, Effect.FAILED: 409, Effect.HELD: 409}
+_STATUS: dict[str, int] = {
+    Effect.REFUSED: 422,
+    Effect.FAILED: 409,
+    Effect.HELD: 409,
+    LEFT: 503,
+}
 _RETRY_SECONDS = "5"
 
 
@@ -30,7 +35,7 @@ class Taken(BaseModel):
     """The webhook is taken in, durably: the store holds it, or something newer.
 
     ``outcome``: created, updated, restored, deleted, unchanged, absent (nothing to delete), stale
-    (a newer message was taken in before).
+    (this message, or a newer one, was taken in before).
     """
 
     success: bool
@@ -91,6 +96,7 @@ def create_app(
         title="zvirka receiver",
         description="Takes 1C's counterparty webhooks in: durably, once, never backwards.",
         lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
     )
 

@@ -30,21 +30,25 @@ from zvirka.journal.receipts import (
     Opened,
     Opening,
     OpenReceipt,
+    SeenMessage,
     Settlement,
+    Stamps,
     chain_tip,
+    corrected_since,
+    is_ahead,
     last_stamps,
     open_receipts,
-    reconciled_since,
+    seen_messages,
     settle_receipts,
     unsettled_receipts,
+    written_since,
 )
 from zvirka.receiver.payload import WebhookMessage
 
 ATTEMPTS = 3
 """How often a store transaction that lost a deadlock is tried."""
-AHEAD_MS = 600_000
-"""A stamp further ahead of our clock than this would block every later message: not trusted."""
 RECOVERED_AT_ONCE = 256
+WROTE = frozenset({Effect.CREATED, Effect.UPDATED, Effect.RESTORED, Effect.DELETED})
 STALE, LEFT = "stale", "left"
 """Outcomes besides the store's own: older than what the store holds; left to reconciliation."""
 
@@ -97,7 +101,8 @@ class Ingest:
         """Settle what a crash left open; return how many receipts that were.
 
         Each is taken in once more, which changes nothing where the store has it already. Where a
-        reconciliation has run since, the store is newer than the message, and it is left alone.
+        run that may write was at work since, the store may be newer than the message, which
+        nobody was told is taken in: it is left to the reconciliation.
 
         Raises:
             JournalError, StoreError: a database cannot be used; everything stays as it was.
@@ -105,9 +110,9 @@ class Ingest:
         with _writing_journal(self._journal) as connection:
             tip = chain_tip(connection)
             left = unsettled_receipts(connection)
-            late = [r for r in left if reconciled_since(connection, r.received_at)]
+            late = [r for r in left if written_since(connection, r.received_at)]
             settlements = [
-                Settlement(r.receipt, LEFT, "a reconciliation has run since it came") for r in late
+                Settlement(r.receipt, LEFT, "a run was at work since it came") for r in late
             ]
             tip = settle_receipts(connection, settlements, tip, self._clock())
         self._tip = tip
@@ -153,11 +158,11 @@ class Ingest:
 
     def _at_once(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
         assert self._tip is not None
-        before, stamps = self._tip, self._stamps(messages)
+        before, earlier = self._tip, self._earlier(messages)
 
         def work(connection: Connection) -> tuple[list[IngestResult], str]:
             opened, tip = open_receipts(connection, _openings(messages), before)
-            verdicts = self._judge(connection, messages, stamps)
+            verdicts = self._judge(connection, messages, earlier)
             settlements = _settlements(opened, verdicts)
             return verdicts, settle_receipts(connection, settlements, tip, self._clock())
 
@@ -174,9 +179,9 @@ class Ingest:
         self, opened: Sequence[Opened], messages: Sequence[WebhookMessage]
     ) -> list[IngestResult]:
         """The store, and then the outcomes, for receipts that are on disk already."""
-        stamps = self._stamps(messages)
+        earlier = self._earlier(messages)
         try:
-            verdicts = self._in_store(lambda store: self._judge(store, messages, stamps))
+            verdicts = self._in_store(lambda store: self._judge(store, messages, earlier))
         except StoreError as error:
             self._settle(opened, [IngestResult(Effect.FAILED, error.cause)] * len(opened))
             raise
@@ -189,29 +194,74 @@ class Ingest:
         with _writing_journal(self._journal) as connection:
             self._tip = settle_receipts(connection, settlements, self._tip, self._clock())
 
-    def _stamps(self, messages: Sequence[WebhookMessage]) -> Stamps:
+    def _earlier(self, messages: Sequence[WebhookMessage]) -> Earlier:
         # Only this process writes receipts, so this may be read before the store is locked.
         stamped = [message for message in messages if message.stamp is not None]
-        if not stamped:
-            return Stamps({}, {})
         with guarded(_place(self._journal)), self._journal.connect() as connection:
             refs, keys = [m.ref for m in stamped], [m.key for m in stamped]
-            return Stamps(*last_stamps(connection, refs, keys))
+            return Earlier(
+                last_stamps(connection, refs, keys) if stamped else Stamps(),
+                seen_messages(connection, [m.message_id or "" for m in messages]),
+            )
 
     def _judge(
-        self, store: Connection, messages: Sequence[WebhookMessage], stamps: Stamps
+        self, store: Connection, messages: Sequence[WebhookMessage], earlier: Earlier
+    ) -> list[IngestResult]:
+        """Write what is news, and take back what a run has overtaken meanwhile.
+
+        A run notes in the journal what it is about to write. Once our own writes hold their rows,
+        no run can write them before we commit; so what the journal holds by then is all there is.
+        """
+        overtaken: frozenset[str] = frozenset()
+        while True:
+            with store.begin_nested() as attempt:
+                verdicts = self._write(store, messages, earlier, overtaken)
+                late = self._overtaken(messages, verdicts) - overtaken
+                if not late:
+                    return verdicts
+                attempt.rollback()
+            overtaken |= late
+
+    def _overtaken(
+        self, messages: Sequence[WebhookMessage], verdicts: Sequence[IngestResult]
+    ) -> frozenset[str]:
+        received = {
+            message.key: message.received_at
+            for message, verdict in zip(messages, verdicts, strict=True)
+            if verdict.outcome in WROTE
+        }
+        if not received:
+            return frozenset()
+        with guarded(_place(self._journal)), self._journal.connect() as connection:
+            return corrected_since(connection, received)
+
+    def _write(
+        self,
+        store: Connection,
+        messages: Sequence[WebhookMessage],
+        earlier: Earlier,
+        overtaken: frozenset[str],
     ) -> list[IngestResult]:
         """Leave out what is older than the store, and do the rest."""
         wishes = [self._wish(message) for message in messages]
+        known = earlier.copy()
         verdicts: dict[int, IngestResult] = {}
         for wave in waves(wishes):
-            fresh = [number for number in wave if not stamps.is_stale(messages[number])]
+            fresh: list[int] = []
+            for number in wave:
+                verdict = known.verdict(messages[number])
+                if verdict is None and messages[number].key in overtaken:
+                    verdict = IngestResult(LEFT, "a run wrote this client meanwhile; send again")
+                if verdict is None:
+                    fresh.append(number)
+                else:
+                    verdicts[number] = verdict
             granted = self._upsert.grant(store, [wishes[number] for number in fresh])
-            verdicts |= dict.fromkeys(wave, IngestResult(STALE, "a newer message was taken in"))
             for number, grant in zip(fresh, granted, strict=True):
-                verdicts[number] = IngestResult(str(grant.effect), grant.detail)
+                detail = grant.detail or _clock_note(messages[number])
+                verdicts[number] = IngestResult(str(grant.effect), detail)
                 if grant.effect not in SETTLED_LATER:
-                    stamps = stamps.after(messages[number])
+                    known.note(messages[number])
         return [verdicts[number] for number in range(len(messages))]
 
     def _wish(self, message: WebhookMessage) -> UpsertRequest:
@@ -234,33 +284,52 @@ class Ingest:
                 attempt += 1
 
 
-class Stamps(msgspec.Struct, frozen=True):
-    """The newest stamps taken in, by Ref_Key and by pairing key."""
+class Earlier(msgspec.Struct, frozen=True):
+    """What receipts say of the messages that were taken in before."""
 
-    by_ref: dict[str, int]
-    by_key: dict[str, int]
+    stamps: Stamps
+    messages: dict[str, SeenMessage]
 
-    def is_stale(self, message: WebhookMessage) -> bool:
-        """Whether something newer about this counterparty, or under this key, has been taken in."""
-        stamp = trusted_stamp(message)
-        newest = max(self.by_ref.get(message.ref, -1), self.by_key.get(message.key, -1))
-        return stamp is not None and stamp < newest
+    def copy(self) -> Earlier:
+        """A copy to note further messages in."""
+        parts = msgspec.structs.asdict(self.stamps)
+        return Earlier(
+            Stamps(**{name: dict(part) for name, part in parts.items()}), dict(self.messages)
+        )
 
-    def after(self, message: WebhookMessage) -> Stamps:
-        """The stamps with this message taken in."""
-        stamp = trusted_stamp(message)
-        if stamp is None:
-            return self
-        by_ref = self.by_ref | ({message.ref: stamp} if message.ref else {})
-        return Stamps(by_ref, self.by_key | {message.key: stamp})
+    def verdict(self, message: WebhookMessage) -> IngestResult | None:
+        """What becomes of a message that is not news; ``None`` when it is to be written.
 
-
-def trusted_stamp(message: WebhookMessage) -> int | None:
-    """The stamp, unless it is of a clock so far ahead that it would block all that follows."""
-    if message.stamp is None:
+        A messageId stands for one message: sent again it changes nothing, and another body under
+        it is taken only with a newer stamp, as the outbox of 1C sends the state of that moment.
+        """
+        seen = self.messages.get(message.message_id or "")
+        if seen is not None and seen.payload_digest == message.digest:
+            return IngestResult(STALE, "this message was taken in before")
+        if message.stamp is not None:
+            ahead = is_ahead(message.stamp, message.received_at)
+            if message.stamp < self.stamps.newest(message.ref, message.key, ahead=ahead):
+                return IngestResult(STALE, "a newer message was taken in")
+        if seen is not None and (message.stamp or 0) <= (seen.stamp or 0):
+            return IngestResult(Effect.FAILED, "messageId belongs to another message")
         return None
-    limit = message.received_at.timestamp() * 1000 + AHEAD_MS
-    return message.stamp if message.stamp <= limit else None
+
+    def note(self, message: WebhookMessage) -> None:
+        """Count a message that was taken in."""
+        if message.message_id:
+            self.messages[message.message_id] = SeenMessage(message.stamp, message.digest)
+        if message.stamp is not None:
+            ahead = is_ahead(message.stamp, message.received_at)
+            self.stamps.note(message.ref, message.key, message.stamp, ahead=ahead)
+
+
+def _clock_note(message: WebhookMessage) -> str:
+    """What is odd about the sender's clock, for the receipt."""
+    if message.stamp is None or not is_ahead(message.stamp, message.received_at):
+        return ""
+    minutes = round((message.stamp / 1000 - message.received_at.timestamp()) / 60)
+    logger.warning("the clock of 1C is ahead of this machine's", minutes=minutes)
+    return f"the clock of 1C is {minutes} minutes ahead"
 
 
 def _openings(messages: Sequence[WebhookMessage]) -> list[Opening]:
@@ -271,12 +340,10 @@ def _openings(messages: Sequence[WebhookMessage]) -> list[Opening]:
             key=message.key,
             ref=message.ref,
             message_id=message.message_id or "",
-            stamp=(stamp := trusted_stamp(message)),
+            stamp=message.stamp,
             payload_digest=message.digest,
             payload=msgspec.to_builtins(msgspec.structs.replace(message, extra={})),
-            extra=message.extra
-            if stamp == message.stamp
-            else {**message.extra, "stamp": message.stamp},
+            extra=message.extra,
         )
         for message in messages
     ]

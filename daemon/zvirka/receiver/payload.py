@@ -8,6 +8,7 @@ names; one that is absent leaves the stored value, an empty string clears it.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from datetime import datetime
 from typing import Any, Literal
@@ -107,6 +108,8 @@ class PayloadReader:
             "pattern": r"^[^\u0000]*$",
         }
         data: dict[str, Any] = dict.fromkeys(self._fields, text)
+        if "name" in self._payloads:
+            data[self._payloads["name"]] = text | {"type": ["string", "number", "boolean"]}
         if self._key != "ref":
             key = {"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST}
             pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
@@ -130,8 +133,11 @@ class PayloadReader:
         }
 
     def _decoded(self, body: bytes) -> dict[str, Any]:
+        text = body.removeprefix(b"\xef\xbb\xbf")
         try:
-            return self._decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
+            whole = self._decoder.decode(text)
+            json.loads(text, object_pairs_hook=_without_doubles, parse_int=str)
+            return whole
         except msgspec.ValidationError:
             raise PayloadRefusal(422, "the body is not a JSON object") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -156,6 +162,8 @@ class PayloadReader:
             for payload, name in self._fields.items()
             if payload in data
         }
+        if values.get("name", "") is None:
+            raise PayloadRefusal(422, "the name is null", self.place("name"))
         extra = _plain(whole | ({"clientData": data} if data else {}))
         return WebhookMessage(
             received_at=received_at,
@@ -188,6 +196,16 @@ class PayloadReader:
         if len(key) > LONGEST:
             raise PayloadRefusal(422, f"the pairing key has more than {LONGEST} characters", place)
         return key
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different: of a doubled key nobody knows which one counts."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise PayloadRefusal(422, "the key stands twice in the body", doubled[:LONGEST])
+    return made
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

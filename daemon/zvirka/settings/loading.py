@@ -152,6 +152,8 @@ def _read_toml(file: Path) -> dict[str, Any]:
         cause, remedy = f"the settings file is not TOML: {error}", "correct that line"
     except UnicodeDecodeError:
         cause, remedy = "the settings file is not UTF-8 text", "save it as UTF-8 without a mark"
+    except RecursionError:
+        cause, remedy = "the settings file is nested too deep", "look for a row of brackets"
     except OSError as error:
         cause, remedy = f"the settings file cannot be read: {error.strerror}", "let zvirka read it"
     raise SettingsError(cause, place=str(file), remedy=remedy)

@@ -75,6 +75,12 @@ class OnecSettings(Table):
     ca_file: Path | None = None
     connect_timeout: Duration = timedelta(seconds=60)
     read_timeout: Duration = timedelta(seconds=180)
+    total_timeout: Duration = timedelta(minutes=10)
+    """How long one request may take from its first byte to the last of its answer."""
+    max_answer_bytes: Annotated[int, Field(ge=1_000_000)] = 200_000_000
+    """The largest answer that is read, decompressed."""
+    proxy: str = ""
+    """A proxy's URL, or "environment" for HTTP_PROXY and HTTPS_PROXY; empty connects directly."""
     retries: Annotated[int, Field(ge=0, le=20)] = 4
     page_bytes: Annotated[int, Field(ge=10_000)] = 4_000_000
     max_url: Annotated[int, Field(ge=500)] = 2000

@@ -14,7 +14,7 @@ from zvirka.journal.difference_search import DifferenceFilter
 from zvirka.reconcile.request import Request, Targets
 from zvirka.web.pages import LONGEST_KEY, show_life, show_run, show_work
 from zvirka.web.request_context import Refused, RequestContext
-from zvirka.web.users import CrowdedError
+from zvirka.web.users import CrowdedError, normalized
 
 LONGEST_REASON = 1000
 _AT_ONCE_SECONDS = 3.0
@@ -32,8 +32,9 @@ def sign_in(context: RequestContext) -> Response:
     """Check name and password; a refusal tells nothing about which was wrong."""
     _ = context.words.gettext
     web = context.web
-    name, password = context.form.get("name", "").strip(), context.form.get("password", "")
-    if not web.attempts.allow(name, context.address):
+    name, password = normalized(context.form.get("name", "")), context.form.get("password", "")
+    device = web.sessions.device_of(context.request.cookies.get(web.device_name), name)
+    if not web.attempts.allow(name, context.address, device):
         logger.warning("sign-in refused: too many attempts", address=context.address)
         error = _("Too many attempts. Try again in a quarter of an hour.")
         return context.render("sign_in.html", 429, error=error)
@@ -48,10 +49,11 @@ def sign_in(context: RequestContext) -> Response:
         who = name if known else "unknown"
         logger.warning("sign-in refused", who=who, address=context.address)
         return context.render("sign_in.html", 401, error=_("Name or password is wrong."))
-    web.attempts.succeeded(name, context.address)
+    web.attempts.succeeded(name, context.address, device)
     web.sessions.end(context.session)
     logger.info("signed in", who=user.name, address=context.address)
-    return context.keep(context.redirect("/runs"), web.sessions.begin(user))
+    response = context.keep(context.redirect("/runs"), web.sessions.begin(user))
+    return response if device else context.keep_device(response, user)
 
 
 def sign_out(context: RequestContext) -> Response:

@@ -32,6 +32,7 @@ from zvirka.web.worker import Worker
 LARGEST_FORM = 65_536
 """Bytes."""
 _FIELDS = 20
+_DEVICE_SECONDS = 180 * 86_400
 
 Handler = Callable[["RequestContext"], Response]
 
@@ -59,6 +60,11 @@ class WebContext:
     def door_name(self) -> str:
         """The cookie of the sign-in form: never in the way of a session that stands."""
         return f"{self.cookie_name}-door"
+
+    @property
+    def device_name(self) -> str:
+        """The cookie that marks a browser somebody has signed in with."""
+        return f"{self.cookie_name}-device"
 
     def session_of(self, request: Request) -> UserSession | None:
         """The session of a user, or that of the sign-in form, or none."""
@@ -143,6 +149,19 @@ class RequestContext:
         response.set_cookie(
             self.web.cookie_name if session.user else self.web.door_name,
             self.web.sessions.cookie(session),
+            secure=self.web.https,
+            httponly=True,
+            samesite="strict",
+            path="/",
+        )
+        return response
+
+    def keep_device(self, response: Response, user: User) -> Response:
+        """Mark the browser as one that this user has signed in with."""
+        response.set_cookie(
+            self.web.device_name,
+            self.web.sessions.device_cookie(user),
+            max_age=_DEVICE_SECONDS,
             secure=self.web.https,
             httponly=True,
             samesite="strict",

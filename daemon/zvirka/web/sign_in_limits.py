@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 WINDOW = timedelta(minutes=15)
-_LIMITS = {"pair": 5, "address": 20, "name": 100}
-"""Failures a window. A name's own limit is high: a stranger must not lock its owner out."""
+_LIMITS = {"pair": 5, "address": 20, "name": 100, "device": 10}
+"""Failures a window. A browser that its user has signed in with before is counted by itself, so
+that nobody else's attempts lock the user out, from whatever addresses they seem to come."""
 _REMEMBERED = 10_000
 
 
@@ -26,34 +27,40 @@ class SignInLimits:
         self._failed: OrderedDict[tuple[str, str], list[datetime]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def allow(self, name: str, address: str) -> bool:
-        """Note an attempt; false when it is one too many, and then nothing is to be checked."""
+    def allow(self, name: str, address: str, device: str = "") -> bool:
+        """Note an attempt; false when it is one too many, and then nothing is to be checked.
+
+        ``device`` is the id of a browser that this user has signed in with before.
+        """
         now = self._now()
         with self._lock:
-            keys = list(_keys(name, address))
+            keys = list(_keys(name, address, device))
+            recent = {
+                key: [at for at in self._failed.get(key, ()) if at > now - WINDOW] for key in keys
+            }
+            if any(len(recent[key]) >= _LIMITS[key[0]] for key in keys):
+                return False
             for key in keys:
-                recent = [at for at in self._failed.get(key, ()) if at > now - WINDOW]
-                self._failed[key] = recent
+                self._failed[key] = [*recent[key], now]
                 self._failed.move_to_end(key)
-                if len(recent) >= _LIMITS[key[0]]:
-                    return False
-            for key in keys:
-                self._failed[key].append(now)
             while len(self._failed) > _REMEMBERED:
                 self._failed.popitem(last=False)
             return True
 
-    def succeeded(self, name: str, address: str) -> None:
+    def succeeded(self, name: str, address: str, device: str = "") -> None:
         """Forget the failures of this name from this address, and this attempt everywhere."""
         with self._lock:
-            for key in _keys(name, address):
-                if key[0] == "pair":
+            for key in _keys(name, address, device):
+                if key[0] in {"pair", "device"}:
                     self._failed.pop(key, None)
                 elif self._failed.get(key):
                     self._failed[key].pop()
 
 
-def _keys(name: str, address: str) -> Iterator[tuple[str, str]]:
+def _keys(name: str, address: str, device: str) -> Iterator[tuple[str, str]]:
+    if device:
+        yield "device", device
+        return
     network = _network(address)
     yield "pair", f"{network} {name[:100]}"
     yield "address", network

@@ -48,6 +48,9 @@ class UserSessions:
         self._tokens = Signer(
             secret, salt="zvirka.csrf", key_derivation="hmac", digest_method=sha256
         )
+        self._devices = URLSafeSerializer(
+            secret, salt="zvirka.device", signer_kwargs={"digest_method": sha256}
+        )
         self._users = users
         self._lasting = lasting
         self._now = now
@@ -85,6 +88,21 @@ class UserSessions:
         now = self._now()
         self._ended = {sid: ends for sid, ends in self._ended.items() if ends > now}
         self._ended[session.sid] = session.ends
+
+    def device_cookie(self, user: User) -> str:
+        """The value of a cookie that marks a browser its user has signed in with."""
+        signed = self._devices.dumps([token_urlsafe(16), user.name])
+        return signed if isinstance(signed, str) else signed.decode()
+
+    def device_of(self, cookie: str | None, name: str) -> str:
+        """The id of the browser when that user has signed in with it before, else empty."""
+        if not cookie:
+            return ""
+        try:
+            device, owner = self._devices.loads(cookie)
+        except (BadSignature, ValueError, TypeError):
+            return ""
+        return str(device) if owner == name else ""
 
     def token(self, session: UserSession) -> str:
         """The CSRF token of the session's forms."""

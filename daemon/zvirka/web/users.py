@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -39,6 +40,11 @@ class User:
         return self.role == "admin"
 
 
+def normalized(name: str) -> str:
+    """A user name as it is compared: a keyboard may compose «й» in one character or in two."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
 class CrowdedError(Exception):
     """Too many passwords are being checked at this moment."""
 
@@ -63,8 +69,9 @@ class Users:
             hashed = settings.password_hash.get_secret_value()
             _check_hash(hashed, f"web.users.{place}.password_hash")
             mark = sha256(hashed.encode()).hexdigest()[:16]
-            self._users[settings.name] = User(settings.name, settings.role, mark)
-            self._hashes[settings.name] = hashed
+            name = normalized(settings.name)
+            self._users[name] = User(name, settings.role, mark)
+            self._hashes[name] = hashed
         # As dear as a real one, so that the time of an answer does not tell who exists.
         parameters = extract_parameters(next(iter(self._hashes.values())))
         self._dummy = PasswordHasher.from_parameters(parameters).hash(token_urlsafe(32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from pathlib import Path
 
 @dataclass
 class Reply:
-    """One answer. ``cut`` closes the connection after that many bytes of the body."""
+    """One answer. ``cut`` closes the connection after that many bytes of the body; ``drip`` and
+    ``head_drip`` send body and head byte by byte, with so many seconds between.
+    """
 
     body: bytes = b"{}"
     status: int = 200
@@ -21,6 +24,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     dropped: bool = False
+    drip: float = 0.0
+    head_drip: float = 0.0
 
 
 @dataclass
@@ -30,6 +35,11 @@ class Asked:
     method: str
     target: str
     headers: Mapping[str, str]
+
+    @property
+    def path(self) -> str:
+        """The last segment of the path, without the query."""
+        return self.target.partition("?")[0].rpartition("/")[2]
 
 
 class Script:
@@ -59,11 +69,21 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(reply.body)))
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.body if reply.cut is None else reply.body[: reply.cut])
+            head, self._headers_buffer = [*self._headers_buffer, b"\r\n"], []
+            self._write(b"".join(head), reply.head_drip)
+            body = reply.body if reply.cut is None else reply.body[: reply.cut]
+            self._write(body, reply.drip)
             self.close_connection = reply.cut is not None
 
         do_GET = do_POST = _answer
+
+        def _write(self, sent: bytes, pause: float) -> None:
+            try:
+                for part in [sent] if not pause else [bytes([one]) for one in sent]:
+                    self.wfile.write(part)
+                    time.sleep(pause)
+            except OSError:  # the client gave up, as the test wants
+                self.close_connection = True
 
         def log_message(self, *args: object) -> None:
             pass

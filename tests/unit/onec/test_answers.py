@@ -9,13 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zvirka.errors import SourceError
-from zvirka.onec import failures
+from zvirka.onec import failures, responses
 from zvirka.onec.failures import OnecError, safe_message
-from zvirka.onec.responses import error_in
+from zvirka.onec.transport import HttpAnswer
 
 JSON = "application/json;charset=utf-8"
 HTML = "text/html; charset=utf-8"
 PLACE = "http://1c/base/odata/standard.odata/Catalog_Контрагенты"
+
+
+def error_in(
+    status: int, content_type: str, body: bytes, *, place: str, **headers: str
+) -> OnecError | None:
+    answer = HttpAnswer(status, {"Content-Type": content_type, **headers}, body)
+    return responses.error_in(answer, place=place)
 
 
 def odata_error(code: str, text: str) -> bytes:
@@ -37,6 +44,11 @@ def odata_error(code: str, text: str) -> bytes:
         (404, odata_error("10", "Свойство не найдено"), failures.NameNotFoundError),
         (400, odata_error("14", "Неверный параметр"), failures.QueryRefusedError),
         (501, odata_error("0", "Не поддерживается"), failures.QueryRefusedError),
+        (405, b"", failures.ReadOnlyPublicationError),
+        (501, b"", failures.ReadOnlyPublicationError),
+        (403, "Не обнаружено свободной лицензии".encode(), failures.NoLicenceError),
+        (413, b"", failures.RequestTooLongError),
+        (414, b"", failures.RequestTooLongError),
         (500, odata_error("0", "Сбой"), failures.ServerFailureError),
         (400, odata_error("21", "Функция"), failures.QueryRefusedError),
         (406, b"", failures.NoLicenceError),

@@ -6,8 +6,10 @@ in the bytes that 1C would send; transport is not what is tested here.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.onec.samples import metadata
-from zvirka.onec import failures, paging
+from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder
 from zvirka.onec.odata_queries import Queries
 from zvirka.onec.paging import PageReader, Selection
@@ -43,6 +45,7 @@ class OneSet:
         ]
         self.too_many = too_many
         self.pages = 0
+        self.ordered = True
         self.between: Callable[[OneSet], None] = lambda _: None
 
     def address(self, path: str, params: Mapping[str, str]) -> str:
@@ -68,7 +71,9 @@ class OneSet:
         if top > self.too_many:
             raise failures.ServerFailureError("No space left on device", status=500)
         self.pages += 1
-        rows = sorted(self.rows, key=lambda row: row["Code"].casefold())
+        rows = self.rows
+        if self.ordered:
+            rows = sorted(rows, key=lambda row: row["Code"].casefold())
         if after := re.match(r"Code ge '(.*)'$", params.get("$filter", "")):
             least = after[1].replace("''", "'").casefold()
             rows = [row for row in rows if row["Code"].casefold() >= least]
@@ -101,8 +106,6 @@ def test_every_row_comes_exactly_once_from_a_quiet_base(
 ) -> None:
     run = max((codes.count(code) + codes.count(code.upper()) for code in codes), default=0)
     base = OneSet(codes, too_many if not keyset else max(too_many, 4 * run + 40))
-    if not keyset:
-        base.too_many = max(too_many, 2 * paging._OVERLAP)
     refs = read(base, keyset=keyset, page_bytes=page_bytes)
     assert sorted(refs) == sorted(row["Ref_Key"] for row in base.rows)
 
@@ -206,6 +209,68 @@ def test_pages_aim_at_the_bytes_wanted() -> None:
 def test_a_page_too_heavy_for_1c_is_asked_for_smaller() -> None:
     base = OneSet([f"{number:06}" for number in range(3000)], too_many=150)
     assert len(read(base, keyset=True, page_bytes=10**9)) == 3000
+
+
+@pytest.mark.parametrize("too_many", range(20, 60, 3))
+def test_pages_no_larger_than_the_overlap_still_move_on(too_many: int) -> None:
+    """Pages of 20 came, pages of 40 did not: the same 20 rows were asked for without end."""
+    base = OneSet([f"{number:06}" for number in range(300)], too_many)
+    assert len(read(base, keyset=False, page_bytes=10**9)) == 300
+    assert base.pages < 60
+
+
+class Deaf(OneSet):
+    """A publication that ignores some query options."""
+
+    def __init__(self, count: int, *ignored: str) -> None:
+        super().__init__([f"{number:06}" for number in range(count)])
+        self.ignored = ignored
+
+    def get(self, path: str, params: Mapping[str, str], **options: Any) -> Any:
+        kept = {name: value for name, value in params.items() if name not in self.ignored}
+        assert self.pages < 200, "reading goes on without end"
+        return super().get(path, kept, **options)
+
+
+@pytest.mark.parametrize(("keyset", "ignored"), [(True, "$filter"), (False, "$skip")])
+def test_a_position_that_1c_ignores_is_an_error_and_no_endless_loop(
+    keyset: bool, ignored: str
+) -> None:
+    with pytest.raises(failures.UnstableOrderError):
+        read(Deaf(60_000, ignored), keyset=keyset, page_bytes=4000)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_order_that_1c_ignores_comes_to_an_end(seed: int) -> None:
+    """What is read then may lack rows; the count that preflight took tells."""
+    base = OneSet([f"{number:06}" for number in range(3000)])
+    base.ordered = False
+    random.Random(seed).shuffle(base.rows)
+    with suppress(failures.UnstableOrderError):
+        read(base, keyset=True, page_bytes=10_000)
+    assert base.pages < 200
+
+
+def test_a_comparison_that_1c_refuses_is_replaced_by_skip() -> None:
+    class NoCompare(OneSet):
+        def get(self, path: str, params: Mapping[str, str], **options: Any) -> Any:
+            if " ge " in params.get("$filter", ""):
+                raise failures.QueryRefusedError(code="14", status=400)
+            return super().get(path, params, **options)
+
+    base = NoCompare([f"{number:06}" for number in range(1000)])
+    assert set(read(base, keyset=True, page_bytes=10_000)) == {r["Ref_Key"] for r in base.rows}
+
+
+def test_an_object_that_was_not_asked_for_is_an_error() -> None:
+    class Other(OneSet):
+        def get(self, path: str, params: Mapping[str, str], **options: Any) -> Any:
+            return super().get(path, {"$top": "1"}, **options)
+
+    reader = PageReader(Other(["a", "b"]), Queries(SCHEMA), page_bytes=10_000, max_url=2000)  # type: ignore[arg-type]
+    shape = RowDecoder(entity(), ["Ref_Key"])
+    with pytest.raises(failures.FilterIgnoredError):
+        list(reader.by_keys(shape, [str(UUID(int=1))]))
 
 
 def test_the_smallest_page_failing_is_an_error() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import random
+import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -19,7 +22,8 @@ from cryptography.x509.oid import NameOID
 
 from tests.unit.onec.scripted import Reply, served, sleeper
 from zvirka.onec import failures
-from zvirka.onec.session import OnecSession, Timeouts
+from zvirka.onec.session import OnecSession
+from zvirka.onec.transport import Limits
 
 START = Reply(headers={"Set-Cookie": "ibsession=5f0e2a; HttpOnly; Path=/base"})
 FORGOTTEN = "Сеанс отсутствует или удален".encode()
@@ -27,7 +31,8 @@ FORGOTTEN = "Сеанс отсутствует или удален".encode()
 
 def session(url: str, **options: Any) -> OnecSession:
     options.setdefault("sleep", lambda _: None)
-    return OnecSession(url, "Обмін", "пароль", timeouts=Timeouts(2, 2), **options)
+    limits = options.pop("limits", Limits(2, 2, 5))
+    return OnecSession(url, "Обмін", "пароль", limits=limits, **options)
 
 
 def test_credentials_go_as_base64_of_utf8_bytes() -> None:
@@ -87,27 +92,127 @@ def test_sessions_can_be_switched_off() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
-def test_a_forgotten_session_is_started_anew(status: int) -> None:
+def test_a_forgotten_session_is_replaced_by_another(status: int) -> None:
     lost = Reply(FORGOTTEN, status, "text/plain; charset=utf-8")
     again = Reply(b"found", headers={"Set-Cookie": "ibsession=second"})
-    with served(START, lost, again, Reply()) as script, session(script.url) as talk:
+    with (
+        served(START, lost, lost, lost, again, Reply()) as script,
+        session(script.url, closing=("cheap", {})) as talk,
+    ):
         talk.get("a", decode=bytes)
         assert talk.get("b", decode=bytes) == b"found"
         assert talk.traffic.retries == 0
-    assert script.asked[2].headers["IBSession"] == "start"
+    assert [(one.path, one.headers.get("IBSession")) for one in script.asked] == [
+        ("a", "start"),
+        ("b", None),
+        ("cheap", None),
+        ("cheap", "finish"),
+        ("b", "start"),
+        ("cheap", "finish"),
+    ]
     assert script.asked[-1].headers["Cookie"] == "ibsession=second"
 
 
-def test_a_session_is_started_anew_only_once_a_request() -> None:
+def test_a_session_that_lives_is_kept_through_server_errors() -> None:
+    """Each 500 took a further licence: the old session stayed open on 1C's side."""
+    failed = Reply(b'{"odata.error":{"code":"-1","message":{"value":"No space left"}}}', 500)
+    with (
+        served(START, failed, Reply(), failed, Reply(), Reply(b"found"), Reply()) as script,
+        session(script.url) as talk,
+    ):
+        talk.get("a", decode=bytes)
+        assert talk.get("b", decode=bytes) == b"found"
+    starts = [one.headers.get("IBSession") for one in script.asked]
+    assert starts.count("start") == starts.count("finish") == 1
+
+
+def test_a_session_is_replaced_only_once_a_request() -> None:
     lost = Reply(FORGOTTEN, 400, "text/plain; charset=utf-8")
     with (
         served(START, lost) as script,
         pytest.raises(failures.OnecError),
-        session(script.url) as talk,
+        session(script.url, closing=("cheap", {})) as talk,
     ):
         talk.get("a", decode=bytes)
         talk.get("b", decode=bytes)
-    assert [asked.target.rsplit("/")[-1] for asked in script.asked] == ["a", "b", "b"]
+    assert [one.path for one in script.asked] == ["a", "b", "cheap", "cheap", "b"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(b"{" + b" " * 64, drip=0.1),
+        Reply(b"{}", head_drip=0.1, headers={"X-Long": "x" * 200}),
+    ],
+    ids=["body", "head"],
+)
+def test_an_answer_that_never_ends_in_time_is_given_up(reply: Reply) -> None:
+    began = time.monotonic()
+    with (
+        served(reply) as script,
+        pytest.raises(failures.TimedOutError, match="did not finish"),
+        session(script.url, retries=0, limits=Limits(2, 2, 0.5)) as talk,
+    ):
+        talk.get("a", decode=bytes)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["endless", "bomb"])
+def test_an_answer_is_read_up_to_its_limit_only(packed: bool) -> None:
+    spaces = b" " * 30_000_000
+    reply = Reply(gzip.compress(spaces), headers={"Content-Encoding": "gzip"}) if packed else None
+    tracemalloc.start()
+    with (
+        served(reply or Reply(spaces)) as script,
+        pytest.raises(failures.TooLargeError),
+        session(script.url, limits=Limits(2, 2, 5, 2_000_000)) as talk,
+    ):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        talk.get("a", decode=bytes)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_byte_order_mark_is_no_part_of_an_answer() -> None:
+    decode = msgspec.json.Decoder(dict[str, int]).decode
+    with served(Reply(b'\xef\xbb\xbf{"a":1}')) as script, session(script.url) as talk:
+        assert talk.get("a", decode=decode) == {"a": 1}
+
+
+def test_neither_proxies_nor_netrc_of_the_environment_are_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login stranger password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with served(Reply()) as script, OnecSession(script.url) as talk:
+        talk.get("x", decode=bytes)
+    assert "Authorization" not in script.asked[0].headers
+
+
+def test_a_proxy_that_does_not_answer_is_named() -> None:
+    with (
+        served(Reply()) as script,
+        pytest.raises(failures.UnreachableError, match="proxy"),
+        session(script.url, retries=0, proxy="http://user:secret@127.0.0.1:1") as talk,
+    ):
+        talk.get("x", decode=bytes)
+
+
+def test_the_password_never_comes_back_in_a_message() -> None:
+    body = r'{"odata.error":{"code":"\u001b[31m","message":{"value":"Ошибка для пароль"}}}'
+    with (
+        served(Reply(body.encode(), 400)) as script,
+        pytest.raises(failures.OnecError) as caught,
+        session(script.url) as talk,
+    ):
+        talk.get("x", decode=bytes)
+    assert "пароль" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert caught.value.code == "?"
 
 
 def test_an_object_that_is_not_there_is_no_forgotten_session() -> None:
@@ -194,13 +299,22 @@ def test_a_web_page_is_no_answer() -> None:
     assert len(script.asked) == 1
 
 
-def test_a_redirect_is_told_and_not_followed() -> None:
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("https://elsewhere.example/x?token=1", r"elsewhere\.example/x.*final address"),
+        ("/login?next=/base", "login page"),
+        ("https://127.0.0.1/base/odata/standard.odata/a", "https:// instead of http://"),
+    ],
+)
+def test_a_redirect_is_told_with_its_target_and_not_followed(location: str, said: str) -> None:
     with (
-        served(Reply(b"", 301, headers={"Location": "https://elsewhere.example/"})) as script,
-        pytest.raises(failures.RedirectedError),
+        served(Reply(b"", 301, headers={"Location": location})) as script,
+        pytest.raises(failures.RedirectedError, match=said) as caught,
     ):
         session(script.url).get("a", decode=bytes)
     assert len(script.asked) == 1
+    assert "token" not in str(caught.value)
 
 
 def test_nobody_listening_is_told_with_the_address() -> None:

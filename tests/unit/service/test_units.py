@@ -19,7 +19,7 @@ from zvirka.settings.loading import load_settings
 UNITS = shipped("systemd")
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
-EXPOSURE = 1.5
+EXPOSURE = 1.2
 USER = {"ZVIRKA_ONEC__USER": "zvirka"}
 
 needs_systemd = pytest.mark.skipif(
@@ -42,6 +42,7 @@ def test_every_unit_the_service_promises_is_there() -> None:
         "zvirka-receiver.service",
         "zvirka-reconcile.service",
         "zvirka-resync@.service",
+        "zvirka-web.service",
         "zvirka.service",
     ]
     assert TIMERS == ["zvirka-feed.timer", "zvirka-reconcile.timer"]
@@ -112,6 +113,34 @@ def test_credentials_are_named_as_the_settings_look_for_them_and_none_is_require
         assert source == f"zvirka.{key}"
     loaded = load_settings(written(tmp_path), {"CREDENTIALS_DIRECTORY": str(credentials), **USER})
     assert "no secret has that name" not in " ".join(found.text for found in loaded.warnings)
+
+
+def credentials(name: str) -> set[str]:
+    text = (UNITS / name).read_text("utf-8")
+    return set(re.findall(r"^LoadCredential=([^:]+):", text, re.MULTILINE))
+
+
+def test_the_unit_that_the_network_reaches_has_only_its_own_secrets() -> None:
+    assert credentials("zvirka-receiver.service") == {
+        "erp.password",
+        "journal.password",
+        "receiver.tokens",
+    }
+    assert credentials("zvirka-alert@.service") == {"journal.password", "alerts.urls"}
+    run = credentials("zvirka.service")
+    assert "receiver.tokens" not in run
+    assert credentials("zvirka-web.service") - run == {"web.secret"}
+    for name in ("zvirka-reconcile.service", "zvirka-feed.service", "zvirka-resync@.service"):
+        assert credentials(name) == run
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_unit_has_limits_and_an_end(name: str) -> None:
+    text = (UNITS / name).read_text("utf-8")
+    for limit in ("MemoryMax", "TasksMax", "LimitNOFILE"):
+        assert re.search(rf"^{limit}=\d+[MG]?$", text, re.MULTILINE), limit
+    if "Type=oneshot" in text:
+        assert re.search(r"^TimeoutStartSec=\d+(min|h)$", text, re.MULTILINE)
 
 
 def test_the_timer_of_the_feed_comes_every_quarter_of_an_hour() -> None:

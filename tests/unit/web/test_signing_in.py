@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from zvirka.errors import SettingsError
 from zvirka.reconcile.environment import open_environment
 from zvirka.settings.checks import cross_problems
 from zvirka.settings.profiles import mapping_of
+from zvirka.web.sign_in_limits import SignInLimits
 from zvirka.web.site import create_app
 
 PAGES = ("/runs", "/runs/1", "/runs/1/1", "/held", "/counterparty", "/work")
@@ -75,6 +78,43 @@ def test_the_sixth_failure_in_a_quarter_of_an_hour_is_not_even_looked_at(page: D
 def test_many_names_from_one_address_are_too_many(page: Desk) -> None:
     answers = [page.sign_in(f"name{number}", "x").status_code for number in range(21)]
     assert answers == [401] * 20 + [429]
+
+
+def test_strangers_do_not_lock_out_a_browser_that_signed_in_before(page: Desk) -> None:
+    """120 bad attempts from invented addresses locked everybody out, again and again."""
+    assert page.sign_in("olena").status_code == 303
+    device = page.client.cookies["zvirka-device"]
+    page.client.cookies.clear()
+    for number in range(21):
+        page.sign_in(f"name{number}", "x")
+    for _ in range(5):
+        page.sign_in("olena", "wrong")
+    assert page.sign_in("olena").status_code == 429, "another browser waits"
+    page.client.cookies.set("zvirka-device", device)
+    assert page.sign_in("taras").status_code == 429, "it is marked for one user only"
+    assert page.sign_in("olena").status_code == 303
+
+
+def test_a_browser_that_signed_in_before_has_a_limit_of_its_own(page: Desk) -> None:
+    page.sign_in("olena")
+    device = page.client.cookies["zvirka-device"]
+    page.client.cookies.clear()
+    page.client.cookies.set("zvirka-device", device)
+    answers = [page.sign_in("olena", "wrong").status_code for _ in range(11)]
+    assert answers == [401] * 10 + [429]
+
+
+def test_refused_attempts_do_not_fill_the_memory() -> None:
+    limits = SignInLimits(lambda: datetime(2026, 11, 28, tzinfo=UTC))
+    for number in range(12_000):
+        limits.allow(f"name{number}", "203.0.113.9")
+    assert len(limits._failed) < 100
+
+
+def test_a_name_is_the_same_however_its_letters_are_composed(tmp_path: Path) -> None:
+    composed = unicodedata.normalize("NFC", "Андрій")
+    with desk(tmp_path, users=[{**USERS[0], "name": composed}]) as page:
+        assert page.sign_in(unicodedata.normalize("NFD", composed)).status_code == 303
 
 
 def test_a_session_ends_in_time(tmp_path: Path) -> None:

@@ -24,8 +24,34 @@ from zvirka.errors import StoreError
 _MYSQL_ROW_ERRORS = {1048, 1062, 1364, 1366, 1406, 1451, 1452, 1264, 1265, 1292, 1644, 3819, 4025}
 _MYSQL_DEADLOCK = 1213
 _MYSQL_LOCK = {1205, 3572}
-_MYSQL_RIGHTS = {1044, 1045, 1142, 1143, 1227}
-_NAME = re.compile(r"""(?:for key|Column|for column|CONSTRAINT|column:?)\s+[`'"]+([^`'"]+)[`'"]""")
+_MYSQL_RIGHTS = {1044, 1142, 1143, 1227}
+_MYSQL_PASSWORD = {1045, 1698}
+_NAME = re.compile(
+    r"""(?:for\ key|Column|for\ column|CONSTRAINT|column:?)\s+
+        (?:[`'"][^`'"]+[`'"]\.)*                 # MariaDB puts database and table before it
+        [`'"]+([^`'"]+)[`'"]""",
+    re.VERBOSE,
+)
+_STORE_CLASSES = {
+    "08",
+    "0A",
+    "25",
+    "26",
+    "28",
+    "3D",
+    "40",
+    "42",
+    "53",
+    "54",
+    "55",
+    "57",
+    "58",
+    "XX",
+}
+"""Classes of SQLSTATE that are about the server, the session or the statement, not about a row."""
+_TRIGGER_CLASSES = {"42", "25", "0A"}
+"""Those among them that a trigger may raise about its row."""
+_FUNCTION = re.compile(r"PL/\w+ function (?:\w+\.)*(\w+)")
 _KINDS = {
     "23505": "a unique constraint",
     "23502": "a NOT NULL constraint",
@@ -43,8 +69,18 @@ def is_row_fault(error: StatementError) -> bool:
         return False
     if isinstance(error, IntegrityError | DataError):
         return True
-    state = _sqlstate(error)
-    return state[:2] in {"22", "23"} or state == "P0001" or _errno(error) in _MYSQL_ROW_ERRORS
+    kind = _sqlstate(error)[:2]
+    if kind and _errno(error) == 0:
+        raised = kind in _TRIGGER_CLASSES and _trigger_of(error) != ""
+        return raised or kind not in _STORE_CLASSES
+    return _errno(error) in _MYSQL_ROW_ERRORS
+
+
+def _trigger_of(error: DBAPIError) -> str:
+    """The function of PostgreSQL that raised the error, empty when none did."""
+    context = getattr(getattr(error.orig, "diag", None), "context", None)
+    found = _FUNCTION.search(str(context or ""))
+    return found[1] if found else ""
 
 
 def is_passing(error: BaseException | None) -> bool:
@@ -70,7 +106,12 @@ def row_reason(error: StatementError) -> str:
     if diag is not None:
         kind = _KINDS.get(str(diag.sqlstate), f"the database's rules (SQLSTATE {diag.sqlstate})")
         name = diag.constraint_name or diag.column_name
-        return f"the database refused the row: {kind}" + (f", {name}" if name else "")
+        raised = _trigger_of(error)
+        return (
+            f"the database refused the row: {kind}"
+            + (f", {name}" if name else "")
+            + (f", raised by {raised}()" if raised else "")
+        )
     if number := _errno(error):
         found = _NAME.search(str(error.orig))
         name = f", {found[1]}" if found else ""
@@ -96,7 +137,13 @@ def store_error(error: SQLAlchemyError, place: str) -> StoreError:
         return StoreError(
             "the store is locked by somebody else",
             place=place,
-            remedy="nothing was written; run again when the other program has let go",
+            remedy="run again when the other program has let go; the report says what was written",
+        )
+    if _is_unknown_user(error):
+        return StoreError(
+            "the database does not accept the user or the password",
+            place=place,
+            remedy="check the user in erp.url and erp.password_file (or the credential)",
         )
     if _is_denied(error):
         return StoreError(
@@ -120,6 +167,16 @@ def _is_locked(error: DBAPIError) -> bool:
         or _errno(error) in _MYSQL_LOCK
         or "database is locked" in text
         or "database table is locked" in text
+    )
+
+
+def _is_unknown_user(error: DBAPIError) -> bool:
+    text = str(error.orig)
+    return (
+        _sqlstate(error) in {"28P01", "28000"}
+        or _errno(error) in _MYSQL_PASSWORD
+        or "no password supplied" in text
+        or "password authentication failed" in text
     )
 
 

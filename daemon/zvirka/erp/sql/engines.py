@@ -84,6 +84,8 @@ def store_engine(erp: ErpSettings) -> Engine:
     if backend == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
+    if backend == "postgresql" and "options" not in url.query:
+        event.listen(engine, "begin", _postgresql_begin)
     return engine
 
 
@@ -99,10 +101,7 @@ def _require_file(url: URL) -> None:
 
 
 def _postgresql_arguments(url: URL) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s",
-        "connect_timeout": CONNECT_SECONDS,
-    }
+    arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
     return {name: value for name, value in arguments.items() if name not in url.query}
 
 
@@ -115,6 +114,12 @@ def _mysql_arguments(url: URL) -> dict[str, Any]:
         "charset": "utf8mb4",
     }
     return {name: value for name, value in arguments.items() if name not in url.query}
+
+
+def _postgresql_begin(connection: Connection) -> None:
+    # In the transaction and not at its start: PgBouncer refuses start-up options, and gives
+    # another session to every transaction.
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'")
 
 
 def _sqlite_connect(connection: Any, _record: object) -> None:

@@ -1,0 +1,274 @@
+"""One HTTP exchange with 1C, bounded in bytes and in total time.
+
+``requests`` limits the wait for each piece of an answer, not the whole of it, and holds an answer
+of any size in memory. Here every exchange has a deadline, kept by shutting the socket down, which
+ends a wait for headers, for a TLS handshake and for a slow body alike; and a body is counted after
+decompression while it arrives.
+"""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from zvirka.onec import failures
+
+_CHUNK = 65536
+_BOM = b"\xef\xbb\xbf"
+
+
+class HttpAnswer(msgspec.Struct, frozen=True):
+    """A whole answer; ``body`` is decompressed, without the byte order mark 1C may put first."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds to connect, to wait for the next bytes, for a whole exchange; bytes of one answer.
+
+    The first request after idle takes 11–30 s; a whole ``$metadata`` weighs 17 MB.
+    """
+
+    connect: float = 60.0
+    read: float = 180.0
+    total: float = 600.0
+    answer_bytes: int = 200_000_000
+
+
+class BasicAuth(AuthBase):
+    """Basic authentication of UTF-8 bytes: ``requests`` encodes a str as latin-1 and raises."""
+
+    def __init__(self, user: str, password: str) -> None:
+        self._header = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the header on the request."""
+        request.headers["Authorization"] = self._header
+        return request
+
+
+class Transport:
+    """Sends requests to one publication; safe to use from two threads.
+
+    Neither cookies, nor proxies and ``.netrc`` of the environment are used, unless ``proxy`` is
+    ``"environment"``, which takes the proxies of the environment.
+
+    Args:
+        url: the base of the publication, for messages.
+        limits: of each exchange.
+        auth: the credentials; ``None`` without.
+        verify: whether to verify TLS, or the path of a file with the authority's certificate.
+        proxy: the URL of a proxy, ``"environment"``, or empty for none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        limits: Limits,
+        *,
+        auth: AuthBase | None = None,
+        verify: bool | str = True,
+        proxy: str = "",
+    ) -> None:
+        self._url = url
+        self._limits = limits
+        self._verify = verify
+        self._proxies = dict(getproxies()) if proxy == "environment" else {}
+        if proxy and proxy != "environment":
+            self._proxies = {"http": proxy, "https": proxy}
+        self._sockets: dict[int, socket.socket] = {}
+        self._http = requests.Session()
+        self._http.trust_env = False
+        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._http.auth = auth
+        adapter = _Adapter(self._sockets)
+        for scheme in ("http://", "https://"):
+            self._http.mount(scheme, adapter)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], limits: Limits | None = None
+    ) -> HttpAnswer:
+        """Send one request and receive its answer whole; redirects are not followed.
+
+        Raises:
+            OnecError: there was no answer, or not a whole one within the limits.
+        """
+        bounds = limits or self._limits
+        with self._deadline(bounds.total) as expired, self._translated(url, bounds, expired):
+            response = self._http.request(
+                method,
+                url,
+                headers={"Accept": "application/json, application/xml, */*", **headers},
+                timeout=(bounds.connect, bounds.read),
+                verify=self._verify,
+                proxies=self._proxies,
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                body = _received(response, url, bounds.answer_bytes)
+            if expired.is_set():
+                raise requests.exceptions.Timeout
+            return HttpAnswer(response.status_code, response.headers, body.removeprefix(_BOM))
+        raise AssertionError("unreachable")
+
+    @contextmanager
+    def _deadline(self, seconds: float) -> Iterator[threading.Event]:
+        """Shut down the socket this thread waits for once the time is over."""
+        thread, expired = threading.get_ident(), threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            waiting = self._sockets.get(thread)
+            if waiting is not None:
+                _shut_down(waiting)
+
+        timer = threading.Timer(seconds, expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield expired
+        finally:
+            timer.cancel()
+            self._sockets.pop(thread, None)
+
+    @contextmanager
+    def _translated(self, url: str, limits: Limits, expired: threading.Event) -> Iterator[None]:
+        """Turn the exceptions of ``requests`` into causes with a remedy."""
+        place = url.partition("?")[0]
+        try:
+            yield
+        except (requests.exceptions.RequestException, ValueError) as error:
+            if expired.is_set():
+                raise failures.TimedOutError(
+                    cause=f"1C did not finish its answer within {limits.total:.0f} s",
+                    place=self._url,
+                    remedy="raise onec.total_timeout, or look at the load of the 1C server",
+                ) from error
+            raise self._failure(error, place) from error
+
+    def _failure(self, error: Exception, place: str) -> failures.OnecError:
+        errors = requests.exceptions
+        match error:
+            case errors.ProxyError():
+                proxy = self._proxies.get(urlsplit(self._url).scheme, "")
+                return failures.UnreachableError(
+                    cause="the proxy does not connect to 1C",
+                    place=f"{self._url} by the proxy {urlsplit(proxy).hostname or '?'}",
+                    remedy="correct onec.proxy, or leave it empty to connect directly",
+                )
+            case errors.SSLError():
+                return failures.TlsRefusedError(_tls_reason(error), place=self._url)
+            case errors.Timeout():
+                return failures.TimedOutError(place=self._url)
+            case errors.ChunkedEncodingError() | errors.ContentDecodingError():
+                return failures.CutShortError(place=place)
+            case errors.ConnectionError():
+                return failures.UnreachableError(place=self._url)
+            case _:
+                return failures.NotOdataError(
+                    cause="the address of the publication cannot be asked", place=self._url
+                )
+
+
+def _received(response: requests.Response, url: str, limit: int) -> bytes:
+    """The body, read while it stays within the limit."""
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_content(_CHUNK):
+        size += len(part)
+        if size > limit:
+            raise failures.TooLargeError(
+                cause=f"an answer of 1C is larger than {limit:,} bytes",
+                place=url.partition("?")[0],
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _tls_reason(error: BaseException) -> str:
+    """What OpenSSL says is wrong with the certificate or the connection."""
+    seen: BaseException | None = error
+    for _ in range(8):
+        if seen is None:
+            break
+        reason = getattr(seen, "verify_message", "") or getattr(seen, "reason", "")
+        if isinstance(reason, str) and reason:
+            return reason.replace("_", " ").lower()
+        nested = reason if isinstance(reason, BaseException) else None
+        seen = nested or next((one for one in seen.args if isinstance(one, BaseException)), None)
+    return ""
+
+
+def _shut_down(waiting: socket.socket) -> None:
+    """End the wait of another thread for this socket, below TLS."""
+    try:
+        socket.socket.shutdown(waiting, socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+def _noting(kind: type[Any], sockets: dict[int, socket.socket]) -> type[Any]:
+    """A connection pool that notes which socket each thread is about to wait for."""
+
+    class Noting(kind):  # type: ignore[misc]
+        def _new_conn(self) -> Any:
+            made = super()._new_conn()
+            connect = made._new_conn
+
+            def noted() -> socket.socket:
+                found: socket.socket = connect()
+                sockets[threading.get_ident()] = found
+                return found
+
+            made._new_conn = noted
+            return made
+
+        def _make_request(self, conn: Any, *args: Any, **options: Any) -> Any:
+            if conn.sock is not None:
+                sockets[threading.get_ident()] = conn.sock
+            return super()._make_request(conn, *args, **options)
+
+    return Noting
+
+
+class _Adapter(HTTPAdapter):
+    """Two connections, no retries of its own, and sockets that a deadline can reach."""
+
+    def __init__(self, sockets: dict[int, socket.socket]) -> None:
+        self._sockets = sockets
+        super().__init__(pool_maxsize=2, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self._note(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        self._note(manager)
+        return manager
+
+    def _note(self, manager: Any) -> None:
+        manager.pool_classes_by_scheme = {
+            "http": _noting(HTTPConnectionPool, self._sockets),
+            "https": _noting(HTTPSConnectionPool, self._sockets),
+        }
