@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from loguru import logger
@@ -22,9 +21,7 @@ from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import STORED, Receipt, find_receipts, has_receipts
 from zvirka.onec.protocol import Undelivered
 from zvirka.push_log import PushLogLine, errors_by_ref
-
-if TYPE_CHECKING:
-    from zvirka.reconcile.run_context import RunContext
+from zvirka.reconcile.run_context import RunContext
 
 _LOOK_BACK = timedelta(days=30)
 """How far back evidence is sought when no good run says since when."""
@@ -39,6 +36,7 @@ class Evidence:
         outbox: reads what waits in 1C, by Ref_Key and by Код; asked once, at the first difference.
         since: how far back receipts count.
         receiving: whether this journal has receipts at all.
+        warnings: what could not be read, grows while differences are explained.
     """
 
     def __init__(
@@ -48,12 +46,14 @@ class Evidence:
         outbox: Callable[[], dict[str, Undelivered]],
         since: datetime,
         receiving: bool,
+        warnings: list[str],
     ) -> None:
         self._book = journal
         self._errors = errors
         self._outbox = cache(outbox)
         self._since = since
         self._receiving = receiving
+        self.warnings = warnings
 
     @classmethod
     def of(cls, context: RunContext) -> Evidence:
@@ -63,15 +63,21 @@ class Evidence:
         now = context.environment.now()
         since = good[0].started_at if good else now - _LOOK_BACK
         errors: dict[str, PushLogLine] = {}
+        warnings: list[str] = []
         path: Path | None = context.environment.settings.report.push_log
         if path is not None:
             try:
                 errors = errors_by_ref(path, since)
             except ZvirkaError as error:
                 logger.warning("the push log could not be read", cause=error.cause)
-                context.facts.warnings.append(str(error))
+                warnings.append(str(error))
         return cls(
-            journal, errors, lambda: _waiting_in(context), since, has_receipts(journal.engine)
+            journal,
+            errors,
+            lambda: _waiting_in(context, warnings),
+            since,
+            has_receipts(journal.engine),
+            warnings,
         )
 
     def explain(self, differences: Sequence[Difference]) -> list[Difference]:
@@ -119,7 +125,7 @@ class Evidence:
         return f"{came}: {receipt.outcome or 'no outcome yet'} {receipt.detail}".rstrip()
 
 
-def _waiting_in(context: RunContext) -> dict[str, Undelivered]:
+def _waiting_in(context: RunContext, warnings: list[str]) -> dict[str, Undelivered]:
     """The oldest message of each counterparty in the outbox, by Ref_Key and by Код.
 
     The oldest is the one that is being sent: later ones wait behind it. An outbox that cannot be
@@ -132,7 +138,7 @@ def _waiting_in(context: RunContext) -> dict[str, Undelivered]:
                 found[name] = message
     except ZvirkaError as error:
         logger.warning("the outbox of 1C could not be read", cause=error.cause)
-        context.facts.warnings.append(str(error))
+        warnings.append(str(error))
     return found
 
 

@@ -12,52 +12,61 @@ from statistics import median
 
 from zvirka.domain import Action, Disposition
 from zvirka.journal.run_facts import Hold
+from zvirka.reconcile.confirming import Planned
 from zvirka.reconcile.run_context import RunContext
 
 _GOOD_RUNS = 7
 
 
-def guard(context: RunContext) -> list[Hold]:
+def guard(
+    context: RunContext, planned: Planned, *, store_active: int, source_rows: int
+) -> list[Hold]:
     """Hold what is past the limits, in the journal, and say which limit held what.
 
     An approval and a resync of named counterparties pass: somebody decided about exactly these.
     What 1C's change feed names nobody has decided about; its shares are of the last good run.
+
+    ``planned`` counts the run's differences, ``store_active`` and ``source_rows`` are what the run
+    counted itself on both sides.
     """
     if context.targeted:
         for good in context.environment.journal.last_good(1):
-            context.facts.store_active = int(good.facts.get("store_active", 0))
-            context.facts.source_rows = int(good.facts.get("source_rows", 0))
+            store_active = int(good.facts.get("store_active", 0))
+            source_rows = int(good.facts.get("source_rows", 0))
     deletes = sum(
         count
-        for (action, disposition), count in context.planned.items()
+        for (action, disposition), count in planned.items()
         if action == Action.DELETE and disposition in {Disposition.CORRECT, Disposition.HELD}
     )
     changes = sum(
         count
-        for (action, disposition), count in context.planned.items()
+        for (action, disposition), count in planned.items()
         if action and disposition in {Disposition.CORRECT, Disposition.HELD}
     )
-    holds = [*_change_holds(context, changes)] or [*_delete_holds(context, deletes)]
+    holds = _change_holds(context, changes, max(store_active, source_rows)) or _delete_holds(
+        context, deletes, store_active, source_rows
+    )
     if holds:
         everything = any(hold.what == "all" for hold in holds)
         context.environment.journal.hold(context.run, None if everything else [Action.DELETE])
     return holds
 
 
-def _change_holds(context: RunContext, changes: int) -> list[Hold]:
+def _change_holds(context: RunContext, changes: int, base: int) -> list[Hold]:
     limits = context.environment.settings.guard
-    base = max(context.facts.store_active, context.facts.source_rows)
     return [
         *_past("max_changes", changes, limits.max_changes, "all"),
         *_past("max_change_share", changes, _allowed(limits.max_change_share, base), "all"),
     ]
 
 
-def _delete_holds(context: RunContext, deletes: int) -> list[Hold]:
+def _delete_holds(
+    context: RunContext, deletes: int, store_active: int, source_rows: int
+) -> list[Hold]:
     if not deletes:
         return []
     limits = context.environment.settings.guard
-    allowed = _allowed(limits.max_delete_share, context.facts.store_active)
+    allowed = _allowed(limits.max_delete_share, store_active)
     holds = [
         *_past("max_deletes", deletes, limits.max_deletes, "deletes"),
         *_past("max_delete_share", deletes, allowed, "deletes"),
@@ -70,10 +79,8 @@ def _delete_holds(context: RunContext, deletes: int) -> list[Hold]:
     if rows:
         usual = median(rows)
         least = round(usual * (1 - limits.shrink_share))
-        if context.facts.source_rows < least:
-            holds.append(
-                Hold("shrink_share", str(context.facts.source_rows), str(least), "deletes")
-            )
+        if source_rows < least:
+            holds.append(Hold("shrink_share", str(source_rows), str(least), "deletes"))
     return holds
 
 

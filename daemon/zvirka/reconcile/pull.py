@@ -7,7 +7,7 @@ makes the snapshot partial.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,9 +19,11 @@ from zvirka.prefetch import ahead
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.run_summary import prepare_report
 from zvirka.reconcile.scanning import Scan
-from zvirka.reconcile.snapshot import Snapshot, judged
+from zvirka.reconcile.snapshot import Snapshot, doubted, judged
 from zvirka.staging.source_mirror import SourceMirror
 
+RESTRICTED = "allowed_only is set: 1C leaves out what the user may not see"
+"""Why nothing that such a source leaves out is proven to be absent."""
 _RENEWED_AT_ONCE = 1000
 _LIGHT_UP_TO = 0.2
 """Past this share of changed counterparties a full pull asks fewer requests than fetching them."""
@@ -54,11 +56,15 @@ def pull(
         SourceError: 1C cannot be read.
         StagingError: the staging cannot be written.
     """
+    pulled = None
     if not full and mirror.known and _recent(environment, mirror.pulled_at(), now):
-        light = _light(environment, source, mirror, counted, scan)
-        if light is not None:
-            return light
-    return _full(environment, source, mirror, counted, now)
+        pulled = _light(environment, source, mirror, counted, scan)
+    if pulled is None:
+        pulled = _full(environment, source, mirror, counted, now)
+    if missing := _canaries_missing(environment, mirror):
+        snapshot = doubted(pulled.snapshot, f"canaries are missing: {', '.join(missing)}")
+        return replace(pulled, snapshot=snapshot)
+    return pulled
 
 
 def _recent(environment: Environment, pulled_at: str, now: datetime) -> bool:
@@ -111,7 +117,7 @@ def _doubts(source: Source, rows: int, counted: int) -> list[str]:
     if rows != counted:
         reasons.append(f"1C counts {counted} counterparties, {rows} could be read")
     if source.restricted:
-        reasons.append("allowed_only is set: 1C leaves out what the user may not see")
+        reasons.append(RESTRICTED)
     return reasons
 
 
@@ -205,7 +211,7 @@ def _joined(batches: list[ObjectBatch]) -> ObjectBatch:
     )
 
 
-def canaries_missing(environment: Environment, mirror: SourceMirror) -> list[str]:
+def _canaries_missing(environment: Environment, mirror: SourceMirror) -> list[str]:
     """Configured keys that must be in every snapshot and are not in this one."""
     wanted = environment.settings.guard.canaries
     return sorted(set(wanted) - mirror.has_keys(wanted))

@@ -11,7 +11,7 @@ from itertools import islice
 
 from loguru import logger
 
-from zvirka.comparison import field_differences
+from zvirka.comparison import holds
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode
@@ -121,4 +121,4 @@ def _became(
 
 
 def _is(mapping: Mapping, store: Store, wanted: dict[str, str | None], client: Client) -> bool:
-    return not field_differences(mapping, store.fitting(wanted), client.values)
+    return holds(mapping, store.fitting(wanted), client.values)

@@ -10,34 +10,36 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import msgspec
 from loguru import logger
 
-from zvirka.domain import Action, Correction, Disposition
+from zvirka.domain import Disposition
 from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_lock import run_lock
 from zvirka.onec.protocol import Source
+from zvirka.policy import Policy
 from zvirka.reconcile import (
     applying,
     approving,
     guarding,
     recovering,
-    targeting,
     undoing,
     verifying,
 )
-from zvirka.reconcile.confirming import confirm
+from zvirka.reconcile.confirming import Confirmed, confirm, still_wanted
 from zvirka.reconcile.environment import Environment
-from zvirka.reconcile.pull import canaries_missing, pull, renew
+from zvirka.reconcile.pull import RESTRICTED, pull
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run_conditions import facts_of, note_snapshot, note_traffic
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.run_summary import summary_of, write_report
 from zvirka.reconcile.scanning import Scan
-from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
+from zvirka.reconcile.snapshot import CompleteSnapshot, NamedOnly, PartialSnapshot, Snapshot
+from zvirka.reconcile.targeting import Named, stage_named
 from zvirka.staging.candidates import Candidates
 from zvirka.staging.database import Staging
 from zvirka.staging.source_mirror import SourceMirror
@@ -191,51 +193,54 @@ class _Run:
     def _compare_and_correct(
         self, source: Source, store: Store, staging: Staging
     ) -> tuple[str, ExitCode | None]:
-        environment, request = self._house, self._request
-        mirror = SourceMirror(staging)
-        matching = Candidates(
-            staging, marks_count=environment.settings.policy.deletion_mark != "keep"
-        )
+        environment, request, facts = self._house, self._request, self._facts
+        policy = Policy.of(environment.settings.policy, soft_delete=store.soft_delete)
+        matching = Candidates(staging, marks_count=policy.deletes_marked)
         if not store.has_ref:
             matching.pairing.remember(environment.journal.pairings())
         context = RunContext(
             environment=environment,
             run=self._run,
             request=request,
-            facts=self._facts,
             source=source,
             store=store,
-            mirror=mirror,
+            mirror=SourceMirror(staging),
             matching=matching,
-            snapshot=PartialSnapshot(0, ("nothing was pulled yet",)),
+            policy=policy,
             standings=environment.journal.standings(),
         )
-        if context.targeted:
-            environment.journal.set_mode(self._run, "targeted")
-            with self._phase("confirm"):
-                source.preflight()
-                targeting.resync(context, request.targets)
-        else:
-            self._stage_both_sides(context)
-            with self._phase("confirm"):
-                confirm(context)
-            self._suspected = context.suspected
-            if context.suspected:
-                self._facts.warnings.append(
-                    f"{context.suspected} clients look absent from 1C, but the snapshot is partial"
-                )
+        stage = self._stage_named if context.targeted else self._stage_both_sides
+        staged = stage(context)
+        with self._phase("confirm"):
+            confirmed = confirm(context, staged.snapshot, staged.named)
+        self._suspected = confirmed.suspected
+        facts.warnings += confirmed.warnings
+        if confirmed.suspected:
+            facts.warnings.append(
+                f"{confirmed.suspected} clients look absent from 1C, but the snapshot is partial"
+            )
         with self._phase("guard"):
-            self._guard(context)
+            self._guard(context, confirmed)
         if request.command == "plan":
             return "finished", None
-        self._correct(context)
-        if not context.targeted:
-            self._agree(context)
-        if self._facts.held:
+        self._correct(context, staged)
+        self._agree(context, staged)
+        if facts.held:
             return "held", ExitCode.HELD
         return "finished", None
 
-    def _stage_both_sides(self, context: RunContext) -> None:
+    def _stage_named(self, context: RunContext) -> _Staged:
+        self._house.journal.set_mode(self._run, "targeted")
+        with self._phase("pull"):
+            context.source.preflight()
+            named = stage_named(context, self._request.targets)
+        self._facts.targets = list(named.targets)
+        self._facts.warnings += [f"neither 1C nor the store knows {one}" for one in named.unknown]
+        if context.source.restricted:
+            return _Staged(PartialSnapshot(0, (RESTRICTED,)), "targeted", named)
+        return _Staged(NamedOnly(), "targeted", named)
+
+    def _stage_both_sides(self, context: RunContext) -> _Staged:
         environment, facts = self._house, self._facts
         scan = Scan(context.store, context.matching)
         with self._phase("preflight"):
@@ -255,75 +260,62 @@ class _Run:
             facts.snapshot_to = environment.now().isoformat()
             facts.source_count_after = pulled.counted
             facts.fetched = pulled.fetched
-            context.mode = pulled.mode
             environment.journal.set_mode(self._run, pulled.mode)
-            context.snapshot = self._with_canaries(context, pulled.snapshot)
-            note_snapshot(facts, context.snapshot)
+            note_snapshot(facts, pulled.snapshot)
         with self._phase("scan"):
             scan.finish(environment)
         with self._phase("diff"):
             scan.pair(environment)
             facts.store_rows, facts.store_active = context.matching.counts()
+        return _Staged(pulled.snapshot, pulled.mode)
 
-    def _with_canaries(self, context: RunContext, snapshot: Snapshot) -> Snapshot:
-        missing = canaries_missing(self._house, context.mirror)
-        if not missing:
-            return snapshot
-        reason = f"canaries are missing: {', '.join(missing)}"
-        before = snapshot.reasons if isinstance(snapshot, PartialSnapshot) else ()
-        return PartialSnapshot(snapshot.rows, (*before, reason))
-
-    def _guard(self, context: RunContext) -> None:
+    def _guard(self, context: RunContext, confirmed: Confirmed) -> None:
+        facts = self._facts
         if self._request.command == "approve":
             assert self._request.parent is not None
-            approving.narrow_to_approved(context, self._request.parent)
+            facts.changed_meanwhile = approving.narrow_to_approved(context, self._request.parent)
         elif not context.targeted or self._request.trigger == "feed":
-            self._facts.held = guarding.guard(context)
+            facts.held = guarding.guard(
+                context,
+                confirmed.planned,
+                store_active=facts.store_active,
+                source_rows=facts.source_rows,
+            )
 
-    def _correct(self, context: RunContext) -> None:
+    def _correct(self, context: RunContext, staged: _Staged) -> None:
         environment = self._house
         todo = environment.journal.count(self._run).dispositions.get(Disposition.CORRECT, 0)
         if not todo:
             return
         with self._phase("apply", todo):
-            writer = environment.open_writer(
-                lambda correction: self._still_says(context, correction)
-            )
+            writer = environment.open_writer(partial(still_wanted, context, staged.snapshot))
             with closing(writer):
                 applying.apply(environment, self._run, context.store, writer)
         with self._phase("verify", todo):
-            verifying.verify(context)
+            named = staged.named
+            verifying.verify(context, None if named is None else named.refs | named.keys)
 
-    def _still_says(self, context: RunContext, correction: Correction) -> bool:
-        """Whether 1C, asked just now, still wants what a webhook is about to say."""
-        if not correction.ref:
-            return True
-        there = correction.ref in renew(
-            self._house, context.source, context.mirror, [correction.ref]
-        )
-        if correction.action is Action.DELETE:
-            if not there:
-                return not context.source.exists(correction.ref)
-            party = context.mirror.counterparties([correction.ref])[correction.ref]
-            return context.marks_count and party.deletion_mark
-        if not there:
-            return False
-        party = context.mirror.counterparties([correction.ref])[correction.ref]
-        return all(
-            (party.values.get(name) or "") == (value or "")
-            for name, value in correction.after.items()
-        )
-
-    def _agree(self, context: RunContext) -> None:
+    def _agree(self, context: RunContext, staged: _Staged) -> None:
         """Remember on what both sides agree: the third side of the next run's causes."""
+        matching, journal = context.matching, self._house.journal
         with self._phase("agree"):
-            context.matching.agree(tidy=context.mode == "full")
-            if not context.store.has_ref:
-                for batch in context.matching.agreed_pairings():
-                    self._house.journal.put_pairings(batch)
-                if context.mode == "full" and isinstance(context.snapshot, CompleteSnapshot):
-                    for gone in context.matching.pairing.gone_from_both():
-                        self._house.journal.drop_pairings(gone)
+            matching.agree(tidy=staged.mode == "full")
+            if context.store.has_ref:
+                return
+            for batch in matching.agreed_pairings():
+                journal.put_pairings(batch)
+            journal.drop_pairings(matching.pairing.superseded())
+            if staged.mode == "full" and isinstance(staged.snapshot, CompleteSnapshot):
+                for gone in matching.pairing.gone_from_both():
+                    journal.drop_pairings(gone)
+
+
+class _Staged(msgspec.Struct, frozen=True):
+    """Both sides, ready to be compared; ``mode`` is how 1C was read: full, light or targeted."""
+
+    snapshot: Snapshot | NamedOnly
+    mode: str
+    named: Named | None = None
 
 
 _UNEXPECTED = ZvirkaError(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from zvirka.comparison import ABSENT, field_differences, values_digest
+from zvirka.comparison import ABSENT, field_differences, holds, values_digest
 from zvirka.domain import (
     Action,
     Cause,
@@ -25,8 +25,10 @@ from zvirka.reconcile.run_context import RunContext
 _AT_ONCE = 1000
 
 
-def verify(context: RunContext) -> None:
+def verify(context: RunContext, asked: Collection[str] | None) -> None:
     """Read back every row written in this run and give the verdict.
+
+    ``asked`` are the Ref_Keys and keys a targeted run is about, ``None`` for a run over all.
 
     Raises:
         StoreError: the store cannot be read.
@@ -35,7 +37,7 @@ def verify(context: RunContext) -> None:
     for batch in context.environment.journal.corrections(context.run, batch=_AT_ONCE):
         _verify_batch(context, batch, seen)
         context.environment.tick(len(batch))
-    _forget_settled(context, seen)
+    _forget_settled(context, asked, seen)
 
 
 def _verify_batch(
@@ -108,12 +110,8 @@ def not_taken(context: RunContext, correction: Correction, client: Client | None
     if client is None:
         return ["the client is not there"]
     wrong = [] if client.active else ["the client is inactive"]
-    wanted = context.store.fitting({**correction.before, **correction.after})
-    wrong += [
-        field.field
-        for field in field_differences(context.mapping, wanted, client.values)
-        if field.field in correction.after
-    ]
+    wanted = context.store.fitting(correction.after)
+    wrong += [one.field for one in field_differences(context.mapping, wanted, client.values)]
     if correction.new_key and client.key != correction.new_key:
         wrong.append("key")
     return wrong
@@ -129,7 +127,7 @@ def _agrees(context: RunContext, party: Counterparty | None, client: Client) -> 
         return False
     wanted = context.store.fitting(party.values)
     ours = client.ref in {None, party.ref} and client.key == party.key
-    return ours and not field_differences(context.mapping, wanted, client.values)
+    return ours and holds(context.mapping, wanted, client.values)
 
 
 def with_read_back(
@@ -176,7 +174,7 @@ def _standing(context: RunContext, correction: Correction, client: Client | None
     )
 
 
-def _forget_settled(context: RunContext, seen: set[str]) -> None:
+def _forget_settled(context: RunContext, asked: Collection[str] | None, seen: set[str]) -> None:
     """Drop standings whose counterparty no longer differs, or differs in another way now."""
     if not context.standings or context.request.command not in {"reconcile", "resync"}:
         return
@@ -187,7 +185,7 @@ def _forget_settled(context: RunContext, seen: set[str]) -> None:
             if difference.cause in {Cause.UNDONE, Cause.NOT_CONVERGING}
             or difference.disposition.value == "held"
         )
-    asked = context.asked if context.targeted else set(context.standings)
+    about = set(context.standings) if asked is None else set(asked)
     context.environment.journal.drop_standings(
-        [ident for ident in context.standings if ident in asked and ident not in seen]
+        [ident for ident in context.standings if ident in about and ident not in seen]
     )

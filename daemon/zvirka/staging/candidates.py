@@ -29,13 +29,15 @@ _IMAGE = "hash(key, image)"
 class Candidate(msgspec.Struct, frozen=True):
     """One pair, or one half of one, that may be a difference.
 
-    ``what``: ``different``, ``inactive``, ``marked`` (paired); ``missing``, ``extra`` (halves);
-    ``keyless_1c``, ``keyless_store``; ``duplicate_1c``, ``duplicate_store`` (``refs`` and
-    ``rows`` name all that share the key). ``agreed_wanted`` and ``agreed_client`` tell whether
-    that side is as it was when both last agreed, ``None`` when they never did.
+    ``ref`` and ``row`` name the two sides, empty where there is none. ``agreed_wanted`` and
+    ``agreed_client`` say whether that side is as it was when both last agreed, ``None`` when they
+    never did. ``refs`` and ``rows`` name all that share the key, where that is too many.
+
+    ``alone`` marks a client that no counterparty is paired with: ``refs`` then are all those it
+    was paired with before, ``ref`` the last of them. ``key_taken``: its key is that of a
+    counterparty that has another client.
     """
 
-    what: str
     ref: str
     row: str
     key: str
@@ -43,6 +45,8 @@ class Candidate(msgspec.Struct, frozen=True):
     agreed_client: bool | None
     refs: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+    alone: bool = False
+    key_taken: bool = False
 
 
 class Candidates:
@@ -115,6 +119,16 @@ class Candidates:
         """Find who is whose client, among all of both sides."""
         self.pairing.find(unchanged.WHOLE)
 
+    def pair_named(self, refs: Sequence[str], rows: Sequence[str]) -> None:
+        """Find who is whose client among these alone; their rows have to be staged."""
+        self._staging.run("CREATE TABLE scratch.loose(ref UUID, row_id VARCHAR)")
+        self._staging.run(
+            "INSERT INTO scratch.loose SELECT unnest(?)::UUID, NULL"
+            " UNION ALL SELECT NULL, unnest(?)",
+            [list(refs), list(rows)],
+        )
+        self.pair_loose()
+
     def pair_loose(self) -> None:
         """Find who is whose client, among what is loose."""
         unchanged.set_aside(self._staging)
@@ -156,20 +170,6 @@ class Candidates:
         )
         idle = number(f"SELECT count(*) FROM {self.pairing.sides.clients} WHERE NOT active")
         return rows, rows - idle
-
-    def agreement(self, pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[bool, bool]]:
-        """By Ref_Key: whether 1C, and the store, is as it was when both last agreed on the pair.
-
-        The store's rows have to be staged; pairs nobody ever agreed on are left out.
-        """
-        rows = self._staging.rows(
-            "SELECT a.ref, a.wanted = w.digest, a.client = c.digest"
-            " FROM (SELECT unnest(?)::UUID ref, unnest(?) row_id) p"
-            " JOIN mirror.agreed a USING (ref, row_id) JOIN wanted w USING (ref)"
-            f" JOIN {_NOW} c USING (row_id)",
-            [[ref for ref, _ in pairs], [row for _, row in pairs]],
-        )
-        return {str(ref): (wanted, client) for ref, wanted, client in rows}
 
     # -- candidates ----------------------------------------------------------------------------
 
@@ -230,22 +230,28 @@ class Candidates:
         )
         # A client known to be of a counterparty that is gone is its client under any key.
         self._staging.run(
-            "CREATE TABLE scratch.owner AS SELECT c.row_id, coalesce(c.ref, p.ref, a.ref) ref"
-            " FROM scratch.lone_client c LEFT JOIN scratch.pairing p ON p.row_id = c.row_id"
-            " LEFT JOIN mirror.agreed a ON a.row_id = c.row_id WHERE c.active;"
+            "CREATE TABLE scratch.owner AS"
+            " SELECT row_id, ref FROM scratch.lone_client WHERE active"
+            " UNION SELECT row_id, ref FROM scratch.pairing"
+            " WHERE row_id IN (SELECT row_id FROM scratch.lone_client WHERE active)"
+            " UNION SELECT row_id, ref FROM mirror.agreed"
+            " WHERE row_id IN (SELECT row_id FROM scratch.lone_client WHERE active);"
+            "DELETE FROM scratch.owner WHERE ref IS NULL;"
             "CREATE TABLE scratch.orphan AS SELECT row_id FROM scratch.owner LEFT JOIN"
             " (SELECT w.ref, true AS there FROM wanted w SEMI JOIN scratch.owner o"
             " ON o.ref = w.ref) USING (ref)"
-            " GROUP BY row_id HAVING bool_and(ref IS NOT NULL AND there IS NULL)"
+            " GROUP BY row_id HAVING bool_and(there IS NULL)"
         )
         return (
             "SELECT CASE WHEN c.key = '' THEN 'keyless_store'"
             " WHEN c.key IN (FROM scratch.taken) AND c.row_id NOT IN (FROM scratch.orphan)"
             " THEN 'duplicate_store'"
-            " ELSE 'extra' END, coalesce(c.ref, p.ref, a.ref), c.row_id, c.key, NULL,"
-            " a.client = c.digest, NULL, [c.row_id]"
-            " FROM scratch.lone_client c LEFT JOIN scratch.pairing p ON p.row_id = c.row_id"
-            " LEFT JOIN mirror.agreed a ON a.row_id = c.row_id"
+            " ELSE 'extra' END, coalesce(c.ref, a.ref, o.refs[-1]), c.row_id, c.key, NULL,"
+            " a.client = c.digest, o.refs, [c.row_id]"
+            " FROM scratch.lone_client c"
+            " LEFT JOIN (SELECT row_id, list(ref ORDER BY ref) refs FROM scratch.owner"
+            " GROUP BY row_id) o USING (row_id)"
+            " LEFT JOIN mirror.agreed a USING (row_id)"
             " WHERE c.active AND c.key NOT IN (SELECT key FROM scratch.doubled_1c)"
             " AND c.key NOT IN (SELECT key FROM scratch.doubled_store)"
         )
@@ -287,7 +293,6 @@ class Candidates:
         ):
             yield [
                 Candidate(
-                    what,
                     str(ref or ""),
                     row or "",
                     key or "",
@@ -295,6 +300,8 @@ class Candidates:
                     agreed_client,
                     tuple(map(str, refs or ())),
                     tuple(row_ids or ()),
+                    alone=what in {"extra", "keyless_store"} or (what == "duplicate_store" and row),
+                    key_taken=what == "duplicate_store" and bool(row),
                 )
                 for what, ref, row, key, agreed_wanted, agreed_client, refs, row_ids in rows
             ]

@@ -214,15 +214,26 @@ class Pairing:
         )
         return {str(ref): row for ref, row in rows}
 
-    def remembered_refs(self, rows: Sequence[str]) -> dict[str, str]:
-        """The Ref_Key each row of the store was last paired with, those that are known."""
+    def owners(self, rows: Sequence[str]) -> set[str]:
+        """The Ref_Keys that rows of the store were paired with, those that are known."""
         found = self._staging.rows(
-            "SELECT row_id, ref FROM mirror.agreed WHERE row_id IN (SELECT unnest(?))"
-            " UNION ALL SELECT row_id, ref FROM scratch.pairing"
-            " WHERE row_id IN (SELECT unnest(?))",
+            "SELECT ref FROM mirror.agreed WHERE row_id IN (SELECT unnest(?))"
+            " UNION SELECT ref FROM scratch.pairing WHERE row_id IN (SELECT unnest(?))",
             [list(rows), list(rows)],
         )
-        return {row: str(ref) for row, ref in found}
+        return {str(ref) for (ref,) in found}
+
+    def superseded(self) -> list[str]:
+        """Remembered Ref_Keys whose client both sides have since agreed to be another's."""
+        found = self._staging.rows(
+            "SELECT p.ref FROM scratch.pairing p JOIN mirror.agreed a USING (row_id)"
+            " WHERE p.ref <> a.ref"
+        )
+        return [str(ref) for (ref,) in found]
+
+    def has_client(self, ref: str) -> bool:
+        """Whether a counterparty is paired with a client in this run."""
+        return bool(self._staging.rows("FROM scratch.pair WHERE ref = ?::UUID LIMIT 1", [ref]))
 
     def paired_rows(self, rows: Sequence[str]) -> set[str]:
         """Those of the rows that are somebody's client in this run."""

@@ -326,6 +326,13 @@ class SourceMirror:
         )
         return {key for (key,) in rows}
 
+    def refs_with(self, keys: Sequence[str]) -> set[str]:
+        """The Ref_Keys of the counterparties that have one of the keys."""
+        found = self._staging.rows(
+            "SELECT ref FROM wanted WHERE key IN (SELECT unnest(?))", [list(keys)]
+        )
+        return {str(ref) for (ref,) in found}
+
     def counterparties(self, refs: Sequence[str]) -> dict[str, Counterparty]:
         """Whole counterparties by Ref_Key, those the mirror has."""
         if not refs:

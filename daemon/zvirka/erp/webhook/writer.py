@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from zvirka.comparison import holds
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.ordering import arrange
 from zvirka.erp.sql.store import SqlStore
@@ -243,8 +244,7 @@ class WebhookWriter:
         return next((c.row for c in found if c.active and self._as_wanted(c, correction)), None)
 
     def _as_wanted(self, client: Client, correction: Correction) -> bool:
-        wanted = self._store.fitting(correction.after)
-        return all(_text(client.values.get(name)) == _text(value) for name, value in wanted.items())
+        return holds(self._mapping, self._store.fitting(correction.after), client.values)
 
     def _row_of(self, correction: Correction) -> str:
         if correction.action is not Action.CREATE:
@@ -274,10 +274,6 @@ class WebhookWriter:
             place=f"{place} ({self._endpoint.place})",
             remedy="nothing more was sent; mend it and run again",
         )
-
-
-def _text(value: str | None) -> str:
-    return (value or "").strip(" ")
 
 
 def _not_taken(reply: Reply, sent: int) -> str:
