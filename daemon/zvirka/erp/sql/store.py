@@ -125,21 +125,7 @@ class SqlStore:
 
     def fitting(self, values: Values) -> dict[str, str | None]:
         """The values as the columns could hold them: cut where the mapping says truncate."""
-        fitted = dict(values)
-        for name, limit in self._cuts.items():
-            value = fitted.get(name)
-            if value is not None:
-                fitted[name] = value[:limit]
-        return fitted
-
-    @cached_property
-    def _cuts(self) -> dict[str, int]:
-        homes = [(name, self._layout.home(name)) for name in self._layout.fields]
-        return {
-            name: home.max_length
-            for name, home in homes
-            if home.truncate and home.max_length is not None
-        }
+        return self._layout.fitting(values)
 
     def close(self) -> None:
         """Give back connections."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
+from zvirka.domain import Values
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import admin_sql
 from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
@@ -126,6 +127,23 @@ class TableLayout:
         if field in self.columns:
             return self.columns[field]
         return next(c for child in self.children for c in child.columns if c.field == field)
+
+    def fitting(self, values: Values) -> dict[str, str | None]:
+        """The values as the columns can hold them: cut where the mapping says truncate."""
+        fitted = dict(values)
+        for name in fitted.keys() & self._cuts.keys():
+            value = fitted[name]
+            fitted[name] = value and value[: self._cuts[name]]
+        return fitted
+
+    @cached_property
+    def _cuts(self) -> dict[str, int]:
+        homes = [(name, self.home(name)) for name in self.fields]
+        return {
+            name: home.max_length
+            for name, home in homes
+            if home.truncate and home.max_length is not None
+        }
 
 
 def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -> TableLayout:
