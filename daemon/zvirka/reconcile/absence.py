@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from zvirka.mapping import Attribute, Mapping
 from zvirka.onec.protocol import Source
-from zvirka.reconcile.snapshot import Absence, CompleteSnapshot, Evidence, Unproven
+from zvirka.reconcile.snapshot import Absence, CompleteSnapshot, AbsenceBasis, Unproven
 
 STILL_THERE = "1C still has it, out of scope or turned into a group: left alone"
 KEY_IN_USE = "1C has this key under another Ref_Key: left alone"
@@ -16,7 +16,7 @@ CANNOT_ASK = "1C cannot be asked for this key, so its absence is not proven: lef
 def absence_of(
     source: Source,
     mapping: Mapping,
-    evidence: Evidence,
+    basis: AbsenceBasis,
     *,
     refs: Sequence[str],
     key: str,
@@ -25,12 +25,12 @@ def absence_of(
     """Ask 1C for every Ref_Key the client was ever paired with, and for its key.
 
     A key that cannot be searched for is absent if a complete snapshot does not have it. The type
-    of ``evidence`` excludes a partial snapshot.
+    of ``basis`` excludes a partial snapshot.
 
     Args:
         source: 1C.
         mapping: which field the key is.
-        evidence: how 1C was read in this run.
+        basis: how 1C was read in this run.
         refs: all Ref_Keys the client is known by; none when it was never paired.
         key: the client's pairing key.
         has_client: whether the counterparty of a Ref_Key has another client. Its key then says
@@ -54,6 +54,6 @@ def absence_of(
             if any(not has_client(one.ref) for one in found):
                 return Unproven(KEY_IN_USE if refs else STILL_THERE)
             asked.append(f"{home.name} {key}")
-        elif not refs or not isinstance(evidence, CompleteSnapshot):
+        elif not refs or not isinstance(basis, CompleteSnapshot):
             return Unproven(CANNOT_ASK)
     return Absence(", ".join(asked))

@@ -25,7 +25,7 @@ from zvirka.policy import Policy
 from zvirka.reconcile.snapshot import Absence, Unproven
 
 
-class Agreement(msgspec.Struct, frozen=True):
+class AgreementState(msgspec.Struct, frozen=True):
     """Which sides are as they were when both last agreed on the counterparty."""
 
     record_same: bool
@@ -49,7 +49,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     record: Counterparty | None = None
     client: Client | None = None
     fitted: Values = {}
-    agreement: Agreement | None = None
+    agreement: AgreementState | None = None
     first: bool = False
     absence: Absence | Unproven | None = None
     refs: tuple[str, ...] = ()
@@ -138,11 +138,11 @@ def _cause_of_inactive(pair: Pair) -> Cause:
 
 def _cause_of_change(pair: Pair) -> Cause:
     match pair.agreement:
-        case Agreement(record_same=True, client_same=False):
+        case AgreementState(record_same=True, client_same=False):
             return Cause.ERP_EDIT
-        case Agreement(record_same=False, client_same=True):
+        case AgreementState(record_same=False, client_same=True):
             return Cause.MISSED_UPDATE
-        case Agreement(record_same=False, client_same=False):
+        case AgreementState(record_same=False, client_same=False):
             return Cause.CONFLICT
     return Cause.UNKNOWN
 

@@ -1,8 +1,7 @@
-"""Why a difference came about, where somebody wrote it down: the push log, the outbox, receipts.
+"""Finds what explains a difference in the push log, the outbox of 1C and the receipts.
 
-The push module logs the errors it met, its extension keeps what it could not send in an outbox, and
-the receiver keeps a receipt of every webhook. All are hints for the reader of the report, never a
-reason to write or not to write.
+The push module logs its errors, its extension keeps unsent messages in an outbox, and the receiver
+keeps a receipt of every webhook. Evidence is shown in the report and decides nothing.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from zvirka.push_log import PushLogLine, errors_by_ref
 from zvirka.reconcile.run_context import RunContext
 
 _LOOK_BACK = timedelta(days=30)
-"""How far back evidence is sought when no good run says since when."""
+"""How far back evidence is searched for before the first good run."""
 
 
 class Evidence:
-    """The push errors since the last good run, the outbox of 1C and the receipts by question.
+    """Push errors since the last good run, the outbox of 1C, and receipts.
 
     Args:
         book: the journal, which holds the receipts.
         errors: push errors by Ref_Key and by Код.
-        outbox: reads what waits in 1C, by Ref_Key and by Код; asked once, at the first difference.
+        outbox: reads the outbox, by Ref_Key and by Код; called once, at the first difference.
         since: how far back receipts count.
         receiving: whether this journal has receipts at all.
         warnings: what could not be read, grows while differences are explained.
@@ -57,7 +56,7 @@ class Evidence:
 
     @classmethod
     def of(cls, context: RunContext) -> Evidence:
-        """Collect the evidence for one run; an unreadable push log is a warning in the report."""
+        """Read the evidence for one run; an unreadable push log becomes a warning."""
         journal = context.environment.journal
         good = journal.last_good(1)
         now = context.environment.now()
@@ -128,8 +127,7 @@ class Evidence:
 def _waiting_in(context: RunContext, warnings: list[str]) -> dict[str, Undelivered]:
     """The oldest message of each counterparty in the outbox, by Ref_Key and by Код.
 
-    The oldest is the one that is being sent: later ones wait behind it. An outbox that cannot be
-    read is a warning in the report.
+    It is the one being sent; later ones wait for it. An unreadable outbox becomes a warning.
     """
     found: dict[str, Undelivered] = {}
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from zvirka.domain import Client, Counterparty
 from zvirka.prefetch import ahead
 from zvirka.reconcile.absence import absence_of
-from zvirka.reconcile.decide import Agreement, Pair
+from zvirka.reconcile.decide import AgreementState, Pair
 from zvirka.reconcile.pull import renew
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.snapshot import (
@@ -175,7 +175,7 @@ class PairReader:
         )
 
     def _absence(
-        self, candidate: Candidate, client: Client, evidence: CompleteSnapshot | NamedOnly
+        self, candidate: Candidate, client: Client, basis: CompleteSnapshot | NamedOnly
     ) -> Absence | Unproven:
         if not self._ask_now:
             return _POSTPONED
@@ -183,15 +183,15 @@ class PairReader:
         return absence_of(
             context.source,
             context.mapping,
-            evidence,
+            basis,
             refs=candidate.refs,
             key=client.key,
             has_client=context.matching.pairing.has_client,
         )
 
 
-def _agreement_of(candidate: Candidate) -> Agreement | None:
+def _agreement_of(candidate: Candidate) -> AgreementState | None:
     known = candidate.agreed_client if candidate.alone else candidate.agreed_wanted
     if known is None:
         return None
-    return Agreement(bool(candidate.agreed_wanted), bool(candidate.agreed_client))
+    return AgreementState(bool(candidate.agreed_wanted), bool(candidate.agreed_client))

@@ -1,7 +1,8 @@
-"""One run, from the lock to the report. Every trigger comes through :func:`perform`.
+"""One run, from the lock to the report; every trigger calls :func:`perform`.
 
-The phases, in order: preflight, pull, scan, diff and confirm, guard, apply, verify, report. A
-plan ends before apply and constructs no writer.
+The phases, in order: recover, preflight, pull, scan, diff, confirm, guard, apply, verify, agree,
+report. Each returns what it found; the facts of the run are filled here. A plan ends before apply
+and constructs no writer.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def perform(environment: Environment, request: Request) -> Summary:
 
     Raises:
         LockHeldError: another run is under way.
-        UsageError: the request names what is not there; nothing was begun.
+        UsageError: the request names a run that cannot be answered or undone; no run was begun.
         JournalError: the journal itself cannot be used.
     """
     with run_lock(
@@ -83,10 +84,10 @@ def _check(environment: Environment, request: Request) -> None:
 
 
 class _Run:
-    """The run under way: its number, its facts, and where it stands."""
+    """The run under way and its facts."""
 
     def __init__(self, environment: Environment, request: Request, run: int) -> None:
-        self._house = environment
+        self._environment = environment
         self._request = request
         self._run = run
         self._facts: Facts = facts_of(environment)
@@ -94,7 +95,7 @@ class _Run:
         self._suspected = 0
 
     def perform(self) -> Summary:
-        """Go through the phases; whatever happens, end the run in the journal and report it."""
+        """Go through the phases; in any case end the run in the journal and report it."""
         logger.info("run begins", command=self._request.command, trigger=self._request.trigger)
         try:
             status, code = self._phases()
@@ -112,7 +113,7 @@ class _Run:
         return self._end(status, code, None)
 
     def _end(self, status: str, code: ExitCode | None, error: ZvirkaError | None) -> Summary:
-        environment, run = self._house, self._run
+        environment, run = self._environment, self._run
         environment.journal.save_facts(run, self._facts)
         if code is None:
             left = environment.journal.count(run).remaining + self._suspected
@@ -141,7 +142,7 @@ class _Run:
 
     @contextmanager
     def _phase(self, name: str, total: int | None = None, *, note: bool = True) -> Iterator[None]:
-        environment = self._house
+        environment = self._environment
         if note:
             environment.tick()
         began = time.monotonic()
@@ -156,11 +157,11 @@ class _Run:
                 self._facts.seconds[name] = round(spent, 3)
                 logger.debug("phase ends", seconds=round(spent, 3))
 
-    # -- the story ---------------------------------------------------------------------------
+    # -- the phases ---------------------------------------------------------------------------
 
     def _phases(self) -> tuple[str, ExitCode | None]:
-        """The status the run ends with, and its exit code where the counts do not decide."""
-        environment, request = self._house, self._request
+        """The run's final status, and its exit code unless the counts decide it."""
+        environment, request = self._environment, self._request
         with self._phase("recover"):
             self._facts.recovered = recovering.recover(environment, self._run)
         if request.command == "reject":
@@ -183,7 +184,10 @@ class _Run:
                     note_traffic(self._facts, source.traffic)
 
     def _check_policy(self, store: Store) -> None:
-        if self._house.settings.policy.deletion_mark == "deactivate" and not store.soft_delete:
+        if (
+            self._environment.settings.policy.deletion_mark == "deactivate"
+            and not store.soft_delete
+        ):
             raise SettingsError(
                 "the store deletes for good, so a deletion mark cannot mean deactivate",
                 place="policy.deletion_mark",
@@ -193,7 +197,7 @@ class _Run:
     def _compare_and_correct(
         self, source: Source, store: Store, staging: Staging
     ) -> tuple[str, ExitCode | None]:
-        environment, request, facts = self._house, self._request, self._facts
+        environment, request, facts = self._environment, self._request, self._facts
         policy = Policy.of(environment.settings.policy, soft_delete=store.soft_delete)
         matching = Candidates(staging, marks_count=policy.deletes_marked)
         if not store.has_ref:
@@ -230,7 +234,7 @@ class _Run:
         return "finished", None
 
     def _stage_named(self, context: RunContext) -> _Staged:
-        self._house.journal.set_mode(self._run, "targeted")
+        self._environment.journal.set_mode(self._run, "targeted")
         with self._phase("pull"):
             context.source.preflight()
             named = stage_named(context, self._request.targets)
@@ -241,7 +245,7 @@ class _Run:
         return _Staged(NamedOnly(), "targeted", named)
 
     def _stage_both_sides(self, context: RunContext) -> _Staged:
-        environment, facts = self._house, self._facts
+        environment, facts = self._environment, self._facts
         scan = Scan(context.store, context.matching)
         with self._phase("preflight"):
             counted = context.source.preflight()
@@ -283,7 +287,7 @@ class _Run:
             )
 
     def _correct(self, context: RunContext, staged: _Staged) -> None:
-        environment = self._house
+        environment = self._environment
         todo = environment.journal.count(self._run).dispositions.get(Disposition.CORRECT, 0)
         if not todo:
             return
@@ -296,8 +300,8 @@ class _Run:
             verifying.verify(context, None if named is None else named.refs | named.keys)
 
     def _agree(self, context: RunContext, staged: _Staged) -> None:
-        """Remember on what both sides agree: the third side of the next run's causes."""
-        matching, journal = context.matching, self._house.journal
+        """Record on what both sides agree: the next run derives causes from it."""
+        matching, journal = context.matching, self._environment.journal
         with self._phase("agree"):
             matching.agree(tidy=staged.mode == "full")
             if context.store.has_ref:

@@ -26,7 +26,7 @@ class NamedOnly(msgspec.Struct, frozen=True):
 
 
 Snapshot = CompleteSnapshot | PartialSnapshot
-Evidence = CompleteSnapshot | NamedOnly
+AbsenceBasis = CompleteSnapshot | NamedOnly
 """What an absence can be concluded from, once 1C has answered for that very counterparty."""
 
 

@@ -1,4 +1,4 @@
-"""Phase verify: the store is read back. What was accepted and yet reads otherwise did not take."""
+"""Phase verify: every row written is read back and compared with what was wanted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AT_ONCE = 1000
 
 
 def verify(context: RunContext, asked: Collection[str] | None) -> None:
-    """Read back every row written in this run and give the verdict.
+    """Read back every row written in this run and journal what did not take effect.
 
     ``asked`` are the Ref_Keys and keys a targeted run is about, ``None`` for a run over all.
 
@@ -81,9 +81,10 @@ def _verify_batch(
 
 
 def read_back(store: Store, done: Sequence[tuple[Correction, Outcome]]) -> dict[int, Client]:
-    """The row each correction was about, as the store holds it now; by correction id.
+    """The row of each correction as the store holds it now, by correction id.
 
-    By primary key where it is known; a row a webhook created is found by its key.
+    It is found by primary key where that is known. The row that a webhook created is found by its
+    pairing key.
     """
     rows = {
         client.row: client
@@ -104,7 +105,7 @@ def read_back(store: Store, done: Sequence[tuple[Correction, Outcome]]) -> dict[
 
 
 def not_taken(context: RunContext, correction: Correction, client: Client | None) -> list[str]:
-    """What the store does not hold as the correction wanted: field names, or the row itself."""
+    """What the store does not hold as the correction wanted: names of fields, or a sentence."""
     if correction.action is Action.DELETE:
         return ["the client is still there"] if client is not None and client.active else []
     if client is None:
@@ -118,10 +119,10 @@ def not_taken(context: RunContext, correction: Correction, client: Client | None
 
 
 def _agrees(context: RunContext, party: Counterparty | None, client: Client) -> bool:
-    """Whether the whole row is as 1C has it, not only what the correction wrote.
+    """Whether the whole row is as in 1C, not only the fields that the correction wrote.
 
-    Somebody may have edited another field since it was compared; that is the next run's to find,
-    and would be hidden for good if it were agreed on now.
+    Another field may have been edited since it was compared. The next run has to find that edit;
+    an agreement now would hide it.
     """
     if party is None or not client.active:
         return False
@@ -133,7 +134,7 @@ def _agrees(context: RunContext, party: Counterparty | None, client: Client) -> 
 def with_read_back(
     difference: Difference, correction: Correction, client: Client | None, *, wrong: bool
 ) -> Difference:
-    """The difference with what every field reads as now."""
+    """The difference with the value each field has now."""
     gone = client is None or (correction.action is Action.DELETE and not client.active)
     fields = tuple(
         FieldDifference(
@@ -149,7 +150,7 @@ def with_read_back(
 
 
 def _standing(context: RunContext, correction: Correction, client: Client | None) -> Suppression:
-    """Remember the same wanted and found; count the nights it happened."""
+    """Count the runs in which the same correction of the same values had no effect."""
     is_delete = correction.action is Action.DELETE
     merged = None if is_delete else {**correction.before, **correction.after}
     wanted = values_digest(context.mapping, merged) if merged is not None else ABSENT

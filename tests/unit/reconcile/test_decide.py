@@ -11,7 +11,7 @@ import pytest
 from tests.unit.reconcile.memory import MAPPING
 from zvirka.domain import Action, Cause, Client, Counterparty, Disposition, Kind
 from zvirka.policy import Policy
-from zvirka.reconcile.decide import Agreement, Pair, decide, moved_under
+from zvirka.reconcile.decide import AgreementState, Pair, decide, moved_under
 from zvirka.reconcile.snapshot import Absence, Unproven
 from zvirka.settings.model import PolicySettings
 
@@ -26,10 +26,10 @@ RECORD = Counterparty(
 )
 CLIENT = Client(row="7", key="1", ref="r-1", active=True, values=dict(RECORD.values))
 
-UNCHANGED = Agreement(record_same=True, client_same=True)
-ERP_MOVED = Agreement(record_same=True, client_same=False)
-ONEC_MOVED = Agreement(record_same=False, client_same=True)
-BOTH_MOVED = Agreement(record_same=False, client_same=False)
+UNCHANGED = AgreementState(record_same=True, client_same=True)
+ERP_MOVED = AgreementState(record_same=True, client_same=False)
+ONEC_MOVED = AgreementState(record_same=False, client_same=True)
+BOTH_MOVED = AgreementState(record_same=False, client_same=False)
 GONE = Absence("Ref_Key r-1, Code 1")
 
 
@@ -146,7 +146,7 @@ def test_the_table(
     name: str,
     one: Counterparty | None,
     other: Client | None,
-    agreement: Agreement | None,
+    agreement: AgreementState | None,
     expected: tuple[Kind, Cause, Action] | None,
 ) -> None:
     decided = decide(pair(record=one, client=other, agreement=agreement), KEEP)
@@ -202,7 +202,7 @@ def test_a_marked_counterparty_deletes_its_living_client(
 def test_only_a_proven_absence_deletes(
     absence: Absence | Unproven,
     disposition: Disposition,
-    agreement: Agreement | None,
+    agreement: AgreementState | None,
     cause: Cause,
 ) -> None:
     decided = decide(pair(client=CLIENT, absence=absence, agreement=agreement), KEEP)
