@@ -64,16 +64,27 @@ def _phone(text: str, region: str) -> str:
 def field_differences(
     mapping: Mapping, wanted: Values, found: Values
 ) -> tuple[FieldDifference, ...]:
-    """The fields on which 1C's values and the store's are not equal, in mapping order."""
+    """The fields of ``wanted`` whose values are not equal to those found, in mapping order."""
     differing = []
     for field in mapping.fields:
-        ours, theirs = wanted.get(field.name), found.get(field.name)
+        if field.name not in wanted:
+            continue
+        ours, theirs = wanted[field.name], found.get(field.name)
         if ours == theirs:
             continue
         compare = mapping.comparison(field)
         if canonical(compare, ours, mapping.region) != canonical(compare, theirs, mapping.region):
             differing.append(FieldDifference(field.name, ours, theirs))
     return tuple(differing)
+
+
+def holds(mapping: Mapping, wanted: Values, found: Values) -> bool:
+    """Whether ``found`` holds all of ``wanted``; fields that ``wanted`` leaves out do not count.
+
+    This is the only definition of "the row is as 1C wants it". Where the store cuts values,
+    ``wanted`` has to be as the store can hold it (:meth:`zvirka.erp.protocol.Store.fitting`).
+    """
+    return not field_differences(mapping, wanted, found)
 
 
 def values_digest(mapping: Mapping, values: MappingABC[str, str | None] | None) -> str:

@@ -29,8 +29,9 @@ from zvirka.errors import JournalError
 from zvirka.journal.database import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import find_receipts, verify_receipts
+from zvirka.policy import Policy
 from zvirka.receiver import ingest as desk_module
-from zvirka.receiver.ingest import Ingest, Policy
+from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader, WebhookMessage
 
 
@@ -45,8 +46,10 @@ class Station:
         made = settings(directory)
         self.store, layout = open_layout(made.erp, MAPPING)
         self.journal, _ = open_engine(made)
-        policy = Policy("keep", "propose")
-        self.desk = Ingest(self.journal, self.store, layout, policy, lambda: NOW, shared=False)
+        policy = Policy(deletes_marked=False, rekey="propose")
+        self.desk = Ingest(
+            self.journal, self.store, layout, MAPPING, policy, lambda: NOW, shared=False
+        )
 
     def close(self) -> None:
         self.store.dispose()

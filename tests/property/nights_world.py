@@ -22,8 +22,12 @@ from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.database import open_engine
 from zvirka.journal.receipts import STORED
-from zvirka.receiver.ingest import Ingest, Policy
+from zvirka.onec.open_source import open_feed
+from zvirka.policy import Policy
+from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader
+from zvirka.reconcile.environment import Environment
+from zvirka.reconcile.feeding import follow
 from zvirka.reconcile.request import Request, Summary, Targets
 from zvirka.reconcile.run import perform
 
@@ -52,6 +56,10 @@ _STEPS = (
     *("begin", "add_differences", "update_differences", "hold", "intend", "settle", "finish"),
     *("save_facts", "set_phase", "put_standings", "drop_standings", "put_pairings"),
 )
+
+
+def _stripped(value: str | None) -> str:
+    return (value or "").strip()
 
 
 class Killed(BaseException):
@@ -112,7 +120,7 @@ class Nights:
                 policy={"deletion_mark": mark, "rekey": rekey},
                 guard={"max_deletes": 10_000, "max_delete_share": 1.0, "shrink_share": 1.0},
                 report={"formats": ["json"]},
-                onec={"retries": 0},
+                onec={"retries": 0, "exchange_plan": "Звірка", "exchange_node": "ZV"},
             )
         )
         self.shape = shape
@@ -131,7 +139,8 @@ class Nights:
             self.journal,
             engine,
             layout,
-            Policy(self.world.settings.policy.deletion_mark, self.world.settings.policy.rekey),
+            mapping,
+            Policy.of(self.world.settings.policy, soft_delete=layout.soft is not None),
             self.world.clock,
             shared=False,
         )
@@ -140,6 +149,8 @@ class Nights:
         self.unexplained: dict[int, tuple[Row | None, Row | None]] = {}
         self.last: Summary | None = None
         self.edited: int | None = None
+        self.gone: list[tuple[str, str]] = []
+        """Ref_Key and Код of what was deleted in 1C."""
 
     def close(self) -> None:
         self._stack.close()
@@ -202,6 +213,23 @@ class Nights:
 
     def run(self, command: Any = "reconcile", doom: Doom | None = None, **asked: Any) -> Summary:
         """A run whose changes of owned rows are exactly those its corrections tell of."""
+        request = Request(command=command, who="law", **asked)
+        return self._explained(lambda environment: perform(environment, request), doom)
+
+    def feed(self) -> Summary | None:
+        """What the exchange plan recorded, explained as any run."""
+        if not self._pending():
+            return None
+        return self._explained(lambda environment: follow(environment, who="law"))
+
+    def _pending(self) -> bool:
+        with open_feed(self.world.settings.onec, self.world.mapping) as feed:
+            changes = feed.pending()
+        return bool(changes.changed or changes.deleted)
+
+    def _explained(
+        self, perform: Callable[[Environment], Summary | None], doom: Doom | None = None
+    ) -> Summary:
         self.world.clock.forward(minutes=1)
         before = self.owned()
         try:
@@ -213,13 +241,14 @@ class Nights:
                         journal=doom.over(environment.journal, _STEPS),
                         open_writer=lambda confirm: doom.writer(opened(confirm)),
                     )
-                summary = perform(environment, Request(command=command, who="law", **asked))
+                summary = perform(environment)
         except Killed:
             self.unexplained |= {
                 row: (self.unexplained.get(row, (old, new))[0], new)
                 for row, (old, new) in self._changes(before).items()
             }
             raise
+        assert summary is not None
         self.last = summary
         self._explain_what_was_left()
         self._explain(summary.run, self._changes(before))
@@ -269,9 +298,30 @@ class Nights:
             _old, new = changed[int(row)]
             if new is None or not new["active"]:
                 assert correction.action == "delete", correction
+                if self._undoing(run):
+                    continue
+                heirs = self._heirs(correction.ref, correction.key, row)
+                assert not heirs, (correction, heirs)
                 continue
             for name, value in correction.after.items():
                 assert (new[name] or "").strip() == self.fitting(name, value), (name, correction)
+
+    def _undoing(self, run: int) -> bool:
+        return self.world.row(run).command == "undo"
+
+    def _heirs(self, ref: str, code: str, row: str) -> list[str]:
+        """Counterparties alive in 1C that a deleted client belonged to."""
+        with self.world.environment() as environment:
+            known = {r: own for batch in environment.journal.pairings() for r, _, own in batch}
+        others = [client for client in self.owned().values() if str(client["id"]) != row]
+        taken = {client["ref"] for client in others} | {r for r, own in known.items() if own != row}
+        codes = {_stripped(client["code"]) for client in others}
+        return [
+            live
+            for live, values in self.live().items()
+            if live == ref
+            or (_stripped(values["code"]) == code and live not in taken and code not in codes)
+        ]
 
     def _explain_what_was_left(self) -> None:
         """What a killed run changed is settled by the next as applied, or at least known."""

@@ -94,11 +94,28 @@ class NightsLaw(RuleBasedStateMachine):
     @rule(pick=PICK, sent=SENT, deliver=SENT)
     def delete(self, pick: int, sent: bool, deliver: bool) -> None:
         if ref := self.ref(pick):
-            if sent:
-                self.nights.send(ref, "delete")
-            self.nights.base.delete(ref)
-            if sent and deliver:
-                self.nights.deliver([-1])
+            self._delete(ref, sent, deliver)
+
+    def _delete(self, ref: str, sent: bool, deliver: bool) -> None:
+        if sent:
+            self.nights.send(ref, "delete")
+        self.nights.gone.append((ref, self._code(ref)))
+        self.nights.base.delete(ref)
+        if sent and deliver:
+            self.nights.deliver([-1])
+
+    def _code(self, ref: str) -> str:
+        return (self.nights.base.get(ref).values["code"] or "").strip()
+
+    @rule(pick=PICK, sent=SENT, deliver=SENT, change=st.booleans())
+    def create_again(self, pick: int, sent: bool, deliver: bool, change: bool) -> None:
+        """A counterparty is deleted and another one created under its Код."""
+        if ref := self.ref(pick):
+            values = {name: value or "" for name, value in self.nights.base.get(ref).values.items()}
+            self._delete(ref, sent, deliver)
+            if change:
+                values["name"] = "Заведено знову"
+            self._sent(self.nights.base.create(**values), "create", sent, deliver)
 
     @rule(pick=PICK, mark=st.booleans(), sent=SENT, deliver=SENT)
     def mark(self, pick: int, mark: bool, sent: bool, deliver: bool) -> None:
@@ -201,9 +218,22 @@ class NightsLaw(RuleBasedStateMachine):
     @rule(pick=PICK, by_code=st.booleans())
     def resync_of_one(self, pick: int, by_code: bool) -> None:
         if ref := self.ref(pick):
-            code = (self.nights.base.get(ref).values["code"] or "").strip()
+            code = self._code(ref)
             named: dict[str, Any] = {"codes": (code,)} if by_code and code else {"refs": (ref,)}
             assert self.nights.resync(**named).status == "finished"
+
+    @precondition(lambda self: self.nights.gone)
+    @rule(pick=PICK, by_code=st.booleans())
+    def resync_of_what_was_deleted(self, pick: int, by_code: bool) -> None:
+        ref, code = self.nights.gone[pick % len(self.nights.gone)]
+        named: dict[str, Any] = {"codes": (code,)} if by_code and code else {"refs": (ref,)}
+        run = self.nights.resync(**named)
+        assert run.status == "finished" or "neither 1C nor the store" in run.error
+
+    @rule()
+    def feed(self) -> None:
+        run = self.nights.feed()
+        assert run is None or run.status == "finished"
 
     @rule()
     def undo_of_the_last_run(self) -> None:

@@ -22,7 +22,8 @@ from zvirka.erp.protocol import Store
 from zvirka.journal.database import open_engine
 from zvirka.journal.receipts import verify_receipts
 from zvirka.mapping import Attribute, Field, Mapping
-from zvirka.receiver.ingest import Ingest, Policy
+from zvirka.policy import Policy
+from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader, WebhookMessage
 from zvirka.settings.model import Settings
 
@@ -54,8 +55,10 @@ class Station:
         self.store: Store = open_store(made.erp, MAPPING)
 
     def desk(self) -> Ingest:
-        policy = Policy("keep", "propose")
-        return Ingest(self.journal, self.engine, self.layout, policy, lambda: NOW, shared=False)
+        policy = Policy(deletes_marked=False, rekey="propose")
+        return Ingest(
+            self.journal, self.engine, self.layout, MAPPING, policy, lambda: NOW, shared=False
+        )
 
     def clients(self, code: str) -> list[Client]:
         return self.store.read_keys([code])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 from loguru import logger
@@ -43,6 +43,8 @@ from zvirka.journal.receipts import (
     unsettled_receipts,
     written_since,
 )
+from zvirka.mapping import Mapping
+from zvirka.policy import Policy
 from zvirka.receiver.payload import WebhookMessage
 
 ATTEMPTS = 3
@@ -63,13 +65,6 @@ class IngestResult(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class Policy(msgspec.Struct, frozen=True):
-    """``policy`` of the settings, as far as a webhook is concerned."""
-
-    deletion_mark: Literal["keep", "delete", "deactivate"]
-    rekey: Literal["propose", "apply"]
-
-
 class Ingest:
     """One process's way from messages to store and receipts. Not for several threads at a time.
 
@@ -81,6 +76,7 @@ class Ingest:
         journal: Engine,
         store: Engine,
         layout: TableLayout,
+        mapping: Mapping,
         policy: Policy,
         clock: Callable[[], datetime],
         *,
@@ -95,7 +91,7 @@ class Ingest:
         self._tip: str | None = None
         with _as_store_error(layout.name), store.connect() as connection:
             clean = Reading(layout).keys_are_clean(connection)
-        self._upsert = Upsert(layout, rekey=policy.rekey, clean=clean)
+        self._upsert = Upsert(layout, mapping, policy, clean=clean)
 
     def recover(self) -> int:
         """Settle what a crash left open; return how many receipts that were.
@@ -265,10 +261,8 @@ class Ingest:
         return [verdicts[number] for number in range(len(messages))]
 
     def _wish(self, message: WebhookMessage) -> UpsertRequest:
-        marks_as_gone = self._policy.deletion_mark == "delete" or (
-            self._policy.deletion_mark == "deactivate" and self._layout.soft is not None
-        )
-        gone = message.action == "delete" or (bool(message.marked) and marks_as_gone)
+        marked = bool(message.marked) and self._policy.deletes_marked
+        gone = message.action == "delete" or marked
         return UpsertRequest(key=message.key, ref=message.ref, gone=gone, values=message.values)
 
     def _in_store(self, work: Callable[[Connection], T]) -> T:

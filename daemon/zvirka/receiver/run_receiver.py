@@ -21,9 +21,10 @@ from zvirka.erp.sql.engines import store_url
 from zvirka.errors import LockHeldError, SettingsError, ZvirkaError
 from zvirka.journal.database import journal_url, open_engine
 from zvirka.mapping import Mapping
+from zvirka.policy import Policy
 from zvirka.receiver.access import address_of, tokens_of
 from zvirka.receiver.api import create_app
-from zvirka.receiver.ingest import Ingest, Policy
+from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader
 from zvirka.settings.model import Settings
 
@@ -105,9 +106,9 @@ def receiver_app(
         _disposed(open_layout(settings.erp, mapping)) as (store, layout),
         _disposed(open_engine(settings)) as (journal, _),
     ):
-        policy = Policy(settings.policy.deletion_mark, settings.policy.rekey)
+        policy = Policy.of(settings.policy, soft_delete=layout.soft is not None)
         shared = same_database(journal_url(settings), store_url(settings.erp))
-        desk = Ingest(journal, store, layout, policy, clock, shared=shared)
+        desk = Ingest(journal, store, layout, mapping, policy, clock, shared=shared)
         desk.recover()
         yield create_app(
             desk,

@@ -1,41 +1,59 @@
-"""Proof that a counterparty is gone: a complete snapshot without it, then 1C's own answer."""
+"""Proof that a counterparty is gone: 1C's own answer for its Ref_Keys and for its key."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from zvirka.mapping import Attribute, Mapping
 from zvirka.onec.protocol import Source
-from zvirka.reconcile.snapshot import Absence, CompleteSnapshot
+from zvirka.reconcile.snapshot import Absence, AbsenceBasis, CompleteSnapshot, Unproven
 
 STILL_THERE = "1C still has it, out of scope or turned into a group: left alone"
+KEY_IN_USE = "1C has this key under another Ref_Key: left alone"
 CANNOT_ASK = "1C cannot be asked for this key, so its absence is not proven: left alone"
 
 
 def absence_of(
-    source: Source, mapping: Mapping, snapshot: CompleteSnapshot, *, ref: str, key: str
-) -> Absence | str:
-    """Ask 1C for this very counterparty; the proof, or the sentence why there is none.
+    source: Source,
+    mapping: Mapping,
+    basis: AbsenceBasis,
+    *,
+    refs: Sequence[str],
+    key: str,
+    has_client: Callable[[str], bool],
+) -> Absence | Unproven:
+    """Ask 1C for every Ref_Key the client was ever paired with, and for its key.
 
-    By Ref_Key where it is known; else by key, where the key is an attribute of the object. The
-    type of ``snapshot`` is the point: a partial one cannot be passed.
+    A key that cannot be searched for is absent if a complete snapshot does not have it. The type
+    of ``basis`` excludes a partial snapshot.
+
+    Args:
+        source: 1C.
+        mapping: which field the key is.
+        basis: how 1C was read in this run.
+        refs: all Ref_Keys the client is known by; none when it was never paired.
+        key: the client's pairing key.
+        has_client: whether the counterparty of a Ref_Key has another client. Its key then says
+            nothing about this one.
 
     Raises:
         SourceError: 1C does not answer. A question without an answer proves nothing.
     """
-    assert isinstance(snapshot, CompleteSnapshot)
-    if ref:
-        return STILL_THERE if source.exists(ref) else Absence(ref, key, f"Ref_Key {ref}")
-    return absent_by_key(source, mapping, key)
-
-
-def absent_by_key(source: Source, mapping: Mapping, key: str) -> Absence | str:
-    """Ask 1C whether any counterparty has this key."""
     if mapping.key == "ref":
-        try:
-            return STILL_THERE if source.exists(key) else Absence(key, key, f"Ref_Key {key}")
-        except ValueError:
-            return CANNOT_ASK
-    home = mapping.field(mapping.key).source
-    if not isinstance(home, Attribute) or home.via:
-        return CANNOT_ASK
-    found = source.find(mapping.key, [key])
-    return STILL_THERE if found else Absence("", key, f"{home.name} {key}")
+        refs = list(dict.fromkeys([*refs, key]))
+    try:
+        if any(source.exists(ref) for ref in refs):
+            return Unproven(STILL_THERE)
+    except ValueError:
+        return Unproven(CANNOT_ASK)
+    asked = [f"Ref_Key {ref}" for ref in refs]
+    if mapping.key != "ref":
+        home = mapping.field(mapping.key).source
+        if isinstance(home, Attribute) and not home.via:
+            found = source.find(mapping.key, [key])
+            if any(not has_client(one.ref) for one in found):
+                return Unproven(KEY_IN_USE if refs else STILL_THERE)
+            asked.append(f"{home.name} {key}")
+        elif not refs or not isinstance(basis, CompleteSnapshot):
+            return Unproven(CANNOT_ASK)
+    return Absence(", ".join(asked))

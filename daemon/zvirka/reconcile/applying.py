@@ -1,7 +1,7 @@
-"""Phase apply: every correction is on disk as an intent before the store is touched.
+"""Phase apply: corrections are journaled as intents, then written to the store.
 
-A correction is made from the difference and from the row as it is *now*: when the row no longer
-shows what the difference found, somebody was faster, and nothing is written (superseded).
+A correction is built from the difference and from the row as it is now. If the row no longer
+shows what the difference found, nothing is written and the outcome is *superseded*.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from zvirka.journal.journal import Journal
 from zvirka.reconcile.environment import Environment
 
 AT_ONCE = 5000
-"""Corrections handed to the writer together: within them a unique value can change hands."""
+"""Corrections handed to the writer together; among them a unique value can move between rows."""
 
 _ORDER = (Action.DELETE, Action.UPDATE, Action.RESTORE, Action.CREATE)
-"""Who gives a unique value up goes before who takes it."""
+"""A row that gives up a unique value is written before the row that takes it."""
 
 
 def apply(environment: Environment, run: int, store: Store, writer: Writer) -> None:
-    """Write the run's corrections, batch by batch, each outcome durable as it comes.
+    """Write the run's corrections in batches and journal each outcome.
 
-    Corrections that failed get one second try at the end: by then the value they collided with
-    may have moved on. Then a value the store refuses is left out and the others are written.
-    What fails again is examined for the rows it collides with.
+    Failed corrections are tried once more at the end, since the value they collided with may have
+    moved by then. Values that the store refuses are then left out and the others are written.
+    What fails again is reported with the rows it collides with.
 
     Raises:
-        StoreError: the store is gone; intents stay open for the next run to settle.
+        StoreError: the store cannot be reached; the next run settles the open intents.
     """
     unlucky: list[_Tried] = []
     for action in _ORDER:
@@ -62,7 +62,7 @@ def apply(environment: Environment, run: int, store: Store, writer: Writer) -> N
 
 
 class _Tried(msgspec.Struct, frozen=True):
-    """A correction that failed, or a create that found its key taken."""
+    """A correction that failed, or a create whose key was taken."""
 
     difference: Difference
     correction: Correction
@@ -78,7 +78,7 @@ def _apply_batch(
     *,
     partly: bool = False,
 ) -> list[_Tried]:
-    """Try a batch; return what failed, wholly or ``partly``, and the creates whose key is taken."""
+    """Write a batch; return what failed, wholly or ``partly``, and creates whose key was taken."""
     corrections = list(corrections_for(store, batch))
     environment.still_ours()
     intended = environment.journal.intend(run, corrections, environment.now())
@@ -112,8 +112,8 @@ def corrections_for(
 ) -> Iterator[tuple[int, Correction]]:
     """Corrections for differences, with the rows as they are now as before-images.
 
-    A row that is gone, or no longer shows what was found, gets its correction all the same, with
-    the image that was found: the writer then answers *superseded* and the journal shows it.
+    A row that is gone, or no longer shows what was found, also gets its correction, with the
+    values that were found, so that the journal records it as *superseded*.
     """
     rows = [difference.row for difference in differences if difference.row]
     clients = {client.row: client for client in store.read_rows(rows)}
@@ -126,7 +126,7 @@ def corrections_for(
 
 
 def correction_for(difference: Difference, action: Action, client: Client | None) -> Correction:
-    """One correction; ``client`` is its row as it is now, ``None`` for a create or a lost row."""
+    """One correction; ``client`` is its row now, ``None`` for a create or a row that is gone."""
     wanted = {field.field: field.wanted for field in difference.fields}
     found = {field.field: field.found for field in difference.fields}
     if action is Action.CREATE:
@@ -151,7 +151,7 @@ def correction_for(difference: Difference, action: Action, client: Client | None
 
 
 def _tell_collisions(journal: Journal, run: int, store: Store, unlucky: Sequence[_Tried]) -> None:
-    """Name both rows of a create or update that a unique value of another row stands against."""
+    """Add to a difference the rows whose unique values its correction collides with."""
     told = []
     for tried in unlucky:
         difference, correction = tried.difference, tried.correction
@@ -176,7 +176,7 @@ def _tell_collisions(journal: Journal, run: int, store: Store, unlucky: Sequence
 
 
 def _holders_of_key(store: Store, correction: Correction) -> list[str]:
-    """Clients that stand where the correction wants to: the key counts as unique in any store."""
+    """Other clients under the correction's key, which counts as unique in any store."""
     key = correction.key if correction.action is Action.CREATE else correction.new_key
     held = store.read_keys([key]) if key else []
     return [client.row for client in held if client.row != correction.row]

@@ -44,8 +44,12 @@ def held_run(journal: Journal, request: Request) -> RunRecord:
     return run
 
 
-def narrow_to_approved(context: RunContext, parent: int) -> None:
-    """Leave to be corrected only what the held run showed and what is still identical."""
+def narrow_to_approved(context: RunContext, parent: int) -> int:
+    """Leave to be corrected only what the held run showed and what is still identical.
+
+    Returns:
+        The number of differences that were approved and are no longer identical.
+    """
     journal = context.environment.journal
     approved = Counter(journal.difference_digests(parent, Disposition.HELD))
     total = approved.total()
@@ -67,4 +71,4 @@ def narrow_to_approved(context: RunContext, parent: int) -> None:
                 )
             )
         journal.update_differences(context.run, changed)
-    context.facts.changed_meanwhile = total - kept
+    return total - kept

@@ -1,30 +1,14 @@
-"""From a pair of sides to a difference: pure functions, no 1C, no store, no journal.
+"""The decision table: from a pair of sides to a difference. Pure functions over read values.
 
-The truth table, with ``W`` what 1C wants (a marked counterparty wants a delete under the policies
-delete and deactivate) and ``C`` the client:
-
-====================  ==================  =========  =======================================
-W                     C                   action     cause, by the last agreement
-====================  ==================  =========  =======================================
-there                 none                create     missed create; ERP edit when once agreed
-there                 active, differs     update     1C moved: missed update; the ERP moved:
-                                                     ERP edit; both moved: conflict
-there                 inactive            restore    ERP edit when 1C did not move
-marked                active              delete     missed delete
-absent, proven        active              delete     missed delete when once agreed
-====================  ==================  =========  =======================================
-
-Without a last agreement the cause is unknown, except that a counterparty nobody ever agreed on
-and the store does not have is a missed create once there was a first agreement at all.
+Every trigger (night, plan, resync, feed, approval) decides here, on pairs that
+:mod:`zvirka.reconcile.pairs` has read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
-from zvirka.comparison import field_differences
+from zvirka.comparison import field_differences, holds
 from zvirka.domain import (
     Action,
     Cause,
@@ -37,137 +21,90 @@ from zvirka.domain import (
     Values,
 )
 from zvirka.mapping import Mapping
-from zvirka.reconcile.snapshot import Absence
-from zvirka.staging.candidates import Candidate
+from zvirka.policy import Policy
+from zvirka.reconcile.snapshot import Absence, Unproven
 
 
-def missing(
-    mapping: Mapping, wanted: Counterparty, candidate: Candidate | None, *, first: bool
-) -> Difference:
-    """1C has it, the store does not; ``first`` says that nothing was ever agreed on at all."""
-    agreed = candidate is not None and candidate.agreed_wanted is not None
-    return Difference(
-        number=0,
-        kind=Kind.MISSING,
-        cause=Cause.ERP_EDIT if agreed else Cause.UNKNOWN if first else Cause.MISSED_CREATE,
-        key=wanted.key,
-        ref=wanted.ref,
-        name=name_of(wanted.values),
-        fields=tuple(
-            FieldDifference(field.name, wanted.values.get(field.name), None)
-            for field in mapping.fields
-        ),
-        action=Action.CREATE,
-        note="the client was removed from the store" if agreed else "",
-    )
+class AgreementState(msgspec.Struct, frozen=True):
+    """Which sides are as they were when both last agreed on the counterparty."""
+
+    record_same: bool
+    client_same: bool
 
 
-def different(
-    mapping: Mapping, wanted: Counterparty, client: Client, candidate: Candidate | None
-) -> Difference | None:
-    """Both are there and active; ``None`` when they are equal after all."""
-    fields = field_differences(mapping, wanted.values, client.values)
-    rekeyed = wanted.key != client.key or (client.ref is not None and client.ref != wanted.ref)
-    if not fields and not rekeyed:
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of one counterparty and its client when the decision is made.
+
+    ``record`` is the counterparty and ``client`` the store's row, as both sides answered last,
+    ``None`` where a side has nothing. ``fitted`` are the record's values as the store can hold
+    them. ``agreement`` is ``None`` when the sides never agreed on it; ``first`` says that they
+    never agreed on anything. ``absence`` is what 1C said of a client nobody is paired with.
+    ``refs`` and ``rows`` name all that share the key when they are too many to tell apart;
+    ``key_taken`` marks a client whose key 1C has given to a counterparty with another client.
+    """
+
+    mapping: Mapping
+    key: str
+    ref: str = ""
+    record: Counterparty | None = None
+    client: Client | None = None
+    fitted: Values = {}
+    agreement: AgreementState | None = None
+    first: bool = False
+    absence: Absence | Unproven | None = None
+    refs: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    key_taken: bool = False
+
+
+def decide(pair: Pair, policy: Policy) -> Difference | None:
+    """The difference between the two sides of a pair, or ``None`` when they agree."""
+    record, client = pair.record, pair.client
+    marked = record is not None and record.deletion_mark and policy.deletes_marked
+    wanted = None if marked else record
+    existing = client if client is not None and client.active else None
+
+    if len(pair.refs) > 1 or len(pair.rows) > 1 or pair.key_taken:
+        # the key does not say which record belongs to which client
+        return _duplicate(pair)
+    if wanted and not client and not wanted.key:
+        # nothing to find or to store it by
+        return _keyless(pair, wanted.values, "1C")
+    if wanted and not client:
+        # never reached the store, or was removed from it
+        return _missing(pair, wanted)
+    if wanted and client and not client.active:
+        # was deactivated in the store, or is wanted again in 1C
+        return _inactive(pair, wanted, client)
+    if wanted and client:
+        return None if _in_step(pair, wanted, client) else _different(pair, wanted, client)
+    if not existing:
+        # neither side has it
         return None
-    if not fields and mapping.key != "ref" and wanted.key != client.key:
-        fields = (FieldDifference(mapping.key, wanted.key, client.key),)
-    note = ""
-    if client.ref is not None and client.ref != wanted.ref:
-        note = "the counterparty was created anew in 1C: same key, another Ref_Key"
-    elif rekeyed:
-        note = "the key changed in 1C: one client under a new key"
-    return Difference(
-        number=0,
-        kind=Kind.REKEYED if rekeyed else Kind.DIFFERENT,
-        cause=_moved(candidate),
-        key=wanted.key,
-        ref=wanted.ref,
-        name=name_of(wanted.values),
-        row=client.row,
-        fields=fields,
-        action=Action.UPDATE,
-        note=note,
-    )
-
-
-def different_as_stored(
-    mapping: Mapping,
-    fitting: Callable[[Values], dict[str, str | None]],
-    wanted: Counterparty,
-    client: Client,
-    candidate: Candidate | None,
-) -> Difference | None:
-    """:func:`different`, but a value the store could only hold cut is no difference."""
-    as_stored = msgspec.structs.replace(wanted, values=fitting(wanted.values))
-    if different(mapping, as_stored, client, candidate) is None:
-        return None
-    return different(mapping, wanted, client, candidate)
-
-
-def inactive(
-    mapping: Mapping, wanted: Counterparty, client: Client, candidate: Candidate | None
-) -> Difference:
-    """1C has it, the store has it soft-deleted."""
-    agreed = candidate.agreed_wanted if candidate is not None else None
-    return Difference(
-        number=0,
-        kind=Kind.INACTIVE,
-        cause=Cause.UNKNOWN
-        if agreed is None
-        else Cause.ERP_EDIT
-        if agreed
-        else Cause.MISSED_UPDATE,
-        key=wanted.key,
-        ref=wanted.ref,
-        name=name_of(wanted.values),
-        row=client.row,
-        fields=field_differences(mapping, wanted.values, client.values),
-        action=Action.RESTORE,
-    )
-
-
-def marked(mapping: Mapping, wanted: Counterparty, client: Client) -> Difference:
-    """1C has it with a deletion mark, and the policy says that means a delete."""
-    return Difference(
-        number=0,
-        kind=Kind.EXTRA,
-        cause=Cause.MISSED_DELETE,
-        key=wanted.key,
-        ref=wanted.ref,
-        name=name_of(client.values),
-        row=client.row,
-        fields=_held(mapping, client),
-        action=Action.DELETE,
-        note="marked for deletion in 1C",
-    )
-
-
-def absent(
-    mapping: Mapping, client: Client, absence: Absence | None, *, agreed: bool, ref: str, note: str
-) -> Difference:
-    """The store has it, the snapshot does not. Only a proven absence leads to a delete."""
-    return Difference(
-        number=0,
-        kind=Kind.EXTRA,
-        cause=Cause.MISSED_DELETE if agreed else Cause.UNKNOWN,
-        key=client.key,
-        ref=ref,
-        name=name_of(client.values),
-        row=client.row,
-        fields=_held(mapping, client),
-        action=Action.DELETE,
-        disposition=Disposition.CORRECT if absence is not None else Disposition.REPORTED,
-        note=f"1C was asked for {absence.asked_for}: not there" if absence is not None else note,
-    )
+    if marked:
+        return _extra(pair, existing, Cause.MISSED_DELETE, "marked for deletion in 1C")
+    if not existing.key:
+        return _keyless(pair, existing.values, "the store")
+    if isinstance(pair.absence, Absence):
+        # was deleted in 1C, or never was there
+        note = f"1C was asked for {pair.absence.asked_for}: not there"
+        return _extra(pair, existing, _cause_of_absence(pair), note)
+    if isinstance(pair.absence, Unproven):
+        # looks absent, and must not be deleted on that
+        return msgspec.structs.replace(
+            _extra(pair, existing, _cause_of_absence(pair), pair.absence.reason),
+            disposition=Disposition.HELD if pair.absence.postponed else Disposition.REPORTED,
+        )
+    return None
 
 
 def moved_under(
-    mapping: Mapping, gone: Difference, fresh: Difference, *, apply: bool
+    mapping: Mapping, gone: Difference, fresh: Difference, policy: Policy
 ) -> Difference:
-    """A delete and a create that share the tax id: one client under a new key."""
+    """A delete and a create that share the tax id, as one client under a new key."""
     found = {field.field: field.found for field in gone.fields}
     wanted = {field.field: field.wanted for field in fresh.fields}
+    apply = policy.rekey == "apply"
     return Difference(
         number=0,
         kind=Kind.REKEYED,
@@ -184,67 +121,154 @@ def moved_under(
     )
 
 
-def duplicate(
-    candidate: Candidate, clients: list[Client], parties: list[Counterparty]
-) -> Difference:
-    """A key that stands more than once on a side; nothing is guessed."""
-    in_1c = candidate.what == "duplicate_1c"
-    names = [*(party.values for party in parties), *(client.values for client in clients)]
-    side = (
-        f"the key stands {len(candidate.refs)} times in 1C: " + ", ".join(candidate.refs)
-        if in_1c
-        else "the key stands more than once in the store"
+# -- causes ---------------------------------------------------------------------------------------
+
+
+def _cause_of_missing(pair: Pair) -> Cause:
+    if pair.agreement is not None:
+        return Cause.ERP_EDIT
+    return Cause.UNKNOWN if pair.first else Cause.MISSED_CREATE
+
+
+def _cause_of_inactive(pair: Pair) -> Cause:
+    if pair.agreement is None:
+        return Cause.UNKNOWN
+    return Cause.ERP_EDIT if pair.agreement.record_same else Cause.MISSED_UPDATE
+
+
+def _cause_of_change(pair: Pair) -> Cause:
+    match pair.agreement:
+        case AgreementState(record_same=True, client_same=False):
+            return Cause.ERP_EDIT
+        case AgreementState(record_same=False, client_same=True):
+            return Cause.MISSED_UPDATE
+        case AgreementState(record_same=False, client_same=False):
+            return Cause.CONFLICT
+    return Cause.UNKNOWN
+
+
+def _cause_of_absence(pair: Pair) -> Cause:
+    return Cause.UNKNOWN if pair.agreement is None else Cause.MISSED_DELETE
+
+
+# -- differences ----------------------------------------------------------------------------------
+
+
+def _missing(pair: Pair, wanted: Counterparty) -> Difference:
+    return Difference(
+        number=0,
+        kind=Kind.MISSING,
+        cause=_cause_of_missing(pair),
+        key=wanted.key,
+        ref=wanted.ref,
+        name=name_of(wanted.values),
+        fields=tuple(
+            FieldDifference(field.name, wanted.values.get(field.name), None)
+            for field in pair.mapping.fields
+        ),
+        action=Action.CREATE,
+        note="the client was removed from the store" if pair.agreement is not None else "",
     )
+
+
+def _inactive(pair: Pair, wanted: Counterparty, client: Client) -> Difference:
+    return Difference(
+        number=0,
+        kind=Kind.INACTIVE,
+        cause=_cause_of_inactive(pair),
+        key=wanted.key,
+        ref=wanted.ref,
+        name=name_of(wanted.values),
+        row=client.row,
+        fields=field_differences(pair.mapping, wanted.values, client.values),
+        action=Action.RESTORE,
+    )
+
+
+def _in_step(pair: Pair, wanted: Counterparty, client: Client) -> bool:
+    """Whether an active client is the record's, under its key, with its values."""
+    return (
+        client.key == wanted.key
+        and client.ref in {None, wanted.ref}
+        and holds(pair.mapping, pair.fitted, client.values)
+    )
+
+
+def _different(pair: Pair, wanted: Counterparty, client: Client) -> Difference:
+    fields = field_differences(pair.mapping, wanted.values, client.values)
+    another_key = wanted.key != client.key
+    another_ref = client.ref not in {None, wanted.ref}
+    if not fields and another_key and pair.mapping.key != "ref":
+        fields = (FieldDifference(pair.mapping.key, wanted.key, client.key),)
+    note = ""
+    if another_ref:
+        note = "the counterparty was created anew in 1C: same key, another Ref_Key"
+    elif another_key:
+        note = "the key changed in 1C: one client under a new key"
+    return Difference(
+        number=0,
+        kind=Kind.REKEYED if another_key or another_ref else Kind.DIFFERENT,
+        cause=_cause_of_change(pair),
+        key=wanted.key,
+        ref=wanted.ref,
+        name=name_of(wanted.values),
+        row=client.row,
+        fields=fields,
+        action=Action.UPDATE,
+        note=note,
+    )
+
+
+def _extra(pair: Pair, client: Client, cause: Cause, note: str) -> Difference:
+    return Difference(
+        number=0,
+        kind=Kind.EXTRA,
+        cause=cause,
+        key=pair.key,
+        ref=pair.ref,
+        name=name_of(client.values),
+        row=client.row,
+        fields=tuple(
+            FieldDifference(field.name, None, client.values.get(field.name))
+            for field in pair.mapping.fields
+            if client.values.get(field.name)
+        ),
+        action=Action.DELETE,
+        note=note,
+    )
+
+
+def _duplicate(pair: Pair) -> Difference:
+    side = pair.record or pair.client
     return Difference(
         number=0,
         kind=Kind.DUPLICATE,
         cause=Cause.DUPLICATE,
-        key=candidate.key,
-        ref=candidate.ref,
-        name=name_of(names[0]) if names else "",
-        rows=candidate.rows,
+        key=pair.key,
+        ref=pair.ref,
+        name=name_of(side.values) if side is not None else "",
+        rows=pair.rows,
         disposition=Disposition.REPORTED,
-        note=side,
+        note=f"the key stands {len(pair.refs)} times in 1C: {', '.join(pair.refs)}"
+        if len(pair.refs) > 1
+        else "the key stands more than once in the store",
     )
 
 
-def keyless(candidate: Candidate, values: dict[str, str | None]) -> Difference:
-    """Nothing to pair by."""
-    where = "1C" if candidate.what == "keyless_1c" else "the store"
+def _keyless(pair: Pair, values: Values, side: str) -> Difference:
     return Difference(
         number=0,
         kind=Kind.KEYLESS,
         cause=Cause.UNKNOWN,
         key="",
-        ref=candidate.ref,
+        ref=pair.ref,
         name=name_of(values),
-        row=candidate.row,
+        row=pair.client.row if pair.client is not None else "",
         disposition=Disposition.REPORTED,
-        note=f"the pairing key is empty in {where}",
+        note=f"the pairing key is empty in {side}",
     )
 
 
-def numbered(difference: Difference, number: int) -> Difference:
-    """The difference under its number within the run."""
-    return msgspec.structs.replace(difference, number=number)
-
-
-def name_of(values: dict[str, str | None]) -> str:
+def name_of(values: Values) -> str:
     """What a person calls the counterparty."""
     return (values.get("name") or values.get("full_name") or "").strip()
-
-
-def _held(mapping: Mapping, client: Client) -> tuple[FieldDifference, ...]:
-    return tuple(
-        FieldDifference(field.name, None, client.values.get(field.name))
-        for field in mapping.fields
-        if client.values.get(field.name)
-    )
-
-
-def _moved(candidate: Candidate | None) -> Cause:
-    if candidate is None or candidate.agreed_wanted is None:
-        return Cause.UNKNOWN
-    if candidate.agreed_wanted:
-        return Cause.UNKNOWN if candidate.agreed_client else Cause.ERP_EDIT
-    return Cause.MISSED_UPDATE if candidate.agreed_client else Cause.CONFLICT

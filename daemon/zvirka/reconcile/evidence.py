@@ -1,8 +1,7 @@
-"""Why a difference came about, where somebody wrote it down: the push log, the outbox, receipts.
+"""Finds what explains a difference in the push log, the outbox of 1C and the receipts.
 
-The push module logs the errors it met, its extension keeps what it could not send in an outbox, and
-the receiver keeps a receipt of every webhook. All are hints for the reader of the report, never a
-reason to write or not to write.
+The push module logs its errors, its extension keeps unsent messages in an outbox, and the receiver
+keeps a receipt of every webhook. Evidence is shown in the report and decides nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from loguru import logger
@@ -22,23 +20,22 @@ from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import STORED, Receipt, find_receipts, has_receipts
 from zvirka.onec.protocol import Undelivered
 from zvirka.push_log import PushLogLine, errors_by_ref
-
-if TYPE_CHECKING:
-    from zvirka.reconcile.run_context import RunContext
+from zvirka.reconcile.run_context import RunContext
 
 _LOOK_BACK = timedelta(days=30)
-"""How far back evidence is sought when no good run says since when."""
+"""How far back evidence is searched for before the first good run."""
 
 
 class Evidence:
-    """The push errors since the last good run, the outbox of 1C and the receipts by question.
+    """Push errors since the last good run, the outbox of 1C, and receipts.
 
     Args:
         book: the journal, which holds the receipts.
         errors: push errors by Ref_Key and by Код.
-        outbox: reads what waits in 1C, by Ref_Key and by Код; asked once, at the first difference.
+        outbox: reads the outbox, by Ref_Key and by Код; called once, at the first difference.
         since: how far back receipts count.
         receiving: whether this journal has receipts at all.
+        warnings: what could not be read, grows while differences are explained.
     """
 
     def __init__(
@@ -48,30 +45,38 @@ class Evidence:
         outbox: Callable[[], dict[str, Undelivered]],
         since: datetime,
         receiving: bool,
+        warnings: list[str],
     ) -> None:
         self._book = journal
         self._errors = errors
         self._outbox = cache(outbox)
         self._since = since
         self._receiving = receiving
+        self.warnings = warnings
 
     @classmethod
     def of(cls, context: RunContext) -> Evidence:
-        """Collect the evidence for one run; an unreadable push log is a warning in the report."""
+        """Read the evidence for one run; an unreadable push log becomes a warning."""
         journal = context.environment.journal
         good = journal.last_good(1)
         now = context.environment.now()
         since = good[0].started_at if good else now - _LOOK_BACK
         errors: dict[str, PushLogLine] = {}
+        warnings: list[str] = []
         path: Path | None = context.environment.settings.report.push_log
         if path is not None:
             try:
                 errors = errors_by_ref(path, since)
             except ZvirkaError as error:
                 logger.warning("the push log could not be read", cause=error.cause)
-                context.facts.warnings.append(str(error))
+                warnings.append(str(error))
         return cls(
-            journal, errors, lambda: _waiting_in(context), since, has_receipts(journal.engine)
+            journal,
+            errors,
+            lambda: _waiting_in(context, warnings),
+            since,
+            has_receipts(journal.engine),
+            warnings,
         )
 
     def explain(self, differences: Sequence[Difference]) -> list[Difference]:
@@ -119,11 +124,10 @@ class Evidence:
         return f"{came}: {receipt.outcome or 'no outcome yet'} {receipt.detail}".rstrip()
 
 
-def _waiting_in(context: RunContext) -> dict[str, Undelivered]:
+def _waiting_in(context: RunContext, warnings: list[str]) -> dict[str, Undelivered]:
     """The oldest message of each counterparty in the outbox, by Ref_Key and by Код.
 
-    The oldest is the one that is being sent: later ones wait behind it. An outbox that cannot be
-    read is a warning in the report.
+    It is the one being sent; later ones wait for it. An unreadable outbox becomes a warning.
     """
     found: dict[str, Undelivered] = {}
     try:
@@ -132,7 +136,7 @@ def _waiting_in(context: RunContext) -> dict[str, Undelivered]:
                 found[name] = message
     except ZvirkaError as error:
         logger.warning("the outbox of 1C could not be read", cause=error.cause)
-        context.facts.warnings.append(str(error))
+        warnings.append(str(error))
     return found
 
 

@@ -1,8 +1,8 @@
-"""Following 1C's exchange plan: what the platform itself recorded, corrected between two nights.
+"""Follows 1C's exchange plan: corrects between two nights what the platform recorded as changed.
 
-The event is only a hint, the state is what counts: the named counterparties are compared and
-corrected as in any targeted run. 1C is told to forget a message only after the run it led to is
-in the journal as finished; until then the same changes come again, which repeats nothing.
+The named counterparties are compared and corrected as in any targeted run. A message is
+confirmed, so that 1C forgets it, after its run has finished in the journal. Until then 1C sends
+the same changes again, which does no harm.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Sum
 
     Raises:
         SettingsError: no exchange plan is configured.
-        SourceError: 1C cannot be read, or the node records other objects too, which a
-            confirmation would make 1C forget for whoever they are meant.
-        HeldError: a run over just these changes already waits for a person.
+        SourceError: 1C cannot be read, or the node also records other objects: a confirmation
+            would make 1C forget those, too.
+        HeldError: a run over the same changes already waits for approval.
         LockHeldError, JournalError: as :func:`zvirka.reconcile.run.perform`.
     """
     with environment.open_feed() as feed:
@@ -54,7 +54,11 @@ def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Sum
 
 
 def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> None:
-    """One question to a person is enough: the timer comes every few minutes."""
+    """Do not hold the same changes again each time the timer fires.
+
+    Raises:
+        HeldError: a held run over the same changes waits for approval.
+    """
     targets = [f"ref {ref}" for ref in refs]
     for run in environment.journal.held():
         if run.trigger == Trigger.FEED and run.facts.targets == targets:

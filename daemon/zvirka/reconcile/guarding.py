@@ -14,33 +14,41 @@ from statistics import median
 from zvirka.domain import Action, Disposition
 from zvirka.journal.records import RunRecord
 from zvirka.journal.run_facts import Hold
+from zvirka.reconcile.confirming import Planned
 from zvirka.reconcile.run_context import RunContext
 
 _GOOD_RUNS = 7
 
 
-def guard(context: RunContext) -> list[Hold]:
+def guard(
+    context: RunContext, planned: Planned, *, store_active: int | None, source_rows: int | None
+) -> list[Hold]:
     """Hold what is past the limits, in the journal, and say which limit held what.
 
     An approval and a resync of named counterparties pass: somebody decided about exactly these.
     What 1C's change feed names nobody has decided about; its shares are of the last good run.
+
+    ``planned`` counts the run's differences, ``store_active`` and ``source_rows`` are what the run
+    counted itself on both sides.
     """
     good = context.environment.journal.last_good(_GOOD_RUNS)
-    seen = good[0].facts if context.targeted and good else context.facts
-    active, rows = seen.store_active or 0, seen.source_rows or 0
+    if context.targeted and good:
+        store_active = good[0].facts.store_active
+        source_rows = good[0].facts.source_rows
+    active, rows = store_active or 0, source_rows or 0
     deletes = sum(
         count
-        for (action, disposition), count in context.planned.items()
+        for (action, disposition), count in planned.items()
         if action == Action.DELETE and disposition in {Disposition.CORRECT, Disposition.HELD}
     )
     changes = sum(
         count
-        for (action, disposition), count in context.planned.items()
+        for (action, disposition), count in planned.items()
         if action and disposition in {Disposition.CORRECT, Disposition.HELD}
     )
-    holds = [*_change_holds(context, changes, max(active, rows))] or [
-        *_delete_holds(context, deletes, active, rows, good)
-    ]
+    holds = _change_holds(context, changes, max(active, rows)) or _delete_holds(
+        context, deletes, active, rows, good
+    )
     if holds:
         everything = any(hold.what == "all" for hold in holds)
         context.environment.journal.hold(context.run, None if everything else [Action.DELETE])
@@ -56,12 +64,16 @@ def _change_holds(context: RunContext, changes: int, base: int) -> list[Hold]:
 
 
 def _delete_holds(
-    context: RunContext, deletes: int, active: int, source_rows: int, good: Sequence[RunRecord]
+    context: RunContext,
+    deletes: int,
+    store_active: int,
+    source_rows: int,
+    good: Sequence[RunRecord],
 ) -> list[Hold]:
     if not deletes:
         return []
     limits = context.environment.settings.guard
-    allowed = _allowed(limits.max_delete_share, active)
+    allowed = _allowed(limits.max_delete_share, store_active)
     holds = [
         *_past("max_deletes", deletes, limits.max_deletes, "deletes"),
         *_past("max_delete_share", deletes, allowed, "deletes"),

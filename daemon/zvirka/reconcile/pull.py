@@ -19,12 +19,15 @@ from zvirka.prefetch import ahead
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.run_summary import prepare_report
 from zvirka.reconcile.scanning import Scan
-from zvirka.reconcile.snapshot import Snapshot, judged
+from zvirka.reconcile.snapshot import Snapshot, doubted, judged
 from zvirka.staging.database import DamagedFileError
 from zvirka.staging.source_mirror import SourceMirror
 
 _LIGHT_UP_TO = 0.2
 """Past this share of changed counterparties a full pull asks fewer requests than fetching them."""
+RESTRICTED = "allowed_only is set: 1C leaves out what the user may not see"
+"""Why nothing that such a source leaves out is proven to be absent."""
+
 _ALWAYS_LIGHT = 200
 
 
@@ -59,16 +62,19 @@ def pull(
         SourceError: 1C cannot be read.
         StagingError: the staging cannot be written.
     """
-    scanned = False
+    pulled, scanned = None, False
     if not full and mirror.known and _is_recent(environment, mirror.pulled_at(), now):
         try:
-            light = _light(environment, source, mirror, counted, scan)
+            pulled = _light(environment, source, mirror, counted, scan)
             scanned = True
-            if light is not None:
-                return light
         except DamagedFileError:
             mirror.set_aside()
-    return replace(_full(environment, source, mirror, counted, now), scanned=scanned)
+    if pulled is None:
+        pulled = replace(_full(environment, source, mirror, counted, now), scanned=scanned)
+    if missing := _canaries_missing(environment, mirror):
+        snapshot = doubted(pulled.snapshot, f"canaries are missing: {', '.join(missing)}")
+        return replace(pulled, snapshot=snapshot)
+    return pulled
 
 
 def _is_recent(environment: Environment, pulled_at: str, now: datetime) -> bool:
@@ -124,7 +130,7 @@ def _doubts(source: Source, rows: int, counted: int) -> list[str]:
     if rows != counted:
         reasons.append(f"1C counts {counted} counterparties, {rows} could be read")
     if source.restricted:
-        reasons.append("allowed_only is set: 1C leaves out what the user may not see")
+        reasons.append(RESTRICTED)
     return reasons
 
 
@@ -175,7 +181,7 @@ def _see_versions(
             environment.tick()
 
 
-def canaries_missing(environment: Environment, mirror: SourceMirror) -> list[str]:
+def _canaries_missing(environment: Environment, mirror: SourceMirror) -> list[str]:
     """Configured keys that must be in every snapshot and are not in this one."""
     wanted = environment.settings.guard.canaries
     return sorted(set(wanted) - mirror.has_keys(wanted))

@@ -1,7 +1,7 @@
-"""What a run finds when it starts: runs that were killed, and intents without an outcome.
+"""Phase recover: settles the intents of runs that were killed, and ends those runs.
 
-The store itself says what became of an intent: nothing is applied twice because the row is read
-before anything is written again, nothing is lost because this very run plans anew afterwards.
+The row in the store shows whether an intent was applied, so nothing is applied twice. What was
+not applied is found again by the run that recovers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import islice
 
 from loguru import logger
 
-from zvirka.comparison import field_differences
+from zvirka.comparison import holds
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState, RunStatus
 from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode
@@ -22,13 +22,13 @@ _AT_ONCE = 500
 
 
 def recover(environment: Environment, run: int) -> list[str]:
-    """Settle what dead runs left open; call it with the lock held, in the new run.
+    """Settle what killed runs left open. The caller holds the run lock and has begun a new run.
 
     Returns:
-        A sentence for each intent and each run, for the report of this run.
+        A sentence for each intent and each run, for the report of the new run.
 
     Raises:
-        StoreError: the store cannot be read, so nothing can be said.
+        StoreError: the store cannot be read.
     """
     told: list[str] = []
     intents = environment.journal.open_intents()
@@ -121,4 +121,4 @@ def _became(
 
 
 def _is(mapping: Mapping, store: Store, wanted: dict[str, str | None], client: Client) -> bool:
-    return not field_differences(mapping, store.fitting(wanted), client.values)
+    return holds(mapping, store.fitting(wanted), client.values)

@@ -1,7 +1,8 @@
-"""One run, from the lock to the report. Every trigger comes through :func:`perform`.
+"""One run, from the lock to the report; every trigger calls :func:`perform`.
 
-The phases, in order: preflight, pull, scan, diff and confirm, guard, apply, verify, report. A
-plan ends before apply and constructs no writer.
+The phases, in order: recover, preflight, pull, scan, diff, confirm, guard, apply, verify, agree,
+report. Each returns what it found; the facts of the run are filled here. A plan ends before apply
+and constructs no writer.
 """
 
 from __future__ import annotations
@@ -10,34 +11,36 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import msgspec
 from loguru import logger
 
-from zvirka.domain import Action, Command, Correction, Disposition, Mode, RunStatus, Trigger
+from zvirka.domain import Command, Disposition, Mode, RunStatus, Trigger
 from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_lock import run_lock
 from zvirka.onec.protocol import Source
+from zvirka.policy import Policy
 from zvirka.reconcile import (
     applying,
     approving,
     guarding,
     recovering,
-    targeting,
     undoing,
     verifying,
 )
-from zvirka.reconcile.confirming import confirm
+from zvirka.reconcile.confirming import Confirmed, confirm, still_wanted
 from zvirka.reconcile.environment import Environment
-from zvirka.reconcile.pull import canaries_missing, pull
+from zvirka.reconcile.pull import RESTRICTED, pull
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run_conditions import facts_of, note_snapshot, note_traffic
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.run_summary import summary_of, write_report
 from zvirka.reconcile.scanning import Scan
-from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
+from zvirka.reconcile.snapshot import CompleteSnapshot, NamedOnly, PartialSnapshot, Snapshot
+from zvirka.reconcile.targeting import Named, stage_named
 from zvirka.staging.agreement import Agreement
 from zvirka.staging.candidates import Candidates
 from zvirka.staging.database import Staging
@@ -52,7 +55,7 @@ def perform(environment: Environment, request: Request) -> Summary:
 
     Raises:
         LockHeldError: another run is under way.
-        UsageError: the request names what is not there; nothing was begun.
+        UsageError: the request names a run that cannot be answered or undone; no run was begun.
         JournalError: the journal itself cannot be used.
     """
     with run_lock(
@@ -82,10 +85,10 @@ def _check(environment: Environment, request: Request) -> None:
 
 
 class _Run:
-    """The run under way: its number, its facts, and where it stands."""
+    """The run under way and its facts."""
 
     def __init__(self, environment: Environment, request: Request, run: int) -> None:
-        self._house = environment
+        self._environment = environment
         self._request = request
         self._run = run
         self._facts: Facts = facts_of(environment)
@@ -93,7 +96,7 @@ class _Run:
         self._suspected = 0
 
     def perform(self) -> Summary:
-        """Go through the phases; whatever happens, end the run in the journal and report it."""
+        """Go through the phases; in any case end the run in the journal and report it."""
         logger.info("run begins", command=self._request.command, trigger=self._request.trigger)
         try:
             status, code = self._phases()
@@ -111,7 +114,7 @@ class _Run:
         return self._end(status, code, None)
 
     def _end(self, status: RunStatus, code: ExitCode | None, error: ZvirkaError | None) -> Summary:
-        environment, run = self._house, self._run
+        environment, run = self._environment, self._run
         environment.journal.save_facts(run, self._facts)
         if code is None:
             left = environment.journal.count(run).remaining + self._suspected
@@ -140,7 +143,7 @@ class _Run:
 
     @contextmanager
     def _phase(self, name: str, total: int | None = None, *, note: bool = True) -> Iterator[None]:
-        environment = self._house
+        environment = self._environment
         if note:
             environment.tick()
         began = time.monotonic()
@@ -155,11 +158,11 @@ class _Run:
                 self._facts.seconds[name] = round(spent, 3)
                 logger.debug("phase ends", seconds=round(spent, 3))
 
-    # -- the story ---------------------------------------------------------------------------
+    # -- the phases ---------------------------------------------------------------------------
 
     def _phases(self) -> tuple[RunStatus, ExitCode | None]:
-        """The status the run ends with, and its exit code where the counts do not decide."""
-        environment, request = self._house, self._request
+        """The run's final status, and its exit code unless the counts decide it."""
+        environment, request = self._environment, self._request
         with self._phase("recover"):
             self._facts.recovered = recovering.recover(environment, self._run)
         if request.command == Command.REJECT:
@@ -171,7 +174,6 @@ class _Run:
                 assert request.parent is not None
                 with self._phase("apply"):
                     undoing.undo(environment, self._run, store, request.parent, request.targets)
-                self._facts.compared = True
                 return RunStatus.FINISHED, None
             with (
                 environment.open_source() as source,
@@ -183,7 +185,10 @@ class _Run:
                     note_traffic(self._facts, source.traffic)
 
     def _check_policy(self, store: Store) -> None:
-        if self._house.settings.policy.deletion_mark == "deactivate" and not store.soft_delete:
+        if (
+            self._environment.settings.policy.deletion_mark == "deactivate"
+            and not store.soft_delete
+        ):
             raise SettingsError(
                 "the store deletes for good, so a deletion mark cannot mean deactivate",
                 place="policy.deletion_mark",
@@ -193,56 +198,61 @@ class _Run:
     def _compare_and_correct(
         self, source: Source, store: Store, staging: Staging
     ) -> tuple[RunStatus, ExitCode | None]:
-        environment, request = self._house, self._request
+        environment, request, facts = self._environment, self._request, self._facts
+        policy = Policy.of(environment.settings.policy, soft_delete=store.soft_delete)
         agreement = Agreement(staging, environment.agreement_file)
         if not agreement.known and environment.journal.last_good(1):
-            self._facts.warnings.append(_NO_AGREEMENT)
+            facts.warnings.append(_NO_AGREEMENT)
             logger.warning(_NO_AGREEMENT, file=str(environment.agreement_file))
         mirror = SourceMirror(staging)
-        marks_count = environment.settings.policy.deletion_mark != "keep"
-        matching = Candidates(staging, mirror, agreement, marks_count=marks_count)
+        matching = Candidates(staging, mirror, agreement, marks_count=policy.deletes_marked)
         if not store.has_ref:
             matching.pairing.remember(environment.journal.pairings())
         context = RunContext(
             environment=environment,
             run=self._run,
             request=request,
-            facts=self._facts,
             source=source,
             store=store,
             mirror=mirror,
             matching=matching,
-            snapshot=PartialSnapshot(0, ("nothing was pulled yet",)),
+            policy=policy,
             standings=environment.journal.standings(),
         )
-        if context.targeted:
-            environment.journal.set_mode(self._run, Mode.TARGETED)
-            with self._phase("confirm"):
-                self._facts.source_count_before = source.preflight()
-                targeting.resync(context, request.targets)
-        else:
-            self._stage_both_sides(context)
-            with self._phase("confirm"):
-                confirm(context)
-            self._suspected = context.suspected
-            if context.suspected:
-                self._facts.warnings.append(
-                    f"{context.suspected} clients look absent from 1C, but the snapshot is partial"
-                )
-        self._facts.compared = True
+        stage = self._stage_named if context.targeted else self._stage_both_sides
+        staged = stage(context)
+        with self._phase("confirm"):
+            confirmed = confirm(context, staged.snapshot, staged.named)
+        self._suspected = confirmed.suspected
+        facts.warnings += confirmed.warnings
+        if confirmed.suspected:
+            facts.warnings.append(
+                f"{confirmed.suspected} clients look absent from 1C, but the snapshot is partial"
+            )
+        facts.compared = True
         with self._phase("guard"):
-            self._guard(context)
+            self._guard(context, confirmed)
         if request.command == Command.PLAN:
             return RunStatus.FINISHED, None
-        self._correct(context)
-        if not context.targeted:
-            self._agree(context)
-        if self._facts.held:
+        self._correct(context, staged)
+        self._agree(context, staged)
+        if facts.held:
             return RunStatus.HELD, ExitCode.HELD
         return RunStatus.FINISHED, None
 
-    def _stage_both_sides(self, context: RunContext) -> None:
-        environment, facts = self._house, self._facts
+    def _stage_named(self, context: RunContext) -> _Staged:
+        self._environment.journal.set_mode(self._run, Mode.TARGETED)
+        with self._phase("pull"):
+            self._facts.source_count_before = context.source.preflight()
+            named = stage_named(context, self._request.targets)
+        self._facts.targets = list(named.targets)
+        self._facts.warnings += [f"neither 1C nor the store knows {one}" for one in named.unknown]
+        if context.source.restricted:
+            return _Staged(PartialSnapshot(0, (RESTRICTED,)), Mode.TARGETED, named)
+        return _Staged(NamedOnly(), Mode.TARGETED, named)
+
+    def _stage_both_sides(self, context: RunContext) -> _Staged:
+        environment, facts = self._environment, self._facts
         scan = Scan.of(context.store, context.matching)
         with self._phase("preflight"):
             counted = facts.source_count_before = context.source.preflight()
@@ -260,41 +270,36 @@ class _Run:
             facts.snapshot_to = environment.now().isoformat()
             facts.source_count_after = pulled.counted
             facts.fetched = pulled.fetched
-            context.mode = pulled.mode
             environment.journal.set_mode(self._run, pulled.mode)
-            context.snapshot = self._with_canaries(context, pulled.snapshot)
-            note_snapshot(facts, context.snapshot)
+            note_snapshot(facts, pulled.snapshot)
         with self._phase("scan"):
             if not pulled.scanned:
                 scan.read(environment)
         with self._phase("diff"):
             scan.pair(environment)
             facts.store_rows, facts.store_active = context.matching.counts()
+        return _Staged(pulled.snapshot, pulled.mode)
 
-    def _with_canaries(self, context: RunContext, snapshot: Snapshot) -> Snapshot:
-        missing = canaries_missing(self._house, context.mirror)
-        if not missing:
-            return snapshot
-        reason = f"canaries are missing: {', '.join(missing)}"
-        before = snapshot.reasons if isinstance(snapshot, PartialSnapshot) else ()
-        return PartialSnapshot(snapshot.rows, (*before, reason))
-
-    def _guard(self, context: RunContext) -> None:
+    def _guard(self, context: RunContext, confirmed: Confirmed) -> None:
+        facts = self._facts
         if self._request.command == Command.APPROVE:
             assert self._request.parent is not None
-            approving.narrow_to_approved(context, self._request.parent)
+            facts.changed_meanwhile = approving.narrow_to_approved(context, self._request.parent)
         elif not context.targeted or self._request.trigger == Trigger.FEED:
-            self._facts.held = guarding.guard(context)
+            facts.held = guarding.guard(
+                context,
+                confirmed.planned,
+                store_active=facts.store_active,
+                source_rows=facts.source_rows,
+            )
 
-    def _correct(self, context: RunContext) -> None:
-        environment = self._house
+    def _correct(self, context: RunContext, staged: _Staged) -> None:
+        environment = self._environment
         todo = environment.journal.count(self._run).dispositions.get(Disposition.CORRECT, 0)
         if not todo:
             return
         with self._phase("apply", todo):
-            writer = environment.open_writer(
-                lambda correction: self._still_says(context, correction)
-            )
+            writer = environment.open_writer(partial(still_wanted, context, staged.snapshot))
             with closing(writer):
                 applying.apply(environment, self._run, context.store, writer)
             if writer.doubled:
@@ -302,37 +307,31 @@ class _Run:
                 self._facts.warnings.append(warning)
                 logger.error("creates stopped: two rows under one key", key=writer.doubled[0])
         with self._phase("verify", todo):
-            verifying.verify(context)
+            named = staged.named
+            verifying.verify(context, None if named is None else named.refs | named.keys)
 
-    def _still_says(self, context: RunContext, correction: Correction) -> bool:
-        """Whether 1C, asked just now, still wants what a webhook is about to say."""
-        if not correction.ref:
-            return True
-        refreshed = context.mirror.refresh(context.source, [correction.ref], self._house.tick)
-        there = correction.ref in refreshed
-        if correction.action is Action.DELETE:
-            if not there:
-                return not context.source.exists(correction.ref)
-            party = context.mirror.counterparties([correction.ref])[correction.ref]
-            return context.marks_count and party.deletion_mark
-        if not there:
-            return False
-        party = context.mirror.counterparties([correction.ref])[correction.ref]
-        return all(
-            (party.values.get(name) or "") == (value or "")
-            for name, value in correction.after.items()
-        )
-
-    def _agree(self, context: RunContext) -> None:
-        """Remember on what both sides agree: the third side of the next run's causes."""
+    def _agree(self, context: RunContext, staged: _Staged) -> None:
+        """Record on what both sides agree: the next run derives causes from it."""
+        matching, journal = context.matching, self._environment.journal
         with self._phase("agree"):
-            context.matching.agree(tidy=context.mode == Mode.FULL)
-            if not context.store.has_ref:
-                for batch in context.matching.pairing.not_remembered():
-                    self._house.journal.put_pairings(batch)
-                if context.mode == Mode.FULL and isinstance(context.snapshot, CompleteSnapshot):
-                    for gone in context.matching.pairing.gone_from_both():
-                        self._house.journal.drop_pairings(gone)
+            complete = staged.named is None
+            matching.agree(tidy=staged.mode == Mode.FULL, complete=complete)
+            if context.store.has_ref:
+                return
+            for batch in matching.pairing.not_remembered():
+                journal.put_pairings(batch)
+            journal.drop_pairings(matching.pairing.superseded())
+            if staged.mode == Mode.FULL and isinstance(staged.snapshot, CompleteSnapshot):
+                for gone in matching.pairing.gone_from_both():
+                    journal.drop_pairings(gone)
+
+
+class _Staged(msgspec.Struct, frozen=True):
+    """Both sides, ready to be compared; ``mode`` is how 1C was read: full, light or targeted."""
+
+    snapshot: Snapshot | NamedOnly
+    mode: Mode
+    named: Named | None = None
 
 
 _NO_AGREEMENT = "the agreement of both sides is missing; causes of this run are unknown"

@@ -1,54 +1,42 @@
-"""What the phases of one run share once both sides are staged."""
+"""What the phases of one run work with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from zvirka.domain import Command, Difference, Disposition, Mode, Trigger
+from zvirka.domain import Command, Trigger
 from zvirka.erp.protocol import Store
-from zvirka.journal.run_facts import Facts
 from zvirka.journal.suppressions import Suppression
 from zvirka.mapping import Mapping
 from zvirka.onec.protocol import Source
+from zvirka.policy import Policy
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request
-from zvirka.reconcile.snapshot import Snapshot
 from zvirka.staging.candidates import Candidates
 from zvirka.staging.source_mirror import SourceMirror
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunContext:
-    """One run's working set. ``standings`` are by Ref_Key, or by key where there is none."""
+    """One run and everything that is open for it. Phases return what they find.
+
+    ``standings`` are by Ref_Key, or by key where there is none.
+    """
 
     environment: Environment
     run: int
     request: Request
-    facts: Facts
     source: Source
     store: Store
     mirror: SourceMirror
     matching: Candidates
-    snapshot: Snapshot
-    mode: Mode | None = None
-    """How 1C was read; ``None`` until then."""
-    standings: dict[str, Suppression] = field(default_factory=dict)
-    planned: dict[tuple[str, Disposition], int] = field(default_factory=dict)
-    """Differences so far by (action, disposition)."""
-    asked: set[str] = field(default_factory=set)
-    """Ref_Keys and keys a targeted run is about."""
-    suspected: int = 0
-    """Clients absent from a partial snapshot: no evidence, so no differences."""
+    policy: Policy
+    standings: dict[str, Suppression]
 
     @property
     def mapping(self) -> Mapping:
         """The mapping of the configuration."""
         return self.environment.mapping
-
-    @property
-    def marks_count(self) -> bool:
-        """Whether a deletion mark in 1C means anything to the store."""
-        return self.environment.settings.policy.deletion_mark != "keep"
 
     @property
     def targeted(self) -> bool:
@@ -57,10 +45,5 @@ class RunContext:
 
     @property
     def insists(self) -> bool:
-        """Whether somebody asked to try again what was given up or undone."""
+        """Whether a person asked to try again what was given up or undone."""
         return self.request.command == Command.RESYNC and self.request.trigger != Trigger.FEED
-
-    def plan(self, difference: Difference) -> None:
-        """Count a difference by what would settle it."""
-        place = (str(difference.action or ""), difference.disposition)
-        self.planned[place] = self.planned.get(place, 0) + 1

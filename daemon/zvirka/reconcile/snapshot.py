@@ -1,4 +1,4 @@
-"""What a pull is worth as evidence, by type: only a complete snapshot speaks of absence."""
+"""What a run's reading of 1C proves, by type: only some evidence allows to speak of absence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 class CompleteSnapshot(msgspec.Struct, frozen=True):
     """Every counterparty in scope was read: counts before and after equal the distinct keys.
 
-    ``rows`` is that number. Only from this type can an absence be suspected at all.
+    ``rows`` is that number.
     """
 
     rows: int
@@ -21,21 +21,37 @@ class PartialSnapshot(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...]
 
 
+class NamedOnly(msgspec.Struct, frozen=True):
+    """Nothing was pulled: 1C is asked about each named counterparty, by Ref_Key and by key."""
+
+
 Snapshot = CompleteSnapshot | PartialSnapshot
+AbsenceBasis = CompleteSnapshot | NamedOnly
+"""What an absence can be concluded from, once 1C has answered for that very counterparty."""
 
 
 class Absence(msgspec.Struct, frozen=True):
-    """Proof that one counterparty is not in 1C.
+    """Proof that a client's counterparty is not in 1C, under no Ref_Key and no key of it.
 
-    A complete snapshot without it, and 1C's own answer when asked for that very key in this run;
-    ``asked_for`` says how it was asked.
+    ``asked_for`` says what 1C was asked for in this run.
     """
 
-    ref: str
-    key: str
     asked_for: str
+
+
+class Unproven(msgspec.Struct, frozen=True):
+    """Why an absence is not proven; ``postponed``: 1C is asked when the run is approved."""
+
+    reason: str
+    postponed: bool = False
 
 
 def judged(rows: int, reasons: list[str]) -> Snapshot:
     """The snapshot for a number of rows and the reasons, if any, to doubt it."""
     return PartialSnapshot(rows, tuple(reasons)) if reasons else CompleteSnapshot(rows)
+
+
+def doubted(snapshot: Snapshot, reason: str) -> PartialSnapshot:
+    """The snapshot with one more reason to doubt it."""
+    before = snapshot.reasons if isinstance(snapshot, PartialSnapshot) else ()
+    return PartialSnapshot(snapshot.rows, (*before, reason))

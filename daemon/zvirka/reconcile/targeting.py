@@ -1,31 +1,52 @@
-"""A targeted resync: only the named counterparties are asked for, compared and corrected.
+"""Stages the counterparties a resync or the feed names, and all that could claim their clients.
 
-It can never delete outside its targets: a delete needs 1C's own answer for that very key.
+From there on they are paired and decided on as in any run. Whatever was staged beside the named
+is not corrected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
-from zvirka.domain import Action, Client, Counterparty, Difference
+import msgspec
+
+from zvirka.domain import Client, Counterparty, Trigger
 from zvirka.errors import UsageError
 from zvirka.mapping import Attribute
-from zvirka.reconcile import decide
-from zvirka.reconcile.absence import absent_by_key
-from zvirka.reconcile.evidence import Evidence
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.run_context import RunContext
-from zvirka.reconcile.snapshot import Absence
-from zvirka.reconcile.suppressing import as_it_stands
 from zvirka.staging.candidates import Candidate
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What a targeted run is about.
+
+    ``rows`` are the clients that the named counterparties have or had. ``targets`` repeats the
+    request for the report, tax ids replaced by keys; ``unknown`` are targets that neither side
+    knows.
+    """
+
+    refs: frozenset[str]
+    keys: frozenset[str]
+    rows: frozenset[str]
+    targets: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+    def includes(self, candidate: Candidate) -> bool:
+        """Whether a candidate is about something named."""
+        return (
+            candidate.key in self.keys
+            or not self.refs.isdisjoint({candidate.ref, *candidate.refs})
+            or not self.rows.isdisjoint({candidate.row, *candidate.rows})
+        )
 
 
 def check_targets(context: RunContext, targets: Targets) -> None:
     """Refuse targets that cannot be looked up.
 
     Raises:
-        UsageError: none at all, a Ref_Key that is none, or a field 1C cannot search.
+        UsageError: there are none, a Ref_Key is not a GUID, or 1C cannot search the field.
     """
     if not (targets.codes or targets.refs or targets.tax_ids):
         raise UsageError(
@@ -59,170 +80,105 @@ def _searchable(context: RunContext, field: str) -> bool:
     return isinstance(home, Attribute) and not home.via
 
 
-def resync(context: RunContext, targets: Targets) -> None:
-    """Compare the targets and record their differences.
+def stage_named(context: RunContext, targets: Targets) -> Named:
+    """Read the targets on both sides, stage them and pair them.
 
     Raises:
-        UsageError: the targets cannot be looked up.
+        UsageError: the targets cannot be looked up, or neither side knows any of them.
         SourceError: 1C does not answer.
         StoreError: the store cannot be read.
     """
     check_targets(context, targets)
-    found = [*_found(context, "code", targets.codes), *_found(context, "tax_id", targets.tax_ids)]
+    by_tax_id = _found(context, "tax_id", targets.tax_ids)
+    found = [*_found(context, "code", targets.codes), *by_tax_id]
     refs = list(dict.fromkeys([*(str(UUID(ref)) for ref in targets.refs), *(p.ref for p in found)]))
-    there = context.mirror.refresh(context.source, refs, context.environment.tick)
-    parties = context.mirror.counterparties(sorted(there))
-    context.facts.targets = [
-        *(f"code {code}" for code in targets.codes),
-        *(f"ref {ref}" for ref in targets.refs),
-        *(
-            f"tax id of {party.key or party.ref}"
-            for party in _found(context, "tax_id", targets.tax_ids)
-        ),
-    ]
-    context.asked = {*refs, *targets.codes, *(party.key for party in parties.values())}
-    gone = [ref for ref in refs if ref not in there]
-    differences = [
-        *_of_parties(context, list(parties.values())),
-        *_of_absent_refs(context, gone),
-        *_of_absent_codes(context, targets, {party.key for party in parties.values()}),
-    ]
-    _tell_unknown(context, targets, refs, parties)
-    numbered = [decide.numbered(one, number) for number, one in enumerate(differences, start=1)]
-    for difference in numbered:
-        context.plan(difference)
-    context.environment.journal.add_differences(context.run, Evidence.of(context).explain(numbered))
+    records = _read_records(context, refs)
+    keys = {record.key for record in records.values()} - {""}
+    clients = _read_clients(context, refs, {*keys, *targets.codes, *_keys_of(context, refs)})
+    named = _named(context, targets, refs, records, clients, by_tax_id)
+
+    # Others that have, or had, one of these clients or keys may be the ones to keep it.
+    rivals = context.matching.pairing.owners(list(clients)) - set(refs)
+    rivals |= {client.ref for client in clients.values() if client.ref} - set(refs)
+    rivals |= context.mirror.refs_with([*keys, *(c.key for c in clients.values())]) - set(refs)
+    rivals |= {one.ref for one in _successors(context, refs, records, clients)} - set(refs)
+    others = _read_records(context, sorted(rivals))
+    clients |= _read_clients(context, list(others), ())
+    context.matching.clients.reread(list(clients.values()))
+    context.matching.pair_named([*refs, *rivals], list(clients))
+    return named
 
 
-def _tell_unknown(
-    context: RunContext, targets: Targets, refs: Sequence[str], parties: dict[str, Counterparty]
-) -> None:
-    """Say of each target that neither side knows it; a request for nothing else is a mistake.
-
-    Raises:
-        UsageError: no target is known to either side.
-    """
-    known = {party.key for party in parties.values()}
-    known |= {client.key for client in context.store.read_keys(list(targets.codes))}
-    remembered = context.matching.pairing.remembered_rows(refs)
+def _named(
+    context: RunContext,
+    targets: Targets,
+    refs: Sequence[str],
+    records: dict[str, Counterparty],
+    clients: dict[str, Client],
+    by_tax_id: Sequence[Counterparty],
+) -> Named:
+    paired = context.matching.pairing.remembered_rows(refs)
+    known = {record.key for record in records.values()} | {c.key for c in clients.values()}
+    lost = [ref for ref in refs if ref not in records and ref not in known]
     unknown = [f"code {code}" for code in targets.codes if code not in known]
-    unknown += [f"ref {ref}" for ref in refs if ref not in parties and ref not in remembered]
-    if unknown and not parties and len(unknown) == len(targets.codes) + len(refs):
+    unknown += [f"ref {ref}" for ref in lost if paired.get(ref) not in clients]
+    # The feed also names folders, and what was created and deleted between two messages.
+    by_person = context.request.trigger != Trigger.FEED
+    if by_person and unknown and not records and len(unknown) == len(targets.codes) + len(refs):
         raise UsageError(
             "neither 1C nor the store knows what was named",
             place=", ".join(unknown[:10]),
             remedy="copy the Код as 1C shows it, leading zeros too, or name it by --ref",
         )
-    context.facts.warnings += [f"neither 1C nor the store knows {one}" for one in unknown]
+    codes = frozenset(targets.codes)
+    return Named(
+        refs=frozenset(refs),
+        keys=codes,
+        rows=frozenset(paired.values())
+        | {row for row, client in clients.items() if client.key in codes},
+        targets=(
+            *(f"code {code}" for code in targets.codes),
+            *(f"ref {ref}" for ref in targets.refs),
+            *(f"tax id of {party.key or party.ref}" for party in by_tax_id),
+        ),
+        unknown=tuple(unknown) if by_person else (),
+    )
 
 
 def _found(context: RunContext, field: str, values: Sequence[str]) -> list[Counterparty]:
     return context.source.find(field, list(values)) if values else []
 
 
-def _of_parties(context: RunContext, parties: Sequence[Counterparty]) -> list[Difference]:
-    remembered = context.matching.pairing.remembered_rows([party.ref for party in parties])
-    by_row = {client.row: client for client in context.store.read_rows(list(remembered.values()))}
-    by_key: dict[str, list[Client]] = {}
-    held_by_key = context.store.read_keys([party.key for party in parties if party.key])
-    owners = context.matching.pairing.remembered_refs([client.row for client in held_by_key])
-    for client in held_by_key:
-        by_key.setdefault(client.key, []).append(client)
-    agreed = context.matching.agreed(
-        [(ref, by_row[row]) for ref, row in remembered.items() if row in by_row]
-    )
-    differences = []
-    for party in parties:
-        paired = by_row.get(remembered.get(party.ref, ""))
-        held = (
-            [paired]
-            if paired is not None
-            else [
-                client
-                for client in by_key.get(party.key, [])
-                if not _is_anothers(context, party, client.ref or owners.get(client.row))
-            ]
-        )
-        difference = _compare(context, party, held, agreed.get(party.ref, (None, None)))
-        if difference is not None:
-            wanted = None if difference.action is Action.DELETE else party.values
-            found = next((client.values for client in held if client.active), None)
-            differences.append(as_it_stands(context, difference, wanted, found))
-    return differences
+def _read_records(context: RunContext, refs: Sequence[str]) -> dict[str, Counterparty]:
+    """Counterparties as 1C has them now; the mirror forgets what 1C does not return."""
+    there = context.mirror.refresh(context.source, refs, context.environment.tick)
+    context.mirror.forget(sorted(set(refs) - there))
+    return context.mirror.counterparties(sorted(there))
 
 
-def _is_anothers(context: RunContext, party: Counterparty, owner: str | None) -> bool:
-    """Whether a client with the party's key is that of a counterparty 1C has under a new key."""
-    return owner not in {None, "", party.ref} and context.source.exists(str(owner))
+def _read_clients(
+    context: RunContext, refs: Sequence[str], keys: Collection[str]
+) -> dict[str, Client]:
+    """Clients the counterparties were last paired with, and those under the keys, by row."""
+    rows = context.matching.pairing.remembered_rows(refs)
+    found = context.store.read_rows(list(rows.values())) + context.store.read_keys(sorted(keys))
+    return {client.row: client for client in found}
 
 
-def _compare(
+def _keys_of(context: RunContext, refs: Iterable[str]) -> Iterable[str]:
+    return refs if context.mapping.key == "ref" else ()
+
+
+def _successors(
     context: RunContext,
-    party: Counterparty,
-    held: Sequence[Client],
-    agreed: tuple[bool | None, bool | None],
-) -> Difference | None:
-    pair = Candidate("different", party.ref, "", party.key, *agreed)
-    if not party.key and not held:
-        candidate = Candidate("keyless_1c", party.ref, "", "", None, None)
-        return decide.keyless(candidate, party.values)
-    active = [client for client in held if client.active]
-    if len(active) > 1 or (not active and len(held) > 1):
-        rows = tuple(client.row for client in held)
-        candidate = Candidate("duplicate_store", party.ref, "", party.key, None, None, rows=rows)
-        return decide.duplicate(candidate, list(held), [party])
-    client = active[0] if active else held[0] if held else None
-    if context.marks_count and party.deletion_mark:
-        alive = client is not None and client.active
-        return decide.marked(context.mapping, party, client) if alive and client else None
-    if client is None:
-        return decide.missing(context.mapping, party, None, first=False)
-    if not client.active:
-        return decide.inactive(context.mapping, party, client, pair)
-    return decide.different_as_stored(context.mapping, context.store.fitting, party, client, pair)
-
-
-def _of_absent_refs(context: RunContext, refs: Sequence[str]) -> list[Difference]:
-    """Named Ref_Keys 1C did not return: gone only when it says so for each."""
-    remembered = context.matching.pairing.remembered_rows(refs)
-    by_row = {client.row: client for client in context.store.read_rows(list(remembered.values()))}
-    keyed = {
-        client.key: client
-        for client in (context.store.read_keys(list(refs)) if context.mapping.key == "ref" else [])
-    }
-    differences = []
-    for ref in refs:
-        client = by_row.get(remembered.get(ref, "")) or keyed.get(ref)
-        if client is None or not client.active or context.source.exists(ref):
-            continue
-        proof = Absence(ref, client.key, f"Ref_Key {ref}")
-        differences.append(
-            as_it_stands(
-                context,
-                decide.absent(context.mapping, client, proof, agreed=True, ref=ref, note=""),
-                None,
-                client.values,
-            )
-        )
-    return differences
-
-
-def _of_absent_codes(context: RunContext, targets: Targets, there: set[str]) -> list[Difference]:
-    """Named codes no counterparty has: their clients are gone from 1C when it says so."""
-    if context.mapping.key != "code":
+    refs: Sequence[str],
+    records: dict[str, Counterparty],
+    clients: dict[str, Client],
+) -> list[Counterparty]:
+    """Counterparties created again in 1C under the key of a named one that is gone."""
+    key = context.mapping.key
+    if key == "ref" or not _searchable(context, key):
         return []
-    codes = [code for code in targets.codes if code not in there]
-    differences = []
-    for client in context.store.read_keys(codes):
-        if not client.active:
-            continue
-        proof = absent_by_key(context.source, context.mapping, client.key)
-        if isinstance(proof, str):
-            context.facts.warnings.append(f"code {client.key}: {proof}")
-            continue
-        differences.append(
-            decide.absent(
-                context.mapping, client, proof, agreed=True, ref=client.ref or "", note=""
-            )
-        )
-    return differences
+    rows = context.matching.pairing.remembered_rows([ref for ref in refs if ref not in records])
+    keys = {clients[row].key for row in rows.values() if row in clients} - {""}
+    return context.source.find(key, sorted(keys)) if keys else []

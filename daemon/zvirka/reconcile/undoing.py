@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from zvirka.comparison import ABSENT, values_digest
+from zvirka.comparison import ABSENT, holds, values_digest
 from zvirka.domain import (
     Action,
     Cause,
@@ -206,7 +206,7 @@ def _verify(
             outcome, state=OutcomeState.NOT_CONVERGING, detail="reads back otherwise"
         )
         for _, correction, outcome in done
-        if not _taken(correction, now.get(correction.id))
+        if not _taken(environment.mapping, store, correction, now.get(correction.id))
     ]
     environment.journal.settle(run, wrong, environment.now())
     environment.journal.update_differences(
@@ -218,15 +218,12 @@ def _verify(
     )
 
 
-def _taken(correction: Correction, client: Client | None) -> bool:
+def _taken(mapping: Mapping, store: Store, correction: Correction, client: Client | None) -> bool:
     if correction.action is Action.DELETE:
         return client is None or not client.active
     if client is None or not client.active:
         return False
-    return all(
-        (client.values.get(name) or "").strip() == (value or "").strip()
-        for name, value in correction.after.items()
-    )
+    return holds(mapping, store.fitting(correction.after), client.values)
 
 
 def _standing(environment: Environment, run: int, original: Correction) -> Suppression:

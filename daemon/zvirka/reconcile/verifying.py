@@ -1,12 +1,12 @@
-"""Phase verify: the store is read back. What was accepted and yet reads otherwise did not take."""
+"""Phase verify: every row written is read back and compared with what was wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from zvirka.comparison import ABSENT, field_differences, values_digest
+from zvirka.comparison import ABSENT, field_differences, holds, values_digest
 from zvirka.domain import (
     Action,
     Cause,
@@ -24,10 +24,13 @@ from zvirka.journal.suppressions import Suppression
 from zvirka.reconcile.run_context import RunContext
 
 _AT_ONCE = 1000
+_COMPARING = frozenset({Command.RECONCILE, Command.RESYNC})
 
 
-def verify(context: RunContext) -> None:
-    """Read back every row written in this run and give the verdict.
+def verify(context: RunContext, asked: Collection[str] | None) -> None:
+    """Read back every row written in this run and journal what did not take effect.
+
+    ``asked`` are the Ref_Keys and keys a targeted run is about, ``None`` for a run over all.
 
     Raises:
         StoreError: the store cannot be read.
@@ -36,7 +39,7 @@ def verify(context: RunContext) -> None:
     for batch in context.environment.journal.corrections(context.run, batch=_AT_ONCE):
         _verify_batch(context, batch, seen)
         context.environment.tick(len(batch))
-    _forget_settled(context, seen)
+    _forget_settled(context, asked, seen)
 
 
 def _verify_batch(
@@ -86,9 +89,10 @@ def _verify_batch(
 
 
 def read_back(store: Store, done: Sequence[tuple[Correction, Outcome]]) -> dict[int, Client]:
-    """The row each correction was about, as the store holds it now; by correction id.
+    """The row of each correction as the store holds it now, by correction id.
 
-    By primary key where it is known; a row a webhook created is found by its key.
+    It is found by primary key where that is known. The row that a webhook created is found by its
+    pairing key.
     """
     rows = {
         client.row: client
@@ -109,40 +113,36 @@ def read_back(store: Store, done: Sequence[tuple[Correction, Outcome]]) -> dict[
 
 
 def not_taken(context: RunContext, correction: Correction, client: Client | None) -> list[str]:
-    """What the store does not hold as the correction wanted: field names, or the row itself."""
+    """What the store does not hold as the correction wanted: names of fields, or a sentence."""
     if correction.action is Action.DELETE:
         return ["the client is still there"] if client is not None and client.active else []
     if client is None:
         return ["the client is not there"]
     wrong = [] if client.active else ["the client is inactive"]
-    wanted = context.store.fitting({**correction.before, **correction.after})
-    wrong += [
-        field.field
-        for field in field_differences(context.mapping, wanted, client.values)
-        if field.field in correction.after
-    ]
+    wanted = context.store.fitting(correction.after)
+    wrong += [one.field for one in field_differences(context.mapping, wanted, client.values)]
     if correction.new_key and client.key != correction.new_key:
         wrong.append("key")
     return wrong
 
 
 def _agrees(context: RunContext, party: Counterparty, client: Client) -> bool:
-    """Whether the whole row is as 1C has it, not only what the correction wrote.
+    """Whether the whole row is as in 1C, not only the fields that the correction wrote.
 
-    Somebody may have edited another field since it was compared; that is the next run's to find,
-    and would be hidden for good if it were agreed on now.
+    Another field may have been edited since it was compared. The next run has to find that edit;
+    an agreement now would hide it.
     """
     if not client.active:
         return False
     wanted = context.store.fitting(party.values)
     ours = client.ref in {None, party.ref} and client.key == party.key
-    return ours and not field_differences(context.mapping, wanted, client.values)
+    return ours and holds(context.mapping, wanted, client.values)
 
 
 def with_read_back(
     difference: Difference, correction: Correction, client: Client | None, *, wrong: bool
 ) -> Difference:
-    """The difference with what every field reads as now."""
+    """The difference with the value each field has now."""
     gone = client is None or (correction.action is Action.DELETE and not client.active)
     fields = tuple(
         FieldDifference(
@@ -161,7 +161,7 @@ def with_read_back(
 
 
 def _standing(context: RunContext, correction: Correction, client: Client | None) -> Suppression:
-    """Remember the same wanted and found; count the nights it happened."""
+    """Count the runs in which the same correction of the same values had no effect."""
     is_delete = correction.action is Action.DELETE
     merged = None if is_delete else {**correction.before, **correction.after}
     wanted = values_digest(context.mapping, merged) if merged is not None else ABSENT
@@ -186,9 +186,9 @@ def _standing(context: RunContext, correction: Correction, client: Client | None
     )
 
 
-def _forget_settled(context: RunContext, seen: set[str]) -> None:
+def _forget_settled(context: RunContext, asked: Collection[str] | None, seen: set[str]) -> None:
     """Drop standings whose counterparty no longer differs, or differs in another way now."""
-    if not context.standings or context.request.command not in {Command.RECONCILE, Command.RESYNC}:
+    if not context.standings or context.request.command not in _COMPARING:
         return
     for batch in context.environment.journal.differences(context.run):
         seen.update(
@@ -197,7 +197,7 @@ def _forget_settled(context: RunContext, seen: set[str]) -> None:
             if difference.cause in {Cause.UNDONE, Cause.NOT_CONVERGING}
             or difference.disposition.value == "held"
         )
-    asked = context.asked if context.targeted else set(context.standings)
+    about = set(context.standings) if asked is None else set(asked)
     context.environment.journal.drop_standings(
-        [ident for ident in context.standings if ident in asked and ident not in seen]
+        [ident for ident in context.standings if ident in about and ident not in seen]
     )

@@ -28,6 +28,7 @@ SENTENCES: tuple[str, ...] = (
     N_("the pairing key is empty in {where}"),
     N_("the store"),
     N_("1C still has it, out of scope or turned into a group: left alone"),
+    N_("1C has this key under another Ref_Key: left alone"),
     N_("1C cannot be asked for this key, so its absence is not proven: left alone"),
     N_("1C is asked for each of so many deletions when the run is approved"),
     N_("undone by a person (run {run}); 1C has not changed since"),

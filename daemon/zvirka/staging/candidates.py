@@ -25,7 +25,7 @@ from zvirka.staging.pairing import (
     Pairing,
 )
 from zvirka.staging.source_mirror import WANTED, SourceMirror
-from zvirka.staging.store_scan import CURRENT, StoreScan
+from zvirka.staging.store_scan import StoreScan
 from zvirka.staging.unchanged import Unchanged
 from zvirka.staging.values import stable_digest
 
@@ -39,13 +39,15 @@ _ORPHANS = "scratch.orphan"
 class Candidate(msgspec.Struct, frozen=True):
     """A pair, or one half of a pair, that may be a difference.
 
-    ``what``: ``different``, ``inactive``, ``marked`` (paired); ``missing``, ``extra`` (halves);
-    ``keyless_1c``, ``keyless_store``; ``duplicate_1c``, ``duplicate_store`` (``refs`` and
-    ``rows`` name all that share the key). ``agreed_wanted`` and ``agreed_client`` say whether
-    that side is as it was at the last agreement, ``None`` if there was none.
+    ``ref`` and ``row`` name the two sides, empty where there is none. ``agreed_wanted`` and
+    ``agreed_client`` say whether that side is as it was at the last agreement, ``None`` if there
+    was none. ``refs`` and ``rows`` name all that share the key, where that is too many.
+
+    ``alone`` marks a client that no counterparty is paired with: ``refs`` then are all those it
+    was paired with before, ``ref`` the last of them. ``key_taken``: its key is that of a
+    counterparty that has another client.
     """
 
-    what: str
     ref: str
     row: str
     key: str
@@ -53,6 +55,8 @@ class Candidate(msgspec.Struct, frozen=True):
     agreed_client: bool | None
     refs: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+    alone: bool = False
+    key_taken: bool = False
 
 
 class Candidates:
@@ -91,6 +95,11 @@ class Candidates:
             )
             """
         )
+
+    def pair_named(self, refs: Sequence[str], rows: Sequence[str]) -> None:
+        """Pair only these counterparties and these rows, which have to be staged."""
+        self.unchanged.name(refs, rows)
+        self.pairing.find(self.unchanged.sides())
 
     def counts(self) -> tuple[int, int]:
         """Rows of the store, and the active ones among them; after the pairing.
@@ -200,11 +209,16 @@ class Candidates:
         run(
             f"""
             CREATE TABLE {_OWNERS} AS
-            SELECT c.row_id, coalesce(c.ref, p.ref, a.ref) AS ref
-            FROM {UNPAIRED_CLIENTS} c
-            LEFT JOIN {REMEMBERED} p ON p.row_id = c.row_id
-            LEFT JOIN {AGREED} a ON a.row_id = c.row_id
-            WHERE c.active
+            WITH alone AS (SELECT row_id, ref FROM {UNPAIRED_CLIENTS} WHERE active)
+            SELECT row_id, ref
+            FROM (
+                SELECT row_id, ref FROM alone
+                UNION
+                SELECT row_id, ref FROM {REMEMBERED} SEMI JOIN alone USING (row_id)
+                UNION
+                SELECT row_id, ref FROM {AGREED} SEMI JOIN alone USING (row_id)
+            )
+            WHERE ref IS NOT NULL
             """
         )
         # The client of a counterparty that is gone stays its client, whoever has its key now.
@@ -219,7 +233,7 @@ class Candidates:
                 SEMI JOIN {_OWNERS} o ON o.ref = w.ref
             ) USING (ref)
             GROUP BY row_id
-            HAVING bool_and(ref IS NOT NULL AND is_there IS NULL)
+            HAVING bool_and(is_there IS NULL)
             """
         )
         run(
@@ -232,12 +246,14 @@ class Candidates:
                         THEN 'duplicate_store'
                     ELSE 'extra'
                 END,
-                coalesce(c.ref, p.ref, a.ref), c.row_id, c.key,
+                coalesce(c.ref, a.ref, o.refs[-1]), c.row_id, c.key,
                 NULL, coalesce(a.client_hash = c.digest, a.client = c.stable), NULL,
-                NULL, [c.row_id]
+                o.refs, [c.row_id]
             FROM {UNPAIRED_CLIENTS} c
-            LEFT JOIN {REMEMBERED} p ON p.row_id = c.row_id
-            LEFT JOIN {AGREED} a ON a.row_id = c.row_id
+            LEFT JOIN (
+                SELECT row_id, list(ref ORDER BY ref) AS refs FROM {_OWNERS} GROUP BY row_id
+            ) o USING (row_id)
+            LEFT JOIN {AGREED} a USING (row_id)
             WHERE c.active
                 AND c.key NOT IN (SELECT key FROM {DUPLICATE_KEYS_1C})
                 AND c.key NOT IN (SELECT key FROM {DUPLICATE_KEYS_STORE})
@@ -300,7 +316,6 @@ class Candidates:
             wanted = self._unchanged_in_1c([(row[1], row[4], row[6]) for row in rows])
             yield [
                 Candidate(
-                    what,
                     str(ref or ""),
                     row or "",
                     key or "",
@@ -308,6 +323,8 @@ class Candidates:
                     agreed_client,
                     tuple(map(str, refs or ())),
                     tuple(row_ids or ()),
+                    alone=what in _ALONE or (what == "duplicate_store" and bool(row)),
+                    key_taken=what == "duplicate_store" and bool(row),
                 )
                 for (what, ref, row, key, _, agreed_client, _, refs, row_ids), agreed_wanted in zip(
                     rows, wanted, strict=True
@@ -315,33 +332,6 @@ class Candidates:
             ]
 
     # -- agreement -----------------------------------------------------------------------------
-
-    def agreed(
-        self, pairs: Sequence[tuple[str, Client]]
-    ) -> dict[str, tuple[bool | None, bool | None]]:
-        """By Ref_Key: whether 1C, and the client, is as it was at the last agreement on the pair.
-
-        Pairs never agreed on are left out. The counterparties have to be in the mirror.
-        """
-        self.clients.reread([client for _, client in pairs])
-        rows = self._staging.rows(
-            f"""
-            SELECT
-                a.ref,
-                a.wanted_hash = w.digest,
-                coalesce(a.client_hash = c.digest, a.client = c.stable),
-                {_STABLE_IF_NEEDED}
-            FROM (SELECT unnest(?)::UUID AS ref, unnest(?) AS row_id) p
-            JOIN {AGREED} a USING (ref, row_id)
-            JOIN {WANTED} w USING (ref)
-            JOIN {CURRENT} c USING (row_id)
-            """,
-            [[ref for ref, _ in pairs], [client.row for _, client in pairs]],
-        )
-        wanted = self._unchanged_in_1c([(ref, same, stable) for ref, same, _, stable in rows])
-        return {
-            str(ref): (same, client) for (ref, _, client, _), same in zip(rows, wanted, strict=True)
-        }
 
     def _unchanged_in_1c(self, rows: Sequence[tuple[Any, Any, Any]]) -> list[bool | None]:
         """For (Ref_Key, by its hash, stable digest then): whether 1C is as last agreed.
@@ -360,13 +350,14 @@ class Candidates:
         ]
 
     def settle(self, pairs: Sequence[tuple[Counterparty, Client]]) -> None:
-        """Note pairs judged equal, or verified, for the next :meth:`agree` or :meth:`agree_on`."""
+        """Note pairs judged equal, or verified, for the next :meth:`agree`."""
         self.agreement.settle(self.clients, pairs)
 
-    def agree(self, *, tidy: bool) -> None:
+    def agree(self, *, tidy: bool, complete: bool = True) -> None:
         """Record on what both sides agree now; disputed pairs keep their last agreement.
 
         ``tidy`` also drops agreements on what is gone from both sides, which looks at all of them.
+        ``complete``: both sides were compared as a whole, not only named counterparties.
         """
         if tidy:
             self.agreement.forget_gone(
@@ -374,28 +365,18 @@ class Candidates:
                 self.pairing.each_part("ref", whole=True),
                 self._live,
             )
-        self._write(complete=True)
-
-    def agree_on(self, pairs: Sequence[tuple[Counterparty, Client]]) -> None:
-        """Record the agreement for these pairs and those settled before, and for nothing else.
-
-        For a run over named counterparties: what it judged equal or verified is agreed on as at
-        the end of a night.
-        """
-        self.settle(pairs)
-        self._write(complete=False)
-
-    def _write(self, *, complete: bool) -> None:
         self.agreement.write(
             f"""
             SELECT ref, client_key AS key, row_id, wanted_hash, client_hash, image_hash, stable
             FROM {_COMPARED}
-            WHERE {"what = 'equal'" if complete else "false"}
+            WHERE what = 'equal'
             """,
             self._live,
             complete=complete,
         )
 
+
+_ALONE = frozenset({"extra", "keyless_store"})
 
 _STABLE_IF_NEEDED = "CASE WHEN a.wanted_hash IS NULL THEN a.wanted END"
 """The stable digest of 1C's values at the last agreement ``a``, where its hash is unknown."""

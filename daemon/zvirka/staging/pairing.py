@@ -327,17 +327,28 @@ class Pairing:
         )
         return {str(ref): row for ref, row in rows}
 
-    def remembered_refs(self, rows: Sequence[str]) -> dict[str, str]:
-        """By row of the store: the Ref_Key it was last paired with, where known."""
+    def owners(self, rows: Sequence[str]) -> set[str]:
+        """The Ref_Keys that rows of the store were paired with, those that are known."""
         found = self._staging.rows(
             f"""
-            SELECT row_id, ref FROM {AGREED} WHERE row_id IN (SELECT unnest(?))
-            UNION ALL
-            SELECT row_id, ref FROM {REMEMBERED} WHERE row_id IN (SELECT unnest(?))
+            SELECT ref FROM {AGREED} WHERE row_id IN (SELECT unnest(?))
+            UNION
+            SELECT ref FROM {REMEMBERED} WHERE row_id IN (SELECT unnest(?))
             """,
             [list(rows), list(rows)],
         )
-        return {row: str(ref) for row, ref in found}
+        return {str(ref) for (ref,) in found}
+
+    def superseded(self) -> list[str]:
+        """Remembered Ref_Keys whose client both sides have since agreed to be another's."""
+        found = self._staging.rows(
+            f"SELECT p.ref FROM {REMEMBERED} p JOIN {AGREED} a USING (row_id) WHERE p.ref <> a.ref"
+        )
+        return [str(ref) for (ref,) in found]
+
+    def has_client(self, ref: str) -> bool:
+        """Whether a counterparty is paired with a client in this run."""
+        return bool(self._staging.rows(f"FROM {PAIRS} WHERE ref = ?::UUID LIMIT 1", [ref]))
 
     def paired_rows(self, rows: Sequence[str]) -> set[str]:
         """Those of the rows that are paired in this run."""

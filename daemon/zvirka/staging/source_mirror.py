@@ -341,6 +341,13 @@ class SourceMirror:
         )
         return {key for (key,) in rows}
 
+    def refs_with(self, keys: Sequence[str]) -> set[str]:
+        """The Ref_Keys of the counterparties that have one of the keys."""
+        found = self._staging.rows(
+            f"SELECT ref FROM {WANTED} WHERE key IN (SELECT unnest(?))", [list(keys)]
+        )
+        return {str(ref) for (ref,) in found}
+
     def counterparties(self, refs: Sequence[str]) -> dict[str, Counterparty]:
         """Whole counterparties by Ref_Key, those the mirror has.
 

@@ -8,7 +8,7 @@ so that pairing the changed rows finds what pairing all rows would find.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from zvirka.staging.agreement import AGREED
 from zvirka.staging.database import PARTITION, Staging, parts
@@ -32,6 +32,18 @@ class Unchanged:
         self._staging = staging
         self._live = live
         staging.run(f"CREATE TABLE {_CHANGED}(ref UUID, row_id VARCHAR)")
+
+    def name(self, refs: Sequence[str], rows: Sequence[str]) -> None:
+        """Take only these counterparties and rows for changed."""
+        self._staging.run(
+            f"""
+            INSERT INTO {_CHANGED}
+            SELECT unnest(?)::UUID, NULL
+            UNION ALL
+            SELECT NULL, unnest(?)
+            """,
+            [list(refs), list(rows)],
+        )
 
     def find(self) -> bool:
         """Find the rows whose hashes differ from the last agreement.

@@ -13,13 +13,13 @@ from zvirka.reconcile.absence import absence_of
 from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
 
 def ask(source: Source, mapping: Mapping, complete: CompleteSnapshot) -> None:
-    absence_of(source, mapping, complete, ref="", key="1")
+    absence_of(source, mapping, complete, refs=[], key="1", has_client=bool)
 
 def refused(source: Source, mapping: Mapping, partial: PartialSnapshot) -> None:
-    absence_of(source, mapping, partial, ref="", key="1")
+    absence_of(source, mapping, partial, refs=[], key="1", has_client=bool)
 
 def refused_too(source: Source, mapping: Mapping, either: Snapshot) -> None:
-    absence_of(source, mapping, either, ref="", key="1")
+    absence_of(source, mapping, either, refs=[], key="1", has_client=bool)
 """
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -33,4 +33,4 @@ def test_only_a_complete_snapshot_may_be_asked_for_absences(tmp_path: Path) -> N
     told = [line.partition("program.py:")[2] for line in out.splitlines() if ": error: " in line]
     assert status == 1
     assert [line.split(":")[0] for line in told] == ["11", "14"], out
-    assert all('expected "CompleteSnapshot"' in line for line in told)
+    assert all('expected "CompleteSnapshot | NamedOnly"' in line for line in told)

@@ -129,21 +129,7 @@ class SqlStore:
 
         The key is stored in its canonical form.
         """
-        fitted = self._layout.with_canonical_key(values)
-        for name, limit in self._cuts.items():
-            value = fitted.get(name)
-            if value is not None:
-                fitted[name] = value[:limit]
-        return fitted
-
-    @cached_property
-    def _cuts(self) -> dict[str, int]:
-        homes = [(name, self._layout.home(name)) for name in self._layout.fields]
-        return {
-            name: home.max_length
-            for name, home in homes
-            if home.truncate and home.max_length is not None
-        }
+        return self._layout.fitting(values)
 
     def close(self) -> None:
         """Give back connections."""

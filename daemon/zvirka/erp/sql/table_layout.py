@@ -162,6 +162,26 @@ class TableLayout:
             return self.columns[field]
         return next(c for child in self.children for c in child.columns if c.field == field)
 
+    def fitting(self, values: Values) -> dict[str, str | None]:
+        """The values as the columns can hold them: cut where the mapping says truncate.
+
+        The key is in its canonical form.
+        """
+        fitted = self.with_canonical_key(values)
+        for name in fitted.keys() & self._cuts.keys():
+            value = fitted[name]
+            fitted[name] = value and value[: self._cuts[name]]
+        return fitted
+
+    @cached_property
+    def _cuts(self) -> dict[str, int]:
+        homes = [(name, self.home(name)) for name in self.fields]
+        return {
+            name: home.max_length
+            for name, home in homes
+            if home.truncate and home.max_length is not None
+        }
+
 
 def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -> TableLayout:
     """Reflect the tables and bind the mapping to them.

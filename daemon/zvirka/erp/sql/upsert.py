@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
-from typing import Literal
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from zvirka.comparison import field_differences, holds
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.store_queries import Reading, chunks, natives
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import Transaction
+from zvirka.mapping import Mapping
+from zvirka.policy import Policy
 
 LOOKS = 3
 """How often a row that changes between look and write is looked at."""
@@ -69,15 +71,17 @@ class UpsertResult(msgspec.Struct, frozen=True):
 class Upsert:
     """Wishes against one layout; the caller begins and commits the transaction.
 
-    ``rekey`` as in ``policy.rekey``. ``clean`` says that no stored key needs trimming to match.
+    ``policy`` says whether a client moves to a new key. ``clean`` says that no stored key needs
+    trimming to match.
     """
 
     def __init__(
-        self, layout: TableLayout, *, rekey: Literal["propose", "apply"], clean: bool
+        self, layout: TableLayout, mapping: Mapping, policy: Policy, *, clean: bool
     ) -> None:
         self._layout = layout
+        self._mapping = mapping
         self._reading = Reading(layout)
-        self._rekey = rekey
+        self._policy = policy
         self._clean = clean
 
     def grant(self, connection: Connection, wishes: Sequence[UpsertRequest]) -> list[UpsertResult]:
@@ -158,7 +162,7 @@ class Upsert:
         client = (holders or moved)[0]
         if wish.gone:
             return _removal(number, wish, client)
-        if moved and self._rekey == "propose":
+        if moved and self._policy.rekey == "propose":
             return UpsertResult(Effect.HELD, "the client stands in the store under another key")
         return self._change(number, wish, client)
 
@@ -174,11 +178,12 @@ class Upsert:
     def _change(
         self, number: int, wish: UpsertRequest, client: Client
     ) -> UpsertResult | Correction:
-        after = {
-            name: value
-            for name, value in wish.values.items()
-            if name != self._layout.key_field and (value or "") != (client.values.get(name) or "")
-        }
+        key_field = self._layout.key_field
+        wanted = {name: value for name, value in wish.values.items() if name != key_field}
+        after: dict[str, str | None] = {}
+        if not holds(self._mapping, self._layout.fitting(wanted), client.values):
+            differing = field_differences(self._mapping, wanted, client.values)
+            after = {one.field: one.wanted for one in differing}
         moves = client.key != wish.key
         adopts = self._keeps_ref and bool(wish.ref) and client.ref != wish.ref
         if client.active and not after and not moves and not adopts:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from zvirka.comparison import holds
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.ordering import arrange
 from zvirka.erp.sql.store import SqlStore
@@ -264,9 +265,7 @@ class WebhookWriter:
         return next((c.row for c in found if c.active and self._as_wanted(c, correction)), None)
 
     def _as_wanted(self, client: Client, correction: Correction) -> bool:
-        wanted = self._store.fitting(correction.after)
-        held = client.values
-        return all(trimmed(held.get(name)) == trimmed(value) for name, value in wanted.items())
+        return holds(self._mapping, self._store.fitting(correction.after), client.values)
 
     def _message(self, correction: Correction) -> dict[str, Any]:
         values = {**correction.before, **correction.after}
