@@ -139,7 +139,7 @@ def test_the_json_is_what_its_schema_says(journal: Journal, story: str) -> None:
     described = json.loads(SCHEMA.read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(described)
     jsonschema.Draft202012Validator(described).validate(report)
-    assert report["version"] == 1
+    assert report["version"] == 2
 
 
 def test_the_schema_shipped_is_the_one_of_the_code() -> None:

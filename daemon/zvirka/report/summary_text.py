@@ -43,12 +43,14 @@ def title(findings: ReportContent, words: Words) -> str:
 def verdict(findings: ReportContent, words: Words) -> str:
     """How the run ended, in one line."""
     _ = words.gettext
+    if findings.run.status == RunStatus.FAILED and findings.counted:
+        return _("The run failed; what it had found and done until then is listed below.")
     if findings.run.status == RunStatus.FAILED:
-        return _("The run failed; the store is described below as far as it was seen.")
+        return _("The run failed before the differences were counted.")
     if findings.run.status == RunStatus.INTERRUPTED:
         return _("The run was interrupted; the next run settles what it had begun.")
     if findings.run.status == RunStatus.RUNNING:
-        return _("The run has not ended yet; this is what stands in the journal so far.")
+        return _("The run has not ended yet; this is the state so far.")
     if findings.run.command == Command.REJECT:
         return _("The held plan was rejected: nothing was written.")
     if findings.run.command == Command.PRUNE:

@@ -36,7 +36,8 @@ class Metrics:
         self._duration = gauge("last_run_duration_seconds", "How long the last run took.")
         self._status = gauge("last_run_status", "1 for how the last run ended, else 0.", "status")
         self._good = gauge(
-            "last_success_timestamp_seconds", "When a run last ended well, Unix time; 0 for never."
+            "last_success_timestamp_seconds",
+            "When the last complete run that was not held ended, Unix time; 0 for never.",
         )
         self._causes = gauge("differences", "Differences the last run found, by cause.", "cause")
         self._outcomes = gauge("corrections", "Corrections of the last run, by outcome.", "outcome")

@@ -51,7 +51,7 @@ def alerts(tmp_path: Path, post: Post, **table: object) -> Alerts:
 
 
 def night(
-    number: int, *, remaining: int = 0, status: str = "finished", **facts: object
+    number: int, *, remaining: int | None = 0, status: str = "finished", **facts: object
 ) -> Situation:
     ended = NOW + DAY * number
     good = ended if status == "finished" else None
@@ -79,6 +79,30 @@ def test_three_bad_nights_are_one_message_and_the_good_one_after_is_another(tmp_
         "zvirka: звірка знову працює",
         "zvirka: звірки знову вдалі",
     ]
+
+
+def test_a_run_that_counted_nothing_does_not_end_the_alert_of_differences(tmp_path: Path) -> None:
+    post = Post()
+    told = alerts(tmp_path, post)
+    told.judge(night(1, remaining=3), None, NOW)
+    told.judge(night(2, remaining=None, status="failed"), None, NOW)
+    told.flush(NOW)
+    assert post.titles == ["zvirka: розбіжності лишилися"]
+    told.judge(night(3, remaining=0), None, NOW)
+    told.flush(NOW)
+    assert post.titles[-1] == "zvirka: розбіжностей більше немає"
+
+
+def test_a_held_run_ends_a_failure_but_not_the_wait_for_a_good_run(tmp_path: Path) -> None:
+    post = Post()
+    told = alerts(tmp_path, post)
+    told.judge(night(1, status="failed"), TIMED_OUT, NOW + DAY)
+    for number in range(2, 4):
+        told.judge(night(number, status="held"), None, NOW + DAY * number)
+    told.flush(NOW + DAY * 4)
+    assert "zvirka: звірка знову працює" in post.titles
+    assert "zvirka: давно не було вдалої звірки" in post.titles
+    assert told.active == {"stale"}
 
 
 def test_another_kind_of_failure_is_another_state(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,24 @@ def read(text: str) -> dict[str, float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def test_a_count_the_run_did_not_take_is_not_a_number(tmp_path: Path) -> None:
+    metrics = Metrics()
+    metrics.show(SITUATION)
+    failed = RunView(run=8, status=RunStatus.FAILED, started=BEGAN, ended=BEGAN)
+    metrics.show(Situation(last=failed))
+    file = tmp_path / "zvirka.prom"
+    metrics.write(file)
+    values = read(file.read_text())
+    for name in (
+        "zvirka_differences{cause=missed_update}",
+        "zvirka_corrections{outcome=applied}",
+        "zvirka_differences_remaining",
+        "zvirka_source_requests",
+        "zvirka_rows{side=store}",
+    ):
+        assert isnan(values[name]), name
 
 
 def test_the_textfile_holds_the_last_run_with_units_and_help(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_paging_keeps_what_was_chosen(page: Desk) -> None:
         ("", list(range(1, 10))),
         ("kind=missing", [1]),
         ("cause=missed_update", [2, 8]),
-        ("decision=settled", [8]),
+        ("decision=reported", [6, 7, 8]),
         ("outcome=not_converging", [4]),
         ("cause=missed_update&decision=correct", [2]),
         ("kind=extra&outcome=applied", [5]),

@@ -1,4 +1,4 @@
-"""The same differences pass the sieve whichever database the journal is on."""
+"""The same differences are found whichever database the journal is on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from tests.integration.databases import fresh
 from tests.unit.journal import world
 from tests.unit.report.sample import STORY, STORY_STATES, held_run, seal_run
 from zvirka.domain import Cause, Disposition, Kind, OutcomeState
+from zvirka.journal.difference_search import DifferenceFilter, find_differences, identity_of
 from zvirka.journal.journal import open_journal
-from zvirka.web.difference_filter import DifferenceFilter, answers, one_difference, sift
+from zvirka.journal.queries import answers
 
 ASKED = [
     (DifferenceFilter(), (1, 2, 3, 4, 5, 6, 7, 8, 9)),
@@ -26,7 +27,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
-def test_what_passes_is_the_same_on_every_journal(backend: str, tmp_path: Path) -> None:
+def test_what_is_found_is_the_same_on_every_journal(backend: str, tmp_path: Path) -> None:
     url = {"journal": {"url": fresh("postgresql", tmp_path)}} if backend == "postgresql" else {}
     journal = open_journal(world.settings(tmp_path, **url))
     run = seal_run(journal, STORY, exit_code=1, states=STORY_STATES)
@@ -34,16 +35,15 @@ def test_what_passes_is_the_same_on_every_journal(backend: str, tmp_path: Path) 
     reject = journal.begin(
         command="reject", trigger="web", who="taras", reason="ні", now=world.NOW, parent=held
     )
-    for difference_filter, numbers in ASKED:
-        found = sift(journal, run, difference_filter, 100)
-        assert (found.numbers, found.total, found.pages) == (numbers, len(numbers), 1), (
-            difference_filter
-        )
-    page = sift(journal, run, DifferenceFilter(page=2), 4)
-    assert (page.numbers, page.total, page.page, page.pages) == ((5, 6, 7, 8), 9, 2, 3)
-    assert one_difference(journal, run, 3) == (STORY[2].key, STORY[2].ref)
-    assert one_difference(journal, run, 99) is None
-    assert [(one.run, one.command, one.who) for one in answers(journal, held)] == [
-        (reject, "reject", "taras")
-    ]
+    with journal.reading() as connection:
+        for wanted, numbers in ASKED:
+            found = find_differences(connection, run, wanted, 100)
+            assert (found.numbers, found.total, found.pages) == (numbers, len(numbers), 1), wanted
+        page = find_differences(connection, run, DifferenceFilter(page=2), 4)
+        assert (page.numbers, page.total, page.page, page.pages) == ((5, 6, 7, 8), 9, 2, 3)
+        assert identity_of(connection, run, 3) == (STORY[2].key, STORY[2].ref)
+        assert identity_of(connection, run, 99) is None
+        assert [(one.id, one.command, one.who) for one in answers(connection, held)] == [
+            (reject, "reject", "taras")
+        ]
     journal.close()
