@@ -31,6 +31,12 @@ from zvirka.reconcile import (
 )
 from zvirka.reconcile.confirming import confirm
 from zvirka.reconcile.environment import Environment
+from zvirka.reconcile.key_plausibility import (
+    EXAMPLES,
+    is_plausible,
+    require_storable,
+    wrong_column,
+)
 from zvirka.reconcile.pull import canaries_missing, pull, renew
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run_conditions import facts_of, note_snapshot, note_traffic
@@ -41,6 +47,7 @@ from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapsho
 from zvirka.staging.candidates import Candidates
 from zvirka.staging.database import Staging
 from zvirka.staging.source_mirror import SourceMirror
+from zvirka.staging.unchanged import WHOLE
 
 
 def perform(environment: Environment, request: Request) -> Summary:
@@ -263,7 +270,19 @@ class _Run:
             scan.finish(environment)
         with self._phase("diff"):
             scan.pair(environment)
+            self._require_right_key(context)
             facts.store_rows, facts.store_active = context.matching.counts()
+
+    def _require_right_key(self, context: RunContext) -> None:
+        store, pairing = context.store, context.matching.pairing
+        require_storable(store.key_column, store.unfit_key(pairing.wanted_keys()))
+        if pairing.sides is not WHOLE:  # nearly everything is as it was agreed on before
+            return
+        clients, known = pairing.key_overlap()
+        in_1c = pairing.example_keys(WHOLE.parties, EXAMPLES)
+        if in_1c and not is_plausible(clients, known, self._house.settings.guard.min_key_share):
+            in_store = pairing.example_keys(WHOLE.clients, EXAMPLES)
+            raise wrong_column(store.key_column, clients, known, in_store, in_1c)
 
     def _with_canaries(self, context: RunContext, snapshot: Snapshot) -> Snapshot:
         missing = canaries_missing(self._house, context.mirror)
