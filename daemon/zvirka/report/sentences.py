@@ -57,6 +57,10 @@ SENTENCES: tuple[str, ...] = (
     N_("a row that is not owned holds this key, the ERP would correct that one"),
     N_("other rows hold the same unique value, the ERP would correct the wrong one: {rows}"),
     N_("truncated: {fields}"),
+    N_("left out: {what}"),
+    N_("another row has the same key after the create, which was taken back"),
+    N_("not created: an earlier create of this run ended with two rows under one key"),
+    N_("two rows have this key since the ERP accepted the create"),
     N_("column {column} does not take such a value"),
     N_("column {column} holds numbers and would change the value"),
     N_("field {field} is empty, column {column} is NOT NULL"),
@@ -96,6 +100,7 @@ SENTENCES: tuple[str, ...] = (
     N_("{action} had not reached the store; it is planned anew"),
     N_("had not reached the store; it is planned anew"),
     N_("the row has changed since, by zvirka or by somebody else; it is compared anew"),
+    N_("two rows had key {key} after a create: creates stopped"),
     N_("code {key}: {what}"),
     N_("message {number} of the exchange plan"),
 )

@@ -100,7 +100,7 @@ def test_the_engines_sentences_are_still_the_engines() -> None:
     sources = " ".join(
         path.read_text("utf-8")
         for part in ("reconcile", "erp")
-        for path in sorted((_ENGINE / part).glob("*.py"))
+        for path in sorted((_ENGINE / part).rglob("*.py"))
     )
     sources = re.sub(r'"\s*f?"', "", sources)
     for sentence in SENTENCES:

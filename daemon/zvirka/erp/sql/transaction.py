@@ -33,9 +33,7 @@ KEY_TWICE = "another correction of this batch creates the same key"
 KEY_HELD = "another client holds the new key"
 NO_RESTORE = "the store deletes for good, there is nothing to restore"
 NOT_OWNED = "the created row would not be owned; complete erp.on_create so that erp.owned holds"
-KEY_DOUBLED = (
-    "another row has the same key after the create, which was taken back; see `zvirka check`"
-)
+KEY_DOUBLED = "another row has the same key after the create, which was taken back"
 CREATES_STOPPED = "not created: an earlier create of this run ended with two rows under one key"
 CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
 NOT_OWNED_SO = "the row would not be owned any more with these values"
