@@ -127,6 +127,32 @@ def test_a_key_without_an_index_or_a_unique_constraint_is_told(shop: Shape) -> N
     assert [f.level for f in found(shop, "key")] == ["ok"]
 
 
+def test_a_key_that_is_unique_within_its_base_is_in_order(shop: Shape) -> None:
+    """Two bases in one table: the code alone is rightly not unique."""
+    ours = with_settings(
+        shop,
+        owned="external_id IS NOT NULL AND source = '1c'",
+        on_create={**shop.erp.model_dump(by_alias=True)["on_create"], "source": "1c"},
+    )
+    [warning] = found(ours, "key")
+    assert "no unique constraint" in warning.text
+    assert "(source, external_id)" in warning.remedy
+    shop.sql(warning.remedy)
+    [finding] = found(ours, "key")
+    assert (finding.level, "unique together with source" in finding.text) == ("ok", True)
+
+
+def test_the_advice_on_an_index_names_the_schema(tmp_path: Path) -> None:
+    shape = production("postgresql", tmp_path)
+    shape.sql("CREATE SCHEMA crm")
+    shape.sql("ALTER TABLE clients SET SCHEMA crm")
+    shape.sql("ALTER TABLE client_contacts SET SCHEMA crm")
+    [warning] = found(with_settings(shape, schema="crm"), "key")
+    assert "ON crm.clients (external_id)" in warning.remedy
+    shape.sql(warning.remedy)
+    assert [f.level for f in found(with_settings(shape, schema="crm"), "key")] == ["ok"]
+
+
 def test_keys_that_stand_twice_are_named_and_unowned_ones_are_not(shop: Shape) -> None:
     shop.create(1, 2)
     insert = "INSERT INTO clients (name, client_type_id, external_id, source) VALUES (?, 1, ?, ?)"

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.databases import BACKENDS, fresh
 from tests.integration.engine_world import World, world
 from tests.integration.store_shapes import BY_CODE, SERIAL, SHAPES, Shape, production
-from zvirka.domain import OutcomeState
+from zvirka.domain import Cause, OutcomeState
 from zvirka.settings.model import ErpSettings
 
 COLUMNS = "name text, tax_id text, phone text, email text, address text, is_active boolean"
@@ -32,7 +32,7 @@ def keyed(key: str, **erp: Any) -> Any:
 
 
 def rows(made: World, columns: str = "code, is_active") -> list[tuple[Any, ...]]:
-    return made.shape.sql(f"SELECT {columns} FROM clients ORDER BY 1, 2")
+    return made.shape.sql(f"SELECT {columns} FROM clients ORDER BY 1")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -125,13 +125,15 @@ def test_contacts_are_written_to_their_own_client_when_sql_makes_the_primary_key
 ) -> None:
     monkeypatch.setitem(SHAPES, "permuted", permuted)
     with world(tmp_path, shape="permuted", backend=backend, counterparties=30) as made:
+        for number, ref in enumerate(made.refs()):
+            made.base.update(ref, phone=f"+38050{number:07}", email=f"c{number}@example.ua")
         first = made.run()
         assert (first.exit_code, first.outcomes) == (0, {"applied": 30})
         made.assert_in_sync()
         joined = made.shape.sql(
             "SELECT c.name, k.full_name FROM clients c JOIN client_contacts k ON k.client_id = c.id"
         )
-        assert len(joined) > 20
+        assert len(joined) == 30
         assert [full for _, full in joined] == [name for name, _ in joined]
         by_code = {code: str(row) for code, row in rows(made, "code, id")}
         with made.environment() as environment:
@@ -139,3 +141,216 @@ def test_contacts_are_written_to_their_own_client_when_sql_makes_the_primary_key
         assert {c.key: o.row for _, c, o in page} == by_code
         assert {o.state for _, _, o in page} == {OutcomeState.APPLIED}
         assert made.run("undo", parent=first.run, reason="test").outcomes == {"applied": 30}
+
+
+DIVERTED = {
+    "sqlite": [
+        "CREATE TRIGGER divert AFTER INSERT ON clients"
+        " BEGIN UPDATE clients SET code = 'SAME' WHERE id = NEW.id; END"
+    ],
+    "postgresql": [
+        "CREATE FUNCTION divert() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN NEW.code = 'SAME'; RETURN NEW; END $$",
+        "CREATE TRIGGER divert BEFORE INSERT ON clients FOR EACH ROW EXECUTE FUNCTION divert()",
+    ],
+    "mariadb": [
+        "CREATE TRIGGER divert BEFORE INSERT ON clients FOR EACH ROW SET NEW.code = 'SAME'"
+    ],
+}
+"""Triggers after which every new client has the same key."""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_rows_under_one_key_after_a_create_stop_the_creates_of_the_run(
+    tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHAPES, "keyed", keyed("varchar(40)"))
+    with world(tmp_path, shape="keyed", backend=backend, counterparties=6) as made:
+        codes = ["A1", "A2", "SAME", "Z1", "Z2", "Z3"]
+        for ref, code in zip(made.refs(), codes, strict=True):
+            made.base.update(ref, code=code)
+        made.shape.sql("INSERT INTO clients (code, name) VALUES ('SAME', 'Двійник')")
+        made.shape.sql("UPDATE clients SET is_active = ?", (False,))
+        for statement in DIVERTED[backend]:
+            made.shape.sql(statement)
+        writer = made.shape.writer()
+        try:
+            outcomes = list(
+                writer.apply([made.shape.creation(n, code=c) for n, c in enumerate(codes, 1)])
+            )
+        finally:
+            writer.close()
+        states = {outcome.correction: outcome.state for outcome in outcomes}
+        # A1 and A2 read back under another key; SAME is taken; nothing is created after that.
+        assert OutcomeState.APPLIED not in states.values()
+        assert rows(made, "code") == [("SAME",)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_second_row_that_comes_with_a_create_is_an_alarm(
+    tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trigger that files every new client twice: the first such create is the last of the run."""
+    monkeypatch.setitem(SHAPES, "keyed", keyed("varchar(40)"))
+    if backend == "mariadb":
+        pytest.skip("a MariaDB trigger cannot write to its own table")
+    twice = {
+        "sqlite": "CREATE TRIGGER twice AFTER INSERT ON clients WHEN NEW.address <> 'copy'"
+        " BEGIN INSERT INTO clients (code, name, address, is_active)"
+        " VALUES (NEW.code, NEW.name, 'copy', 1); END",
+        "postgresql": "CREATE TRIGGER twice AFTER INSERT ON clients FOR EACH ROW"
+        " WHEN (NEW.address <> 'copy') EXECUTE FUNCTION twice()",
+    }[backend]
+    with world(tmp_path, shape="keyed", backend=backend, counterparties=4) as made:
+        for ref in made.refs():
+            made.base.update(ref, address="вул. Лесі, 1")
+        if backend == "postgresql":
+            made.shape.sql(
+                "CREATE FUNCTION twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " INSERT INTO clients (code, name, address, is_active)"
+                " VALUES (NEW.code, NEW.name, 'copy', true); RETURN NULL; END $$"
+            )
+        made.shape.sql(twice)
+        night = made.run()
+        assert night.exit_code == 1
+        assert rows(made) == []
+        with made.environment() as environment:
+            told = [
+                (outcome.state, outcome.detail)
+                for page in environment.journal.corrections(night.run)
+                for _, _, outcome in page
+            ]
+            warnings = environment.journal.get(night.run).facts["warnings"]
+        assert {state for state, _ in told} <= {OutcomeState.FAILED, OutcomeState.REFUSED}
+        assert sum("another row has the same key" in detail for _, detail in told) == 1
+        assert any("creates stopped" in warning for warning in warnings)
+
+
+NUMBERS = {
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "numeric": "NUMERIC(15)",
+    "scale": "DECIMAL(15, 2)",
+    "double": "DOUBLE PRECISION",
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_number_column_that_cannot_hold_the_codes_ends_every_run(
+    tmp_path: Path, backend: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHAPES, "keyed", keyed(NUMBERS[kind]))
+    with world(tmp_path, shape="keyed", backend=backend, counterparties=3) as made:
+        for number, ref in enumerate(made.refs(), start=1):
+            made.base.update(ref, code=f"{number:09}")
+            made.shape.sql("INSERT INTO clients (code, name) VALUES (?, ?)", (number, "давній"))
+        for command in ("plan", "reconcile"):
+            run = made.run(command)
+            assert (run.status, run.exit_code, run.causes) == ("failed", 64, {})
+            error = str(made.row(run.run).error)
+            assert "000000001" in error
+            assert "clients.code" in error
+        assert len(rows(made)) == 3
+
+
+def test_a_number_column_that_holds_every_code_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHAPES, "keyed", keyed("BIGINT"))
+    with world(tmp_path, shape="keyed", backend="postgresql", counterparties=3) as made:
+        for number, ref in enumerate(made.refs(), start=1):
+            made.base.update(ref, code=str(number))
+        assert made.run().outcomes == {"applied": 3}
+        assert made.run().causes == {}
+
+
+@pytest.mark.parametrize("clients", [4, 5, 40])
+def test_a_filled_store_without_a_key_of_1c_is_the_wrong_column(
+    tmp_path: Path, clients: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHAPES, "keyed", keyed("text"))
+    with world(tmp_path, shape="keyed", counterparties=10) as made:
+        insert = "INSERT INTO clients (code, name) VALUES (?, ?)"
+        made.shape.sql(insert, *((f"X-{number}", "Клієнт") for number in range(clients)))
+        plan = made.run("plan")
+        if clients < 5:
+            assert plan.exit_code == 1
+            return
+        assert (plan.status, plan.exit_code) == ("failed", 64)
+        error = str(made.row(plan.run).error)
+        assert "X-0" in error
+        assert "min_key_share" in error
+        intended = made.with_settings(guard={"min_key_share": 0})
+        assert intended.run("plan").exit_code == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_value_too_long_is_left_out_and_the_others_are_corrected(
+    tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHAPES, "short", short)
+    with world(tmp_path, shape="short", backend=backend, counterparties=2) as made:
+        long, _ = made.refs()
+        made.base.update(long, phone="0" * 73)
+        first = made.run()
+        assert (first.exit_code, first.outcomes) == (1, {"applied": 1, "not_converging": 1})
+        code = str(made.base.get(long).values["code"])
+        [client] = made.shape.find(code)
+        assert client.values["name"] == made.base.get(long).values["name"]
+        assert not client.values["phone"]
+        made.base.update(long, name="Нова назва", email="new@example.ua")
+        made.run()
+        [client] = made.shape.find(code)
+        assert (client.values["name"], client.values["email"]) == ("Нова назва", "new@example.ua")
+        night = made.run()
+        assert [[f.field for f in d.fields] for d in made.differences(night.run)] == [["phone"]]
+        with made.environment() as environment:
+            [[(_, _, outcome)]] = environment.journal.corrections(night.run)
+        assert outcome.state is OutcomeState.REFUSED
+        assert "field phone has 73 characters, column phone takes 20" in outcome.detail
+        made.base.update(long, phone="+380501112233")
+        assert made.run().exit_code == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_tax_id_that_collides_is_left_out_and_the_others_are_corrected(
+    tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHAPES, "short", short)
+    with world(tmp_path, shape="short", backend=backend, counterparties=3) as made:
+        holder, created, updated = made.refs()
+        held = str(made.base.get(holder).values["tax_id"])
+        made.base.update(created, tax_id="77777777")
+        made.base.update(updated, tax_id="88888888")
+        made.run()
+        fresh = made.base.create(name="Новий", code="NEW", tax_id=held, phone="+380501112233")
+        made.base.update(updated, tax_id=held, name="Нова назва")
+        night = made.run()
+        assert night.exit_code == 1
+        [client] = made.shape.find("NEW")
+        assert (client.values["name"], client.values["tax_id"]) == ("Новий", None)
+        [other] = made.shape.find(str(made.base.get(updated).values["code"]))
+        assert (other.values["name"], other.values["tax_id"]) == ("Нова назва", "88888888")
+        told = {d.ref: d for d in made.differences(night.run)}
+        row = made.shape.find(str(made.base.get(holder).values["code"]))[0].row
+        for ref in (fresh, updated):
+            assert told[ref].cause is Cause.DUPLICATE
+            assert row in told[ref].rows
+        made.base.update(holder, tax_id="99999999")
+        made.base.update(updated, tax_id="88888888")
+        assert made.run().exit_code == 0
+        made.assert_in_sync()
+
+
+def short(backend: str, directory: Path) -> Shape:
+    """Columns of limited length, and a tax id that is unique."""
+    settings = {"url": fresh(backend, directory), "table": "clients"}
+    shape = Shape("short", backend, ErpSettings.model_validate(settings), BY_CODE, {})
+    shape.sql(
+        f"""CREATE TABLE clients (id {SERIAL[backend]}, code varchar(40) UNIQUE,
+            name varchar(255) NOT NULL, tax_id varchar(20) UNIQUE, phone varchar(20),
+            email varchar(100), address varchar(500),
+            is_active boolean DEFAULT {"1" if backend == "sqlite" else "true"})"""
+    )
+    return shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 
 import typer
 
@@ -51,6 +52,8 @@ def check(call: Invocation) -> int:
     from zvirka.erp.sql.store_check import check_store
 
     findings += _guarded("erp", lambda: check_store(settings.erp, mapping))
+    if not any(finding.level == "failure" for finding in findings):
+        findings += _guarded("key", lambda: _key_findings(call))
     findings += _guarded("journal", lambda: _journal_findings(call))
     failures = sum(finding.level == "failure" for finding in findings)
     if call.common.json:
@@ -98,6 +101,21 @@ def _source_findings(call: Invocation) -> list[Finding]:
 
     settings = call.settings
     return _guarded("onec", lambda: check_source(settings.onec, call.mapping, settings.state_dir))
+
+
+def _key_findings(call: Invocation) -> list[Finding]:
+    from zvirka.erp.open_store import open_store
+    from zvirka.onec.open_source import open_source
+    from zvirka.reconcile.key_plausibility import key_findings
+
+    settings, mapping = call.settings, call.mapping
+    if settings.erp.table is None:  # the embedded store's own key is right
+        return []
+    with (
+        open_source(settings.onec, mapping, settings.state_dir) as source,
+        closing(open_store(settings.erp, mapping)) as store,
+    ):
+        return list(key_findings(source, store, mapping, settings.guard.min_key_share))
 
 
 def _journal_findings(call: Invocation) -> list[Finding]:

@@ -5,7 +5,7 @@ Reading and writing are two protocols on purpose: a plan constructs no writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -88,6 +88,22 @@ class Store(Protocol):
     @property
     def has_ref(self) -> bool:
         """Whether the store keeps the Ref_Key; without, the journal remembers the pairing."""
+        ...
+
+    @property
+    def key_column(self) -> str:
+        """The column of the pairing key, with its table, for messages."""
+        ...
+
+    def unfit_key(self, keys: Iterable[str]) -> str:
+        """The first key the key column cannot hold as it is; '' when it can hold them all.
+
+        A text column takes any key, and ``keys`` are not read.
+        """
+        ...
+
+    def newest(self, size: int) -> list[Client]:
+        """Up to ``size`` owned rows, those with the greatest primary keys."""
         ...
 
     def scan(self) -> Iterator[Scanned]:

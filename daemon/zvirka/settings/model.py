@@ -183,6 +183,7 @@ class GuardSettings(Table):
     max_changes: Annotated[int, Field(ge=0)] = 5000
     max_change_share: Share = 0.3
     shrink_share: Share = 0.1
+    min_key_share: Share = 0.05
     canaries: list[str] = []
 
 

@@ -288,6 +288,34 @@ class Pairing:
             )
         self._take_found()
 
+    def key_overlap(self) -> tuple[int, int]:
+        """Active clients with a key, and those of them whose key some counterparty has."""
+        number = self._staging.number_of
+        keyed = f"FROM {CLIENTS} WHERE active AND key <> ''"
+        known = sum(
+            number(
+                f"""
+                SELECT count(*)
+                FROM ({keyed} AND {here}) client
+                SEMI JOIN (SELECT key FROM {WANTED} WHERE {here}) record USING (key)
+                """
+            )
+            for here in self.each_part("key", whole=True)
+        )
+        return number(f"SELECT count(*) {keyed}"), known
+
+    def example_keys(self, table: str, size: int) -> list[str]:
+        """The first keys of a side, in their order."""
+        rows = self._staging.rows(
+            f"SELECT key FROM {table} WHERE key <> '' ORDER BY key LIMIT {size}"
+        )
+        return [key for (key,) in rows]
+
+    def wanted_keys(self) -> Iterator[str]:
+        """The pairing keys of 1C that are not empty."""
+        for rows in self._staging.stream(f"SELECT key FROM {WANTED} WHERE key <> ''"):
+            yield from (key for (key,) in rows)
+
     def gone_from_both(self) -> Iterator[list[str]]:
         """Remembered Ref_Keys that 1C no longer has and whose client is not active either."""
         for here in self.each_part("ref"):

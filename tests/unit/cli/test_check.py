@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,43 @@ def test_base_that_does_not_answer_is_a_failure(
     code, found = findings(capsys)
     assert code == 2
     assert any(one["level"] == "failure" and one["remedy"] for one in found)
+
+
+def erp_table(directory: Path, key: str, *keys: str) -> None:
+    """An ERP of one table with that key column and some clients."""
+    file = directory / "erp.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(
+            f"CREATE TABLE clients (id integer PRIMARY KEY, {key}, name text, tax_id text,"
+            " phone text, email text, address text, is_active boolean DEFAULT 1)"
+        )
+        connection.executemany("INSERT INTO clients (code) VALUES (?)", [(key,) for key in keys])
+    change(directory, f'"sqlite:///{file}"', f'"sqlite:///{file}"\ntable = "clients"')
+
+
+def failure(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """The only failure of a check."""
+    code, found = findings(capsys)
+    assert code == 2
+    [told] = [one for one in found if one["level"] == "failure"]
+    return told
+
+
+def test_a_key_column_of_numbers_is_a_failure_with_the_code_it_cannot_hold(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, ref in enumerate(onec.base.refs(), start=1):
+        if not onec.base.get(ref).group:
+            onec.base.update(ref, code=f"{number:09}")
+    erp_table(settled, "code integer")
+    assert "clients.code (INTEGER) cannot hold 1C's key 0000000" in failure(capsys)["text"]
+
+
+def test_a_key_column_without_any_key_of_1c_is_a_failure_with_examples(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    erp_table(settled, "code text", *(f"X-{number}" for number in range(6)))
+    told = failure(capsys)
+    assert "of 6 clients only 0 have a key that exists in 1C" in told["text"]
+    assert "X-5" in told["text"]
+    assert "min_key_share" in told["remedy"]

@@ -29,7 +29,7 @@ from zvirka.domain import Action, Correction
 from zvirka.erp.sql.bulk_update import BulkUpdate
 from zvirka.erp.sql.expressions import AsText, Same, among
 from zvirka.erp.sql.row_values import RowValues
-from zvirka.erp.sql.table_layout import Child, TableLayout
+from zvirka.erp.sql.table_layout import TableLayout
 
 LOCKING = frozenset({"postgresql", "mysql", "mariadb"})
 """Databases on which a row locked with FOR UPDATE stays as it is then read."""
@@ -60,10 +60,7 @@ class Statements:
         return select(layout.pk).where(among(self._connection, layout.pk, rows), layout.owned)
 
     def create(self, columns: Sequence[str]) -> Insert:
-        """Insert a client with the constants of a create; its parameters are the columns.
-
-        They are not ``zv_…`` here: SQLAlchemy pairs returned keys with rows by column parameters.
-        """
+        """Insert a client with the constants of a create; its parameters are the columns."""
         layout = self._layout
         constants: dict[str, Any] = dict(layout.on_create)
         if layout.soft is not None:
@@ -80,7 +77,7 @@ class Statements:
         A ``parked`` row was owned when this transaction locked it.
         """
         layout = self._layout
-        values = self._constants(action) | _set(layout.table, columns)
+        values = self._constants(action) | set_of(layout.table, columns)
         if not values:
             return None
         row = layout.pk == bindparam("zv_row", type_=layout.pk.type)
@@ -138,9 +135,7 @@ class Statements:
         return [case((soft.column == soft.deleted, 0), else_=1) == literal(int(active))]
 
     def parameters(self, prepared: RowValues) -> dict[str, Any]:
-        """The parameters of :meth:`create`, :meth:`change` and :meth:`remove` for one row."""
-        if prepared.correction.action is Action.CREATE:
-            return prepared.values
+        """The parameters of :meth:`change` and :meth:`remove` for one row."""
         found = values_of(prepared.values)
         found["zv_row"] = prepared.row
         found |= self._before(prepared.correction)
@@ -151,44 +146,14 @@ class Statements:
         return {f"zv_was_{n}": before.get(mapped.field) for n, mapped in enumerate(self._compared)}
 
 
-def child_rows(connection: Connection, child: Child, parents: Sequence[Any]) -> Select[Any]:
-    """Parent and primary key of the child rows of some clients, locked."""
-    pk = child.parent if child.pk is None else child.pk
-    statement = select(child.parent, pk).where(
-        among(connection, child.parent, parents), *_predicate(child)
-    )
-    return statement.order_by(pk).with_for_update()
-
-
-def change_child(child: Child, columns: Sequence[str]) -> Update:
-    """Update one child row."""
-    values = dict(child.on_update) | _set(child.table, columns)
-    statement = update(child.table).values(values).where(*_predicate(child))
-    statement = statement.where(child.parent == bindparam("zv_parent", type_=child.parent.type))
-    if child.pk is None:
-        return statement
-    return statement.where(child.pk == bindparam("zv_child", type_=child.pk.type))
-
-
-def create_child(child: Child, columns: Sequence[str]) -> Insert:
-    """Insert a child row that satisfies the predicate."""
-    values: dict[str, Any] = dict(child.on_create)
-    values |= {column.name: value for column, value in child.where}
-    values[child.parent.name] = bindparam("zv_parent", type_=child.parent.type)
-    return insert(child.table).values(values | _set(child.table, columns))
-
-
 def values_of(values: dict[str, Any]) -> dict[str, Any]:
     """The parameters of the SET or VALUES part, numbered in the order of the columns."""
     return {f"zv_set_{number}": value for number, value in enumerate(values.values())}
 
 
-def _set(table: Any, columns: Sequence[str]) -> dict[str, Any]:
+def set_of(table: Any, columns: Sequence[str]) -> dict[str, Any]:
+    """The SET or VALUES part for :func:`values_of`."""
     return {
         name: bindparam(f"zv_set_{number}", type_=table.c[name].type)
         for number, name in enumerate(columns)
     }
-
-
-def _predicate(child: Child) -> list[ColumnElement[bool]]:
-    return [column == value for column, value in child.where]

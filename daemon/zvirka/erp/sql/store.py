@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from sqlalchemy import Engine
@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.domain import Client, Correction, Values
 from zvirka.erp.protocol import Scanned
+from zvirka.erp.sql.conversion import UnstorableError, native_key, takes_any_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.store_queries import Reading, conflicting_rows, rows_with_key
 from zvirka.erp.sql.streaming import scanned
@@ -38,6 +39,35 @@ class SqlStore:
     def has_ref(self) -> bool:
         """Whether a column keeps the Ref_Key."""
         return self._layout.ref is not None
+
+    @property
+    def key_column(self) -> str:
+        """The column of the pairing key, with its table and type."""
+        key = self._layout.key
+        return f"{key.table.name}.{key.name} ({key.type})"
+
+    def unfit_key(self, keys: Iterable[str]) -> str:
+        """The first key the key column cannot hold as it is; '' when it can hold them all."""
+        if takes_any_text(self._layout.key):
+            return ""
+        for key in keys:
+            try:
+                native_key(self._layout.key, key)
+            except UnstorableError:
+                return key
+        return ""
+
+    def newest(self, size: int) -> list[Client]:
+        """Up to ``size`` owned rows, those with the greatest primary keys.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        try:
+            with self._engine.connect() as connection:
+                return self._reading.newest(connection, size)
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
 
     def scan(self) -> Iterator[Scanned]:
         """Every owned row, streamed out of one snapshot.

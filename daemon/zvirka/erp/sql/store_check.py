@@ -5,12 +5,27 @@ What can only be known by trying is tried in :mod:`zvirka.erp.sql.trial`, and ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sqlalchemy import Column, Connection, Engine, String, Table, and_, func, inspect, or_, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Index,
+    MetaData,
+    String,
+    Table,
+    and_,
+    func,
+    inspect,
+    or_,
+    select,
+)
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex
 
 from zvirka.erp.embedded import TABLE
 from zvirka.erp.open_store import effective
@@ -29,7 +44,7 @@ from zvirka.erp.sql.trial import try_writes
 from zvirka.errors import SettingsError, StoreError, ZvirkaError
 from zvirka.findings import Finding
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping
-from zvirka.settings.model import ErpSettings
+from zvirka.settings.model import ErpSettings, SqlExpression
 
 SHOWN = 10
 """How many doubled keys or strange values one line names."""
@@ -92,7 +107,7 @@ def _findings(engine: Engine, erp: ErpSettings, mapping: Mapping) -> Iterator[Fi
             yield from ownership
             if any(finding.level == "failure" for finding in ownership):
                 return
-            yield from _key(connection, layout)
+            yield from _key(connection, layout, erp)
             yield from _soft_values(connection, layout)
             yield from _charset(connection, layout)
     except SQLAlchemyError as error:
@@ -194,27 +209,51 @@ def _ownership(connection: Connection, layout: TableLayout, erp: ErpSettings) ->
         yield Finding("ok", "ownership", f"{owned} of {total} rows are owned")
 
 
-def _key(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
-    column = layout.key.name
-    place = f"the key {layout.table.name}.{column}"
-    unique = any(one.columns == (column,) for one in layout.uniques)
-    if unique:
-        yield Finding("ok", "key", f"{place} is unique")
+def _key(connection: Connection, layout: TableLayout, erp: ErpSettings) -> Iterator[Finding]:
+    place = f"the key {layout.table.name}.{layout.key.name}"
+    within = _columns_of_ours(layout, erp)
+    alone = (layout.key.name,)
+    unique = next(
+        (one for one in layout.uniques if set(alone) <= set(one.columns) <= {*alone, *within}), None
+    )
+    if unique is not None:
+        others = [name for name in unique.columns if name not in alone]
+        beside = f" together with {', '.join(others)}" if others else ""
+        yield Finding("ok", "key", f"{place} is unique{beside}")
     else:
         yield Finding(
             "warning",
             "key",
             f"{place} has no unique constraint: two programs writing at once can double a client",
-            f"CREATE UNIQUE INDEX ON {layout.table.name} ({column})",
+            _index_statement(connection, layout, (*within, *alone), unique=True),
         )
-    if not unique and not _leads_an_index(connection, layout):
+    if unique is None and not _leads_an_index(connection, layout):
         yield Finding(
             "warning",
             "key",
             f"{place} has no index: each correction reads the whole table",
-            f"CREATE INDEX ON {layout.table.name} ({column})",
+            _index_statement(connection, layout, alone, unique=False),
         )
     yield from _doubled(connection, layout, place)
+
+
+def _columns_of_ours(layout: TableLayout, erp: ErpSettings) -> tuple[str, ...]:
+    """Columns that tell our rows from those of another base: constants that erp.owned asks for."""
+    words = set(re.findall(r"\w+", erp.owned))
+    constants = {
+        name for name, value in erp.on_create.items() if not isinstance(value, SqlExpression)
+    }
+    return tuple(c.name for c in layout.table.c if c.name in constants and c.name in words)
+
+
+def _index_statement(
+    connection: Connection, layout: TableLayout, columns: Sequence[str], *, unique: bool
+) -> str:
+    """The statement that makes an index, as this database spells it."""
+    name = f"{'uq' if unique else 'ix'}_{layout.table.name}_{layout.key.name}"
+    table = layout.table.to_metadata(MetaData())
+    index = Index(name, *(table.c[column] for column in columns), unique=unique)
+    return str(CreateIndex(index).compile(dialect=connection.dialect))
 
 
 def _leads_an_index(connection: Connection, layout: TableLayout) -> bool:

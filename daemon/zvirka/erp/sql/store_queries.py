@@ -173,6 +173,11 @@ class Reading:
             found += self._fetch(connection, self.clients().where(among(connection, pk, values)))
         return found
 
+    def newest(self, connection: Connection, size: int) -> list[Client]:
+        """Up to ``size`` owned clients, those with the greatest primary keys."""
+        pk = self._rows.c[self.layout.pk.name]
+        return self._fetch(connection, self.clients().order_by(pk.desc()).limit(size))
+
     def by_keys(self, connection: Connection, keys: Sequence[str], *, clean: bool) -> list[Client]:
         """Owned clients by pairing key; ``clean`` says no stored key needs trimming to match."""
         found: list[Client] = []

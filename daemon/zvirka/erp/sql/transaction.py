@@ -12,19 +12,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import StatementError
 
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.sql.children import Children
 from zvirka.erp.sql.conversion import UnstorableError
 from zvirka.erp.sql.database_errors import is_row_fault, row_reason
 from zvirka.erp.sql.ordering import Unit
 from zvirka.erp.sql.row_values import RowValues, prepare
-from zvirka.erp.sql.statements import (
-    Statements,
-    change_child,
-    child_rows,
-    create_child,
-    values_of,
-)
+from zvirka.erp.sql.statements import Statements
 from zvirka.erp.sql.store_queries import Reading, natives
-from zvirka.erp.sql.table_layout import Child, TableLayout
+from zvirka.erp.sql.table_layout import TableLayout
 
 GONE = "the row is gone, or no longer owned"
 CHANGED = "the row changed since it was scanned"
@@ -33,9 +28,7 @@ KEY_TWICE = "another correction of this batch creates the same key"
 KEY_HELD = "another client holds the new key"
 NO_RESTORE = "the store deletes for good, there is nothing to restore"
 NOT_OWNED = "the created row would not be owned; complete erp.on_create so that erp.owned holds"
-KEY_DOUBLED = (
-    "another row has the same key after the create, which was taken back; see `zvirka check`"
-)
+KEY_DOUBLED = "another row has the same key after the create, which was taken back"
 CREATES_STOPPED = "not created: an earlier create of this run ended with two rows under one key"
 CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
 NOT_OWNED_SO = "the row would not be owned any more with these values"
@@ -90,7 +83,7 @@ class Transaction:
         self._partly = partly
         self._statements = Statements(layout, connection)
         self._nul = connection.dialect.name != "postgresql"
-        self._child_rows: dict[tuple[str, Any], Any] = {}
+        self._children = Children(connection, layout)
         self._texts: dict[Any, str] = {}
 
     def bulk(self, corrections: Sequence[Correction]) -> list[Outcome]:
@@ -199,17 +192,14 @@ class Transaction:
         return None
 
     def _prepared(self, correction: Correction) -> RowValues:
-        return prepare(self._layout, correction, nul=self._nul, children=self._child_rows)
+        return prepare(self._layout, correction, nul=self._nul, children=self._children.known)
 
     def _lock_and_read(self, rows: Sequence[str]) -> dict[str, Client]:
         natural = natives(self._layout.pk, rows)
         if not natural:
             return {}
         self._connection.execute(self._statements.lock(natural)).all()
-        for child in self._layout.children:
-            locked = self._connection.execute(child_rows(self._connection, child, natural))
-            for parent, pk in locked:
-                self._child_rows.setdefault((child.name, parent), pk)
+        self._children.lock(natural)
         return {client.row: client for client in self._reading.by_rows(self._connection, rows)}
 
     def _holders(self, corrections: Iterable[Correction]) -> dict[str, set[str]]:
@@ -289,8 +279,7 @@ class Transaction:
             else:
                 self._change(group, judged=True)
                 rows = [prepared.row for prepared in group]
-            for child in self._layout.children:
-                self._write_child(child, group, rows)
+            self._children.write(group, rows)
         return self._applied(group, rows)
 
     def _applied(self, group: Sequence[RowValues], rows: Sequence[Any]) -> list[Outcome]:
@@ -351,25 +340,6 @@ class Transaction:
             written = self._connection.execute(statement, parameters).rowcount
         if written != len(group):
             raise ChangedError
-
-    def _write_child(self, child: Child, group: list[RowValues], rows: list[Any]) -> None:
-        changes: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-        creates: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-        for prepared, row in zip(group, rows, strict=True):
-            into = prepared.children.get(child.name)
-            if into is None:
-                continue
-            parameters = values_of(into.values) | {"zv_parent": row}
-            if not into.exists:
-                creates[tuple(into.values)].append(parameters)
-                continue
-            if child.pk is not None:
-                parameters["zv_child"] = self._child_rows[child.name, row]
-            changes[tuple(into.values)].append(parameters)
-        for changed, many in changes.items():
-            self._connection.execute(change_child(child, changed), many)
-        for created, many in creates.items():
-            self._connection.execute(create_child(child, created), many)
 
     def _park(self, prepared: RowValues) -> RowValues:
         """Empty the unique columns a client gives up, and expect them empty from here on."""

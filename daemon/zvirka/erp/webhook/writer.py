@@ -94,11 +94,12 @@ class WebhookWriter:
         self.doubled: list[str] = []
 
     def apply(
-        self, corrections: Sequence[Correction], *, partly: bool = False
+        self,
+        corrections: Sequence[Correction],
+        *,
+        partly: bool = False,  # noqa: ARG002 - a message goes out whole
     ) -> Iterator[Outcome]:
         """Post each correction at most as often as is safe (see the ``Writer`` protocol).
-
-        A message goes out whole, so ``partly`` changes nothing.
 
         Raises:
             StoreError: the store or the webhook cannot be reached, or the token is refused. The

@@ -1,0 +1,99 @@
+"""Whether the key column can be the right one, decided before anything is written.
+
+With the wrong column, or one whose type changes 1C's keys, every counterparty is missing and every
+client is extra: each would be created a second time and the first deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from zvirka.erp.protocol import Store
+from zvirka.errors import SettingsError
+from zvirka.findings import Finding
+from zvirka.identity import canonical_key
+from zvirka.mapping import Attribute, Mapping
+from zvirka.onec.protocol import Source
+
+FILLED = 5
+"""A store with fewer active clients is too small to judge by."""
+EXAMPLES = 3
+_ASKED = 20
+"""Clients of the store that ``zvirka check`` asks 1C for, one request each."""
+
+
+def require_storable(column: str, unfit: str) -> None:
+    """Refuse a key column that cannot hold a key of 1C; ``unfit`` is such a key, or ''.
+
+    Raises:
+        SettingsError: with the column and the key.
+    """
+    if unfit:
+        raise SettingsError(
+            f"the key column {column} cannot hold 1C's key {unfit} as it is",
+            place="erp.key",
+            remedy="name the text column that holds 1C's key, or make the column a text",
+        )
+
+
+def is_plausible(clients: int, known: int, least: float) -> bool:
+    """Whether enough of the store's keys exist in 1C, or there are too few to judge by.
+
+    ``clients`` counts active clients with a key, ``known`` those whose key exists in 1C.
+    ``least`` is the share of ``guard.min_key_share``; 0 allows everything.
+    """
+    return not least or clients < FILLED or known >= max(1, least * clients)
+
+
+def wrong_column(
+    column: str, clients: int, known: int, in_store: Sequence[str], in_1c: Sequence[str]
+) -> SettingsError:
+    """The refusal to go on, with example keys of both sides (a Код is no personal data)."""
+    ours, theirs = ", ".join(in_store[:EXAMPLES]), ", ".join(in_1c[:EXAMPLES])
+    return SettingsError(
+        f"of {clients} clients only {known} have a key that exists in 1C:"
+        f" {column} holds {ours}; 1C has {theirs}",
+        place="erp.key",
+        remedy="name the column that holds 1C's key; set guard.min_key_share = 0 if it is right",
+    )
+
+
+def key_findings(source: Source, store: Store, mapping: Mapping, least: float) -> Iterator[Finding]:
+    """What ``zvirka check`` says of the key: a sample of each side is looked up on the other.
+
+    Raises:
+        SourceError: 1C cannot be read.
+        StoreError: the store cannot be read.
+    """
+    source.preflight()
+    in_1c = _keys_of_1c(source, mapping)
+    newest = [c.key for c in store.newest(_ASKED) if c.active and c.key]
+    try:
+        require_storable(store.key_column, store.unfit_key(in_1c))
+        found = {client.key for client in store.read_keys(in_1c)}
+        known = _known(source, mapping, newest) if newest and in_1c and not found else len(newest)
+        if not is_plausible(len(newest), known, least):
+            raise wrong_column(store.key_column, len(newest), known, newest, in_1c)
+    except SettingsError as error:
+        yield Finding("failure", "key", error.cause, error.remedy)
+    else:
+        yield Finding("ok", "key", f"{store.key_column} can hold 1C's keys")
+
+
+def _keys_of_1c(source: Source, mapping: Mapping) -> list[str]:
+    """The keys of the first page; none where the key is no attribute of the counterparty."""
+    for page in islice(source.objects(), 1):
+        if mapping.key == "ref":
+            return list(page.refs)
+        return [key for key in map(canonical_key, page.values.get(mapping.key, ())) if key]
+    return []
+
+
+def _known(source: Source, mapping: Mapping, keys: Sequence[str]) -> int:
+    if mapping.key == "ref":
+        return sum(source.exists(key) for key in keys)
+    home = mapping.field(mapping.key).source
+    if not isinstance(home, Attribute) or home.via:
+        return len(keys)
+    return len({party.key for party in source.find(mapping.key, keys)})
