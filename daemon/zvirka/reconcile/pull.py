@@ -67,6 +67,7 @@ def pull(
                 return light
         except DamagedFileError:
             mirror.set_aside()
+            scan.forget()
     return replace(_full(environment, source, mirror, counted, now), scanned=scanned)
 
 
