@@ -13,6 +13,8 @@ from tests.integration.engine_world import World, world
 from zvirka.domain import Cause
 from zvirka.reconcile.request import Summary
 from zvirka.staging import database
+from zvirka.staging.database import DamagedFileError
+from zvirka.staging.source_mirror import SourceMirror
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "state-0.1.0"
 MISSING = "the agreement of both sides is missing; causes of this run are unknown"
@@ -163,6 +165,19 @@ def test_a_damaged_mirror_is_set_aside_and_1c_is_pulled_in_full(
     assert (run.exit_code, night.row(run.run).mode) == (0, "full")
     night.assert_in_sync()
     assert len(list(mirror(night).parent.glob("mirror.duckdb.damaged-*"))) == 1
+
+
+def test_a_damage_found_during_a_light_pull_leads_to_a_full_one(
+    night: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise DamagedFileError("a file of the staging database is damaged", place="", remedy="")
+
+    expected = edit(night)
+    monkeypatch.setattr(SourceMirror, "renew_light_lines", fail)
+    plan = night.run("plan")
+    assert (causes(night, plan), night.row(plan.run).mode) == (expected, "full")
+    assert night.row(plan.run).facts["store_rows"] == 7
 
 
 def test_a_full_pull_from_the_future_is_not_a_recent_one(night: World) -> None:

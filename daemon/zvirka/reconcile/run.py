@@ -50,8 +50,8 @@ from zvirka.reconcile.targeting import Named, stage_named
 from zvirka.staging.agreement import Agreement
 from zvirka.staging.candidates import Candidates
 from zvirka.staging.database import Staging
+from zvirka.staging.pairing import WHOLE
 from zvirka.staging.source_mirror import SourceMirror
-from zvirka.staging.unchanged import WHOLE
 
 
 def perform(environment: Environment, request: Request) -> Summary:

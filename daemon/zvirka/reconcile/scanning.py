@@ -59,6 +59,10 @@ class Scan:
         """A transaction around the staging of all pages."""
         return self.candidates.clients.transaction()
 
+    def forget(self) -> None:
+        """Drop all pages staged so far, to begin again."""
+        self.candidates.clients.forget()
+
     def read(self, environment: Environment) -> None:
         """Stage the whole store."""
         with self.staging():
@@ -74,7 +78,7 @@ class Scan:
         elif self._read_changed(environment):
             candidates.pairing.find(candidates.unchanged.sides())
         else:
-            candidates.clients.forget()
+            self.forget()
             full = replace(self, brief=False)
             full.read(environment)
             full.pair(environment)

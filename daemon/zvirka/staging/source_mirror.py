@@ -74,8 +74,7 @@ class SourceMirror:
                 staging.attach(_MIRROR)
                 if self._stamp_of(_MIRROR) == self._stamp:
                     self._create_views()
-                    # What every light run reads anyway; the values are checked as they are read.
-                    staging.check_readable(f"(SELECT ref, version, mark FROM {_OBJECT})")
+                    # A damaged object is found by the light pull, in time for a full one.
                     staging.check_readable(WANTED)
                     return True
                 staging.detach(_MIRROR)
