@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from zvirka.mapping import Attribute, Mapping
 from zvirka.onec.protocol import Source
-from zvirka.reconcile.snapshot import Absence, CompleteSnapshot, AbsenceBasis, Unproven
+from zvirka.reconcile.snapshot import Absence, AbsenceBasis, CompleteSnapshot, Unproven
 
 STILL_THERE = "1C still has it, out of scope or turned into a group: left alone"
 KEY_IN_USE = "1C has this key under another Ref_Key: left alone"
