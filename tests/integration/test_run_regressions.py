@@ -10,7 +10,8 @@ import pytest
 from tests.integration.engine_world import world
 from zvirka.domain import Action, Cause, Kind
 from zvirka.erp.protocol import Store
-from zvirka.reconcile import applying, pairs, verifying
+from zvirka.reconcile import applying, verifying
+from zvirka.staging.source_mirror import SourceMirror
 
 
 @pytest.mark.parametrize("shape", ["embedded", "production"])
@@ -161,13 +162,13 @@ def test_an_edit_taken_back_while_it_was_looked_at_is_found_when_it_comes_again(
         name = made.base.get(ref).values["name"]
         edit = "UPDATE clients SET name = ? WHERE ref = ?"
         made.shape.sql(edit, ("Правка", ref))
-        usual = pairs.renew
+        usual = SourceMirror.refresh
 
         def ask_after_it_was_taken_back(*asked: Any) -> set[str]:
             made.shape.sql(edit, (name, ref))
             return usual(*asked)
 
-        monkeypatch.setattr(pairs, "renew", ask_after_it_was_taken_back)
+        monkeypatch.setattr(SourceMirror, "refresh", ask_after_it_was_taken_back)
         assert made.run().causes == {}
         monkeypatch.undo()
         made.shape.sql(edit, ("Правка", ref))

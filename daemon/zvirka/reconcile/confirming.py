@@ -7,12 +7,11 @@ from collections import Counter
 import msgspec
 
 from zvirka.comparison import holds
-from zvirka.domain import Action, Client, Correction, Difference, Disposition
+from zvirka.domain import Action, Client, Correction, Counterparty, Difference, Disposition
 from zvirka.reconcile.absence import absence_of
 from zvirka.reconcile.decide import decide
 from zvirka.reconcile.evidence import Evidence
 from zvirka.reconcile.pairs import PairReader
-from zvirka.reconcile.pull import renew
 from zvirka.reconcile.rekeying import Decided, Rekeys
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.snapshot import Absence, NamedOnly, PartialSnapshot, Snapshot
@@ -56,7 +55,7 @@ def confirm(
     for extras in (True, False):
         for batch in context.matching.candidates(extras=extras):
             wanted = batch if named is None else [one for one in batch if named.includes(one)]
-            settled: list[tuple[str, Client]] = []
+            settled: list[tuple[Counterparty, Client]] = []
             for pair in pairs.read(wanted):
                 difference = decide(pair, context.policy)
                 if difference is not None:
@@ -64,7 +63,7 @@ def confirm(
                     if not rekeys.holds_back(decided):
                         recorder.add(decided)
                 elif pair.record is not None and pair.client is not None:
-                    settled.append((pair.ref, pair.client))
+                    settled.append((pair.record, pair.client))
             context.matching.settle(settled)
             context.environment.tick(len(batch))
     for decided in rekeys.settle():
@@ -80,7 +79,7 @@ def still_wanted(
     ref = correction.ref
     if not ref:
         return True
-    there = renew(context.environment, context.source, context.mirror, [ref])
+    there = context.mirror.refresh(context.source, [ref], context.environment.tick)
     record = context.mirror.counterparties([ref])[ref] if there else None
     if correction.action is not Action.DELETE:
         return record is not None and holds(context.mapping, correction.after, record.values)

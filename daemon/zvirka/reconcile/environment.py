@@ -60,6 +60,11 @@ class Environment:
         """Where mirror and scratch live."""
         return self.settings.state_dir / "staging"
 
+    @property
+    def agreement_file(self) -> Path:
+        """The last agreement of both sides. Not a cache: it belongs to the backup."""
+        return self.settings.state_dir / "agreement.duckdb"
+
     def tick(self, units: int = 0) -> None:
         """Tell the progress, and leave the run here when it was asked to stop.
 

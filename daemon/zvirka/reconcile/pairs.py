@@ -13,7 +13,6 @@ from zvirka.domain import Client, Counterparty
 from zvirka.prefetch import ahead
 from zvirka.reconcile.absence import absence_of
 from zvirka.reconcile.decide import AgreementState, Pair
-from zvirka.reconcile.pull import renew
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.snapshot import (
     Absence,
@@ -48,7 +47,7 @@ class PairReader:
         self.suspected = 0
         self._context = context
         self._snapshot = snapshot
-        self._first = not context.matching.ever_agreed()
+        self._first = context.matching.agreement.is_empty()
         extras = context.matching.candidate_count("extra")
         self._ask_now = (
             context.targeted
@@ -61,11 +60,12 @@ class PairReader:
 
     def _refresh_all(self) -> None:
         context = self._context
-        context.mirror.forget_seen()
+        context.mirror.seen.forget()
         for batch in ahead(context.source.versions()):
-            context.mirror.see_versions(batch)
+            context.mirror.seen.add(batch)
             context.environment.tick()
-        renew(context.environment, context.source, context.mirror, context.mirror.moved().stale)
+        stale = context.mirror.moved().stale
+        context.mirror.refresh(context.source, stale, context.environment.tick)
 
     def read(self, batch: Sequence[Candidate]) -> Iterator[Pair]:
         """The pairs of a batch of candidates; those gone from both sides are left out.
@@ -96,9 +96,9 @@ class PairReader:
     def _records(self, batch: Sequence[Candidate]) -> dict[str, Counterparty]:
         context = self._context
         refs = [ref for one in batch if not one.alone for ref in (one.ref, *one.refs) if ref]
-        if self._refresh:
-            gone = set(refs) - renew(context.environment, context.source, context.mirror, refs)
-            context.mirror.forget(sorted(gone))
+        asked = refs if self._refresh else context.mirror.shortened(refs)
+        there = context.mirror.refresh(context.source, asked, context.environment.tick)
+        context.mirror.forget(sorted(set(asked) - there))
         return context.mirror.counterparties(refs)
 
     def _arrived(self, wanted: Sequence[Counterparty]) -> dict[str, Client]:

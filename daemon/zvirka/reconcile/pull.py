@@ -1,12 +1,11 @@
-"""Phase pull: the catalogue streams into the mirror, whole or just what changed.
+"""Phase pull: the catalogue streams into the mirror, in full or only what changed.
 
-A count that does not add up leads to a second look, not to a guess; what still does not add up
-makes the snapshot partial.
+If the counts do not add up, 1C is asked again; if they still do not, the snapshot is partial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,11 +19,11 @@ from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.run_summary import prepare_report
 from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import Snapshot, doubted, judged
+from zvirka.staging.database import DamagedFileError
 from zvirka.staging.source_mirror import SourceMirror
 
 RESTRICTED = "allowed_only is set: 1C leaves out what the user may not see"
 """Why nothing that such a source leaves out is proven to be absent."""
-_RENEWED_AT_ONCE = 1000
 _LIGHT_UP_TO = 0.2
 """Past this share of changed counterparties a full pull asks fewer requests than fetching them."""
 _ALWAYS_LIGHT = 200
@@ -32,12 +31,17 @@ _ALWAYS_LIGHT = 200
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull gave: the snapshot, ``full`` or ``light``, and how many came whole."""
+    """What a pull returned.
+
+    ``mode`` is ``full`` or ``light``, ``fetched`` how many counterparties were fetched whole,
+    ``counted`` what 1C counted in the end. ``scanned``: the store was scanned beside the pull.
+    """
 
     snapshot: Snapshot
     mode: str
     fetched: int
     counted: int
+    scanned: bool = False
 
 
 def pull(
@@ -50,26 +54,34 @@ def pull(
     now: datetime,
     scan: Scan,
 ) -> Pulled:
-    """Bring the mirror up to date; ``counted`` is the number the preflight was told.
+    """Bring the mirror up to date; ``counted`` is the number 1C returned to the preflight.
 
     Raises:
         SourceError: 1C cannot be read.
         StagingError: the staging cannot be written.
     """
-    pulled = None
-    if not full and mirror.known and _recent(environment, mirror.pulled_at(), now):
-        pulled = _light(environment, source, mirror, counted, scan)
+    pulled, scanned = None, False
+    if not full and mirror.known and _is_recent(environment, mirror.pulled_at(), now):
+        try:
+            pulled = _light(environment, source, mirror, counted, scan)
+            scanned = True
+        except DamagedFileError:
+            mirror.set_aside()
+            scan.forget()
     if pulled is None:
-        pulled = _full(environment, source, mirror, counted, now)
+        pulled = replace(_full(environment, source, mirror, counted, now), scanned=scanned)
     if missing := _canaries_missing(environment, mirror):
         snapshot = doubted(pulled.snapshot, f"canaries are missing: {', '.join(missing)}")
         return replace(pulled, snapshot=snapshot)
     return pulled
 
 
-def _recent(environment: Environment, pulled_at: str, now: datetime) -> bool:
+def _is_recent(environment: Environment, pulled_at: str, now: datetime) -> bool:
+    """Whether the last full pull is recent; one in the future (a wrong clock) is not."""
     every: timedelta = environment.settings.onec.full_pull_every
-    return bool(pulled_at) and now - datetime.fromisoformat(pulled_at) < every
+    if not pulled_at:
+        return False
+    return timedelta(0) <= now - datetime.fromisoformat(pulled_at) < every
 
 
 # -- full ---------------------------------------------------------------------------------------
@@ -79,7 +91,7 @@ def _full(
     environment: Environment, source: Source, mirror: SourceMirror, counted: int, now: datetime
 ) -> Pulled:
     with mirror.full_pull(now.isoformat()):
-        # Two requests at a time: while one page is made, the other is decoded and staged.
+        # Two requests at a time: 1C makes one page while the other is decoded and staged.
         pages: Iterator[ObjectBatch | LineBatch] = ahead(
             source.objects(), source.lines(), meanwhile=partial(prepare_report, environment)
         )
@@ -99,15 +111,15 @@ def _full(
 
 
 def _second_look(environment: Environment, source: Source, mirror: SourceMirror) -> int:
-    """Ask for all keys again, fetch what the pages lost, drop what is no longer there."""
-    logger.info("the count moved during the pull, looking again")
+    """Ask for all keys again, fetch what the pages missed, drop what is no longer there."""
+    logger.info("the count changed during the pull, asking for all keys again")
     _see_versions(environment, source, mirror)
     after = source.count()
     for objects, lines in source.fetch(mirror.unseen_versions()):
         mirror.add_objects(objects)
         for batch in lines:
             mirror.add_lines(batch)
-    if mirror.seen_count() == after:
+    if mirror.seen.count() == after:
         mirror.drop_unseen()
     return after
 
@@ -127,88 +139,45 @@ def _doubts(source: Source, rows: int, counted: int) -> list[str]:
 def _light(
     environment: Environment, source: Source, mirror: SourceMirror, counted: int, scan: Scan
 ) -> Pulled | None:
-    """Read keys and versions, fetch what changed; ``None`` when a full pull is called for."""
+    """Read keys and versions, fetch what changed; ``None`` when a full pull is needed."""
     with scan.staging():
         _see_versions(environment, source, mirror, scan)
-    scan.done = True
     after = source.count()
-    if not counted == after == mirror.seen_count():
-        logger.info("the count moved during the light pull, looking again")
+    if not counted == after == mirror.seen.count():
+        logger.info("the count changed during the light pull, asking for all keys again")
         _see_versions(environment, source, mirror)
         after = source.count()
     stale, gone, went_back = mirror.moved()
     if went_back:
-        logger.warning("a DataVersion went back: a backup was restored in 1C, pulling in full")
+        logger.warning(
+            "1C has an older DataVersion than before, probably a restored backup; pulling in full"
+        )
         return None
     if len(stale) > max(_ALWAYS_LIGHT, _LIGHT_UP_TO * after):
         return None
-    fetched = renew(environment, source, mirror, stale)
-    reasons = _doubts(source, mirror.seen_count(), after)
+    fetched = mirror.refresh(source, stale, environment.tick)
+    reasons = _doubts(source, mirror.seen.count(), after)
     if not reasons:
         mirror.forget([*gone, *(set(stale) - fetched)])
     mirror.renew_light_lines(ahead(source.light_lines()), environment.tick)
-    return Pulled(judged(mirror.count(), reasons), "light", len(fetched), after)
+    return Pulled(judged(mirror.count(), reasons), "light", len(fetched), after, scanned=True)
 
 
 def _see_versions(
     environment: Environment, source: Source, mirror: SourceMirror, scan: Scan | None = None
 ) -> None:
-    mirror.forget_seen()
+    mirror.seen.forget()
     beside = [scan.pages()] if scan is not None else []
     pages: Iterator[VersionBatch | Scanned] = ahead(
         source.versions(), *beside, meanwhile=partial(prepare_report, environment)
     )
     for batch in pages:
         if isinstance(batch, VersionBatch):
-            mirror.see_versions(batch)
+            mirror.seen.add(batch)
             environment.tick(len(batch.refs))
         elif scan is not None:
             scan.stage(batch)
             environment.tick()
-
-
-def renew(
-    environment: Environment, source: Source, mirror: SourceMirror, refs: Sequence[str]
-) -> set[str]:
-    """Fetch counterparties whole into the mirror; return the Ref_Keys 1C gave."""
-    fetched: set[str] = set()
-    for objects, lines in _gathered(source.fetch(refs)):
-        mirror.replace(objects, lines)
-        fetched.update(objects.refs)
-        environment.tick(len(objects.refs))
-    return fetched
-
-
-def _gathered(
-    answers: Iterable[tuple[ObjectBatch, list[LineBatch]]],
-) -> Iterator[tuple[ObjectBatch, list[LineBatch]]]:
-    """Answers of some twenty objects each, joined into batches worth a transaction."""
-    together: list[ObjectBatch] = []
-    lines: list[LineBatch] = []
-    for objects, more in answers:
-        together.append(objects)
-        lines += more
-        if sum(len(batch.refs) for batch in together) >= _RENEWED_AT_ONCE:
-            yield _joined(together), lines
-            together, lines = [], []
-    if together:
-        yield _joined(together), lines
-
-
-def _joined(batches: list[ObjectBatch]) -> ObjectBatch:
-    first = batches[0]
-    return ObjectBatch(
-        refs=[ref for batch in batches for ref in batch.refs],
-        versions=[version for batch in batches for version in batch.versions],
-        marks=[mark for batch in batches for mark in batch.marks],
-        values={
-            name: [value for batch in batches for value in batch.values[name]]
-            for name in first.values
-        },
-        links={
-            name: [link for batch in batches for link in batch.links[name]] for name in first.links
-        },
-    )
 
 
 def _canaries_missing(environment: Environment, mirror: SourceMirror) -> list[str]:

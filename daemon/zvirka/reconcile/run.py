@@ -41,6 +41,7 @@ from zvirka.reconcile.run_summary import summary_of, write_report
 from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import CompleteSnapshot, NamedOnly, PartialSnapshot, Snapshot
 from zvirka.reconcile.targeting import Named, stage_named
+from zvirka.staging.agreement import Agreement
 from zvirka.staging.candidates import Candidates
 from zvirka.staging.database import Staging
 from zvirka.staging.source_mirror import SourceMirror
@@ -176,7 +177,7 @@ class _Run:
                 return "finished", None
             with (
                 environment.open_source() as source,
-                closing(Staging(environment.staging_dir, environment.mapping)) as staging,
+                Staging(environment.staging_dir, environment.mapping) as staging,
             ):
                 try:
                     return self._compare_and_correct(source, store, staging)
@@ -199,7 +200,12 @@ class _Run:
     ) -> tuple[str, ExitCode | None]:
         environment, request, facts = self._environment, self._request, self._facts
         policy = Policy.of(environment.settings.policy, soft_delete=store.soft_delete)
-        matching = Candidates(staging, marks_count=policy.deletes_marked)
+        agreement = Agreement(staging, environment.agreement_file)
+        if not agreement.known and environment.journal.last_good(1):
+            facts.warnings.append(_NO_AGREEMENT)
+            logger.warning(_NO_AGREEMENT, file=str(environment.agreement_file))
+        mirror = SourceMirror(staging)
+        matching = Candidates(staging, mirror, agreement, marks_count=policy.deletes_marked)
         if not store.has_ref:
             matching.pairing.remember(environment.journal.pairings())
         context = RunContext(
@@ -208,7 +214,7 @@ class _Run:
             request=request,
             source=source,
             store=store,
-            mirror=SourceMirror(staging),
+            mirror=mirror,
             matching=matching,
             policy=policy,
             standings=environment.journal.standings(),
@@ -246,7 +252,7 @@ class _Run:
 
     def _stage_both_sides(self, context: RunContext) -> _Staged:
         environment, facts = self._environment, self._facts
-        scan = Scan(context.store, context.matching)
+        scan = Scan.of(context.store, context.matching)
         with self._phase("preflight"):
             counted = context.source.preflight()
             facts.source_count_before = counted
@@ -267,7 +273,8 @@ class _Run:
             environment.journal.set_mode(self._run, pulled.mode)
             note_snapshot(facts, pulled.snapshot)
         with self._phase("scan"):
-            scan.finish(environment)
+            if not pulled.scanned:
+                scan.read(environment)
         with self._phase("diff"):
             scan.pair(environment)
             facts.store_rows, facts.store_active = context.matching.counts()
@@ -303,10 +310,10 @@ class _Run:
         """Record on what both sides agree: the next run derives causes from it."""
         matching, journal = context.matching, self._environment.journal
         with self._phase("agree"):
-            matching.agree(tidy=staged.mode == "full")
+            matching.agree(tidy=staged.mode == "full", complete=staged.named is None)
             if context.store.has_ref:
                 return
-            for batch in matching.agreed_pairings():
+            for batch in matching.pairing.not_remembered():
                 journal.put_pairings(batch)
             journal.drop_pairings(matching.pairing.superseded())
             if staged.mode == "full" and isinstance(staged.snapshot, CompleteSnapshot):
@@ -322,6 +329,7 @@ class _Staged(msgspec.Struct, frozen=True):
     named: Named | None = None
 
 
+_NO_AGREEMENT = "the agreement of both sides is missing; causes of this run are unknown"
 _UNEXPECTED = ZvirkaError(
     "an unexpected error ended the run",
     place="see the log",

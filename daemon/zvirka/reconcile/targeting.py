@@ -14,7 +14,6 @@ import msgspec
 from zvirka.domain import Client, Counterparty
 from zvirka.errors import UsageError
 from zvirka.mapping import Attribute
-from zvirka.reconcile.pull import renew
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.run_context import RunContext
 from zvirka.staging.candidates import Candidate
@@ -105,8 +104,10 @@ def stage_named(context: RunContext, targets: Targets) -> Named:
     rivals |= {one.ref for one in _successors(context, refs, records, clients)} - set(refs)
     others = _read_records(context, sorted(rivals))
     clients |= _read_clients(context, list(others), ())
-    context.matching.renew_clients(list(clients.values()))
-    context.matching.pair_named([*refs, *rivals], list(clients))
+    matching = context.matching
+    matching.clients.reread(list(clients.values()))
+    matching.unchanged.name([*refs, *rivals], list(clients))
+    matching.pairing.find(matching.unchanged.sides())
     return named
 
 
@@ -152,7 +153,7 @@ def _found(context: RunContext, field: str, values: Sequence[str]) -> list[Count
 
 def _read_records(context: RunContext, refs: Sequence[str]) -> dict[str, Counterparty]:
     """Counterparties as 1C has them now; the mirror forgets what 1C does not return."""
-    there = renew(context.environment, context.source, context.mirror, refs)
+    there = context.mirror.refresh(context.source, refs, context.environment.tick)
     context.mirror.forget(sorted(set(refs) - there))
     return context.mirror.counterparties(sorted(there))
 

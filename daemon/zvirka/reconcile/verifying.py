@@ -55,7 +55,7 @@ def _verify_batch(
     told: list[Difference] = []
     verdicts: list[Outcome] = []
     standings: list[Suppression] = []
-    settled: list[tuple[str, Client]] = []
+    settled: list[tuple[Counterparty, Client]] = []
     for number, correction, outcome in done:
         client = now.get(correction.id)
         wrong = not_taken(context, correction, client)
@@ -72,8 +72,12 @@ def _verify_batch(
             standing = _standing(context, correction, client)
             seen.add(standing.ident)
             standings.append(standing)
-        elif client is not None and _agrees(context, parties.get(correction.ref), client):
-            settled.append((correction.ref, client))
+        elif (
+            client is not None
+            and (party := parties.get(correction.ref)) is not None
+            and _agrees(context, party, client)
+        ):
+            settled.append((party, client))
     journal.settle(context.run, verdicts, context.environment.now())
     journal.update_differences(context.run, told)
     journal.put_standings(standings)
@@ -118,13 +122,13 @@ def not_taken(context: RunContext, correction: Correction, client: Client | None
     return wrong
 
 
-def _agrees(context: RunContext, party: Counterparty | None, client: Client) -> bool:
+def _agrees(context: RunContext, party: Counterparty, client: Client) -> bool:
     """Whether the whole row is as in 1C, not only the fields that the correction wrote.
 
     Another field may have been edited since it was compared. The next run has to find that edit;
     an agreement now would hide it.
     """
-    if party is None or not client.active:
+    if not client.active:
         return False
     wanted = context.store.fitting(party.values)
     ours = client.ref in {None, party.ref} and client.key == party.key

@@ -87,6 +87,7 @@ SENTENCES: tuple[str, ...] = (
     N_("allowed_only is set: 1C leaves out what the user may not see"),
     N_("canaries are missing: {keys}"),
     N_("{count} clients look absent from 1C, but the snapshot is partial"),
+    N_("the agreement of both sides is missing; causes of this run are unknown"),
     N_("scope, mapping or policy are new"),
     N_("this is the first run"),
     N_("a person approves"),

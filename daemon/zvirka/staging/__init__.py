@@ -1,1 +1,1 @@
-"""Both sides of one run in DuckDB, on disk, so that memory stays flat."""
+"""Both sides of one run in DuckDB, on disk, so that memory stays flat; and the last agreement."""

@@ -1,41 +1,51 @@
-"""Which pairs deserve a look, and on what both sides agree: SQL over the staging.
+"""Selects the pairs that deserve a second look, by digests, with the last agreement as third side.
 
-Who is paired with whom is :mod:`zvirka.staging.pairing`'s; here pairs are compared by their
-digests, with the last agreement as the third side.
+Who is paired with whom is found by :mod:`zvirka.staging.pairing`. What a candidate means is decided
+in :mod:`zvirka.reconcile`, after both sides were read again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from typing import Any
 
 import msgspec
 
-from zvirka.domain import Client
-from zvirka.erp.protocol import IMAGE_SEPARATOR, ScanBatch, Scanned
-from zvirka.staging import unchanged
-from zvirka.staging.database import Page, Staging, page_of
-from zvirka.staging.pairing import Pairing
-
-_NOW = (
-    "(FROM scratch.new_client UNION ALL FROM scratch.client"
-    " WHERE row_id NOT IN (SELECT row_id FROM scratch.new_client))"
+from zvirka.domain import Client, Counterparty
+from zvirka.staging.agreement import AGREED, Agreement
+from zvirka.staging.database import Staging
+from zvirka.staging.pairing import (
+    DUPLICATE_KEYS_1C,
+    DUPLICATE_KEYS_STORE,
+    DUPLICATE_REFS,
+    PAIRS,
+    REMEMBERED,
+    UNPAIRED_CLIENTS,
+    UNPAIRED_RECORDS,
+    Pairing,
 )
-"""The store's rows as last read: single ones have been read again since the scan."""
+from zvirka.staging.source_mirror import WANTED, SourceMirror
+from zvirka.staging.store_scan import StoreScan
+from zvirka.staging.unchanged import Unchanged
+from zvirka.staging.values import stable_digest
 
-_IMAGE = "hash(key, image)"
+_COMPARED = "scratch.compared"
+_CANDIDATES = "scratch.candidate"
+_TAKEN_KEYS = "scratch.taken_key"
+_OWNERS = "scratch.owner"
+_ORPHANS = "scratch.orphan"
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One pair, or one half of one, that may be a difference.
+    """A pair, or one half of a pair, that may be a difference.
 
     ``ref`` and ``row`` name the two sides, empty where there is none. ``agreed_wanted`` and
-    ``agreed_client`` say whether that side is as it was when both last agreed, ``None`` when they
-    never did. ``refs`` and ``rows`` name all that share the key, where that is too many.
+    ``agreed_client`` say whether that side is as it was at the last agreement, ``None`` if there
+    was none. ``refs`` and ``rows`` name all that share a key which occurs more than once.
 
-    ``alone`` marks a client that no counterparty is paired with: ``refs`` then are all those it
-    was paired with before, ``ref`` the last of them. ``key_taken``: its key is that of a
-    counterparty that has another client.
+    ``alone`` marks a client that no counterparty is paired with; its ``refs`` are all it was ever
+    paired with, ``ref`` the last of them. ``key_taken``: its key is that of a counterparty with
+    another client.
     """
 
     ref: str
@@ -50,247 +60,255 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Candidates:
-    """The pairing of one run. ``marks_count`` says whether a deletion mark means anything."""
+    """The comparison of one run. ``marks_count`` says whether a deletion mark has an effect.
 
-    def __init__(self, staging: Staging, *, marks_count: bool) -> None:
+    ``clients`` stages the store's rows, ``unchanged`` and ``pairing`` prepare the comparison,
+    ``agreement`` is the last agreement. The mirror must be opened after the agreement, which may
+    be taken over from an older mirror.
+    """
+
+    def __init__(
+        self, staging: Staging, mirror: SourceMirror, agreement: Agreement, *, marks_count: bool
+    ) -> None:
         self._staging = staging
-        self._marks_count = marks_count
-        staging.run(
-            "CREATE TABLE scratch.client(row_id VARCHAR, key VARCHAR, ref UUID, active BOOLEAN,"
-            " digest UBIGINT, image UBIGINT);"
-            "CREATE TABLE scratch.new_client AS FROM scratch.client;"
-            f"CREATE TABLE {unchanged.BRIEF}(row_id VARCHAR, image UBIGINT);"
-            "CREATE TABLE scratch.moved(what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR,"
-            " client_key VARCHAR, wanted UBIGINT, client UBIGINT, image UBIGINT,"
-            " agreed_wanted BOOLEAN, agreed_client BOOLEAN);"
-            "CREATE TABLE scratch.candidate(what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR,"
-            " agreed_wanted BOOLEAN, agreed_client BOOLEAN, refs UUID[], row_ids VARCHAR[]);"
-            "CREATE TABLE scratch.settled(ref UUID, row_id VARCHAR);"
-            "CREATE TABLE scratch.obsolete(ref UUID);"
-        )
+        self._mirror = mirror
+        self._live = "NOT w.mark" if marks_count else "true"
+        self.agreement = agreement
+        self.clients = StoreScan(staging)
+        self.unchanged = Unchanged(staging, live=self._live)
         self.pairing = Pairing(staging, marks_count=marks_count)
-
-    # -- the store's side ----------------------------------------------------------------------
-
-    def add_images(self, rows: Scanned) -> None:
-        """Stage a page of a brief scan: one hash a row, which tells whether it is as it was."""
-        page, source = _columns(rows)
-        self._staging.insert(page, unchanged.BRIEF, select=f"row_id, {_IMAGE}", source=source)
-
-    def add_clients(self, rows: Scanned, table: str = "scratch.client") -> None:
-        """Stage a page of the store's scan: keys and hashes only, values stay in the store."""
-        page, source = _columns(rows)
-        staging = self._staging
-        digest = " + ".join(
-            staging.trimmed_part(f"parts[{number + 3}]", number)
-            for number in range(len(staging.mapping.fields))
+        staging.run(
+            f"""
+            CREATE TABLE {_COMPARED}(
+                what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR, client_key VARCHAR,
+                wanted_hash UBIGINT, client_hash UBIGINT, image_hash UBIGINT, stable UBIGINT,
+                agreed_wanted BOOLEAN, agreed_client BOOLEAN, agreed_stable UBIGINT
+            )
+            """
         )
-        staging.insert(
-            page,
-            table,
-            select="row_id, key, try_cast(parts[2] AS UUID), parts[1] = '1',"
-            f" ({digest})::UBIGINT, {_IMAGE}",
-            source="(SELECT *, string_split(image, chr("
-            f"{ord(IMAGE_SEPARATOR)})) parts FROM {source})",
+        staging.run(
+            f"""
+            CREATE TABLE {_CANDIDATES}(
+                what VARCHAR, ref UUID, row_id VARCHAR, key VARCHAR,
+                agreed_wanted BOOLEAN, agreed_client BOOLEAN, agreed_stable UBIGINT,
+                refs UUID[], row_ids VARCHAR[]
+            )
+            """
         )
-
-    def scanning(self) -> AbstractContextManager[None]:
-        """The pages added within are staged together, or none of them."""
-        return self._staging.transaction()
-
-    def forget_clients(self) -> None:
-        """Begin another scan."""
-        for table in ("scratch.client", "scratch.new_client", unchanged.BRIEF):
-            self._staging.run(f"CREATE OR REPLACE TABLE {table} AS FROM {table} LIMIT 0")
-
-    def find_loose(self) -> bool:
-        """See :func:`zvirka.staging.unchanged.find_loose`."""
-        return unchanged.find_loose(self._staging, marks_count=self._marks_count)
-
-    def loose_rows(self) -> Iterator[list[str]]:
-        """See :func:`zvirka.staging.unchanged.loose_rows`."""
-        return unchanged.loose_rows(self._staging)
-
-    def gather(self) -> bool:
-        """See :func:`zvirka.staging.unchanged.gather`."""
-        return unchanged.gather(self._staging)
-
-    def pair(self) -> None:
-        """Find who is whose client, among all of both sides."""
-        self.pairing.find(unchanged.WHOLE)
-
-    def pair_named(self, refs: Sequence[str], rows: Sequence[str]) -> None:
-        """Find who is whose client among these alone; their rows have to be staged."""
-        self._staging.run("CREATE TABLE scratch.loose(ref UUID, row_id VARCHAR)")
-        self._staging.run(
-            "INSERT INTO scratch.loose SELECT unnest(?)::UUID, NULL"
-            " UNION ALL SELECT NULL, unnest(?)",
-            [list(refs), list(rows)],
-        )
-        self.pair_loose()
-
-    def pair_loose(self) -> None:
-        """Find who is whose client, among what is loose."""
-        unchanged.set_aside(self._staging)
-        self.pairing.find(unchanged.LOOSE)
-
-    def renew_clients(self, clients: Sequence[Client]) -> None:
-        """Stage what the store holds now of single rows; it counts instead of the scan."""
-        self._staging.run(
-            "DELETE FROM scratch.new_client WHERE row_id IN (SELECT unnest(?))",
-            [[client.row for client in clients]],
-        )
-        if clients:
-            names = self._staging.mapping.names
-            images = [
-                IMAGE_SEPARATOR.join(
-                    [
-                        "1" if client.active else "0",
-                        client.ref or "",
-                        *((client.values.get(name) or "").strip(" ") for name in names),
-                    ]
-                )
-                for client in clients
-            ]
-            rows, keys = [client.row for client in clients], [client.key for client in clients]
-            self.add_clients(ScanBatch(rows, keys, images), "scratch.new_client")
-
-    def ever_agreed(self) -> bool:
-        """Whether there was a last agreement on anything at all."""
-        return bool(self._staging.rows("SELECT 1 FROM mirror.agreed LIMIT 1"))
 
     def counts(self) -> tuple[int, int]:
         """Rows of the store, and the active ones among them; after the pairing.
 
-        What was set aside is active, or nobody would have agreed on it.
+        Unchanged rows are active, or they would not have been agreed on.
         """
-        number = self._staging.number_of
-        rows = sum(
-            number(f"SELECT count(*) FROM {scan}") for scan in ("scratch.client", unchanged.BRIEF)
+        rows = self.clients.count()
+        inactive = self._staging.number_of(
+            f"SELECT count(*) FROM {self.pairing.sides.clients} WHERE NOT active"
         )
-        idle = number(f"SELECT count(*) FROM {self.pairing.sides.clients} WHERE NOT active")
-        return rows, rows - idle
+        return rows, rows - inactive
 
     # -- candidates ----------------------------------------------------------------------------
 
     def find(self) -> int:
-        """Collect what deserves a look and return how many there are.
+        """Collect the candidates and return how many there are.
 
-        Pairs are joined once: those as they were when both sides last agreed are left out, those
-        that agree anew are kept apart for :meth:`agree`, the rest are candidates.
+        Pairs are joined once: those unchanged since the last agreement are left out, those with
+        equal digests are kept for :meth:`agree`, the rest are candidates.
         """
-        if self.pairing.nobody():
+        if self.pairing.is_empty():
             return 0
-        live = "NOT w.mark" if self._marks_count else "true"
-        same = "w.digest = p.digest AND w.key = p.key AND coalesce(p.client_ref = w.ref, true)"
+        self._compare_pairs()
+        # Each of these is a join with everything, so only where there is anything.
+        rows = self._staging.rows
+        if rows(f"FROM {UNPAIRED_RECORDS} WHERE live LIMIT 1"):
+            self._add_unpaired_records()
+        if rows(f"FROM {UNPAIRED_CLIENTS} WHERE active LIMIT 1"):
+            self._add_unpaired_clients()
+        self._add_duplicates()
+        self._staging.run(
+            f"""
+            INSERT INTO {_CANDIDATES}
+            SELECT what, ref, row_id, key, agreed_wanted, agreed_client, agreed_stable, NULL, NULL
+            FROM {_COMPARED}
+            WHERE what <> 'equal'
+            """
+        )
+        return self._staging.number_of(f"SELECT count(*) FROM {_CANDIDATES}")
+
+    def _compare_pairs(self) -> None:
+        live = self._live
+        same_ref = "coalesce(p.client_ref = w.ref, true)"
         for here in self.pairing.each_part("ref"):
             self._staging.run(
-                "INSERT INTO scratch.moved SELECT"
-                f" CASE WHEN NOT ({live}) THEN 'marked' WHEN NOT p.active THEN 'inactive'"
-                f" WHEN {same} THEN 'agrees' ELSE 'different' END,"
-                " w.ref, p.row_id, w.key, p.key, w.digest, p.digest, p.image,"
-                " a.wanted = w.digest, a.client = p.digest"
-                f" FROM (FROM scratch.pair WHERE {here}) p"
-                f" JOIN (FROM {self.pairing.sides.parties} WHERE {here}) w USING (ref)"
-                f" LEFT JOIN (FROM mirror.agreed WHERE {here}) a"
-                " ON a.ref = p.ref AND a.row_id = p.row_id"
-                f" WHERE CASE WHEN NOT ({live}) THEN p.active WHEN NOT p.active THEN true"
-                " ELSE NOT coalesce(a.wanted = w.digest AND a.client = p.digest AND a.key = p.key"
-                " AND a.image = p.image"
-                " AND coalesce(p.client_ref = w.ref, true), false) END"
+                f"""
+                INSERT INTO {_COMPARED}
+                SELECT
+                    CASE
+                        WHEN NOT ({live}) THEN 'marked'
+                        WHEN NOT p.active THEN 'inactive'
+                        WHEN w.digest = p.digest AND w.key = p.key AND {same_ref} THEN 'equal'
+                        ELSE 'different'
+                    END,
+                    w.ref, p.row_id, w.key, p.key,
+                    w.digest, p.digest, p.image, p.stable,
+                    a.wanted_hash = w.digest,
+                    coalesce(a.client_hash = p.digest, a.client = p.stable),
+                    {_STABLE_IF_NEEDED}
+                FROM (FROM {PAIRS} WHERE {here}) p
+                JOIN (FROM {self.pairing.sides.records} WHERE {here}) w USING (ref)
+                LEFT JOIN (FROM {AGREED} WHERE {here}) a
+                    ON a.ref = p.ref AND a.row_id = p.row_id
+                WHERE CASE
+                    WHEN NOT ({live}) THEN p.active
+                    WHEN NOT p.active THEN true
+                    ELSE NOT coalesce(
+                        a.wanted_hash = w.digest
+                            AND a.client_hash = p.digest
+                            AND a.image_hash = p.image
+                            AND a.key = p.key
+                            AND a.wanted IS NOT NULL
+                            AND {same_ref},
+                        false
+                    )
+                END
+                """
             )
-        # Looked at only where there is anything: each is a join with everything.
-        rows = self._staging.rows
-        if rows("FROM scratch.lone_wanted WHERE live LIMIT 1"):
-            self._staging.run(f"INSERT INTO scratch.candidate {self._halves_of_1c()}")
-        if rows("FROM scratch.lone_client WHERE active LIMIT 1"):
-            self._staging.run(f"INSERT INTO scratch.candidate {self._halves_of_the_store()}")
-        for doubled in self._doubled():
-            self._staging.run(f"INSERT INTO scratch.candidate {doubled}")
-        self._staging.run(
-            "INSERT INTO scratch.candidate SELECT what, ref, row_id, key, agreed_wanted,"
-            " agreed_client, NULL, NULL FROM scratch.moved WHERE what <> 'agrees'"
-        )
-        return self._staging.number_of("SELECT count(*) FROM scratch.candidate")
 
-    @staticmethod
-    def _halves_of_1c() -> str:
-        return (
-            "SELECT CASE WHEN w.key = '' THEN 'keyless_1c' ELSE 'missing' END, w.ref, NULL, w.key,"
-            " a.wanted = w.digest, a.client IS NULL, NULL, NULL"
-            " FROM scratch.lone_wanted w LEFT JOIN mirror.agreed a USING (ref)"
-            " WHERE w.live AND w.key NOT IN (SELECT key FROM scratch.doubled_1c)"
-            " AND w.key NOT IN (SELECT key FROM scratch.doubled_store)"
-        )
-
-    def _halves_of_the_store(self) -> str:
+    def _add_unpaired_records(self) -> None:
         self._staging.run(
-            "CREATE TABLE scratch.taken AS SELECT DISTINCT w.key FROM wanted w"
-            " SEMI JOIN (SELECT key FROM scratch.lone_client WHERE active) c USING (key)"
-        )
-        # A client known to be of a counterparty that is gone is its client under any key.
-        self._staging.run(
-            "CREATE TABLE scratch.owner AS"
-            " SELECT row_id, ref FROM scratch.lone_client WHERE active"
-            " UNION SELECT row_id, ref FROM scratch.pairing"
-            " WHERE row_id IN (SELECT row_id FROM scratch.lone_client WHERE active)"
-            " UNION SELECT row_id, ref FROM mirror.agreed"
-            " WHERE row_id IN (SELECT row_id FROM scratch.lone_client WHERE active);"
-            "DELETE FROM scratch.owner WHERE ref IS NULL;"
-            "CREATE TABLE scratch.orphan AS SELECT row_id FROM scratch.owner LEFT JOIN"
-            " (SELECT w.ref, true AS there FROM wanted w SEMI JOIN scratch.owner o"
-            " ON o.ref = w.ref) USING (ref)"
-            " GROUP BY row_id HAVING bool_and(there IS NULL)"
-        )
-        return (
-            "SELECT CASE WHEN c.key = '' THEN 'keyless_store'"
-            " WHEN c.key IN (FROM scratch.taken) AND c.row_id NOT IN (FROM scratch.orphan)"
-            " THEN 'duplicate_store'"
-            " ELSE 'extra' END, coalesce(c.ref, a.ref, o.refs[-1]), c.row_id, c.key, NULL,"
-            " a.client = c.digest, o.refs, [c.row_id]"
-            " FROM scratch.lone_client c"
-            " LEFT JOIN (SELECT row_id, list(ref ORDER BY ref) refs FROM scratch.owner"
-            " GROUP BY row_id) o USING (row_id)"
-            " LEFT JOIN mirror.agreed a USING (row_id)"
-            " WHERE c.active AND c.key NOT IN (SELECT key FROM scratch.doubled_1c)"
-            " AND c.key NOT IN (SELECT key FROM scratch.doubled_store)"
+            f"""
+            INSERT INTO {_CANDIDATES}
+            SELECT
+                CASE WHEN w.key = '' THEN 'keyless_1c' ELSE 'missing' END,
+                w.ref, NULL, w.key,
+                a.wanted_hash = w.digest, a.ref IS NULL, {_STABLE_IF_NEEDED},
+                NULL, NULL
+            FROM {UNPAIRED_RECORDS} w
+            LEFT JOIN {AGREED} a USING (ref)
+            WHERE w.live
+                AND w.key NOT IN (SELECT key FROM {DUPLICATE_KEYS_1C})
+                AND w.key NOT IN (SELECT key FROM {DUPLICATE_KEYS_STORE})
+            """
         )
 
-    def _doubled(self) -> Iterator[str]:
-        rows = self._staging.rows
-        if rows("FROM scratch.doubled_1c LIMIT 1"):
-            yield (
-                "SELECT 'duplicate_1c', NULL, NULL, key, NULL, NULL, refs,"
-                " (SELECT list(row_id ORDER BY row_id)"
-                f" FROM {self.pairing.sides.clients} c WHERE c.key = d.key)"
-                " FROM scratch.doubled_1c d"
+    def _add_unpaired_clients(self) -> None:
+        run = self._staging.run
+        run(
+            f"""
+            CREATE TABLE {_TAKEN_KEYS} AS
+            SELECT DISTINCT w.key
+            FROM {WANTED} w
+            SEMI JOIN (SELECT key FROM {UNPAIRED_CLIENTS} WHERE active) c USING (key)
+            """
+        )
+        run(
+            f"""
+            CREATE TABLE {_OWNERS} AS
+            SELECT row_id, owner.ref
+            FROM {UNPAIRED_CLIENTS} c
+            JOIN (
+                SELECT row_id, ref FROM {UNPAIRED_CLIENTS} WHERE ref IS NOT NULL
+                UNION
+                SELECT row_id, ref FROM {REMEMBERED}
+                UNION
+                SELECT row_id, ref FROM {AGREED}
+            ) owner USING (row_id)
+            WHERE c.active
+            """
+        )
+        # The client of a counterparty that is gone stays its client, whoever has its key now.
+        run(
+            f"""
+            CREATE TABLE {_ORPHANS} AS
+            SELECT row_id
+            FROM {_OWNERS}
+            LEFT JOIN (
+                SELECT w.ref, true AS is_there
+                FROM {WANTED} w
+                SEMI JOIN {_OWNERS} o ON o.ref = w.ref
+            ) USING (ref)
+            GROUP BY row_id
+            HAVING bool_and(is_there IS NULL)
+            """
+        )
+        run(
+            f"""
+            INSERT INTO {_CANDIDATES}
+            SELECT
+                CASE
+                    WHEN c.key = '' THEN 'keyless_store'
+                    WHEN c.key IN (FROM {_TAKEN_KEYS}) AND c.row_id NOT IN (FROM {_ORPHANS})
+                        THEN 'duplicate_store'
+                    ELSE 'extra'
+                END,
+                coalesce(c.ref, a.ref, o.refs[-1]), c.row_id, c.key,
+                NULL, coalesce(a.client_hash = c.digest, a.client = c.stable), NULL,
+                o.refs, [c.row_id]
+            FROM {UNPAIRED_CLIENTS} c
+            LEFT JOIN (
+                SELECT row_id, list(ref ORDER BY ref) AS refs FROM {_OWNERS} GROUP BY row_id
+            ) o USING (row_id)
+            LEFT JOIN {AGREED} a USING (row_id)
+            WHERE c.active
+                AND c.key NOT IN (SELECT key FROM {DUPLICATE_KEYS_1C})
+                AND c.key NOT IN (SELECT key FROM {DUPLICATE_KEYS_STORE})
+            """
+        )
+
+    def _add_duplicates(self) -> None:
+        rows, run = self._staging.rows, self._staging.run
+        if rows(f"FROM {DUPLICATE_KEYS_1C} LIMIT 1"):
+            run(
+                f"""
+                INSERT INTO {_CANDIDATES}
+                SELECT
+                    'duplicate_1c', NULL, NULL, key, NULL, NULL, NULL, refs,
+                    (
+                        SELECT list(row_id ORDER BY row_id)
+                        FROM {self.pairing.sides.clients} c
+                        WHERE c.key = d.key
+                    )
+                FROM {DUPLICATE_KEYS_1C} d
+                """
             )
-        if rows("FROM scratch.doubled_store LIMIT 1"):
-            yield (
-                "SELECT 'duplicate_store', NULL, NULL, key, NULL, NULL, NULL, row_ids"
-                " FROM scratch.doubled_store WHERE key NOT IN (SELECT key FROM scratch.doubled_1c)"
-            )
-        if rows("FROM scratch.doubled_ref LIMIT 1"):
-            yield (
-                "SELECT 'duplicate_store', ref, NULL,"
-                " (SELECT key FROM wanted w WHERE w.ref = d.ref), NULL, NULL, NULL, row_ids"
-                " FROM scratch.doubled_ref d"
+        run(
+            f"""
+            INSERT INTO {_CANDIDATES}
+            SELECT 'duplicate_store', NULL, NULL, key, NULL, NULL, NULL, NULL, row_ids
+            FROM {DUPLICATE_KEYS_STORE}
+            WHERE key NOT IN (SELECT key FROM {DUPLICATE_KEYS_1C})
+            """
+        )
+        if rows(f"FROM {DUPLICATE_REFS} LIMIT 1"):
+            run(
+                f"""
+                INSERT INTO {_CANDIDATES}
+                SELECT
+                    'duplicate_store', ref, NULL,
+                    (SELECT key FROM {WANTED} w WHERE w.ref = d.ref),
+                    NULL, NULL, NULL, NULL, row_ids
+                FROM {DUPLICATE_REFS} d
+                """
             )
 
     def candidate_count(self, what: str) -> int:
         """How many candidates of one sort there are."""
-        return self._staging.number_of(
-            "SELECT count(*) FROM scratch.candidate WHERE what = ?", [what]
-        )
+        return self._staging.number_of(f"SELECT count(*) FROM {_CANDIDATES} WHERE what = ?", [what])
 
     def candidates(self, *, extras: bool, size: int = 1000) -> Iterator[list[Candidate]]:
-        """The halves of the store, or all the others, in the order of their keys, in batches."""
+        """The extra clients, or all others, in the order of their keys, in batches."""
         for rows in self._staging.stream(
-            "SELECT what, ref, row_id, key, agreed_wanted, agreed_client, refs, row_ids"
-            " FROM scratch.candidate WHERE (what = 'extra') = ? ORDER BY key, ref, row_id",
+            f"""
+            SELECT what, ref, row_id, key, agreed_wanted, agreed_client, agreed_stable, refs,
+                row_ids
+            FROM {_CANDIDATES}
+            WHERE (what = 'extra') = ?
+            ORDER BY key, ref, row_id
+            """,
             [extras],
             size=size,
         ):
+            wanted = self._unchanged_in_1c([(row[1], row[4], row[6]) for row in rows])
             yield [
                 Candidate(
                     str(ref or ""),
@@ -303,86 +321,55 @@ class Candidates:
                     alone=what in {"extra", "keyless_store"} or (what == "duplicate_store" and row),
                     key_taken=what == "duplicate_store" and bool(row),
                 )
-                for what, ref, row, key, agreed_wanted, agreed_client, refs, row_ids in rows
+                for (what, ref, row, key, _, agreed_client, _, refs, row_ids), agreed_wanted in zip(
+                    rows, wanted, strict=True
+                )
             ]
 
     # -- agreement -----------------------------------------------------------------------------
 
-    def settle(self, pairs: Sequence[tuple[str, Client]]) -> None:
-        """Note pairs found equal by the mapping's comparison, digests apart.
+    def _unchanged_in_1c(self, rows: Sequence[tuple[Any, Any, Any]]) -> list[bool | None]:
+        """For (Ref_Key, by its hash, stable digest then): whether 1C is as last agreed.
 
-        The client is taken as it was read and judged: agreed is on that, and on no older scan.
+        Where the hash cannot tell (see :mod:`zvirka.staging.agreement`), the stable digest does.
         """
-        if pairs:
-            self.renew_clients([client for _, client in pairs])
-            page = page_of(
-                ref=[ref for ref, _ in pairs], row_id=[client.row for _, client in pairs]
-            )
-            self._staging.insert(page, "scratch.settled", uuid=("ref",))
+        unsure = [str(ref) for ref, _, stable in rows if stable is not None]
+        mapping = self._staging.mapping
+        now = {
+            record.ref: stable_digest(mapping, record.values)
+            for record in self._mirror.staged(unsure)
+        }
+        return [
+            same if stable is None or str(ref) not in now else now[str(ref)] == stable
+            for ref, same, stable in rows
+        ]
 
-    def agree(self, *, tidy: bool) -> None:
-        """Write down on what both sides agree now; what is in dispute keeps its last agreement.
+    def settle(self, pairs: Sequence[tuple[Counterparty, Client]]) -> None:
+        """Note pairs judged equal, or verified, for the next :meth:`agree`."""
+        self.agreement.settle(self.clients, pairs)
 
-        ``tidy`` also forgets agreements on what is gone from both sides: a look at all of them.
+    def agree(self, *, tidy: bool, complete: bool) -> None:
+        """Record on what both sides agree now; disputed pairs keep their last agreement.
+
+        ``tidy`` also drops agreements on what is gone from both sides, which looks at all of them.
+        ``complete``: both sides were compared as a whole, not only what was named.
         """
-        staging = self._staging
-        live = "NOT w.mark" if self._marks_count else "true"
-        staging.run(
-            "CREATE OR REPLACE TABLE scratch.news AS"
-            " SELECT ref, client_key AS key, row_id, wanted, client, image FROM scratch.moved m"
-            " WHERE what = 'agrees' AND ref NOT IN (SELECT ref FROM scratch.settled)"
-            " UNION ALL SELECT w.ref, c.key, c.row_id, w.digest, c.digest, c.image"
-            " FROM (SELECT DISTINCT ref, row_id FROM scratch.settled) s"
-            f" JOIN wanted w USING (ref) JOIN {_NOW} c ON c.row_id = s.row_id"
-            f" WHERE c.active AND {live}"
-        )
         if tidy:
-            self._find_obsolete(live)
-        elif not staging.rows("FROM scratch.news LIMIT 1"):
-            return
-        # A new table: deletes scattered over a million rows would pin all of them in memory.
-        with staging.transaction():
-            staging.run("CREATE TABLE mirror.agreed_now AS FROM mirror.agreed LIMIT 0")
-            staging.run(
-                "INSERT INTO mirror.agreed_now FROM mirror.agreed"
-                " WHERE ref NOT IN (SELECT ref FROM scratch.news)"
-                " AND row_id NOT IN (SELECT row_id FROM scratch.news)"
-                " AND ref NOT IN (FROM scratch.obsolete)"
+            self.agreement.forget_gone(
+                self.pairing.sides.clients,
+                self.pairing.each_part("ref", whole=True),
+                self._live,
             )
-            staging.run("INSERT INTO mirror.agreed_now FROM scratch.news")
-            staging.run("DROP TABLE mirror.agreed")
-            staging.run("ALTER TABLE mirror.agreed_now RENAME TO agreed")
-
-    def _find_obsolete(self, live: str) -> None:
-        """Agreements on what is marked, and on what is gone from both sides."""
-        run = self._staging.run
-        for here in self.pairing.each_part("ref", whole=True):
-            run(
-                "CREATE OR REPLACE TABLE scratch.suspect AS SELECT ref, row_id FROM mirror.agreed"
-                f" WHERE {here} AND ref NOT IN (SELECT ref FROM wanted WHERE {here})"
-            )
-            run(
-                "INSERT INTO scratch.obsolete SELECT s.ref FROM scratch.suspect s"
-                f" ANTI JOIN {self.pairing.sides.clients} c ON c.row_id = s.row_id AND c.active"
-                f" UNION ALL SELECT w.ref FROM wanted w WHERE {here} AND NOT ({live})"
-            )
-
-    def agreed_pairings(self, size: int = 5000) -> Iterator[list[tuple[str, str, str]]]:
-        """Pairs (Ref_Key, key, row) that agree now and that the memory does not know so."""
-        for rows in self._staging.stream(
-            "SELECT a.ref, a.key, a.row_id FROM mirror.agreed a LEFT JOIN scratch.pairing p"
-            " ON p.ref = a.ref AND p.row_id = a.row_id AND p.key = a.key WHERE p.ref IS NULL",
-            size=size,
-        ):
-            yield [(str(ref), key, row) for ref, key, row in rows]
+        self.agreement.write(
+            f"""
+            SELECT ref, client_key AS key, row_id, wanted_hash, client_hash, image_hash, stable
+            FROM {_COMPARED}
+            WHERE what = 'equal'
+            """,
+            self._live,
+            complete=complete,
+        )
 
 
-def _columns(rows: Scanned) -> tuple[Page, str]:
-    """A page of the scan, and what to select its columns row_id, key and image from."""
-    if isinstance(rows, ScanBatch):
-        return page_of(row_id=rows.rows, key=rows.keys, image=rows.images), "page"
-    page = page_of(row_id=[rows.rows], key=[rows.keys], image=[rows.images])
-    texts = ", ".join(
-        f"unnest(from_json(decode({name}), '[\"VARCHAR\"]')) AS {name}" for name in page
-    )
-    return page, f"(SELECT {texts} FROM page)"
+_STABLE_IF_NEEDED = "CASE WHEN a.wanted_hash IS NULL THEN a.wanted END"
+"""The stable digest of 1C's values at the last agreement ``a``, where its hash is unknown."""

@@ -1,54 +1,71 @@
-"""Staging: where both sides meet, on disk, in DuckDB, so that memory stays flat at a million rows.
+"""The DuckDB session of one run. Both sides are staged on disk, so memory stays flat.
 
-Two databases, both caches that may be deleted at any time at the price of one full pull:
+Three files are attached:
 
-* the *mirror* (``mirror.duckdb`` in the state directory, personal data, mode 0600) keeps what 1C
-  said last; :mod:`zvirka.staging.source_mirror` knows its tables;
-* the *scratch* (``scratch.duckdb``) keeps this run's scan of the store and the pairing of both
-  sides and is removed after the run; :mod:`zvirka.staging.candidates` knows its tables.
+* the *mirror* (``staging/mirror.duckdb``): what 1C held at the last pull. A cache, owned by
+  :mod:`zvirka.staging.source_mirror`;
+* the *scratch* (``staging/scratch.duckdb``): this run's scan of the store and the pairing. It is
+  removed after the run;
+* the *agreement* (``agreement.duckdb``, outside ``staging/``): the state on which both sides last
+  agreed. Not a cache; owned by :mod:`zvirka.staging.agreement`.
+
+All of them hold personal data or digests of it and have mode 0600. Each table has one owner: the
+module that names it in a constant and writes to it. Other modules read it through that constant.
 
 Only digests are joined. A digest is the sum, over the fields, of a 56-bit hash of (trimmed value,
-field number), so it can be added up from attributes and lines that arrive apart. Equal digests
-are equal rows; unequal ones are compared field by field with the mapping's own comparison.
-Collisions: about 1e-11 for a million rows a night. The hash is DuckDB's, stable for one version
-only, so the version is part of the mirror's stamp.
+field number), so that parts staged separately (attributes, contact lines) can be added up. Equal
+digests mean equal rows; rows with different digests are compared field by field. Collisions are
+expected once in 1e11 runs over a million rows. DuckDB does not promise that ``hash()`` stays the
+same in another version. :attr:`Staging.hashing` identifies the hash function in use, and whatever
+stores a digest stores this value too.
 
 Why DuckDB and not SQLite, measured for 1,000,000 counterparties with 3,000,000 lines on two
-cores: load, resolve and compare 9–10 s at 172 MB peak, against 29 s at 83 MB. Columns enter as
-NumPy object arrays and not as Arrow: importing pyarrow alone costs 80 MB.
+cores: load, resolve and compare take 9–10 s at a peak of 172 MB, against 29 s at 83 MB. Columns
+are passed as NumPy object arrays and not as Arrow, because importing pyarrow alone takes 80 MB.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import numpy as np
+from loguru import logger
 
 from zvirka.errors import StagingError
 from zvirka.mapping import Comparison, Mapping
 
 _MEMORY = "64MB"
 _ROW_GROUP = 20480
+_DIGEST_FORMAT = 5
+"""Increased when the way a digest is made of values changes."""
+_HASH_SAMPLE = """
+    SELECT bit_xor(xor(hash(text, number::UTINYINT), hash(text, text || 'Ї')))
+    FROM (SELECT repeat(chr(1000 + number::INTEGER), number::INTEGER) AS text, number
+          FROM range(64) numbers(number))
+"""
+"""A number that another hash function would give differently: short and long texts."""
+_DAMAGE = ("corrupt database file", "could not read enough bytes", "not a valid duckdb")
 
 PARTITION = 200_000
-"""Rows whose joins and groups fit into the memory of the staging."""
+"""Number of rows whose joins and groups fit into the memory limit."""
 
 Page = dict[str, "np.ndarray[Any, Any]"]
-"""Columns of one page by name, as DuckDB scans them without a copy."""
+"""Columns of one page by name; DuckDB scans them without a copy."""
 
 
 def parts(column: str, number: int) -> Iterator[str]:
-    """Conditions that together hold for every row once."""
+    """SQL conditions that split a table into disjoint parts by the hash of a column."""
     for part in range(number):
         yield f"hash({column}) % {number} = {part}"
 
 
 def page_of(**columns: Sequence[Any]) -> Page:
-    """Lists as columns: strings, booleans and ``None`` as object arrays."""
+    """Turn lists of strings, booleans and ``None`` into columns that DuckDB can scan."""
     page: Page = {}
     for name, values in columns.items():
         array = np.empty(len(values), dtype=object)
@@ -57,44 +74,76 @@ def page_of(**columns: Sequence[Any]) -> Page:
     return page
 
 
+class DamagedFileError(StagingError):
+    """A staging file was truncated or overwritten; DuckDB's checksums do not match."""
+
+
 @contextlib.contextmanager
 def staging_errors(place: Path) -> Iterator[None]:
-    """Turn DuckDB's exceptions into :class:`StagingError` with the remedy."""
+    """Turn DuckDB's exceptions into :class:`StagingError` with a remedy."""
     try:
         yield
     except duckdb.ConversionException as error:
         raise StagingError(
-            "1C gave a reference that is no GUID",
+            "1C returned a reference that is not a GUID",
             place=str(place),
-            remedy="see which object the log of 1C's web server names; nothing was written",
+            remedy="find the object in the log of 1C's web server; nothing was written",
         ) from error
     except (duckdb.Error, OSError) as error:
-        cause, remedy = _trouble(error)
-        raise StagingError(cause, place=str(place), remedy=remedy) from error
+        raise _explained(error, str(place)) from error
 
 
-def _trouble(error: duckdb.Error | OSError) -> tuple[str, str]:
-    """What is the matter, and what to do about it."""
+def _explained(error: duckdb.Error | OSError, place: str) -> StagingError:
     text = str(error).lower()
-    # What cannot be spilled is told as lack of memory as well, with the reason a line below.
+    if any(sign in text for sign in _DAMAGE):
+        return DamagedFileError(
+            "a file of the staging database is damaged",
+            place=place,
+            remedy="run again: the file is set aside and 1C is read in full; nothing is lost",
+        )
+    # DuckDB reports a failed spill as lack of memory, with the real reason in a later line.
     if any(word in text for word in ("no space left", "max_temp_directory", "disk")):
-        return (
+        return StagingError(
             "the staging database cannot be written: no space left on the disk",
-            "free disk space in state_dir and run again; nothing was written to the ERP",
+            place=place,
+            remedy="free disk space in state_dir and run again; nothing was written to the ERP",
         )
     if isinstance(error, duckdb.OutOfMemoryException):
-        return (
-            f"the staging needs more memory than the {_MEMORY} it may take",
-            "report it with the number of counterparties; nothing was written to the ERP",
+        return StagingError(
+            f"the staging database needs more memory than its limit of {_MEMORY}",
+            place=place,
+            remedy="report it with the number of counterparties; nothing was written to the ERP",
         )
-    return (
+    return StagingError(
         f"the staging database cannot be used ({type(error).__name__})",
-        "delete mirror.duckdb in state_dir (it is a cache; the next pull is full)",
+        place=place,
+        remedy="check the owner and the permissions of state_dir, then run again",
     )
 
 
+def set_aside(path: Path, reason: str = "damaged") -> Path:
+    """Rename an unusable file so that it can be examined; only the newest of a reason is kept.
+
+    Returns the new path: the old name, the reason, and the time of its last change.
+    """
+    for older in path.parent.glob(f"{path.name}.{reason}-*"):
+        older.unlink()
+    changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    kept = path.with_name(f"{path.name}.{reason}-{changed:%Y%m%dT%H%M%SZ}")
+    path.replace(kept)
+    _wal(path).unlink(missing_ok=True)
+    return kept
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
 class Staging:
-    """One in-memory DuckDB session with the staging files attached, for one run.
+    """One in-memory DuckDB session for one run, to which the files are attached.
+
+    ``hashing`` identifies the digests this session computes: digests stored under another value
+    must not be compared with them.
 
     Raises:
         StagingError: from every method, when the disk is full or a file cannot be used.
@@ -104,7 +153,6 @@ class Staging:
         self.directory = directory
         self.mapping = mapping
         self.number = {field.name: number for number, field in enumerate(mapping.fields)}
-        self.stamp = f"4|{duckdb.__version__}|{mapping.fingerprint()}"
         self._exact = [
             str(number)
             for number, field in enumerate(mapping.fields)
@@ -122,16 +170,17 @@ class Staging:
             )
             self.remove("scratch")
             self.attach("scratch")
+        self.hashing = f"{_DIGEST_FORMAT}|{self.number_of(_HASH_SAMPLE)}"
 
     def path(self, name: str) -> Path:
         """The file of a staging database."""
         return self.directory / f"{name}.duckdb"
 
-    def attach(self, name: str) -> None:
-        """Open (or begin) the file of that name under that name, readable by its owner only."""
-        path = self.path(name)
+    def attach(self, name: str, path: Path | None = None) -> None:
+        """Open or create a file as the schema ``name``, readable by its owner only."""
+        path = path or self.path(name)
         quoted = str(path).replace("'", "''")
-        with staging_errors(self.directory):
+        with staging_errors(path):
             self._db.execute(f"ATTACH '{quoted}' AS {name} (ROW_GROUP_SIZE {_ROW_GROUP})")
             path.chmod(0o600)
 
@@ -141,14 +190,38 @@ class Staging:
 
     def remove(self, name: str) -> None:
         """Delete the file of a database that is not attached."""
-        for path in (self.path(name), self.directory / f"{name}.duckdb.wal"):
-            path.unlink(missing_ok=True)
+        path = self.path(name)
+        for each in (path, _wal(path)):
+            each.unlink(missing_ok=True)
+
+    def check_readable(self, source: str) -> None:
+        """Read all columns of a table or subquery, so that DuckDB verifies their checksums.
+
+        Raises:
+            DamagedFileError: a checksum does not match.
+        """
+        self.run(f"SELECT bit_xor(hash(COLUMNS(*))) FROM {source}").fetchall()
 
     def close(self) -> None:
-        """Close everything and remove the scratch."""
+        """Close all files and remove the scratch."""
         self._db.close()
         with contextlib.suppress(OSError):
             self.remove("scratch")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, *__: object
+    ) -> None:
+        """Close; after a damage found in the middle of a run, set the mirror aside for the next.
+
+        It can only be the mirror: the agreement was checked when opened, the scratch is new.
+        """
+        self.close()
+        if isinstance(error, DamagedFileError) and self.path("mirror").exists():
+            kept = set_aside(self.path("mirror"))
+            logger.warning("the mirror was damaged and set aside", kept=str(kept))
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
         """Execute one statement."""
@@ -156,7 +229,7 @@ class Staging:
             return self._db.execute(sql, list(values))
 
     def number_of(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """The single number a query gives; 0 for NULL or no row."""
+        """The single number a query returns; 0 for NULL or no row."""
         row = self.run(sql, values).fetchone()
         return int(row[0] or 0) if row else 0
 
@@ -166,19 +239,19 @@ class Staging:
             return self._db.execute(sql, list(values)).fetchall()
 
     def parts_of(self, *tables: str) -> int:
-        """Into how many parts the joins of the tables go, so that each fits into memory."""
+        """How many parts joins of these tables need, so that each part fits into memory."""
         rows = max(self.number_of(f"SELECT count(*) FROM {table}") for table in tables)
         return max(1, rows // PARTITION)
 
     def distinct(self, column: str, table: str) -> int:
-        """How many different values a column holds; NULL is none."""
+        """Count the distinct values of a column, NULL excluded."""
         counted = f"SELECT count(DISTINCT {column}) FROM {table} WHERE"
         return sum(
             self.number_of(f"{counted} {here}") for here in parts(column, self.parts_of(table))
         )
 
     def stream(self, sql: str, values: Sequence[Any] = (), size: int = 1000) -> Iterator[list[Any]]:
-        """Rows of a query in batches, on a cursor of its own so that writes may go on."""
+        """Rows of a query in batches, on a separate cursor so that other statements may run."""
         with staging_errors(self.directory):
             cursor = self._db.cursor().execute(sql, list(values))
         while True:
@@ -190,9 +263,9 @@ class Staging:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing for the statements within.
+        """Run statements in one transaction.
 
-        Pages staged in one transaction take two thirds of the time of pages staged singly.
+        Staging many pages in one transaction takes two thirds of the time of single inserts.
         """
         self.run("BEGIN")
         try:
@@ -223,7 +296,7 @@ class Staging:
             self._db.execute(f"INSERT INTO {table} SELECT {columns} FROM {source}")
 
     def part(self, value: str, number: str) -> str:
-        """SQL for one field's part of a digest; an empty value has none, so NULL ≡ '' ≡ no line.
+        """SQL for one field's part of a digest; 0 for NULL, for an empty value and for no value.
 
         Spaces are trimmed as SQL's TRIM does it (U+0020 only), since the store trims so.
         """
@@ -236,5 +309,5 @@ class Staging:
         )
 
     def trimmed_part(self, value: str, number: int) -> str:
-        """The same for a value that is trimmed already and never NULL: four times as fast."""
+        """The same for a value that is already trimmed and never NULL: four times as fast."""
         return f"(CASE WHEN {value} = '' THEN 0 ELSE hash({value}, {number}::UTINYINT) >> 8 END)"

@@ -1,51 +1,89 @@
-"""Which counterparty is which client: SQL over the staging, part by part.
+"""Finds which client belongs to which counterparty, in SQL, part by part.
 
-Pairs are found in this order, each client and each counterparty at most once: by Ref_Key where
-the store keeps one; by the remembered pairing Ref_Key ↔ row of a store that keeps none (so that a
-changed Код stays the same client); by key. Whatever is empty or doubled in the key is left to be
-reported, never guessed.
+Pairs are found in this order, each client and each counterparty at most once:
+
+1. by Ref_Key, where the store keeps one;
+2. by the remembered pairing of Ref_Key and row, where the store keeps none, so that a client stays
+   the same when its Код changes;
+3. by key.
+
+An empty key and a key that occurs more than once are never guessed; they are left for the report.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
+from zvirka.staging.agreement import AGREED
 from zvirka.staging.database import Staging, page_of, parts
-from zvirka.staging.unchanged import BRIEF, WHOLE, Sides
+from zvirka.staging.source_mirror import WANTED
+from zvirka.staging.store_scan import BRIEF, CLIENT_COLUMNS, CLIENTS
 
-_CHOSEN = (
-    "CASE WHEN count(*) FILTER (active) = 1 THEN min(row_id) FILTER (active)"
-    " WHEN count(*) FILTER (active) = 0 AND count(*) = 1 THEN min(row_id) END"
-)
-"""The client a group of rows stands for: the single active one, or the single inactive one."""
+REMEMBERED = "scratch.remembered"
+"""The remembered pairing of a store without a Ref_Key."""
+PAIRS = "scratch.pair"
+"""Ref_Key, and what is needed of the client, so that it need not be looked up again."""
+UNPAIRED_RECORDS = "scratch.unpaired_record"
+UNPAIRED_CLIENTS = "scratch.unpaired_client"
+DUPLICATE_REFS = "scratch.duplicate_ref"
+DUPLICATE_KEYS_1C = "scratch.duplicate_key_1c"
+DUPLICATE_KEYS_STORE = "scratch.duplicate_key_store"
+_FOUND = "scratch.pair_found"
+_SHARED_REFS = "scratch.shared_ref"
+_RECALLED = "scratch.recalled"
+_RECALLED_TWICE = "scratch.recalled_twice"
+_REST = "scratch.rest"
+
+_CHOSEN = """
+    CASE
+        WHEN count(*) FILTER (active) = 1 THEN min(row_id) FILTER (active)
+        WHEN count(*) FILTER (active) = 0 AND count(*) = 1 THEN min(row_id)
+    END
+"""
+"""The client a group of rows stands for: the only active one or, without any, the only one."""
 
 
-_CLIENT = "row_id, key, ref, active, digest, image"
-_PAIRED = (
-    "row_id VARCHAR, key VARCHAR, client_ref UUID, active BOOLEAN, digest UBIGINT, image UBIGINT"
-)
-"""What a pair keeps of its client, so that the client need not be looked up again."""
+class Sides(NamedTuple):
+    """The tables to be paired: clients of the store, counterparties of 1C."""
+
+    clients: str
+    records: str
+
+
+WHOLE = Sides(CLIENTS, WANTED)
 
 
 class Pairing:
-    """The pairs of one run, and who is left alone on either side."""
+    """The pairs of one run and what is left unpaired on either side."""
 
     def __init__(self, staging: Staging, *, marks_count: bool) -> None:
         self._staging = staging
-        self._marks_count = marks_count
+        self._live = "NOT mark" if marks_count else "true"
         self.sides = WHOLE
         self._parts = self._whole_parts = 1
-        staging.run(
-            "CREATE TABLE scratch.pairing(ref UUID, key VARCHAR, row_id VARCHAR);"
-            f"CREATE TABLE scratch.pair(ref UUID, {_PAIRED});"
-            f"CREATE TABLE scratch.late(ref UUID, {_PAIRED});"
-            "CREATE TABLE scratch.lone_wanted"
-            "(ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT, live BOOLEAN);"
-            "CREATE TABLE scratch.lone_client AS FROM scratch.client LIMIT 0;"
-            "CREATE TABLE scratch.doubled_ref(ref UUID, row_ids VARCHAR[]);"
-            "CREATE TABLE scratch.doubled_1c(key VARCHAR, refs UUID[]);"
-            "CREATE TABLE scratch.doubled_store(key VARCHAR, row_ids VARCHAR[]);"
+        run = staging.run
+        run(f"CREATE TABLE {REMEMBERED}(ref UUID, key VARCHAR, row_id VARCHAR)")
+        for table in (PAIRS, _FOUND):
+            run(
+                f"""
+                CREATE TABLE {table}(
+                    ref UUID, row_id VARCHAR, key VARCHAR, client_ref UUID, active BOOLEAN,
+                    digest UBIGINT, image UBIGINT, stable UBIGINT
+                )
+                """
+            )
+        run(
+            f"""
+            CREATE TABLE {UNPAIRED_RECORDS}(
+                ref UUID, key VARCHAR, mark BOOLEAN, digest UBIGINT, live BOOLEAN
+            )
+            """
         )
+        run(f"CREATE TABLE {UNPAIRED_CLIENTS} AS FROM {CLIENTS} LIMIT 0")
+        run(f"CREATE TABLE {DUPLICATE_REFS}(ref UUID, row_ids VARCHAR[])")
+        run(f"CREATE TABLE {DUPLICATE_KEYS_1C}(key VARCHAR, refs UUID[])")
+        run(f"CREATE TABLE {DUPLICATE_KEYS_STORE}(key VARCHAR, row_ids VARCHAR[])")
 
     def remember(self, pairings: Iterable[list[tuple[str, str, str]]]) -> None:
         """Stage the remembered pairing (Ref_Key, key, row) of a store without a Ref_Key."""
@@ -55,200 +93,287 @@ class Pairing:
                 key=[key for _, key, _ in batch],
                 row_id=[row for _, _, row in batch],
             )
-            self._staging.insert(page, "scratch.pairing", uuid=("ref",))
+            self._staging.insert(page, REMEMBERED, uuid=("ref",))
 
     def find(self, sides: Sides = WHOLE) -> None:
-        """Find the pairs of two sides; see the module's docstring for the order.
+        """Find the pairs of two sides; the module's docstring has the order.
 
-        Every join goes part by part, by the hash of what it joins on, so that no hash table holds
-        more than some hundred thousand rows.
+        Every join is split into parts by the hash of its column, so that no hash table holds more
+        than some hundred thousand rows.
         """
         self.sides = sides
         self._parts = self._staging.parts_of(*self.sides)
         self._whole_parts = self._staging.parts_of(*WHOLE, BRIEF)
-        if self.nobody():
+        if self.is_empty():
             return
         self._pair_by_ref()
         self._pair_by_memory()
         self._pair_by_key()
 
-    def nobody(self) -> bool:
-        """Whether there is nothing on either side."""
+    def is_empty(self) -> bool:
+        """Whether neither side has a row."""
         return not any(self._staging.rows(f"FROM {table} LIMIT 1") for table in self.sides)
 
     def each_part(self, column: str, *, whole: bool = False) -> Iterator[str]:
-        """Conditions that together hold for every row of :attr:`sides`, or ``whole``, once."""
+        """SQL conditions that split :attr:`sides` (or the whole of both) into parts."""
         return parts(column, self._whole_parts if whole else self._parts)
 
     def _pair_by_ref(self) -> None:
         run = self._staging.run
-        clients, parties = self.sides
-        live = "NOT mark" if self._marks_count else "true"
+        clients, records = self.sides
         for here in self.each_part("ref"):
             run(
-                "CREATE OR REPLACE TABLE scratch.many AS SELECT ref, list(row_id ORDER BY row_id)"
-                f" row_ids, {_CHOSEN} chosen FROM {clients} WHERE {here}"
-                f" AND ref IN ({_doubled('ref', clients, here)})"
-                f" AND ref IN (SELECT ref FROM {parties} WHERE {here}) GROUP BY ref"
+                f"""
+                CREATE OR REPLACE TABLE {_SHARED_REFS} AS
+                SELECT ref, list(row_id ORDER BY row_id) AS row_ids, {_CHOSEN} AS chosen
+                FROM {clients}
+                WHERE {here}
+                    AND ref IN ({_repeated("ref", clients, here)})
+                    AND ref IN (SELECT ref FROM {records} WHERE {here})
+                GROUP BY ref
+                """
             )
             run(
-                "INSERT INTO scratch.doubled_ref SELECT ref, row_ids FROM scratch.many"
-                " WHERE chosen IS NULL"
+                f"""
+                INSERT INTO {DUPLICATE_REFS}
+                SELECT ref, row_ids FROM {_SHARED_REFS} WHERE chosen IS NULL
+                """
             )
             run(
-                f"INSERT INTO scratch.pair SELECT ref, c.* FROM (SELECT {_CLIENT} FROM"
-                f" {clients} WHERE {here}) c"
-                f" SEMI JOIN (SELECT ref FROM {parties} WHERE {here}) w USING (ref)"
-                " WHERE ref NOT IN (SELECT ref FROM scratch.many)"
-                " OR row_id IN (SELECT chosen FROM scratch.many)"
+                f"""
+                INSERT INTO {PAIRS}
+                SELECT ref, c.*
+                FROM (SELECT {CLIENT_COLUMNS} FROM {clients} WHERE {here}) c
+                SEMI JOIN (SELECT ref FROM {records} WHERE {here}) w USING (ref)
+                WHERE ref NOT IN (SELECT ref FROM {_SHARED_REFS})
+                    OR row_id IN (SELECT chosen FROM {_SHARED_REFS})
+                """
             )
             run(
-                f"INSERT INTO scratch.lone_wanted SELECT *, {live} FROM {parties} WHERE {here}"
-                f" AND ref NOT IN (SELECT ref FROM scratch.pair WHERE {here})"
-                " AND ref NOT IN (SELECT ref FROM scratch.doubled_ref)"
+                f"""
+                INSERT INTO {UNPAIRED_RECORDS}
+                SELECT *, {self._live}
+                FROM {records}
+                WHERE {here}
+                    AND ref NOT IN (SELECT ref FROM {PAIRS} WHERE {here})
+                    AND ref NOT IN (SELECT ref FROM {DUPLICATE_REFS})
+                """
             )
         for here in self.each_part("row_id"):
             run(
-                f"INSERT INTO scratch.lone_client SELECT {_CLIENT} FROM {clients} WHERE {here}"
-                f" AND row_id NOT IN (SELECT row_id FROM scratch.pair WHERE {here})"
-                " AND row_id NOT IN (SELECT unnest(row_ids) FROM scratch.doubled_ref)"
+                f"""
+                INSERT INTO {UNPAIRED_CLIENTS}
+                SELECT {CLIENT_COLUMNS}
+                FROM {clients}
+                WHERE {here}
+                    AND row_id NOT IN (SELECT row_id FROM {PAIRS} WHERE {here})
+                    AND row_id NOT IN (SELECT unnest(row_ids) FROM {DUPLICATE_REFS})
+                """
             )
 
     def _pair_by_memory(self) -> None:
-        """Pair what earlier runs paired, where the store itself does not keep the Ref_Key."""
+        """Pair what earlier runs paired, where the store does not keep the Ref_Key."""
         run = self._staging.run
-        if not self._staging.number_of("SELECT count(*) FROM scratch.pairing"):
+        if not self._staging.number_of(f"SELECT count(*) FROM {REMEMBERED}"):
             return
-        run("CREATE TABLE scratch.recalled AS FROM scratch.pair LIMIT 0")
+        run(f"CREATE TABLE {_RECALLED} AS FROM {PAIRS} LIMIT 0")
         for here in self.each_part("row_id"):
             run(
-                "INSERT INTO scratch.recalled SELECT p.ref, c.* FROM"
-                f" (SELECT ref, row_id FROM scratch.pairing WHERE {here}) p"
-                f" JOIN (FROM scratch.lone_client WHERE {here} AND ref IS NULL) c USING (row_id)"
+                f"""
+                INSERT INTO {_RECALLED}
+                SELECT p.ref, c.*
+                FROM (SELECT ref, row_id FROM {REMEMBERED} WHERE {here}) p
+                JOIN (FROM {UNPAIRED_CLIENTS} WHERE {here} AND ref IS NULL) c USING (row_id)
+                """
             )
         for here in self.each_part("ref"):
             run(
-                f"INSERT INTO scratch.late SELECT r.* FROM (FROM scratch.recalled WHERE {here}) r"
-                f" SEMI JOIN (FROM scratch.lone_wanted WHERE {here}) w USING (ref)"
+                f"""
+                INSERT INTO {_FOUND}
+                SELECT r.*
+                FROM (FROM {_RECALLED} WHERE {here}) r
+                SEMI JOIN (FROM {UNPAIRED_RECORDS} WHERE {here}) w USING (ref)
+                """
             )
-        run("CREATE TABLE scratch.twice(row_id VARCHAR)")
+        run(f"CREATE TABLE {_RECALLED_TWICE}(row_id VARCHAR)")
         for here in self.each_part("row_id"):
+            run(f"INSERT INTO {_RECALLED_TWICE} {_repeated('row_id', _FOUND, here)}")
+        if self._staging.rows(f"FROM {_RECALLED_TWICE} LIMIT 1"):
             run(
-                f"INSERT INTO scratch.twice SELECT row_id FROM scratch.late WHERE {here}"
-                " GROUP BY row_id HAVING count(*) > 1"
+                f"""
+                CREATE OR REPLACE TABLE {_FOUND} AS
+                FROM {_FOUND} WHERE row_id NOT IN (FROM {_RECALLED_TWICE})
+                """
             )
-        if self._staging.rows("FROM scratch.twice LIMIT 1"):
-            run(
-                "CREATE OR REPLACE TABLE scratch.late AS FROM scratch.late"
-                " WHERE row_id NOT IN (FROM scratch.twice)"
-            )
-        self._take_late()
+        self._take_found()
 
-    def _take_late(self) -> None:
-        """What was paired after the Ref_Keys is no longer alone."""
+    def _take_found(self) -> None:
+        """Move what was just paired from the unpaired to the pairs."""
         run = self._staging.run
-        for table, column in (("lone_wanted", "ref"), ("lone_client", "row_id")):
-            run(f"CREATE TABLE scratch.left_over AS FROM scratch.{table} LIMIT 0")
+        for table, column in ((UNPAIRED_RECORDS, "ref"), (UNPAIRED_CLIENTS, "row_id")):
+            run(f"CREATE TABLE {_REST} AS FROM {table} LIMIT 0")
             for here in self.each_part(column):
                 run(
-                    f"INSERT INTO scratch.left_over FROM scratch.{table} WHERE {here}"
-                    f" AND {column} NOT IN (SELECT {column} FROM scratch.late WHERE {here})"
+                    f"""
+                    INSERT INTO {_REST}
+                    FROM {table}
+                    WHERE {here} AND {column} NOT IN (SELECT {column} FROM {_FOUND} WHERE {here})
+                    """
                 )
-            run(f"DROP TABLE scratch.{table}")
-            run(f"ALTER TABLE scratch.left_over RENAME TO {table}")
-        run("INSERT INTO scratch.pair FROM scratch.late")
-        run("CREATE OR REPLACE TABLE scratch.late AS FROM scratch.pair LIMIT 0")
+            run(f"DROP TABLE {table}")
+            run(f"ALTER TABLE {_REST} RENAME TO {table.partition('.')[2]}")
+        run(f"INSERT INTO {PAIRS} FROM {_FOUND}")
+        run(f"CREATE OR REPLACE TABLE {_FOUND} AS FROM {PAIRS} LIMIT 0")
 
     def _pair_by_key(self) -> None:
-        """Pair by key what neither Ref_Key nor memory has paired; find what is doubled."""
+        """Pair by key what neither Ref_Key nor memory has paired; find the duplicate keys."""
         run = self._staging.run
-        live = "NOT mark" if self._marks_count else "true"
-        for here in self.each_part("key"):
-            here = f"{here} AND key <> ''"
+        records = self.sides.records
+        for part in self.each_part("key"):
+            here = f"{part} AND key <> ''"
+            living = f"{here} AND {self._live}"
             run(
-                "INSERT INTO scratch.doubled_1c SELECT key, list(ref ORDER BY ref)"
-                f" FROM {self.sides.parties} WHERE {here} AND {live}"
-                f" AND key IN ({_doubled('key', self.sides.parties, f'{here} AND {live}')})"
-                f" AND key IN (SELECT key FROM scratch.lone_wanted WHERE {here} AND live)"
-                " GROUP BY key"
+                f"""
+                INSERT INTO {DUPLICATE_KEYS_1C}
+                SELECT key, list(ref ORDER BY ref)
+                FROM {records}
+                WHERE {living}
+                    AND key IN ({_repeated("key", records, living)})
+                    AND key IN (SELECT key FROM {UNPAIRED_RECORDS} WHERE {here} AND live)
+                GROUP BY key
+                """
             )
             run(
-                "INSERT INTO scratch.doubled_store SELECT key, row_ids FROM (SELECT key,"
-                f" list(row_id ORDER BY row_id) row_ids, {_CHOSEN} chosen"
-                f" FROM scratch.lone_client WHERE {here}"
-                f" AND key IN ({_doubled('key', 'scratch.lone_client', here)})"
-                f" AND key IN (SELECT key FROM scratch.lone_wanted WHERE {here}) GROUP BY key)"
-                " WHERE chosen IS NULL"
+                f"""
+                INSERT INTO {DUPLICATE_KEYS_STORE}
+                SELECT key, row_ids
+                FROM (
+                    SELECT key, list(row_id ORDER BY row_id) AS row_ids, {_CHOSEN} AS chosen
+                    FROM {UNPAIRED_CLIENTS}
+                    WHERE {here}
+                        AND key IN ({_repeated("key", UNPAIRED_CLIENTS, here)})
+                        AND key IN (SELECT key FROM {UNPAIRED_RECORDS} WHERE {here})
+                    GROUP BY key
+                )
+                WHERE chosen IS NULL
+                """
             )
             run(
-                "INSERT INTO scratch.late SELECT w.paired_ref, c.* FROM (SELECT key,"
-                " CASE WHEN count(*) FILTER (live) = 1 THEN min(ref) FILTER (live)"
-                " WHEN count(*) FILTER (live) = 0 THEN min(ref) END paired_ref"
-                f" FROM scratch.lone_wanted WHERE {here} GROUP BY key) w"
-                f" JOIN (SELECT key, {_CHOSEN} chosen FROM scratch.lone_client WHERE {here}"
-                " GROUP BY key) k USING (key)"
-                f" JOIN (FROM scratch.lone_client WHERE {here}) c ON c.row_id = k.chosen"
-                " WHERE w.paired_ref IS NOT NULL"
-                " AND w.key NOT IN (SELECT key FROM scratch.doubled_1c)"
+                f"""
+                INSERT INTO {_FOUND}
+                SELECT w.paired_ref, c.*
+                FROM (
+                    SELECT
+                        key,
+                        CASE
+                            WHEN count(*) FILTER (live) = 1 THEN min(ref) FILTER (live)
+                            WHEN count(*) FILTER (live) = 0 THEN min(ref)
+                        END AS paired_ref
+                    FROM {UNPAIRED_RECORDS}
+                    WHERE {here}
+                    GROUP BY key
+                ) w
+                JOIN (
+                    SELECT key, {_CHOSEN} AS chosen
+                    FROM {UNPAIRED_CLIENTS}
+                    WHERE {here}
+                    GROUP BY key
+                ) k USING (key)
+                JOIN (
+                    SELECT {CLIENT_COLUMNS} FROM {UNPAIRED_CLIENTS} WHERE {here}
+                ) c ON c.row_id = k.chosen
+                WHERE w.paired_ref IS NOT NULL
+                    AND w.key NOT IN (SELECT key FROM {DUPLICATE_KEYS_1C})
+                """
             )
-        self._take_late()
+        self._take_found()
 
     def gone_from_both(self) -> Iterator[list[str]]:
-        """Remembered Ref_Keys 1C no longer has and whose client is not active either."""
+        """Remembered Ref_Keys that 1C no longer has and whose client is not active either."""
         for here in self.each_part("ref"):
             rows = self._staging.rows(
-                f"SELECT p.ref FROM (FROM scratch.pairing WHERE {here}) p"
-                " ANTI JOIN scratch.client c ON c.row_id = p.row_id AND c.active"
-                f" WHERE p.ref NOT IN (SELECT ref FROM wanted WHERE {here})"
+                f"""
+                SELECT p.ref
+                FROM (FROM {REMEMBERED} WHERE {here}) p
+                ANTI JOIN {CLIENTS} c ON c.row_id = p.row_id AND c.active
+                WHERE p.ref NOT IN (SELECT ref FROM {WANTED} WHERE {here})
+                """
             )
             if rows:
                 yield [str(ref) for (ref,) in rows]
 
+    def not_remembered(self, size: int = 5000) -> Iterator[list[tuple[str, str, str]]]:
+        """Agreed pairs (Ref_Key, key, row) that the memory does not hold, in batches."""
+        for rows in self._staging.stream(
+            f"""
+            SELECT a.ref, a.key, a.row_id
+            FROM {AGREED} a
+            LEFT JOIN {REMEMBERED} p ON p.ref = a.ref AND p.row_id = a.row_id AND p.key = a.key
+            WHERE p.ref IS NULL
+            """,
+            size=size,
+        ):
+            yield [(str(ref), key, row) for ref, key, row in rows]
+
     def remembered_rows(self, refs: Sequence[str]) -> dict[str, str]:
-        """The row of the store each Ref_Key was last paired with, those that are known."""
+        """By Ref_Key: the row of the store it was last paired with, where known."""
         rows = self._staging.rows(
-            "SELECT ref, row_id FROM scratch.pairing WHERE ref IN (SELECT unnest(?)::UUID)"
-            " UNION ALL SELECT ref, row_id FROM mirror.agreed"
-            " WHERE ref IN (SELECT unnest(?)::UUID)",
+            f"""
+            SELECT ref, row_id FROM {REMEMBERED} WHERE ref IN (SELECT unnest(?)::UUID)
+            UNION ALL
+            SELECT ref, row_id FROM {AGREED} WHERE ref IN (SELECT unnest(?)::UUID)
+            """,
             [list(refs), list(refs)],
         )
         return {str(ref): row for ref, row in rows}
 
     def owners(self, rows: Sequence[str]) -> set[str]:
-        """The Ref_Keys that rows of the store were paired with, those that are known."""
+        """The Ref_Keys that the rows of the store were paired with, where known."""
         found = self._staging.rows(
-            "SELECT ref FROM mirror.agreed WHERE row_id IN (SELECT unnest(?))"
-            " UNION SELECT ref FROM scratch.pairing WHERE row_id IN (SELECT unnest(?))",
+            f"""
+            SELECT ref FROM {AGREED} WHERE row_id IN (SELECT unnest(?))
+            UNION
+            SELECT ref FROM {REMEMBERED} WHERE row_id IN (SELECT unnest(?))
+            """,
             [list(rows), list(rows)],
         )
         return {str(ref) for (ref,) in found}
 
     def superseded(self) -> list[str]:
-        """Remembered Ref_Keys whose client both sides have since agreed to be another's."""
+        """Remembered Ref_Keys whose client has been agreed on as another's since."""
         found = self._staging.rows(
-            "SELECT p.ref FROM scratch.pairing p JOIN mirror.agreed a USING (row_id)"
-            " WHERE p.ref <> a.ref"
+            f"""
+            SELECT p.ref
+            FROM {REMEMBERED} p
+            JOIN {AGREED} a USING (row_id)
+            WHERE p.ref <> a.ref
+            """
         )
         return [str(ref) for (ref,) in found]
 
     def has_client(self, ref: str) -> bool:
         """Whether a counterparty is paired with a client in this run."""
-        return bool(self._staging.rows("FROM scratch.pair WHERE ref = ?::UUID LIMIT 1", [ref]))
+        return bool(self._staging.rows(f"FROM {PAIRS} WHERE ref = ?::UUID LIMIT 1", [ref]))
 
     def paired_rows(self, rows: Sequence[str]) -> set[str]:
-        """Those of the rows that are somebody's client in this run."""
+        """Those of the rows that are paired in this run."""
         found = self._staging.rows(
-            "SELECT row_id FROM scratch.pair WHERE row_id IN (SELECT unnest(?)) UNION ALL"
-            f" SELECT row_id FROM {BRIEF} WHERE row_id IN (SELECT unnest(?))"
-            f" AND row_id NOT IN (SELECT row_id FROM {self.sides.clients})",
+            f"""
+            SELECT row_id FROM {PAIRS} WHERE row_id IN (SELECT unnest(?))
+            UNION ALL
+            SELECT row_id FROM {BRIEF}
+            WHERE row_id IN (SELECT unnest(?))
+                AND row_id NOT IN (SELECT row_id FROM {self.sides.clients})
+            """,
             [list(rows), list(rows)],
         )
         return {row for (row,) in found}
 
 
-def _doubled(column: str, table: str, where: str) -> str:
-    """What a column holds more than once: found before anything is gathered, as it is rare.
+def _repeated(column: str, table: str, where: str) -> str:
+    """A query of the values that occur more than once in a column.
 
-    Gathering lists and minima for two hundred thousand single rows takes most of the memory.
+    It runs before lists and minima are gathered: gathering them for two hundred thousand groups
+    of a single row takes most of the memory.
     """
     return f"SELECT {column} FROM {table} WHERE {where} GROUP BY {column} HAVING count(*) > 1"

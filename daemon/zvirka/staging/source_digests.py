@@ -1,12 +1,13 @@
 """What the store should hold of each counterparty: its pairing key and the digest of its values.
 
-Values of one counterparty lie apart (attributes in the object, contact lines in a section, phones
-at a partner); the digest is a sum, so each place adds its part and nothing has to be joined wide.
+The values of one counterparty are stored apart (attributes in the object, contact lines in a
+section, phones at a partner). The digest is a sum, so each place contributes its part and no wide
+join is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from zvirka.staging.database import Staging, parts
 
@@ -14,10 +15,10 @@ _PARTITION = 100_000
 
 
 class SourceDigests:
-    """Resolves objects and lines into ``wanted`` rows.
+    """Resolves objects and lines into rows (Ref_Key, key, deletion mark, digest).
 
     Args:
-        staging: where the tables are.
+        staging: the session.
         attributes: numbers of the fields that are attributes of the object (columns ``f…``).
         links: the links other fields go through, in the order of the columns ``l…``.
     """
@@ -27,8 +28,8 @@ class SourceDigests:
         self._attributes = attributes
         self._links = links
 
-    def resolve(self, into: str, objects: str, lines: str, *, few: bool = False) -> None:
-        """Fill a ``wanted`` table from objects and lines, part by part so that memory is flat.
+    def queries(self, objects: str, lines: str, *, few: bool = False) -> Iterator[str]:
+        """Queries that together return one row for each object, so that memory stays flat.
 
         ``objects`` and ``lines`` are what to read: tables, views or subqueries.
         """
@@ -41,23 +42,30 @@ class SourceDigests:
             for number in range(len(self._links)):
                 holders = f"ref IN (SELECT l{number} FROM {objects} WHERE {here})"
                 joins.append(
-                    f"LEFT JOIN ({self._sums(lines, number + 1, holders)}) via{number}"
-                    f" ON via{number}.ref = o.l{number}"
+                    f"""
+                    LEFT JOIN ({self._sums(lines, number + 1, holders)}) via{number}
+                        ON via{number}.ref = o.l{number}
+                    """
                 )
                 sums.append(f"coalesce(via{number}.part, 0)")
             sums += [staging.part(f"o.f{number}", str(number)) for number in self._attributes]
-            staging.run(
-                f"INSERT INTO {into} SELECT o.ref, {self._key_of(lines)}, o.mark,"
-                f" ({' + '.join(sums)})::UBIGINT"
-                f" FROM (FROM {objects} WHERE {here}) o {' '.join(joins)}"
-            )
+            yield f"""
+                SELECT o.ref, {self._key_of(lines)}, o.mark, ({" + ".join(sums)})::UBIGINT
+                FROM (FROM {objects} WHERE {here}) o
+                {" ".join(joins)}
+            """
 
     def _sums(self, lines: str, via: int, where: str) -> str:
-        part = self._staging.part("value", "field")
-        return (
-            f"SELECT ref, sum(part)::UBIGINT part FROM (SELECT ref, arg_min({part}, ord) part"
-            f" FROM {lines} WHERE via = {via} AND {where} GROUP BY ref, field) GROUP BY ref"
-        )
+        return f"""
+            SELECT ref, sum(part)::UBIGINT AS part
+            FROM (
+                SELECT ref, arg_min({self._staging.part("value", "field")}, ord) AS part
+                FROM {lines}
+                WHERE via = {via} AND {where}
+                GROUP BY ref, field
+            )
+            GROUP BY ref
+        """
 
     def _key_of(self, lines: str) -> str:
         staging = self._staging
@@ -68,7 +76,13 @@ class SourceDigests:
             return f"coalesce(trim(o.f{number}), '')"
         link = getattr(staging.mapping.fields[number].source, "via", "")
         holder = f"o.l{self._links.index(link)}" if link else "o.ref"
-        return (
-            f"coalesce((SELECT trim(arg_min(value, ord)) FROM {lines} lines"
-            f" WHERE lines.ref = {holder} AND lines.field = {number}), '')"
-        )
+        return f"""
+            coalesce(
+                (
+                    SELECT trim(arg_min(value, ord))
+                    FROM {lines} lines
+                    WHERE lines.ref = {holder} AND lines.field = {number}
+                ),
+                ''
+            )
+        """

@@ -14,8 +14,10 @@ from zvirka.domain import Client as StoredClient
 from zvirka.erp.protocol import ScanBatch
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.onec.protocol import ObjectBatch
+from zvirka.staging.agreement import Agreement
 from zvirka.staging.candidates import Candidate, Candidates
 from zvirka.staging.database import Staging
+from zvirka.staging.pairing import PAIRS
 from zvirka.staging.source_mirror import SourceMirror
 
 MAPPING = Mapping(
@@ -43,7 +45,9 @@ def staged(
 ) -> tuple[Staging, Candidates]:
     """Both sides, paired and compared; the n-th party has the n-th Ref_Key."""
     staging = Staging(directory, MAPPING, threads=1)
-    mirror, matching = SourceMirror(staging), Candidates(staging, marks_count=marks_count)
+    agreement = Agreement(staging, directory / "agreement.duckdb")
+    mirror = SourceMirror(staging)
+    matching = Candidates(staging, mirror, agreement, marks_count=marks_count)
     with mirror.full_pull("2026-01-01T00:00:00+00:00"):
         mirror.add_objects(
             ObjectBatch(
@@ -65,15 +69,15 @@ def staged(
         ],
     )
     if brief:
-        matching.add_images(batch)
-        for more in (matching.find_loose, matching.gather):
-            assert more()
-            for rows in matching.loose_rows():
-                matching.renew_clients([read(row, clients[int(row)]) for row in rows])
-        matching.pair_loose()
+        matching.clients.add_images(batch)
+        for find_more in (matching.unchanged.find, matching.unchanged.add_related):
+            assert find_more()
+            for rows in matching.unchanged.rows_to_read():
+                matching.clients.reread([read(row, clients[int(row)]) for row in rows])
+        matching.pairing.find(matching.unchanged.sides())
     else:
-        matching.add_clients(batch)
-        matching.pair()
+        matching.clients.add_clients(batch)
+        matching.pairing.find()
     matching.find()
     return staging, matching
 
@@ -106,7 +110,7 @@ def matched(
     """The pairs (Ref_Key, row) and the candidates of two sides that never agreed on anything."""
     with tempfile.TemporaryDirectory() as directory:
         staging, matching = staged(Path(directory), parties, clients, marks_count=marks_count)
-        pairs = [(str(r), row) for r, row in staging.rows("SELECT ref, row_id FROM scratch.pair")]
+        pairs = [(str(r), row) for r, row in staging.rows(f"SELECT ref, row_id FROM {PAIRS}")]
         found = told(matching)
         staging.close()
         return pairs, found
@@ -213,7 +217,7 @@ def test_setting_aside_what_is_quiet_changes_nothing(
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         staging, matching = staged(directory, parties, clients, marks_count=marks_count)
-        matching.agree(tidy=True)
+        matching.agree(tidy=True, complete=True)
         staging.close()
         for brief in (True, False):
             staging, matching = staged(
@@ -232,14 +236,14 @@ def test_most_of_a_quiet_night_is_set_aside_and_who_claims_it_brings_it_back() -
     same_ref: Client = ("9", REFS[3], "б", True)
     with tempfile.TemporaryDirectory() as name:
         staging, matching = staged(Path(name), parties, clients, marks_count=False)
-        matching.agree(tidy=True)
+        matching.agree(tidy=True, complete=True)
         staging.close()
         seen = []
         for more in ([], [same_key], [same_ref]):
             staging, matching = staged(
                 Path(name), parties, clients + more, marks_count=False, brief=True
             )
-            loose = staging.number_of(f"SELECT count(*) FROM {matching.pairing.sides.parties}")
+            loose = staging.number_of(f"SELECT count(*) FROM {matching.pairing.sides.records}")
             seen.append((loose, [(each.key_taken, each.rows) for each in told(matching)]))
             staging.close()
     assert seen == [
