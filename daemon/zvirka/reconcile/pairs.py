@@ -96,10 +96,9 @@ class PairReader:
     def _records(self, batch: Sequence[Candidate]) -> dict[str, Counterparty]:
         context = self._context
         refs = [ref for one in batch if not one.alone for ref in (one.ref, *one.refs) if ref]
-        if self._refresh:
-            there = context.mirror.refresh(context.source, refs, context.environment.tick)
-            gone = set(refs) - there
-            context.mirror.forget(sorted(gone))
+        asked = refs if self._refresh else context.mirror.shortened(refs)
+        there = context.mirror.refresh(context.source, asked, context.environment.tick)
+        context.mirror.forget(sorted(set(asked) - there))
         return context.mirror.counterparties(refs)
 
     def _arrived(self, wanted: Sequence[Counterparty]) -> dict[str, Client]:

@@ -23,11 +23,10 @@ from zvirka.reconcile.snapshot import Snapshot, doubted, judged
 from zvirka.staging.database import DamagedFileError
 from zvirka.staging.source_mirror import SourceMirror
 
-_LIGHT_UP_TO = 0.2
-"""Past this share of changed counterparties a full pull asks fewer requests than fetching them."""
 RESTRICTED = "allowed_only is set: 1C leaves out what the user may not see"
 """Why nothing that such a source leaves out is proven to be absent."""
-
+_LIGHT_UP_TO = 0.2
+"""Past this share of changed counterparties a full pull asks fewer requests than fetching them."""
 _ALWAYS_LIGHT = 200
 
 
@@ -69,6 +68,7 @@ def pull(
             scanned = True
         except DamagedFileError:
             mirror.set_aside()
+            scan.forget()
     if pulled is None:
         pulled = replace(_full(environment, source, mirror, counted, now), scanned=scanned)
     if missing := _canaries_missing(environment, mirror):

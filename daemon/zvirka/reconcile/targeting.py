@@ -104,8 +104,10 @@ def stage_named(context: RunContext, targets: Targets) -> Named:
     rivals |= {one.ref for one in _successors(context, refs, records, clients)} - set(refs)
     others = _read_records(context, sorted(rivals))
     clients |= _read_clients(context, list(others), ())
-    context.matching.clients.reread(list(clients.values()))
-    context.matching.pair_named([*refs, *rivals], list(clients))
+    matching = context.matching
+    matching.clients.reread(list(clients.values()))
+    matching.unchanged.name([*refs, *rivals], list(clients))
+    matching.pairing.find(matching.unchanged.sides())
     return named
 
 

@@ -41,11 +41,11 @@ class Candidate(msgspec.Struct, frozen=True):
 
     ``ref`` and ``row`` name the two sides, empty where there is none. ``agreed_wanted`` and
     ``agreed_client`` say whether that side is as it was at the last agreement, ``None`` if there
-    was none. ``refs`` and ``rows`` name all that share the key, where that is too many.
+    was none. ``refs`` and ``rows`` name all that share a key which occurs more than once.
 
-    ``alone`` marks a client that no counterparty is paired with: ``refs`` then are all those it
-    was paired with before, ``ref`` the last of them. ``key_taken``: its key is that of a
-    counterparty that has another client.
+    ``alone`` marks a client that no counterparty is paired with; its ``refs`` are all it was ever
+    paired with, ``ref`` the last of them. ``key_taken``: its key is that of a counterparty with
+    another client.
     """
 
     ref: str
@@ -95,11 +95,6 @@ class Candidates:
             )
             """
         )
-
-    def pair_named(self, refs: Sequence[str], rows: Sequence[str]) -> None:
-        """Pair only these counterparties and these rows, which have to be staged."""
-        self.unchanged.name(refs, rows)
-        self.pairing.find(self.unchanged.sides())
 
     def counts(self) -> tuple[int, int]:
         """Rows of the store, and the active ones among them; after the pairing.
@@ -353,11 +348,11 @@ class Candidates:
         """Note pairs judged equal, or verified, for the next :meth:`agree`."""
         self.agreement.settle(self.clients, pairs)
 
-    def agree(self, *, tidy: bool, complete: bool = True) -> None:
+    def agree(self, *, tidy: bool, complete: bool) -> None:
         """Record on what both sides agree now; disputed pairs keep their last agreement.
 
         ``tidy`` also drops agreements on what is gone from both sides, which looks at all of them.
-        ``complete``: both sides were compared as a whole, not only named counterparties.
+        ``complete``: both sides were compared as a whole, not only what was named.
         """
         if tidy:
             self.agreement.forget_gone(

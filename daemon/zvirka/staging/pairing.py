@@ -356,7 +356,7 @@ class Pairing:
         return {str(ref): row for ref, row in rows}
 
     def owners(self, rows: Sequence[str]) -> set[str]:
-        """The Ref_Keys that rows of the store were paired with, those that are known."""
+        """The Ref_Keys that the rows of the store were paired with, where known."""
         found = self._staging.rows(
             f"""
             SELECT ref FROM {AGREED} WHERE row_id IN (SELECT unnest(?))
@@ -368,9 +368,14 @@ class Pairing:
         return {str(ref) for (ref,) in found}
 
     def superseded(self) -> list[str]:
-        """Remembered Ref_Keys whose client both sides have since agreed to be another's."""
+        """Remembered Ref_Keys whose client has been agreed on as another's since."""
         found = self._staging.rows(
-            f"SELECT p.ref FROM {REMEMBERED} p JOIN {AGREED} a USING (row_id) WHERE p.ref <> a.ref"
+            f"""
+            SELECT p.ref
+            FROM {REMEMBERED} p
+            JOIN {AGREED} a USING (row_id)
+            WHERE p.ref <> a.ref
+            """
         )
         return [str(ref) for (ref,) in found]
 

@@ -118,6 +118,18 @@ class Unchanged:
         most = min(PARTITION, FEW + staging.number_of(f"SELECT count(*) FROM {BRIEF}") // SHARE)
         return max(staging.distinct(column, _CHANGED) for column in ("ref", "row_id")) <= most
 
+    def name(self, refs: Sequence[str], rows: Sequence[str]) -> None:
+        """Take these as changed, and nothing else; the rows have been read."""
+        self._staging.run(
+            f"""
+            INSERT INTO {_CHANGED}
+            SELECT unnest(?)::UUID, NULL
+            UNION ALL
+            SELECT NULL, unnest(?)
+            """,
+            [list(refs), list(rows)],
+        )
+
     def rows_to_read(self, size: int = 1000) -> Iterator[list[str]]:
         """Primary keys of the changed clients that were not read yet, in batches."""
         for rows in self._staging.stream(

@@ -39,6 +39,7 @@ from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
 from zvirka.reconcile.run_context import RunContext
 from zvirka.settings.model import Settings
+from zvirka.staging.agreement import Agreement
 from zvirka.staging.candidates import Candidates
 from zvirka.staging.database import Staging
 from zvirka.staging.source_mirror import SourceMirror
@@ -256,15 +257,18 @@ class Memory:
             fingerprint=environment.fingerprint(),
         )
         policy = Policy.of(environment.settings.policy, soft_delete=self.store.soft_delete)
-        with closing(Staging(environment.staging_dir, environment.mapping, threads=1)) as staging:
+        with Staging(environment.staging_dir, environment.mapping, threads=1) as staging:
+            agreement = Agreement(staging, environment.agreement_file)
+            mirror = SourceMirror(staging)
+            marks_count = policy.deletes_marked
             yield RunContext(
                 environment=environment,
                 run=run,
                 request=request,
                 source=self.source,
                 store=self.store,
-                mirror=SourceMirror(staging),
-                matching=Candidates(staging, marks_count=policy.deletes_marked),
+                mirror=mirror,
+                matching=Candidates(staging, mirror, agreement, marks_count=marks_count),
                 policy=policy,
                 standings=environment.journal.standings(),
             )

@@ -217,7 +217,7 @@ def test_setting_aside_what_is_quiet_changes_nothing(
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         staging, matching = staged(directory, parties, clients, marks_count=marks_count)
-        matching.agree(tidy=True)
+        matching.agree(tidy=True, complete=True)
         staging.close()
         for brief in (True, False):
             staging, matching = staged(
@@ -236,7 +236,7 @@ def test_most_of_a_quiet_night_is_set_aside_and_who_claims_it_brings_it_back() -
     same_ref: Client = ("9", REFS[3], "б", True)
     with tempfile.TemporaryDirectory() as name:
         staging, matching = staged(Path(name), parties, clients, marks_count=False)
-        matching.agree(tidy=True)
+        matching.agree(tidy=True, complete=True)
         staging.close()
         seen = []
         for more in ([], [same_key], [same_ref]):

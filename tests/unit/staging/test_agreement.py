@@ -26,7 +26,7 @@ def record(number: int, party: Party) -> Counterparty:
 def agree(directory: Path) -> None:
     """A night on which both sides are equal."""
     staging, candidates = staged(directory, PARTIES, CLIENTS, marks_count=False)
-    candidates.agree(tidy=True)
+    candidates.agree(tidy=True, complete=True)
     staging.close()
 
 
@@ -43,7 +43,8 @@ def test_an_agreement_on_single_pairs_covers_them_and_nothing_else(tmp_path: Pat
     changed: list[Party] = [("1", "б", False), ("2", "б", False), ("3", "а", False)]
     clients: list[Client] = [("1", REFS[0], "б", True), *CLIENTS[1:]]
     staging, candidates = staged(tmp_path, changed[:1], [], marks_count=False)
-    candidates.agree_on([(record(0, changed[0]), read("0", clients[0]))])
+    candidates.settle([(record(0, changed[0]), read("0", clients[0]))])
+    candidates.agree(tidy=False, complete=False)
     staging.close()
     later: list[Party] = [("1", "в", False), *changed[1:]]
     assert causes(tmp_path, later, clients) == {"0": (False, True), "1": (False, True)}
@@ -52,9 +53,8 @@ def test_an_agreement_on_single_pairs_covers_them_and_nothing_else(tmp_path: Pat
 
 
 def test_an_agreement_on_single_pairs_is_not_an_agreement_of_both_sides(tmp_path: Path) -> None:
-    staging, candidates = staged(tmp_path, PARTIES, CLIENTS, marks_count=False)
-    candidates.settle([(record(1, PARTIES[1]), read("1", CLIENTS[1]))])
-    candidates.agree_on([(record(0, PARTIES[0]), read("0", CLIENTS[0]))])
+    staging, candidates = staged(tmp_path, PARTIES[:2], CLIENTS[:2], marks_count=False)
+    candidates.agree(tidy=False, complete=False)
     assert candidates.agreement.is_empty()
     assert not candidates.agreement.can_screen()
     staging.close()

@@ -78,7 +78,7 @@ def test_a_table_is_written_by_one_module(tmp_path: Path, monkeypatch: pytest.Mo
     clients = [("1", REFS[0], "а", True), ("4", None, "а", True), ("2", None, "а", True)]
     for brief in (False, True):
         staging, candidates = staged(tmp_path, parties, clients, marks_count=True, brief=brief)
-        candidates.agree(tidy=True)
+        candidates.agree(tidy=True, complete=True)
         staging.close()
         clients[0] = ("1", REFS[0], "я", True)
     assert len(writers) > 30
