@@ -13,6 +13,9 @@ import pytest
 
 from tests.integration.databases import BACKENDS
 from tests.integration.store_shapes import CASES, SHAPES, Shape
+from tests.unit.cli.lines import settled
+
+__all__ = ["settled"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -66,7 +66,7 @@ def served(recording: Path) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize(
     ("recording", "tax_id"),
-    [("recording", "КодПоЕДРПОУ"), ("onec", "ИНН")],
+    [pytest.param("recording", "КодПоЕДРПОУ", marks=pytest.mark.slow), ("onec", "ИНН")],
 )
 def test_a_recorded_base_is_planned_reconciled_and_then_in_sync(
     recording: str, tax_id: str, tmp_path: Path

@@ -18,7 +18,16 @@ CUT_AT = 40
 """The production shape holds so many characters of an address, and says so in its settings."""
 
 
-@pytest.fixture(params=CASES, ids="-".join)
+IN_EVERY_BUILD = {("embedded", "sqlite"), ("production", "postgresql"), ("hard", "mariadb")}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(case, marks=[] if case in IN_EVERY_BUILD else pytest.mark.slow)
+        for case in CASES
+    ],
+    ids="-".join,
+)
 def night(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A world of each shape on each database, after a good first night, a foreign row in it."""
     shape, backend = request.param

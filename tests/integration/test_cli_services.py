@@ -87,7 +87,7 @@ def test_daemon_tells_systemd_it_is_ready_and_ends_by_sigterm(settled: Path) -> 
     assert PASSWORD not in log
 
 
-@pytest.mark.parametrize("command", ["serve", "daemon"])
+@pytest.mark.parametrize("command", ["serve", pytest.param("daemon", marks=pytest.mark.slow)])
 def test_wrong_settings_stop_a_service_at_once_with_64(command: str, settled: Path) -> None:
     (settled / "zvirka.toml").write_text('[onec]\nurl = "nowhere"\n')
     with started(command) as process:
@@ -128,7 +128,11 @@ def slow_onec(settled: Path) -> Iterator[Simulator]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
+    ("asked", "code"),
+    [
+        (signal.SIGTERM, -signal.SIGTERM),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
 )
 def test_run_that_is_told_to_stop_ends_as_interrupted_and_the_next_one_goes_on(
     asked: signal.Signals, code: int, slow_onec: Simulator, settled: Path
