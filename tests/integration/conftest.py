@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.databases import BACKENDS
-from tests.integration.store_shapes import CASES, SHAPES, Shape
+from tests.integration.store_shapes import CASES, SHAPES, Shape, params
+from tests.unit.cli.lines import settled
+
+__all__ = ["settled"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -22,7 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     if "shape" in metafunc.fixturenames:
         cases = [case for case in CASES if case[0] in names and case[1] in backends]
-        metafunc.parametrize("shape", cases, ids="-".join, indirect=True)
+        metafunc.parametrize("shape", params(cases), indirect=True)
     elif "shop" in metafunc.fixturenames:
         metafunc.parametrize("shop", backends, indirect=True)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from sqlalchemy import create_engine
 
 from tests.integration.databases import BACKENDS, fresh
@@ -302,3 +303,15 @@ CASES = [
     for backend in BACKENDS
     if name != "embedded" or backend == "sqlite"
 ]
+
+IN_EVERY_BUILD = {("embedded", "sqlite"), ("production", "postgresql"), ("hard", "mariadb")}
+"""The cases of `make test`: each shape and each database once. The others are slow."""
+
+
+def params(cases: list[tuple[str, str]]) -> list[Any]:
+    """The cases for pytest, all but those of every build marked slow."""
+    often = IN_EVERY_BUILD.intersection(cases) or set(cases)
+    slow = pytest.mark.slow
+    return [
+        pytest.param(case, marks=[] if case in often else slow, id="-".join(case)) for case in cases
+    ]

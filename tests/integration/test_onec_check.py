@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.integration.test_onec_faults import base_of, mapping_for, onec_settings
-from tests.unit.onec.samples import recording
+from tests.unit.onec.samples import trade
 from tests.unit.onec.scripted import Reply, served
 from zvirka.findings import Finding
 from zvirka.onec.source_check import check_source
@@ -48,7 +48,7 @@ def test_a_catalogue_without_code_is_told_which_profile_fits(tmp_path: Path) -> 
 
 
 def test_the_recorded_trade_base_is_told_the_same(tmp_path: Path) -> None:
-    document = recording("ut_demo_8.5_metadata.xml")
+    document = trade("metadata.xml")
     with served(Reply(document, content_type="application/xml;charset=utf-8")) as script:
         findings = checked(OnecSettings(url=script.url, profile="accounting"), tmp_path)
     no_code = next(one for one in failures(findings) if one.subject == CATALOG)

@@ -43,7 +43,7 @@ def test_every_answer_is_documented_and_none_is_a_server_error(
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
-            max_examples=50,
+            max_examples=15,
             deadline=None,
             derandomize=True,
             database=None,

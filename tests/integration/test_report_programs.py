@@ -83,7 +83,7 @@ def test_a_page_asks_for_nothing_and_breaks_no_rule_of_its_own(
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_has_no_serious_finding(
     browser, reports: dict[str, Path], name: str, scheme: str
@@ -170,7 +170,9 @@ def test_a_page_of_two_thousand_differences_is_whole(browser, reports: dict[str,
     page.close()
 
 
-@pytest.mark.parametrize("story", ["story_run", "hostile_run"])
+@pytest.mark.parametrize(
+    "story", [pytest.param("story_run", marks=pytest.mark.slow), "hostile_run"]
+)
 def test_libreoffice_opens_the_workbook_and_reads_the_same(
     reports: dict[str, Path], tmp_path: Path, story: str
 ) -> None:

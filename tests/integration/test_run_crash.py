@@ -59,10 +59,14 @@ def killed(made: World, step: str, occurrence: int) -> bool:
     return code == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("occurrence", [1, 2])
+@pytest.mark.parametrize("occurrence", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
-    ("backend", "shape"), [("sqlite", "embedded"), ("postgresql", "production")]
+    ("backend", "shape"),
+    [
+        ("sqlite", "embedded"),
+        pytest.param("postgresql", "production", marks=pytest.mark.slow),
+    ],
 )
 def test_a_killed_run_loses_nothing_and_repeats_nothing(
     tmp_path: Path, backend: str, shape: str, step: str, occurrence: int

@@ -110,6 +110,7 @@ def test_a_wrong_password(night: World) -> None:
     assert night.shape.tables() == before
 
 
+@pytest.mark.slow
 def test_a_wrong_name_of_the_publication(night: World) -> None:
     before = night.shape.tables()
     url = night.simulator.url.replace("/base/", "/nobase/")
@@ -119,6 +120,7 @@ def test_a_wrong_name_of_the_publication(night: World) -> None:
     assert night.shape.tables() == before
 
 
+@pytest.mark.slow
 def test_a_catalogue_that_is_not_published(night: World) -> None:
     before = night.shape.tables()
     night.simulator.faults.unpublished = {"Catalog_Контрагенты"}
@@ -130,6 +132,7 @@ def test_a_catalogue_that_is_not_published(night: World) -> None:
     assert_told(said, cause="shrank since the last run", place="onec.catalog", remedy="publish it")
 
 
+@pytest.mark.slow
 def test_a_mapped_property_that_does_not_exist(night: World) -> None:
     before = night.shape.tables()
     code, said = zvirka(night, "reconcile", onec={"fields": {"phone": {"attribute": "Телефун"}}})
@@ -138,6 +141,7 @@ def test_a_mapped_property_that_does_not_exist(night: World) -> None:
     assert night.shape.tables() == before
 
 
+@pytest.mark.slow
 def test_1c_is_down(night: World) -> None:
     before = night.shape.tables()
     code, said = zvirka(night, "reconcile", onec={"url": "http://127.0.0.1:9/base", "retries": 0})

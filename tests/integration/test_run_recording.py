@@ -18,8 +18,7 @@ from zvirka.cli.demo import PASSWORD_VARIABLE
 from zvirka.simulator.recording import recorded
 
 HERE = Path(__file__).resolve()
-OWN = HERE.parents[1] / "fixtures" / "recording"
-LIVE = Path(os.environ.get("ZVIRKA_RECORDINGS") or HERE.parents[3] / "shared" / "fixtures" / "onec")
+FIXTURES = HERE.parents[1] / "fixtures"
 PASSWORD = "пароль-запису"
 
 SETTINGS = """
@@ -67,25 +66,14 @@ def served(recording: Path) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize(
     ("recording", "tax_id"),
-    [
-        pytest.param(OWN, "КодПоЕДРПОУ", id="own"),
-        pytest.param(
-            LIVE,
-            "ИНН",
-            id="live",
-            marks=pytest.mark.skipif(
-                not list(LIVE.glob("*metadata.xml")),
-                reason=f"no live recording in {LIVE.name}/: set ZVIRKA_RECORDINGS to a folder",
-            ),
-        ),
-    ],
+    [pytest.param("recording", "КодПоЕДРПОУ", marks=pytest.mark.slow), ("onec", "ИНН")],
 )
 def test_a_recorded_base_is_planned_reconciled_and_then_in_sync(
-    recording: Path, tax_id: str, tmp_path: Path
+    recording: str, tax_id: str, tmp_path: Path
 ) -> None:
-    base, _ = recorded(recording)
+    base, _ = recorded(FIXTURES / recording)
     held = {ref: base.get(ref) for ref in base.refs()}
-    with served(recording) as door:
+    with served(FIXTURES / recording) as door:
         file = tmp_path / "zvirka.toml"
         text = SETTINGS.format(
             directory=tmp_path, url=door["url"], user=door["user"], tax_id=tax_id

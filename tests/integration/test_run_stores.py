@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.engine_world import World, world
-from tests.integration.store_shapes import CASES
+from tests.integration.store_shapes import CASES, params
 from zvirka.domain import Action, Cause, Difference, Disposition, Kind, OutcomeState
 
 NAME = {"embedded": "name", "production": "name", "hard": "title"}
@@ -18,7 +18,7 @@ CUT_AT = 40
 """The production shape holds so many characters of an address, and says so in its settings."""
 
 
-@pytest.fixture(params=CASES, ids="-".join)
+@pytest.fixture(params=params(CASES))
 def night(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A world of each shape on each database, after a good first night, a foreign row in it."""
     shape, backend = request.param

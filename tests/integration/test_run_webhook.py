@@ -165,6 +165,7 @@ def test_a_refused_token_ends_the_run_and_the_next_night_makes_up_for_it(
     made.assert_in_sync()
 
 
+@pytest.mark.slow
 def test_what_does_not_converge_is_sent_a_few_nights_and_then_only_reported(
     both: tuple[World, Erp],
 ) -> None:

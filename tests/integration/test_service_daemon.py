@@ -65,6 +65,7 @@ def test_it_is_ready_runs_at_its_time_feeds_the_watchdog_and_stops(
     assert PASSWORD not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.slow
 def test_sighup_takes_good_settings_and_refuses_wrong_ones(onec: Simulator, tmp_path: Path) -> None:
     file = configure(tmp_path, onec, due=False)
     with daemon(tmp_path, file) as (process, supervisor):
@@ -99,6 +100,7 @@ def test_sigterm_leaves_a_run_interrupted_and_the_next_start_resumes_it(
     assert clients(tmp_path) > 0
 
 
+@pytest.mark.slow
 def test_a_night_waits_for_whoever_holds_the_lock(onec: Simulator, tmp_path: Path) -> None:
     file = configure(tmp_path, onec, due=True)
     settings = load_settings(file, {"ZVIRKA_ONEC__PASSWORD": PASSWORD}).settings

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 
+import pytest
 import requests
 
 from zvirka.simulator.__main__ import PASSWORD
 
 
+@pytest.mark.slow
 def test_it_prints_its_address_serves_a_million_and_ends_on_sigterm() -> None:
     environment = {**os.environ, PASSWORD: "пароль"}
     command = [sys.executable, "-m", "zvirka.simulator", "--counterparties", "1000000"]

@@ -216,7 +216,7 @@ def test_hostile_data_does_nothing_but_stand_there(page: Any, site: str) -> None
     assert all(url.startswith(site) for url in page.asked)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_no_page_has_a_serious_fault_of_accessibility(browser: Any, site: str, scheme: str) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
@@ -318,6 +318,7 @@ def test_while_another_run_holds_the_lock_the_page_says_who(page: Any, held: Nig
     assert set(held.codes) <= set(held.world.in_store())
 
 
+@pytest.mark.slow
 def test_a_report_of_a_hundred_thousand_differences_is_read_by_page(
     browser: Any, tmp_path: Path
 ) -> None:

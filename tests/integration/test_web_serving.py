@@ -90,6 +90,7 @@ def ended(process: subprocess.Popen[str]) -> str:
     return log
 
 
+@pytest.mark.slow
 def test_the_page_is_off_unless_it_is_switched_on(tmp_path: Path) -> None:
     receiver, web = written(tmp_path, enabled=False)
     with served(tmp_path) as process:
@@ -130,6 +131,7 @@ def test_the_page_is_served_alone_and_logs_nothing_of_who_types_what(tmp_path: P
     assert "signed in" in log
 
 
+@pytest.mark.slow
 def test_only_the_receiver_is_served_where_the_page_has_a_service_of_its_own(
     tmp_path: Path,
 ) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.integration.databases import BACKENDS
 from tests.integration.misbehaving_erp import Manners, MisbehavingErp, Trouble
 from tests.integration.store_shapes import Shape, production
 from zvirka.domain import Action, Correction, Outcome, OutcomeState
@@ -65,7 +64,14 @@ class Setting:
         )
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(
+    params=[
+        "sqlite",
+        # The writer only reads the store, by what the tests of writers and stores cover.
+        pytest.param("postgresql", marks=pytest.mark.slow),
+        pytest.param("mariadb", marks=pytest.mark.slow),
+    ]
+)
 def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
     shape = production(request.param, tmp_path)
     with MisbehavingErp(shape.erp.url) as erp:

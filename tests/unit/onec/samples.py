@@ -1,11 +1,8 @@
-"""A small publication for the tests: its $metadata, and where recordings of real bases may be."""
+"""Small publications for the tests: one made by a function, one read from the fixtures."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-
-import pytest
 
 EDM = "http://schemas.microsoft.com/ado/2009/11/edm"
 
@@ -81,11 +78,7 @@ def metadata(
     ).encode()
 
 
-def recording(name: str) -> bytes:
-    """A recording of a real base; the test is skipped where there is none."""
-    beside = Path(__file__).parents[4] / "shared" / "fixtures" / "onec"
-    folder = Path(os.environ.get("ZVIRKA_RECORDINGS", beside))
-    file = folder / name
-    if not file.exists():
-        pytest.skip(f"no recording {name} here: set ZVIRKA_RECORDINGS to the folder that has it")
-    return file.read_bytes()
+def trade(name: str) -> bytes:
+    """An answer of an invented trade base, in the structure of a real one."""
+    folder = Path(__file__).parents[2] / "fixtures" / "onec"
+    return (folder / f"trade_{name}").read_bytes()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from tests.unit.onec.samples import CATALOGUE, metadata, recording
+from tests.unit.onec.samples import CATALOGUE, metadata, trade
 from zvirka.onec.failures import NotOdataError
 from zvirka.onec.schema import Schema, SchemaCache, near, trim
 
@@ -144,7 +144,7 @@ def test_near_names_are_proposed_the_best_first() -> None:
 
 
 def test_the_recorded_metadata_of_a_trade_base_is_understood() -> None:
-    document = recording("ut_demo_8.5_metadata.xml")
+    document = trade("metadata.xml")
     found = schema(document)
     catalogue, section = found.entity(CATALOG), found.entity(SECTION)
     assert catalogue is not None

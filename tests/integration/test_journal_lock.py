@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import stat
 import subprocess
@@ -18,11 +17,10 @@ from zvirka.errors import JournalError, LockHeldError
 from zvirka.journal.run_lock import run_lock
 
 HOLD = """
-import sys, time
-from pathlib import Path
-from tests.unit.journal.world import settings
+import sys
 from zvirka.journal.run_lock import run_lock
-with run_lock(settings(Path(sys.argv[1])), who="olena", command="resync"):
+from zvirka.settings.model import Settings
+with run_lock(Settings.model_validate_json(sys.argv[1]), who="olena", command="resync"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -31,10 +29,9 @@ with run_lock(settings(Path(sys.argv[1])), who="olena", command="resync"):
 def hold(state: Path) -> subprocess.Popen[bytes]:
     """A process that holds the lock until its input ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(state)],
+        [sys.executable, "-c", HOLD, settings(state).model_dump_json(by_alias=True)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
