@@ -33,18 +33,6 @@ class Unchanged:
         self._live = live
         staging.run(f"CREATE TABLE {_CHANGED}(ref UUID, row_id VARCHAR)")
 
-    def name(self, refs: Sequence[str], rows: Sequence[str]) -> None:
-        """Take only these counterparties and rows for changed."""
-        self._staging.run(
-            f"""
-            INSERT INTO {_CHANGED}
-            SELECT unnest(?)::UUID, NULL
-            UNION ALL
-            SELECT NULL, unnest(?)
-            """,
-            [list(refs), list(rows)],
-        )
-
     def find(self) -> bool:
         """Find the rows whose hashes differ from the last agreement.
 
