@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from zvirka.settings.model import ReportSettings
+if TYPE_CHECKING:
+    from zvirka.settings.model import ReportSettings
 
 Language = Literal["uk", "en"]
 LANGUAGES: tuple[Language, ...] = ("uk", "en")

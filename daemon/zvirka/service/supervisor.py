@@ -113,7 +113,6 @@ class Supervisor:
     def step(self) -> None:
         """Look once: take up, begin, tell."""
         now = self._around.now()
-        self._clock.struck()
         run, look = self._around.run_beside, self._around.look_beside
         if (ending := run.take()) is not None:
             self._take_up(ending, now)
