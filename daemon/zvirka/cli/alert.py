@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from zvirka.now import utc_now
 from typing import Annotated
 
 import typer
@@ -27,7 +27,7 @@ def alert(
 
     call: Invocation = context.obj
     addresses = len(call.settings.alerts.urls)
-    if addresses and tell_of_unit(call.settings, unit, datetime.now(UTC)):
+    if addresses and tell_of_unit(call.settings, unit, utc_now()):
         raise ZvirkaError(
             "the alert could not be delivered to every address",
             place="alerts.urls",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from zvirka.now import utc_now
 from typing import Annotated
 
 import typer
@@ -44,7 +44,9 @@ def prune(
             remedy="write it as 3y, 26w or 400d",
         ) from None
     with call.journal() as journal:
-        pruned = forget(call.settings, journal, age, datetime.now(UTC), call.who, reason)
+        pruned = forget(
+            call.settings, journal, older_than=age, now=utc_now(), who=call.who, reason=reason
+        )
     if call.common.json:
         call.print_json(pruned)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from zvirka.now import utc_now
 from typing import Annotated, Literal
 
 import typer
@@ -76,5 +76,5 @@ def reconcile(
     if trigger == "timer":
         from zvirka.service.timer_followup import look_after_run
 
-        look_after_run(call.settings, datetime.now(UTC))
+        look_after_run(call.settings, utc_now())
     return code

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ import apprise
 import msgspec
 from loguru import logger
 
+from zvirka.atomic_files import replaced
 from zvirka.report import report_stem
 from zvirka.service.alert_texts import counted, say, tallied
 from zvirka.service.daemon_records import Situation
@@ -245,7 +245,8 @@ class Alerts:
 
     def _save(self) -> None:
         try:
-            _write(self._path, msgspec.json.encode(self._state))
+            with replaced(self._path, 0o600) as file:
+                file.write(msgspec.json.encode(self._state))
         except OSError as error:
             logger.error("alerts.json cannot be written", error=str(error.strerror))
 
@@ -291,19 +292,3 @@ def _load(path: Path) -> State:
         # Worst case a message is told twice; refusing to run would be worse.
         logger.error("alerts.json cannot be read and begins anew", error=type(error).__name__)
         return State()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file so that a crash leaves the old or the new one, never half of it."""
-    beside = path.with_name(f".{path.name}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -10,7 +10,6 @@ journal (:mod:`zvirka.service.nights`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
@@ -18,9 +17,6 @@ import pytz
 import schedule
 
 from zvirka.settings.model import ScheduleSettings
-
-Now = Callable[[], datetime]
-"""Gives the time, aware, in UTC."""
 
 
 class Clock:

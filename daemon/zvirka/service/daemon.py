@@ -9,12 +9,12 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from random import SystemRandom
 
 from loguru import logger
 
 from zvirka.errors import ExitCode
+from zvirka.now import utc_now
 from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
@@ -69,7 +69,7 @@ def run_daemon(
             records=JournalRecords(lambda: watch.settings),
             runner=runner or run_in_house,
             notifier=Notifier(environ),
-            now=lambda: datetime.now(UTC),
+            now=utc_now,
             monotonic=time.monotonic,
             random=SystemRandom(),
             run_beside=Threaded("run", wake),

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server, write
 
 from zvirka.domain import Cause, OutcomeState
 from zvirka.errors import SettingsError
+from zvirka.net import address_of
 from zvirka.service.daemon_records import Situation
 
 STATUSES = ("finished", "held", "failed", "interrupted")
@@ -92,14 +93,14 @@ class Exposition:
     """
 
     def __init__(self, listen: str, metrics: Metrics) -> None:
-        host, _, port = listen.rpartition(":")
+        host, port = address_of(listen, "metrics.listen")
         try:
             self._server, self._thread = start_http_server(
-                int(port), addr=host.strip("[]") or "127.0.0.1", registry=metrics.registry
+                port, addr=host, registry=metrics.registry
             )
-        except (OSError, ValueError, OverflowError) as error:
+        except OSError as error:
             raise SettingsError(
-                f"cannot listen on {listen!r}: {getattr(error, 'strerror', None) or error}",
+                f"cannot listen on {listen!r}: {error.strerror or error}",
                 place="metrics.listen",
                 remedy="write a free address as HOST:PORT, such as 127.0.0.1:9791",
             ) from error

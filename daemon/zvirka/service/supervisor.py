@@ -18,11 +18,12 @@ from random import Random
 from loguru import logger
 
 from zvirka.errors import ZvirkaError
+from zvirka.now import Now
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.alert_texts import Language, named, say
 from zvirka.service.alerts import Alerts, Send
 from zvirka.service.background_task import Background, Ending
-from zvirka.service.clock import Clock, Now
+from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import Records, Situation
 from zvirka.service.metrics import Exposition, Metrics
 from zvirka.service.nights import Due, Nights, verdict_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from zvirka.atomic_files import replaced
 from zvirka.errors import UsageError
 from zvirka.package_files import shipped
 
@@ -92,14 +92,9 @@ def _check_visible(program: Path, *, strict: bool) -> None:
 
 def _write(target: Path, text: str) -> None:
     """Replace one file, so that a unit is never half-written."""
-    beside = target.with_name(f".{target.name}.new")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        beside.chmod(0o644)
-        beside.replace(target)
+        with replaced(target, 0o644) as file:
+            file.write(text.encode())
     except OSError as error:
         raise UsageError(
             f"the file cannot be written: {error.strerror}",

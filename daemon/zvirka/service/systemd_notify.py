@@ -50,10 +50,6 @@ class Notifier:
         """The service begins to stop."""
         self._send("STOPPING=1", _status(status))
 
-    def extend(self, seconds: float) -> None:
-        """Ask for more time for what is going on (start, stop)."""
-        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
-
     def _send(self, *lines: str) -> None:
         if not self._address:
             return

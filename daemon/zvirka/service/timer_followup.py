@@ -47,7 +47,15 @@ def prune_as_set(settings: Settings, journal: Journal, now: datetime, who: str) 
     if age is None:
         return
     try:
-        pruned = forget(settings, journal, age, now, who, "report.prune_after", trigger="schedule")
+        pruned = forget(
+            settings,
+            journal,
+            older_than=age,
+            now=now,
+            who=who,
+            reason="report.prune_after",
+            trigger="schedule",
+        )
     except ZvirkaError as error:
         logger.error("old runs could not be pruned", error=str(error))
     else:

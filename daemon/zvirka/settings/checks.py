@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import pytz
 
+from zvirka.errors import SettingsError
 from zvirka.findings import Finding
+from zvirka.net import address_of, is_loopback
 from zvirka.settings.model import (
     OnecSettings,
     ScheduleSettings,
@@ -131,10 +132,12 @@ def _listen_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.metrics.listen is not None:
         addresses["metrics.listen"] = settings.metrics.listen
     for key, listen in addresses.items():
-        host, _, port = listen.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-            yield key, f'found "{listen}", expected host:port such as 127.0.0.1:8791'
-        elif key == "receiver.listen" and not settings.receiver.tokens and not _loopback(host):
+        try:
+            host, _ = address_of(listen, key)
+        except SettingsError as error:
+            yield key, error.cause
+            continue
+        if key == "receiver.listen" and not settings.receiver.tokens and not is_loopback(host):
             yield (
                 "receiver.tokens",
                 (f"required when receiver.listen ({listen}) can be reached from other machines"),
@@ -152,8 +155,8 @@ def _web_problems(web: WebSettings) -> Iterator[tuple[str, str]]:
             f"required with web.enabled, at least {SHORTEST_SECRET} characters: "
             "openssl rand -base64 32 makes one",
         )
-    host = web.listen.rpartition(":")[0]
-    if not web.public_url and not _loopback(host):
+    host = web.listen.rpartition(":")[0].strip("[]")
+    if not web.public_url and not is_loopback(host):
         yield (
             "web.public_url",
             f"required when web.listen ({web.listen}) can be reached from other machines",
@@ -173,13 +176,4 @@ def _web_problems(web: WebSettings) -> Iterator[tuple[str, str]]:
 
 def _open_http(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme == "http" and not _loopback(parts.hostname or "")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
