@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from zvirka.now import utc_now
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import Command, ReasonOption, examples, new_group
 from zvirka.errors import ExitCode, UsageError
+from zvirka.now import utc_now
 
 app = new_group()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from zvirka.now import utc_now
 from typing import Annotated, Literal
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import Command, WaitOption, examples, new_group
 from zvirka.cli.run_output import perform_and_show
+from zvirka.now import utc_now
 
 app = new_group()
 

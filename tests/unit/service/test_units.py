@@ -13,8 +13,7 @@ import pytest
 from zvirka.errors import UsageError
 from zvirka.package_files import shipped
 from zvirka.service.systemd_install import install
-from zvirka.settings.model import Settings
-from zvirka.settings.secrets import _slots
+from zvirka.settings.secrets import credential_names
 
 UNITS = shipped("systemd")
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
@@ -97,7 +96,7 @@ def test_the_sandbox_is_the_same_in_every_unit(name: str) -> None:
 def test_credentials_are_named_as_the_settings_look_for_them_and_none_is_required(
     name: str,
 ) -> None:
-    keys = {slot.key for slot in _slots(Settings, ())}
+    keys = credential_names()
     named = [
         line.removeprefix("LoadCredential=").split(":")
         for line in (UNITS / name).read_text("utf-8").splitlines()
