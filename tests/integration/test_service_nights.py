@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.integration.engine_world import World, world
-from tests.unit.service.hours import AtOnce, Hours, lend_to_schedule
-from tests.unit.service.watching import live
+from tests.unit.service.moved_time import AtOnce, Hours, lend_to_schedule
+from tests.unit.service.supervised import live
 from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
@@ -72,8 +72,8 @@ def watch_over(
             now=hours,
             monotonic=hours.monotonic,
             random=Random(3),
-            run_beside=AtOnce(),
-            look_beside=AtOnce(),
+            run_task=AtOnce(),
+            look_task=AtOnce(),
             send=send,
         ),
     )
@@ -107,7 +107,7 @@ def test_every_one_of_thirty_nights_has_a_good_run_or_an_alert_that_says_why_not
         watch = watch_over(both, hours, mail, monkeypatch)
         good_nights = 0
         for night in range(30):
-            slot = watch._clock.next_slot(hours.time)
+            slot = watch.clock.next_slot(hours.time)
             hours.time = slot - timedelta(minutes=3)
             stir(both, random)
             fault = random.choice(FAULTS) if night else {}
@@ -125,7 +125,7 @@ def test_every_one_of_thirty_nights_has_a_good_run_or_an_alert_that_says_why_not
                 both.assert_in_sync()
         assert 10 < good_nights < 30
         set_faults(both)
-        hours.time = watch._clock.next_slot(hours.time) - timedelta(minutes=3)
+        hours.time = watch.clock.next_slot(hours.time) - timedelta(minutes=3)
         live(watch, hours, hours.time + timedelta(hours=1))
         both.assert_in_sync()
     raised = [body for title, body in mail if title == "zvirka: the run failed"]
@@ -150,7 +150,7 @@ def test_the_oldest_difference_left_is_followed_back_through_the_nights(
                 both.base.delete(first)
             if night == 3:
                 both.base.delete(second)
-            hours.time = watch._clock.next_slot(hours.time) - timedelta(minutes=3)
+            hours.time = watch.clock.next_slot(hours.time) - timedelta(minutes=3)
             live(watch, hours, hours.time + timedelta(minutes=10))
         records = JournalRecords(lambda: both.settings)
         situation = records.situation()

@@ -46,7 +46,7 @@ def run_daemon(
 
     Args:
         load: gives the settings; called again at each SIGHUP.
-        runner: performs the runs; :func:`run_in_house` unless told otherwise.
+        runner: performs the runs; :func:`run_here` unless told otherwise.
         environ: of systemd: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC``.
         stop_within: seconds, see above.
 
@@ -57,23 +57,23 @@ def run_daemon(
     # systemd's watchdog ends a hung process by SIGABRT: then the log says where it hung.
     faulthandler.enable()
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
-    watch: Supervisor
+    supervisor: Supervisor
 
     def wake() -> None:
         events.put("look")
 
     settings = load().settings
-    watch = Supervisor(
+    supervisor = Supervisor(
         settings,
         SupervisorPorts(
-            records=JournalRecords(lambda: watch.settings),
-            runner=runner or run_in_house,
+            records=JournalRecords(lambda: supervisor.settings),
+            runner=runner or run_here,
             notifier=Notifier(environ),
             now=utc_now,
             monotonic=time.monotonic,
             random=SystemRandom(),
-            run_beside=Threaded("run", wake),
-            look_beside=Threaded("look", wake),
+            run_task=Threaded("run", wake),
+            look_task=Threaded("look", wake),
         ),
     )
     # SimpleQueue.put is the one blocking primitive of the library that a signal may re-enter.
@@ -81,25 +81,25 @@ def run_daemon(
     for number in asked:
         signal.signal(number, lambda number, _frame: events.put(asked[signal.Signals(number)]))
     try:
-        watch.start()
+        supervisor.start()
         deadline = float("inf")
-        while not (deadline < float("inf") and not watch.running):
-            watch.step()
+        while not (deadline < float("inf") and not supervisor.running):
+            supervisor.step()
             if time.monotonic() > deadline:
                 _cut_off()
-            event = _next(events, watch.pause())
+            event = _next(events, supervisor.pause())
             if event == "stop" and deadline == float("inf"):
                 deadline = time.monotonic() + stop_within
-                watch.stop()
+                supervisor.stop()
             elif event == "reload":
-                watch.reload(lambda: load().settings)
+                supervisor.reload(lambda: load().settings)
     finally:
-        watch.close()
+        supervisor.close()
     logger.info("the daemon stops")
     return int(ExitCode.IN_SYNC)
 
 
-def run_in_house(settings: Settings, request: Request, pulse: Pulse) -> Summary:
+def run_here(settings: Settings, request: Request, pulse: Pulse) -> Summary:
     """Perform one run with the parts of the settings; the pulse is its progress and its stop."""
     with open_environment(settings, mapping_of(settings), progress=pulse) as environment:
         summary = perform(replace(environment, stop=pulse.stop), request)

@@ -33,7 +33,7 @@ from zvirka.service.watchdog import Pulse, patience
 from zvirka.settings.model import Settings
 
 Runner = Callable[[Settings, Request, Pulse], Summary]
-"""Performs one run; :func:`zvirka.service.daemon.run_in_house` unless a test puts another in."""
+"""Performs one run; :func:`zvirka.service.daemon.run_here` unless a test puts another in."""
 
 _LOOK_EVERY = timedelta(minutes=5)
 _LONGEST_PAUSE = 60.0
@@ -46,7 +46,7 @@ _WHO = "zvirka daemon"
 class SupervisorPorts:
     """What the daemon stands on; tests put other parts in.
 
-    ``monotonic`` gives seconds that never jump; ``run_beside`` does the runs, ``look_beside``
+    ``monotonic`` gives seconds that never jump; ``run_task`` does the runs, ``look_task``
     the looks into the journal; ``send`` hands alerts over (``None``: apprise).
     """
 
@@ -56,8 +56,8 @@ class SupervisorPorts:
     now: Now
     monotonic: Callable[[], float]
     random: Random
-    run_beside: Background[Summary]
-    look_beside: Background[Situation]
+    run_task: Background[Summary]
+    look_task: Background[Situation]
     send: Send | None = None
 
 
@@ -66,19 +66,19 @@ class Supervisor:
 
     Args:
         settings: in force until :meth:`reload`.
-        around: what it stands on.
+        ports: what it stands on.
 
     Raises:
-        SettingsError: the schedule or an address in the settings cannot be used.
+        SettingsError: metrics.listen cannot be listened on.
     """
 
-    def __init__(self, settings: Settings, around: SupervisorPorts) -> None:
+    def __init__(self, settings: Settings, ports: SupervisorPorts) -> None:
         self.settings = settings
-        self._around = around
-        self.pulse = Pulse(around.monotonic)
-        self._clock = Clock(settings.schedule, around.random)
-        self._nights = Nights(settings.schedule, self._clock)
-        self.alerts = Alerts(settings, around.send)
+        self._ports = ports
+        self.pulse = Pulse(ports.monotonic)
+        self.clock = Clock(settings.schedule, ports.random)
+        self._nights = Nights(settings.schedule, self.clock)
+        self.alerts = Alerts(settings, ports.send)
         self.metrics = Metrics()
         self._exposition = _expose(settings.metrics.listen, self.metrics)
         self._situation = Situation()
@@ -92,7 +92,7 @@ class Supervisor:
     @property
     def running(self) -> bool:
         """Whether a run is going on."""
-        return self._around.run_beside.busy
+        return self._ports.run_task.busy
 
     def start(self) -> None:
         """Take up the night where the journal left it, and say READY.
@@ -100,21 +100,21 @@ class Supervisor:
         Raises:
             JournalError: the journal cannot be opened.
         """
-        now = self._around.now()
-        records = self._around.records
+        now = self._ports.now()
+        records = self._ports.records
         self._nights.recall(records.nightly(now), records.last_good(), now)
         if self._nights.given_up and "failed" not in self.alerts.active:
             self._failure = ("given_up", "the night's attempts all failed or were cut off")
         self.alerts.watch(now)
         self._situation = records.situation()
         self._told = self._status()
-        self._around.notifier.ready(self._told)
-        logger.info("the daemon is ready", next_night=self._clock.next_slot(now).isoformat())
+        self._ports.notifier.ready(self._told)
+        logger.info("the daemon is ready", next_night=self.clock.next_slot(now).isoformat())
 
     def step(self) -> None:
         """Look once: take up, begin, tell."""
-        now = self._around.now()
-        run, look = self._around.run_beside, self._around.look_beside
+        now = self._ports.now()
+        run, look = self._ports.run_task, self._ports.look_task
         if (ending := run.take()) is not None:
             self._take_up(ending, now)
             self._looked = None
@@ -129,20 +129,20 @@ class Supervisor:
     def pause(self) -> float:
         """Seconds until the next look: short while a run goes on, else as `schedule` says."""
         longest = _LONGEST_PAUSE
-        if self._around.notifier.watchdog_seconds is not None:
-            longest = min(longest, self._around.notifier.watchdog_seconds / 3)
-        if self.running or self._around.look_beside.busy:
+        if self._ports.notifier.watchdog_seconds is not None:
+            longest = min(longest, self._ports.notifier.watchdog_seconds / 3)
+        if self.running or self._ports.look_task.busy:
             return min(longest, _PAUSE_AT_WORK)
-        pauses = [longest, self._clock.idle_seconds()]
+        pauses = [longest, self.clock.idle_seconds()]
         if self._nights.next_attempt is not None:
-            pauses.append((self._nights.next_attempt - self._around.now()).total_seconds())
+            pauses.append((self._nights.next_attempt - self._ports.now()).total_seconds())
         return max(0.05, min(pauses))
 
     def stop(self) -> None:
         """Begin to stop: a run under way leaves at its next safe place, none begins."""
         self._stopping = True
         self.pulse.stop.set()
-        self._around.notifier.stopping(say(self._language, "stopping"))
+        self._ports.notifier.stopping(say(self._language, "stopping"))
 
     def close(self) -> None:
         """Stop listening for the metrics."""
@@ -155,7 +155,7 @@ class Supervisor:
 
         A run under way goes on with those it began with.
         """
-        self._around.notifier.reloading()
+        self._ports.notifier.reloading()
         try:
             self._adopt(load())
         except ZvirkaError as error:
@@ -165,20 +165,20 @@ class Supervisor:
             logger.info("the settings were read anew")
             self._note = ""
         self._told = self._status()
-        self._around.notifier.ready(self._told)
+        self._ports.notifier.ready(self._told)
 
     def _adopt(self, settings: Settings) -> None:
-        now = self._around.now()
-        clock = Clock(settings.schedule, self._around.random)
+        now = self._ports.now()
+        clock = Clock(settings.schedule, self._ports.random)
         nights = Nights(settings.schedule, clock)
-        nights.recall(self._around.records.nightly(now), self._situation.good, now)
+        nights.recall(self._ports.records.nightly(now), self._situation.good, now)
         nights.adopt(self._nights)
         if settings.metrics.listen != self.settings.metrics.listen:
             exposition = _expose(settings.metrics.listen, self.metrics)
             self.close()
             self._exposition = exposition
-        self.settings, self._clock, self._nights = settings, clock, nights
-        self.alerts = Alerts(settings, self._around.send)
+        self.settings, self.clock, self._nights = settings, clock, nights
+        self.alerts = Alerts(settings, self._ports.send)
         self._looked = None
 
     @property
@@ -196,7 +196,7 @@ class Supervisor:
         )
         logger.info("a run is due", trigger=due.trigger, attempt=due.attempt)
         pulse.phase("preflight")
-        self._around.run_beside.begin(lambda: self._around.runner(settings, request, pulse))
+        self._ports.run_task.begin(lambda: self._ports.runner(settings, request, pulse))
 
     def _take_up(self, ending: Ending[Summary], now: datetime) -> None:
         result = ending.error if ending.error is not None else ending.value
@@ -219,7 +219,7 @@ class Supervisor:
         )
 
         def look() -> Situation:
-            situation = self._around.records.situation()
+            situation = self._ports.records.situation()
             alerts.judge(situation, failure, now)
             alerts.flush(now)
             metrics.show(situation)
@@ -228,8 +228,8 @@ class Supervisor:
             return situation
 
         self._looked = now
-        self._look_began = self._around.monotonic()
-        self._around.look_beside.begin(look)
+        self._look_began = self._ports.monotonic()
+        self._ports.look_task.begin(look)
 
     def _take_in(self, seen: Ending[Situation]) -> None:
         if seen.value is not None:
@@ -243,20 +243,20 @@ class Supervisor:
         status = self._status()
         if status != self._told:
             self._told = status
-            self._around.notifier.status(status)
+            self._ports.notifier.status(status)
         if self._moves():
-            self._around.notifier.alive()
+            self._ports.notifier.alive()
 
     def _moves(self) -> bool:
         """Whether everything that goes on has moved within what the settings allow."""
         longest = _WAIT_FOR_LOCK + patience(
-            self.settings, self._around.notifier.watchdog_seconds or 0.0
+            self.settings, self._ports.notifier.watchdog_seconds or 0.0
         )
         if self.running and self.pulse.silence() > longest:
             logger.error("the run does not move", phase=self.pulse.name)
             return False
-        looking = self._around.look_beside.busy
-        return not (looking and self._around.monotonic() - self._look_began > longest)
+        looking = self._ports.look_task.busy
+        return not (looking and self._ports.monotonic() - self._look_began > longest)
 
     def _status(self) -> str:
         language = self.settings.report.language
@@ -266,7 +266,7 @@ class Supervisor:
             text = status_line(
                 self._situation,
                 at=self.settings.schedule.at,
-                zone=self._clock.zone,
+                zone=self.clock.zone,
                 language=language,
                 retry_at=self._nights.next_attempt,
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.service.watching import settings
+from tests.unit.service.supervised import settings
 from zvirka.journal.run_facts import Facts
 from zvirka.service.alerts import Alerts
 from zvirka.service.daemon_records import RunView, Situation

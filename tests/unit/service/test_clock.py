@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.service.hours import Hours, lend_to_schedule
+from tests.unit.service.moved_time import Hours, lend_to_schedule
 from zvirka.service.clock import Clock
 from zvirka.settings.model import ScheduleSettings
 

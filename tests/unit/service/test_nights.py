@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.service.hours import Hours
-from tests.unit.service.watching import Act, World, daemon, live, settings
+from tests.unit.service.moved_time import Hours
+from tests.unit.service.supervised import Act, World, daemon, live, settings
 from zvirka.errors import LockHeldError, SettingsError, StoreError
 from zvirka.onec.failures import AccessDeniedError, TimedOutError
 from zvirka.reconcile.request import Request, Summary
@@ -42,9 +42,9 @@ def test_exactly_one_run_a_night_across_a_clock_change(
     watch = daemon(world, settings(tmp_path, schedule={"at": at}), monkeypatch)
     watch.start()
     live(watch, world.hours, change + timedelta(days=2, hours=12))
-    local = [start.astimezone(watch._clock.zone) for start in world.started()]
+    local = [start.astimezone(watch.clock.zone) for start in world.started()]
     assert len({start.date() for start in local}) == len(local) == 5
-    late = [start - watch._clock.last_slot(start) for start in world.started()]
+    late = [start - watch.clock.last_slot(start) for start in world.started()]
     assert max(late) <= timedelta(seconds=2)
 
 
@@ -110,7 +110,7 @@ def test_extra_times_have_their_own_run(tmp_path: Path, monkeypatch: pytest.Monk
     watch = daemon(world, settings(tmp_path, schedule={"also_at": ["13:00", "18:00"]}), monkeypatch)
     watch.start()
     live(watch, world.hours, NOON + timedelta(days=1))
-    local = [f"{start.astimezone(watch._clock.zone):%H:%M}" for start in world.started()]
+    local = [f"{start.astimezone(watch.clock.zone):%H:%M}" for start in world.started()]
     assert local == ["13:00", "18:00", "02:30"]
 
 
@@ -121,7 +121,7 @@ def test_jitter_moves_the_start_and_keeps_it_one_run(
     watch = daemon(world, settings(tmp_path, schedule={"jitter": "30m"}), monkeypatch)
     watch.start()
     live(watch, world.hours, NOON + timedelta(days=6))
-    delays = [start - watch._clock.last_slot(start) for start in world.started()]
+    delays = [start - watch.clock.last_slot(start) for start in world.started()]
     assert len(delays) == 6
     assert len(set(delays)) > 1
     assert max(delays) <= timedelta(minutes=30, seconds=2)
@@ -137,7 +137,7 @@ def test_quiet_hours_put_off_a_catch_up(tmp_path: Path, monkeypatch: pytest.Monk
     world.hours.time = NIGHT + timedelta(hours=8)
     live(watch, world.hours, NIGHT + timedelta(hours=20))
     (start,) = world.started()
-    assert f"{start.astimezone(watch._clock.zone):%H:%M}" == "20:00"
+    assert f"{start.astimezone(watch.clock.zone):%H:%M}" == "20:00"
 
 
 def test_a_passing_failure_is_tried_again_the_same_night_with_growing_pauses(
@@ -280,7 +280,7 @@ def test_a_reload_moves_the_night_and_repeats_none(
     live(watch, world.hours, NIGHT + timedelta(hours=1))
     watch.reload(lambda: settings(tmp_path, schedule={"at": "05:00"}))
     live(watch, world.hours, NIGHT + timedelta(hours=12))
-    local = [f"{start.astimezone(watch._clock.zone):%H:%M}" for start in world.started()]
+    local = [f"{start.astimezone(watch.clock.zone):%H:%M}" for start in world.started()]
     assert local == ["02:30", "05:00"]
 
 

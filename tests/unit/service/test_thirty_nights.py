@@ -12,8 +12,8 @@ from random import Random
 
 import pytest
 
-from tests.unit.service.hours import Hours
-from tests.unit.service.watching import World, daemon, live, settings
+from tests.unit.service.moved_time import Hours
+from tests.unit.service.supervised import World, daemon, live, settings
 from zvirka.errors import LockHeldError, StoreError
 from zvirka.onec.failures import AccessDeniedError, MaintenanceLockError, TimedOutError
 from zvirka.reconcile.request import Request, Summary
@@ -64,11 +64,11 @@ def test_every_one_of_thirty_nights_has_a_good_run_or_an_alert_that_says_why_not
             watch = daemon(world, config, monkeypatch)
             watch.start()
         live(watch, world.hours, morning)
-        slot = watch._clock.last_slot(morning)
+        slot = watch.clock.last_slot(morning)
         good = [
             view
             for _, view in world.runs
-            if view.status == "finished" and watch._clock.last_slot(view.started) == slot
+            if view.status == "finished" and watch.clock.last_slot(view.started) == slot
         ]
         assert len(good) <= 1
         good_nights += len(good)
