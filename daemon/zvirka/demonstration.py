@@ -31,7 +31,7 @@ from zvirka.reconcile.request import Progress, Request, Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
-from zvirka.simulator import Held, Simulator, SimulatorOptions
+from zvirka.simulator import Record, Simulator, SimulatorOptions
 
 _SEED = 2026
 _BY_HAND = ("M-0001", "Клієнт, занесений вручну")
@@ -160,11 +160,11 @@ def _fill_erp(settings: Settings, mapping: Mapping, simulator: Simulator) -> Non
         Correction(
             id=number,
             action=Action.CREATE,
-            key=held.values["code"] or "",
-            ref=held.ref,
-            after=dict(held.values),
+            key=record.values["code"] or "",
+            ref=record.ref,
+            after=dict(record.values),
         )
-        for number, held in enumerate(_counterparties(simulator), start=1)
+        for number, record in enumerate(_counterparties(simulator), start=1)
     ]
     with closing(open_writer(settings.erp, mapping)) as writer:
         for outcome in writer.apply(corrections):
@@ -172,11 +172,11 @@ def _fill_erp(settings: Settings, mapping: Mapping, simulator: Simulator) -> Non
                 raise ZvirkaError("the demo's ERP could not be filled", place=outcome.detail)
 
 
-def _counterparties(simulator: Simulator) -> Iterator[Held]:
+def _counterparties(simulator: Simulator) -> Iterator[Record]:
     for ref in simulator.base.refs():
-        held = simulator.base.get(ref)
-        if not held.group:
-            yield held
+        record = simulator.base.get(ref)
+        if not record.group:
+            yield record
 
 
 def _enter_by_hand(directory: Path) -> None:
@@ -196,7 +196,7 @@ def _row_by_hand(directory: Path) -> tuple[object, ...]:
 def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: random.Random) -> Day:
     """Change counterparties in 1C, lose every fourth webhook, edit one client in the ERP."""
     base = simulator.base
-    refs = [held.ref for held in _counterparties(simulator)]
+    refs = [record.ref for record in _counterparties(simulator)]
     draw.shuffle(refs)
     size = len(refs)
     updated = refs[: max(6, size // 50)]
@@ -206,11 +206,11 @@ def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: ran
     lost = {"create": 0, "update": 0, "delete": 0}
     with _receiver(settings, mapping) as post:
 
-        def push(action: str, held: Held, number: int) -> None:
+        def push(action: str, record: Record, number: int) -> None:
             if number % 4 == 0:
                 lost[action] += 1
                 return
-            post(_payload(mapping, action, held))
+            post(_payload(mapping, action, record))
 
         for number in range(created):
             ref = base.create(
@@ -224,9 +224,9 @@ def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: ran
             base.update(ref, phone=f"+380 50 {draw.randrange(1_000_000, 9_999_999)}")
             push("update", base.get(ref), number)
         for number, ref in enumerate(deleted):
-            held = base.get(ref)
+            record = base.get(ref)
             base.delete(ref)
-            push("delete", held, number)
+            push("delete", record, number)
     with closing(sqlite3.connect(settings.state_dir.parent / "erp.db")) as erp, erp:
         erp.execute("UPDATE clients SET name = ? WHERE ref = ?", ("Змінено в ERP, не в 1С", edited))
     return Day(
@@ -240,14 +240,14 @@ def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: ran
     )
 
 
-def _payload(mapping: Mapping, action: str, held: Held) -> dict[str, object]:
+def _payload(mapping: Mapping, action: str, record: Record) -> dict[str, object]:
     data: dict[str, object] = {
-        field.payload: held.values[field.name] or "" for field in mapping.fields if field.payload
+        field.payload: record.values[field.name] or "" for field in mapping.fields if field.payload
     }
     return {
         "action": action,
-        "clientData": data | {REF: held.ref, MARK: held.deletion_mark},
-        "messageId": f"demo-{action}-{held.ref}",
+        "clientData": data | {REF: record.ref, MARK: record.deletion_mark},
+        "messageId": f"demo-{action}-{record.ref}",
     }
 
 

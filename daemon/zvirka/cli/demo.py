@@ -25,7 +25,7 @@ app = new_group()
     cls=Command,
     epilog=examples("""
         zvirka demo
-        zvirka demo --counterparties 100000 --keep /tmp/zvirka-demo --open
+        zvirka demo --counterparties 10000 --keep /tmp/zvirka-demo --open
     """),
 )
 def demo(

@@ -23,7 +23,7 @@ PASSWORD_VARIABLE = "ZVIRKA_SIMULATOR_PASSWORD"  # noqa: S105 - the name of a va
     cls=Command,
     epilog=examples("""
         zvirka simulate
-        zvirka simulate --port 8080 --profile trade --counterparties 100000
+        zvirka simulate --port 8080 --profile trade --counterparties 10000
         zvirka simulate --profile trade --recording ./recordings
     """),
 )

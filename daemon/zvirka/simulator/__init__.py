@@ -5,7 +5,7 @@
 """
 
 from zvirka.simulator.faults import Faults
-from zvirka.simulator.infobase import Held, Infobase
+from zvirka.simulator.infobase import Infobase, Record
 from zvirka.simulator.simulator import Simulator, SimulatorOptions
 
-__all__ = ["Faults", "Held", "Infobase", "Simulator", "SimulatorOptions"]
+__all__ = ["Faults", "Infobase", "Record", "Simulator", "SimulatorOptions"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zvirka.domain import ZERO_REF
-from zvirka.simulator.generator import KIND_TYPES, version_text
+from zvirka.simulator.invented_texts import KIND_TYPES, version_text
 
 OWN_KINDS = (
     ("ТелефонКонтрагента", "Телефон"),
@@ -16,7 +16,7 @@ OWN_KINDS = (
     ("ФактАдресКонтрагента", "Фактична адреса"),
     ("ПочтовыйАдресКонтрагента", "Поштова адреса"),
 )
-"""PredefinedDataName and Description of the kinds of a counterparty, in the order of People."""
+"""PredefinedDataName and Description of the kinds of a counterparty, in the order of LAYOUTS."""
 
 PARTNER_KINDS = (
     ("ТелефонПартнера", "Телефон партнера"),
