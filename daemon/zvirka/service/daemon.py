@@ -39,14 +39,14 @@ def run_daemon(
     environ: Mapping[str, str] = os.environ,
     stop_within: float = STOP_WITHIN,
 ) -> int:
-    """Run until SIGTERM or SIGINT; SIGHUP reads the settings anew. Returns the exit code.
+    """Run until SIGTERM or SIGINT; SIGHUP reads the settings again. Return the exit code.
 
     A run that has not left ``stop_within`` seconds after SIGTERM is cut off with the process;
     the journal makes that as harmless as a crash.
 
     Args:
         load: gives the settings; called again at each SIGHUP.
-        runner: performs the runs; :func:`run_here` unless told otherwise.
+        runner: performs the runs; :func:`run_here` by default.
         environ: of systemd: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC``.
         stop_within: seconds, see above.
 
@@ -116,7 +116,7 @@ def _next(events: queue.SimpleQueue[str], seconds: float) -> str:
 
 
 def _cut_off() -> None:
-    """End the process although a run goes on.
+    """End the process although a run is in progress.
 
     Without unwinding: the interpreter would wait for, or crash into, the threads of DuckDB.
     """

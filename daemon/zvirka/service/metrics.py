@@ -20,7 +20,7 @@ STATUSES = ("finished", "held", "failed", "interrupted")
 
 
 class Metrics:
-    """A registry of its own with zvirka's gauges, empty until :meth:`show`."""
+    """A registry with zvirka's gauges, empty until :meth:`show`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -51,7 +51,7 @@ class Metrics:
         )
 
     def show(self, situation: Situation) -> None:
-        """Set every gauge to how things stand."""
+        """Set every gauge."""
         self._good.set(situation.good.timestamp() if situation.good else 0)
         self._held.set(len(situation.held))
         oldest = situation.unresolved_since
@@ -86,7 +86,7 @@ class Metrics:
 
 
 class Exposition:
-    """The metrics by HTTP, on a thread of its own, until closed.
+    """Serves the metrics by HTTP from its own thread until closed.
 
     Raises:
         SettingsError: the address cannot be listened on.

@@ -33,7 +33,7 @@ from zvirka.service.watchdog import Pulse, patience
 from zvirka.settings.model import Settings
 
 Runner = Callable[[Settings, Request, Pulse], Summary]
-"""Performs one run; :func:`zvirka.service.daemon.run_here` unless a test puts another in."""
+"""Performs one run; :func:`zvirka.service.daemon.run_here` except in tests."""
 
 _LOOK_EVERY = timedelta(minutes=5)
 _LONGEST_PAUSE = 60.0
@@ -44,10 +44,10 @@ _WHO = "zvirka daemon"
 
 @dataclass(frozen=True)
 class SupervisorPorts:
-    """What the daemon stands on; tests put other parts in.
+    """What the daemon needs from outside; tests replace it.
 
     ``monotonic`` gives seconds that never jump; ``run_task`` does the runs, ``look_task``
-    the looks into the journal; ``send`` hands alerts over (``None``: apprise).
+    the queries of the journal; ``send`` delivers alerts (``None``: apprise).
     """
 
     records: Records
@@ -91,11 +91,11 @@ class Supervisor:
 
     @property
     def running(self) -> bool:
-        """Whether a run is going on."""
+        """Whether a run is in progress."""
         return self._ports.run_task.busy
 
     def start(self) -> None:
-        """Take up the night where the journal left it, and say READY.
+        """Restore the state of the night from the journal, and notify systemd that it is ready.
 
         Raises:
             JournalError: the journal cannot be opened.
@@ -112,7 +112,7 @@ class Supervisor:
         logger.info("the daemon is ready", next_night=self.clock.next_slot(now).isoformat())
 
     def step(self) -> None:
-        """Look once: take up, begin, tell."""
+        """Do one step: collect what has ended, start what is due, report the status."""
         now = self._ports.now()
         run, look = self._ports.run_task, self._ports.look_task
         if (ending := run.take()) is not None:
@@ -127,7 +127,7 @@ class Supervisor:
         self._tell()
 
     def pause(self) -> float:
-        """Seconds until the next look: short while a run goes on, else as `schedule` says."""
+        """Seconds until the next step: short while a task runs, else as `schedule` says."""
         longest = _LONGEST_PAUSE
         if self._ports.notifier.watchdog_seconds is not None:
             longest = min(longest, self._ports.notifier.watchdog_seconds / 3)
@@ -139,7 +139,7 @@ class Supervisor:
         return max(0.05, min(pauses))
 
     def stop(self) -> None:
-        """Begin to stop: a run under way leaves at its next safe place, none begins."""
+        """Begin to stop: the current run ends at its next safe place, no other one starts."""
         self._stopping = True
         self.pulse.stop.set()
         self._ports.notifier.stopping(say(self._language, "stopping"))
@@ -151,9 +151,9 @@ class Supervisor:
             self._exposition = None
 
     def reload(self, load: Callable[[], Settings]) -> None:
-        """Read the settings anew; keep the old ones when the new are wrong. Never raises.
+        """Read the settings again; keep the old ones when the new are wrong. Never raises.
 
-        A run under way goes on with those it began with.
+        The current run keeps the settings it began with.
         """
         self._ports.notifier.reloading()
         try:
@@ -162,7 +162,7 @@ class Supervisor:
             logger.error("the new settings are wrong, the old ones stay", error=str(error))
             self._note = say(self._language, "bad_settings")
         else:
-            logger.info("the settings were read anew")
+            logger.info("the settings were read again")
             self._note = ""
         self._told = self._status()
         self._ports.notifier.ready(self._told)
@@ -204,7 +204,7 @@ class Supervisor:
         verdict = verdict_of(result)
         over = self._nights.ended(verdict, now)
         if not isinstance(result, Summary):
-            logger.error("no run came about", why=verdict.why, place=_place_of(result))
+            logger.error("the run did not start", why=verdict.why, place=_place_of(result))
         if verdict.status == "settled":
             self._failure = None
         elif over and verdict.status != "interrupted":
@@ -235,9 +235,9 @@ class Supervisor:
         if seen.value is not None:
             self._situation = seen.value
         elif isinstance(seen.error, ZvirkaError):
-            logger.error("the journal could not be looked into", error=str(seen.error))
+            logger.error("the journal could not be read", error=str(seen.error))
         elif seen.error is not None:
-            logger.error("a look failed", place=_place_of(seen.error))
+            logger.error("the journal query failed", place=_place_of(seen.error))
 
     def _tell(self) -> None:
         status = self._status()
@@ -248,12 +248,12 @@ class Supervisor:
             self._ports.notifier.alive()
 
     def _moves(self) -> bool:
-        """Whether everything that goes on has moved within what the settings allow."""
+        """Whether every running task made progress within the time the settings allow."""
         longest = _WAIT_FOR_LOCK + patience(
             self.settings, self._ports.notifier.watchdog_seconds or 0.0
         )
         if self.running and self.pulse.silence() > longest:
-            logger.error("the run does not move", phase=self.pulse.name)
+            logger.error("the run makes no progress", phase=self.pulse.name)
             return False
         looking = self._ports.look_task.busy
         return not (looking and self._ports.monotonic() - self._look_began > longest)

@@ -35,13 +35,13 @@ def install(
 ) -> list[Path]:
     """Write the files for systemd and return their paths.
 
-    Without a prefix the user and the directories are also made and systemd reads its units anew;
+    Without a prefix the user and the directories are also made and systemd reloads its units;
     nothing is enabled or started.
 
     Args:
         prefix: another root, for packages and containers.
         dry_run: return the paths, write nothing.
-        executable: the ``zvirka`` that the units start; the one beside this Python unless given.
+        executable: the ``zvirka`` that the units start; by default the one beside this Python.
 
     Raises:
         UsageError: the sandbox would hide the executable from the units, a file cannot be
@@ -71,7 +71,7 @@ def _put_into_effect() -> None:
             raise UsageError(
                 f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[:300]}",
                 place=" ".join(command),
-                remedy="run it as root, and look into its own log",
+                remedy="run it as root; its own log has the details",
             )
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with settings, as sentences: key, what was found, what is expected, a suggestion.
+"""Sentences about wrong settings: the key, what was found, what is expected, a suggestion.
 
 The value of a secret never gets into a sentence.
 """

@@ -42,7 +42,7 @@ class Loaded:
     """Settings and where they came from.
 
     ``origins`` maps the dotted keys that are set to a text such as ``$ZVIRKA_ONEC__URL``,
-    ``credential onec.password`` or the path of a file; what is not in it has its default.
+    ``credential onec.password`` or the path of a file; other keys have their default.
     """
 
     settings: Settings

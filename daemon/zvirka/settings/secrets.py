@@ -85,11 +85,6 @@ def resolve_secrets(
     return found
 
 
-def credential_names() -> frozenset[str]:
-    """Return the names that systemd credentials may have: the dotted keys of all secrets."""
-    return frozenset(secret.key for secret in _secrets(Settings, ()))
-
-
 def secret_values(settings: Settings) -> frozenset[str]:
     """Return every secret of the settings, passwords in URLs included; the logs mask them."""
     found = set(_secrets_in(settings))

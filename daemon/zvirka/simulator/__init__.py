@@ -1,4 +1,4 @@
-"""A 1C publication in miniature, as awkward as the real one.
+"""A simulated 1C publication, with the quirks of the real one.
 
 ``with Simulator(SimulatorOptions(profile="accounting")) as sim:`` serves it on ``sim.url``;
 ``sim.base`` writes to its infobase, ``sim.faults`` makes it misbehave.

@@ -31,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "Edm.Int16": 0,
     "Edm.Double": 0.0,
 }
-"""What an attribute holds that nobody filled in, by type; the others hold an empty string."""
+"""The value of an attribute that was not filled in, by type; an empty string for other types."""
 
 
 class ConfigurationKind(StrEnum):
@@ -105,7 +105,7 @@ class PublishedShape(msgspec.Struct, frozen=True):
 
 
 def default_of(each: Property) -> Any:
-    """Return what an attribute holds that nobody filled in."""
+    """Return the value of an attribute that was not filled in."""
     return DEFAULTS.get(each.type, "")
 
 

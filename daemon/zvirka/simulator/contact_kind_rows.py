@@ -64,17 +64,22 @@ def kind_rows(partners: bool) -> list[dict[str, Any]]:
     rows = []
     for folder, partner, kinds in owners:
         parent = _PARTNER_FOLDER if partner else _OWN_FOLDER
-        rows.append(_row(parent, folder, folder, ZERO_REF, True, None, 0))
+        rows.append(_row(parent, folder, folder, IsFolder=True))
         rows.extend(
-            _row(kind_ref(partner, n), name, text, parent, False, KIND_TYPES[n], n)
-            for n, (name, text) in enumerate(kinds)
+            _row(
+                kind_ref(partner, number),
+                name,
+                text,
+                Parent_Key=parent,
+                Тип=KIND_TYPES[number],
+                РеквизитДопУпорядочивания=str(number),
+            )
+            for number, (name, text) in enumerate(kinds)
         )
     return rows
 
 
-def _row(
-    ref: str, name: str, text: str, parent: str, folder: bool, type_: str | None, place: int
-) -> dict[str, Any]:
+def _row(ref: str, name: str, text: str, **own: Any) -> dict[str, Any]:
     return {
         "Ref_Key": ref,
         "DataVersion": version_text(1),
@@ -82,8 +87,9 @@ def _row(
         "Predefined": bool(name),
         "PredefinedDataName": name,
         "Description": text,
-        "Parent_Key": parent,
-        "IsFolder": folder,
-        "Тип": type_,
-        "РеквизитДопУпорядочивания": None if folder else str(place),
+        "Parent_Key": ZERO_REF,
+        "IsFolder": False,
+        "Тип": None,
+        "РеквизитДопУпорядочивания": None,
+        **own,
     }

@@ -1,4 +1,4 @@
-"""The infobase behind the publication: its tables, and writing to them as a person in 1C would.
+"""The infobase behind the publication: its tables, and writes as a person in 1C makes them.
 
 Every write gives the object a new DataVersion and registers it in the exchange plan.
 """
@@ -79,7 +79,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Infobase:
-    """One 1C base: counterparties and all that hangs on them. Safe to write from any thread."""
+    """One 1C base: counterparties and what belongs to them. Safe to write from any thread."""
 
     def __init__(
         self, types: PublishedShape, content: Content | None, *, code_width: int = 0
@@ -208,7 +208,7 @@ class Infobase:
                 self._save(self.counterparties, record)
 
     def mark(self, ref: str, mark: bool = True) -> None:
-        """Set or take away the deletion mark."""
+        """Set or clear the deletion mark."""
         self.update(ref, DeletionMark=mark)
 
     def touch(self, ref: str) -> None:
@@ -224,7 +224,7 @@ class Infobase:
             self.plan.register(COUNTERPARTIES, ref)
 
     def backup(self) -> dict[str, Any]:
-        """What :meth:`restore` goes back to."""
+        """Return the state for :meth:`restore`."""
         with self.lock:
             return {name: each.snapshot() for name, each in self._catalogues()}
 

@@ -37,7 +37,7 @@ _UNLIMITED = {
     "ДополнительнаяИнформация",
     "НаименованиеПолное",
 }
-"""Strings that typical configurations leave unlimited: ``$metadata`` does not tell."""
+"""Strings that typical configurations leave unlimited: ``$metadata`` does not say so."""
 
 _TAX_IDS = ("КодПоЕДРПОУ", "ИНН")
 

@@ -55,7 +55,7 @@ class RequestTraffic(msgspec.Struct):
 
 @dataclass
 class Gate:
-    """What stands between the wire and the publication, shared by all connections."""
+    """Checks and logs requests before the publication answers; shared by all connections."""
 
     publication: Publication
     sessions: IbSessions
