@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from loguru import logger
@@ -22,9 +21,7 @@ from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import STORED, Receipt, find_receipts, has_receipts
 from zvirka.onec.protocol import Undelivered
 from zvirka.push_log import PushLogLine, errors_by_ref
-
-if TYPE_CHECKING:
-    from zvirka.reconcile.run_context import RunContext
+from zvirka.reconcile.run_context import RunContext
 
 _LOOK_BACK = timedelta(days=30)
 """How far back evidence is sought when no good run says since when."""
