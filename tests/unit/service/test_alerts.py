@@ -168,7 +168,7 @@ def test_the_dead_mans_switch_goes_off_even_when_no_run_ever_was(tmp_path: Path)
     told.judge(Situation(), None, NOW + timedelta(hours=60))
     told.flush(NOW + timedelta(hours=60))
     ((_, title, body),) = post.sent
-    assert title == "zvirka: no run has succeeded for long"
+    assert title == "zvirka: no successful run for a long time"
     assert "37 hours" in body
 
 
