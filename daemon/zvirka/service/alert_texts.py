@@ -54,7 +54,10 @@ _SENTENCES: dict[str, dict[str, str]] = {
     "held.cleared": {"uk": "схвалення більше не потрібне", "en": "nothing waits for approval"},
     "differences.raised": {"uk": "розбіжності лишилися", "en": "differences remain"},
     "differences.cleared": {"uk": "розбіжностей більше немає", "en": "no differences remain"},
-    "stale.raised": {"uk": "давно не було вдалої звірки", "en": "no successful run for a long time"},
+    "stale.raised": {
+        "uk": "давно не було вдалої звірки",
+        "en": "no successful run for a long time",
+    },
     "stale.cleared": {"uk": "звірки знову вдалі", "en": "runs succeed again"},
     "unit.raised": {"uk": "служба зупинилася: {unit}", "en": "a unit failed: {unit}"},
     "silent": {
