@@ -1,8 +1,8 @@
-"""The demo: a simulated 1C, an ERP on SQLite, a day of webhooks of which some are lost.
+"""The demo: a simulated 1C, an ERP on SQLite, and a day of webhooks of which some are lost.
 
-Everything in it is the real thing but 1C: the webhooks are posted to the real receiver over HTTP,
-the reconciliation is the one that runs at night. Night one finds both sides in agreement; then a
-day passes, and the second night finds what the day lost.
+Only 1C is simulated: the webhooks are posted to the real receiver over HTTP, and the runs are real
+ones. The first run finds both sides in agreement; after a day of changes, the next ones find and
+correct what the lost webhooks left behind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import uvicorn
 
 from zvirka.domain import Action, Command, Correction, OutcomeState
 from zvirka.erp import open_writer
-from zvirka.errors import ZvirkaError
+from zvirka.errors import UsageError, ZvirkaError
 from zvirka.mapping import Mapping
 from zvirka.receiver.payload import MARK, REF
 from zvirka.receiver.run_receiver import receiver_app
@@ -31,7 +31,7 @@ from zvirka.reconcile.request import Progress, Request, Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
-from zvirka.simulator import Held, Simulator, SimulatorOptions
+from zvirka.simulator import Record, Simulator, SimulatorOptions
 
 _SEED = 2026
 _BY_HAND = ("M-0001", "Клієнт, занесений вручну")
@@ -51,7 +51,7 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Demonstration(msgspec.Struct, frozen=True, kw_only=True):
-    """How the demo went: the day, the runs by stage, and what became of the row made by hand."""
+    """How the demo went: the day, the runs by stage, whether the row entered by hand survived."""
 
     directory: Path
     day: Day
@@ -60,7 +60,7 @@ class Demonstration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def went_well(self) -> bool:
-        """Whether the second reconciliation found nothing and nothing foreign was touched."""
+        """Whether everything was corrected and the row entered by hand was left alone."""
         again = self.runs["again"]
         corrected = self.runs["reconcile"]
         return (
@@ -78,14 +78,15 @@ def demonstrate(
     counterparties: int,
     language: Literal["uk", "en"],
     progress: Progress,
-    tell: Callable[[Stage, Summary], None] = lambda _stage, _summary: None,
+    on_run: Callable[[Stage, Summary], None] = lambda _stage, _summary: None,
 ) -> Demonstration:
-    """Run the demo in a directory and return how it went; ``tell`` is called after each run.
+    """Run the demo in a directory and return how it went; ``on_run`` is called after each run.
 
     Raises:
-        ZvirkaError: some part of it could not work (a full disk, say).
+        UsageError: the directory holds an earlier demo, or cannot be made.
+        ZvirkaError: a part of it failed (a full disk, say).
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    _claim(directory)
     draw = random.Random(_SEED)
     options = SimulatorOptions(profile="accounting", counterparties=counterparties, seed=_SEED)
     with Simulator(options) as simulator:
@@ -97,19 +98,37 @@ def demonstrate(
         runs: dict[str, Summary] = {}
         with open_environment(settings, mapping, progress=progress) as environment:
             runs["night_one"] = _run(environment, Command.RECONCILE)
-            tell("night_one", runs["night_one"])
+            on_run("night_one", runs["night_one"])
             day = _a_day(settings, mapping, simulator, draw)
             stages: tuple[Stage, ...] = ("plan", "reconcile", "again")
             for stage in stages:
                 runs[stage] = _run(
                     environment, Command.PLAN if stage == "plan" else Command.RECONCILE
                 )
-                tell(stage, runs[stage])
+                on_run(stage, runs[stage])
         return Demonstration(
             directory=directory,
             day=day,
             runs=runs,
             by_hand_untouched=_row_by_hand(directory) == by_hand,
+        )
+
+
+def _claim(directory: Path) -> None:
+    """Make the directory; a demo must not write over the store and journal of an earlier one."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"the directory of the demo cannot be made: {error.strerror}",
+            place=str(directory),
+            remedy="give another directory with --keep",
+        ) from None
+    if any((directory / name).exists() for name in ("erp.db", "state", "reports")):
+        raise UsageError(
+            "the directory already holds a demo",
+            place=str(directory),
+            remedy=f"give another directory with --keep, or delete it: rm -r {directory}",
         )
 
 
@@ -138,16 +157,16 @@ def _run(environment: Environment, command: Command) -> Summary:
 
 
 def _fill_erp(settings: Settings, mapping: Mapping, simulator: Simulator) -> None:
-    """The ERP holds what the webhooks of the past years brought."""
+    """Store all counterparties, as if their webhooks had arrived over the years."""
     corrections = [
         Correction(
             id=number,
             action=Action.CREATE,
-            key=held.values["code"] or "",
-            ref=held.ref,
-            after=dict(held.values),
+            key=record.values["code"] or "",
+            ref=record.ref,
+            after=dict(record.values),
         )
-        for number, held in enumerate(_counterparties(simulator), start=1)
+        for number, record in enumerate(_counterparties(simulator), start=1)
     ]
     with closing(open_writer(settings.erp, mapping)) as writer:
         for outcome in writer.apply(corrections):
@@ -155,11 +174,11 @@ def _fill_erp(settings: Settings, mapping: Mapping, simulator: Simulator) -> Non
                 raise ZvirkaError("the demo's ERP could not be filled", place=outcome.detail)
 
 
-def _counterparties(simulator: Simulator) -> Iterator[Held]:
+def _counterparties(simulator: Simulator) -> Iterator[Record]:
     for ref in simulator.base.refs():
-        held = simulator.base.get(ref)
-        if not held.group:
-            yield held
+        record = simulator.base.get(ref)
+        if not record.group:
+            yield record
 
 
 def _enter_by_hand(directory: Path) -> None:
@@ -177,9 +196,9 @@ def _row_by_hand(directory: Path) -> tuple[object, ...]:
 
 
 def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: random.Random) -> Day:
-    """People work in 1C, most webhooks arrive and some do not, somebody edits in the ERP."""
+    """Change counterparties in 1C, lose every fourth webhook, edit one client in the ERP."""
     base = simulator.base
-    refs = [held.ref for held in _counterparties(simulator)]
+    refs = [record.ref for record in _counterparties(simulator)]
     draw.shuffle(refs)
     size = len(refs)
     updated = refs[: max(6, size // 50)]
@@ -189,11 +208,11 @@ def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: ran
     lost = {"create": 0, "update": 0, "delete": 0}
     with _receiver(settings, mapping) as post:
 
-        def push(action: str, held: Held, number: int) -> None:
+        def push(action: str, record: Record, number: int) -> None:
             if number % 4 == 0:
                 lost[action] += 1
                 return
-            post(_payload(mapping, action, held))
+            post(_payload(mapping, action, record))
 
         for number in range(created):
             ref = base.create(
@@ -207,9 +226,9 @@ def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: ran
             base.update(ref, phone=f"+380 50 {draw.randrange(1_000_000, 9_999_999)}")
             push("update", base.get(ref), number)
         for number, ref in enumerate(deleted):
-            held = base.get(ref)
+            record = base.get(ref)
             base.delete(ref)
-            push("delete", held, number)
+            push("delete", record, number)
     with closing(sqlite3.connect(settings.state_dir.parent / "erp.db")) as erp, erp:
         erp.execute("UPDATE clients SET name = ? WHERE ref = ?", ("Змінено в ERP, не в 1С", edited))
     return Day(
@@ -223,14 +242,14 @@ def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: ran
     )
 
 
-def _payload(mapping: Mapping, action: str, held: Held) -> dict[str, object]:
+def _payload(mapping: Mapping, action: str, record: Record) -> dict[str, object]:
     data: dict[str, object] = {
-        field.payload: held.values[field.name] or "" for field in mapping.fields if field.payload
+        field.payload: record.values[field.name] or "" for field in mapping.fields if field.payload
     }
     return {
         "action": action,
-        "clientData": data | {REF: held.ref, MARK: held.deletion_mark},
-        "messageId": f"demo-{action}-{held.ref}",
+        "clientData": data | {REF: record.ref, MARK: record.deletion_mark},
+        "messageId": f"demo-{action}-{record.ref}",
     }
 
 
@@ -238,7 +257,7 @@ def _payload(mapping: Mapping, action: str, held: Held) -> dict[str, object]:
 def _receiver(
     settings: Settings, mapping: Mapping
 ) -> Iterator[Callable[[dict[str, object]], None]]:
-    """The real receiver on a free port; gives a function that posts one webhook."""
+    """Serve the real receiver on a free port; yields a function that posts one webhook."""
     with receiver_app(settings, mapping) as app:
         server = uvicorn.Server(
             uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)

@@ -1,11 +1,38 @@
-"""The domain's words: what 1C holds, what the ERP holds, how they differ, what settles it.
+"""The domain as data: what 1C holds, what the ERP holds, how they differ, what settles it.
 
-``counterparty`` (контрагент) is in 1C, ``client`` in the ERP; the source of truth is 1C; the
-*store* is the ERP's data; a *difference* is one counterparty on which they disagree; a
-*correction* is the create, update, delete or restore that settles it.
+Glossary. These words are used everywhere, in code, commands, pages and reports, and for these
+things only (Ukrainian in brackets):
 
-Everything here is data without behaviour towards the outside: no module below it, every module
-above it.
+========================  ========================================================================
+base (база)               one published 1C infobase
+counterparty (контрагент) a row of Catalog_Контрагенты; *record* when any catalogue is meant
+store (сховище)           the ERP's data
+client (клієнт)           a row of the store
+pair                      a counterparty and the client with the same key, either may be missing;
+                          what a decision is made about
+flow (напрям)             one catalogue of one base kept equal to one table of one store; the unit
+                          of run, lock, approval and chain of reports
+run (запуск)              one pass over a flow, with command, trigger, person and reason
+snapshot                  what a run has read of 1C; *complete* when every record was read
+candidate                 a key or row that may differ, found by comparing the two sides in bulk;
+                          both sides are read again before anything is decided about it
+difference (розбіжність)  a record on which the sides disagree; it has a *kind* and a *cause*
+absence                   the proof that 1C holds neither the Ref_Key nor the pairing key; without
+                          it nothing is deleted
+correction (виправлення)  the create, update, delete or restore that settles a difference; its
+                          result is an *outcome*
+plan                      the corrections of a run before any is written
+hold (утримано)           a limit that makes a plan or a correction wait for a person's approval;
+                          *held* is what waits
+suppression               the record that a correction is not sent again: it had no effect, was
+                          undone, or was rejected; it ends when 1C or the ERP changes
+agreement                 the digests on which both sides last agreed: the third side of every
+(узгоджений стан)         cause
+journal (журнал)          the durable record of runs; a *report* (звіт) is one run, rendered
+push (webhook), receipt   1C's own message, and the receiver's record of it
+========================  ========================================================================
+
+The source of truth is 1C. This module imports nothing of zvirka, and everything may import it.
 
 Clients, corrections and outcomes come by the hundred thousand and hold texts only, so they are kept
 from the garbage collector (``gc=False``), which would walk all of them again and again.

@@ -1,4 +1,4 @@
-"""One line of ``zvirka check``, the same shape for 1C, the store and the daemon's own house."""
+"""One line of ``zvirka check``, for 1C, the store, the journal and the settings alike."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def configure_logs(
     Args:
         settings: level and shape.
         stream: where human and JSON lines go, and the journal's when its socket is not there.
-        environ: tells by ``JOURNAL_STREAM`` whether the stream is the journal.
+        environ: its ``JOURNAL_STREAM`` says whether the stream is the journal.
         secrets: values to mask wherever they occur.
         extra: fields of every entry.
     """
@@ -212,7 +212,7 @@ def _plain(value: Any) -> str:
 
 
 def _bridge() -> None:
-    """Let warnings of libraries come the same way, and nothing below a warning."""
+    """Send warnings of libraries the same way; drop everything below a warning."""
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
     for name in _BRIDGED:
         library = logging.getLogger(name)

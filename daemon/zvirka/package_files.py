@@ -1,6 +1,6 @@
-"""Where the files that go with the package are: config/, systemd/ and bsl/.
+"""The files shipped with the package: config/, systemd/ and bsl/.
 
-In a source checkout they stand at its root; the wheel carries them inside the package.
+A source checkout has them at its root, the wheel inside the package.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def shipped(name: str) -> Path:
         if (root / name).is_dir():
             return root / name
     raise ZvirkaError(
-        f"the files of {name} that go with zvirka are not there",
+        f"the files of {name}, shipped with zvirka, are missing",
         place=str(_PACKAGE / "shipped" / name),
         remedy="reinstall zvirka",
     )

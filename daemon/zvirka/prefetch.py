@@ -1,4 +1,4 @@
-"""The next page is on its way while the last one is processed: pages of 1C, rows of the store."""
+"""Prefetching iterators: the next page is requested while the last one is processed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _PATIENCE = 10.0
-"""Seconds to wait for the request under way when the pages are no longer wanted."""
+"""Seconds to wait for the current request when no more items are needed."""
 
 
 class _End:
@@ -27,7 +27,7 @@ class Prefetch(Generic[T]):
     caller's own, or two sources. The first error of any source is raised in the caller's turn and
     ends them all. Closing it stops the threads after the items they are at.
 
-    ``meanwhile`` is work of the caller's own, done while the first items are on their way.
+    ``meanwhile`` is called while the first items are being requested.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Prefetch(Generic[T]):
         self._stop = threading.Event()
         self._meanwhile = meanwhile
         self._threads = [
-            threading.Thread(target=self._run, args=(each,), name="zvirka-ahead", daemon=True)
+            threading.Thread(target=self._run, args=(each,), name="zvirka-prefetch", daemon=True)
             for each in sources
         ]
 
@@ -83,5 +83,5 @@ class Prefetch(Generic[T]):
 
 
 def ahead(*sources: Iterator[T], meanwhile: Callable[[], object] | None = None) -> Iterator[T]:
-    """The items of the sources, the next ones on their way while the last is processed."""
+    """Return the items of the sources, requesting the next while the last is processed."""
     return iter(Prefetch(*sources, meanwhile=meanwhile))

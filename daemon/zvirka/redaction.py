@@ -1,8 +1,8 @@
-"""Keeps secrets and personal data out of what is logged, whoever logged it.
+"""Keeps secrets and personal data out of the log.
 
-Callers do not log them in the first place; this is the net below, for exception texts and for
-libraries. Known secrets are masked wherever they occur. Phones, e-mails and tax ids are known by
-their shape only, so the fields that identify a counterparty (Код, Ref_Key) are exempt from shapes.
+Callers do not log them in the first place; this catches exception texts and the messages of
+libraries. Known secrets are masked wherever they occur. Phones, e-mails and tax ids are recognised
+by pattern only, so the fields that identify a counterparty (Код, Ref_Key) are exempt.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "********"
 _SHORTEST_ANYWHERE = 4
-"""A shorter secret is masked only where it stands alone: «1» would mask half of every line."""
+"""A shorter secret is masked only as a whole word: "1" would mask half of every line."""
 
 IDENTIFYING = frozenset({"code", "key", "new_key", "ref", "row", "run", "phase"})
 """Names of fields that say which counterparty or run is meant."""
@@ -36,7 +36,7 @@ _PERSONAL = (
 
 
 class Redactor:
-    """Masks the secrets it was made with, and what looks personal."""
+    """Masks the given secrets and what looks like personal data."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
         forms = {form for secret in secrets for form in _forms(secret)}
@@ -46,7 +46,7 @@ class Redactor:
         )
 
     def text(self, text: str) -> str:
-        """Return the text without secrets and without what looks personal."""
+        """Return the text without secrets and without what looks like personal data."""
         text = self.secrets(text)
         for pattern, mask in _PERSONAL:
             text = pattern.sub(mask, text)
@@ -75,7 +75,7 @@ class Redactor:
 
 
 def _forms(secret: str) -> set[str]:
-    """The secret as written, as it stands in a URL, in a repr, and in base64."""
+    """Return the secret as written, as in a URL, in a repr, and in base64."""
     if not secret:
         return set()
     encoded = base64.b64encode(secret.encode()).decode().rstrip("=")

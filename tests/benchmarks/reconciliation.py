@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from tests.benchmarks.million.catalogue import lazy_infobase
 from zvirka.erp.embedded import create_embedded
 from zvirka.mapping import Mapping
 from zvirka.onec.open_source import open_source
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
+from zvirka.simulator.configurations import ConfigurationKind
 from zvirka.simulator.simulated_catalogue import SmallTable
 
 DIFFERENT_EVERY = 1000
@@ -38,7 +40,8 @@ def measure(counterparties: int, *, with_script: bool, rounds: int) -> dict[str,
     """
     directory = Path(tempfile.mkdtemp(prefix="zvirka-bench-"))
     try:
-        with Simulator(SimulatorOptions(counterparties=counterparties, gzip=False)) as simulator:
+        base = lazy_infobase(ConfigurationKind.ACCOUNTING, counterparties, seed=1)
+        with Simulator(SimulatorOptions(gzip=False), base) as simulator:
             simulator.warm()
             settings = Settings.model_validate(_settings(directory, simulator))
             _fill(directory / "filled.db", settings, mapping_of(settings))

@@ -20,7 +20,7 @@ from zvirka.mapping import Mapping
 from zvirka.reconcile.environment import Environment, open_environment
 from zvirka.reconcile.request import Request, Summary, Targets
 from zvirka.reconcile.run import perform
-from zvirka.settings.model import ColumnSettings, Settings
+from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
 
@@ -125,7 +125,7 @@ class World:
         """What 1C holds, cut where the settings of the store say truncate."""
         wanted = self.in_1c()
         for name, column in self.settings.erp.columns.items():
-            if isinstance(column, ColumnSettings) and column.truncate:
+            if column.truncate:
                 for values in wanted.values():
                     values[name] = values[name][: column.max_length].strip()
         return wanted

@@ -100,7 +100,9 @@ def test_alert_without_anybody_to_tell_says_so(
     settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("alert", "zvirka.service", "--lang", "en") == 0
-    assert "Nobody to tell" in capsys.readouterr().out
+    assert "No alert sent" in capsys.readouterr().out
+    assert run("alert", "zvirka.service", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"unit": "zvirka.service", "addresses": 0}
 
 
 def test_units_are_shown_and_written_below_a_prefix(

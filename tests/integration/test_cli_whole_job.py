@@ -101,7 +101,7 @@ def test_held_deletes_wait_for_a_person_who_approves_or_rejects(
     capsys.readouterr()
     assert run("reconcile", "--lang", "en") == 3
     shown = capsys.readouterr().out
-    assert "Run 2 is held: a person has to decide." in shown
+    assert "Run 2 is held for approval." in shown
     assert "zvirka approve 2" in shown
     assert all(clients(settled, "is_active")[code] == 1 for code in gone)
     code, held = answer(capsys, "runs", "--held")

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.unit.service.watching import settings
+from tests.unit.service.supervised import settings
 from zvirka.journal.journal import Journal, open_journal
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

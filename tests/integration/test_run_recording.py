@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from zvirka.cli.demo import PASSWORD_VARIABLE
+from zvirka.cli.simulate import PASSWORD_VARIABLE
 from zvirka.simulator.recording import recorded
 
 HERE = Path(__file__).resolve()

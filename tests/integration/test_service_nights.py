@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.integration.engine_world import World, world
-from tests.unit.service.hours import AtOnce, Hours, lend_to_schedule
-from tests.unit.service.watching import live
+from tests.unit.service.moved_time import AtOnce, Hours, lend_to_schedule
+from tests.unit.service.supervised import live
 from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
@@ -73,8 +73,8 @@ def watch_over(
             now=hours,
             monotonic=hours.monotonic,
             random=Random(3),
-            run_beside=AtOnce(),
-            look_beside=AtOnce(),
+            run_task=AtOnce(),
+            look_task=AtOnce(),
             send=send,
         ),
     )

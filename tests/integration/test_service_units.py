@@ -10,17 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.settings.files import written
 from zvirka.errors import UsageError
 from zvirka.package_files import shipped
 from zvirka.service.systemd_install import install
-from zvirka.settings.loading import load_settings
+from zvirka.settings.secrets import resolve_secrets
 
 UNITS = shipped("systemd")
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
 EXPOSURE = 1.2
-USER = {"ZVIRKA_ONEC__USER": "zvirka"}
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here"
@@ -99,8 +97,6 @@ def test_the_sandbox_is_the_same_in_every_unit(name: str) -> None:
 def test_credentials_are_named_as_the_settings_look_for_them_and_none_is_required(
     name: str, tmp_path: Path
 ) -> None:
-    credentials = tmp_path / "credentials"
-    credentials.mkdir()
     named = [
         line.removeprefix("LoadCredential=").split(":")
         for line in (UNITS / name).read_text("utf-8").splitlines()
@@ -108,11 +104,11 @@ def test_credentials_are_named_as_the_settings_look_for_them_and_none_is_require
     ]
     assert named
     for key, source in named:
-        (credentials / key).write_text("x")
+        (tmp_path / key).write_text("0123456789")
         # An absolute path would be required; a name is looked for in the credential stores.
         assert source == f"zvirka.{key}"
-    loaded = load_settings(written(tmp_path), {"CREDENTIALS_DIRECTORY": str(credentials), **USER})
-    assert "no secret has that name" not in " ".join(found.text for found in loaded.warnings)
+    found = resolve_secrets({}, {}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert [one for one in found.warnings if "no secret has that name" in one.text] == []
 
 
 def credentials(name: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""The simulator as a process of its own."""
+"""The simulator of a million counterparties, as a process of its own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import sys
 import pytest
 import requests
 
-from zvirka.simulator.__main__ import PASSWORD
+from zvirka.cli.simulate import PASSWORD_VARIABLE as PASSWORD
 
 
 @pytest.mark.slow
 def test_it_prints_its_address_serves_a_million_and_ends_on_sigterm() -> None:
     environment = {**os.environ, PASSWORD: "пароль"}
-    command = [sys.executable, "-m", "zvirka.simulator", "--counterparties", "1000000"]
+    command = [sys.executable, "-m", "tests.benchmarks.million"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         served = json.loads(process.stdout.readline())
@@ -35,7 +35,8 @@ def test_it_prints_its_address_serves_a_million_and_ends_on_sigterm() -> None:
 
 def test_an_invented_password_is_printed_and_the_end_of_input_ends_it() -> None:
     environment = {name: value for name, value in os.environ.items() if name != PASSWORD}
-    command = [sys.executable, "-m", "zvirka.simulator", "--until-eof", "--warm"]
+    command = [sys.executable, "-m", "tests.benchmarks.million", "--counterparties=2000"]
+    command += ["--until-eof", "--warm"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     ) as process:

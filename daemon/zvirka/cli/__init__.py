@@ -1,89 +1,98 @@
-"""The command line: ``zvirka``. Commands stand in a file per family and hold no logic.
+"""The command line ``zvirka``: a file per command or family of commands, without logic of its own.
 
-Exit codes are a contract (:class:`zvirka.errors.ExitCode`): 0 in sync or all corrected and
-verified, 1 differences remain, 2 the run failed, 3 held for approval, 64 usage or configuration;
-130 when interrupted by Ctrl+C. Results go to standard output, logs and progress to standard error.
+Results go to standard output, logs and progress to standard error. Exit codes are a contract
+(:class:`zvirka.errors.ExitCode`): 0 in sync, or all corrected and verified; 1 differences remain;
+2 the run failed; 3 held for approval; 64 usage or configuration. As in shells, 130 means
+interrupted by Ctrl+C, and 141 that the reader of the output went away (``zvirka show 1 | head``).
 """
 
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Sequence
 
-from loguru import logger
+import typer
 from typer import Abort, TyperException
+from typer.main import get_command
 
-from zvirka.cli.app import build
-from zvirka.cli.declaration import Line
-from zvirka.cli.run_output import INTERRUPTED
-from zvirka.cli.texts import Messages, language_of
+from zvirka.cli.app import app
+from zvirka.cli.invocation import Invocation
+from zvirka.cli.signals import INTERRUPTED, OUTPUT_CLOSED
 from zvirka.errors import ExitCode, ZvirkaError
-from zvirka.logs import configure_logs
-from zvirka.redaction import Redactor
-from zvirka.settings.model import LogSettings
-from zvirka.settings.secrets import secret_values
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code; every failure becomes a sentence."""
-    # Before the settings are known a library's warning must not come out unredacted either.
-    configure_logs(LogSettings(level="WARNING"), stream=sys.stderr, environ=os.environ)
-    line = Line()
+    """Run one command line and return its exit code; every failure is reported as a sentence."""
+    call = Invocation(os.environ)
     try:
-        code = build().main(
-            args=list(sys.argv[1:] if arguments is None else arguments),
-            prog_name="zvirka",
-            standalone_mode=False,
-            obj=line,
-        )
+        code = _run(call, list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
     except TyperException as error:
-        return _usage(error, line)
+        return _report_usage(error, call)
     except ZvirkaError as error:
-        return _refusal(error, line)
+        return _report_error(error, call)
     except (KeyboardInterrupt, Abort):
-        code = INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the results has gone; Python must not complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.FAILED)
+        sys.stderr.write(f"{call.say('interrupted')}\n")
+        return INTERRUPTED
     except Exception as error:
-        logger.opt(exception=error).critical("unexpected error")
-        sys.stderr.write(f"{_messages(line).say('unexpected', kind=type(error).__name__)}\n")
-        return int(ExitCode.FAILED)
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            # Otherwise Python flushes once more at exit and complains.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return OUTPUT_CLOSED
+        return _report_unexpected(error, call)
     if code == INTERRUPTED:
-        # Also what the library makes of Ctrl+C itself.
-        sys.stderr.write(f"{_messages(line).say('interrupted')}\n")
-    return int(code or 0)
+        sys.stderr.write(f"{call.say('interrupted')}\n")
+    return code
 
 
-def _usage(error: TyperException, line: Line) -> int:
-    context = getattr(error, "ctx", None)
+def _run(call: Invocation, arguments: list[str]) -> int:
+    # Not Typer's own main(): it turns a closed pipe into exit code 1, which means differences.
+    command = get_command(app)
+    try:
+        with command.make_context("zvirka", arguments, obj=call) as context:
+            return int(command.invoke(context) or ExitCode.IN_SYNC)
+    except typer.Exit as ended:
+        return ended.exit_code
+
+
+def _reader_is_gone() -> bool:
+    """Whether standard output is a pipe without a reader (and not some socket that broke)."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _report_usage(error: TyperException, call: Invocation) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         # A group without a command: its help is the message.
         sys.stderr.write(f"{error.format_message()}\n")
         return int(ExitCode.USAGE)
-    messages = _messages(line)
+    context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "zvirka"
-    sys.stderr.write(f"{messages.say('error')}: {error.format_message()}\n")
-    sys.stderr.write(f"{messages.say('try_help', command=command)}\n")
+    sys.stderr.write(f"{call.say('error')}: {error.format_message()}\n")
+    sys.stderr.write(f"{call.say('try_help', command=command)}\n")
     return int(ExitCode.USAGE)
 
 
-def _refusal(error: ZvirkaError, line: Line) -> int:
-    messages = _messages(line)
-    loaded = line.call.__dict__.get("loaded") if line.call is not None else None
-    redactor = Redactor(secret_values(loaded.settings) if loaded is not None else ())
-    parts = [f"{messages.say('error')}: {error.cause.rstrip()}"]
+def _report_error(error: ZvirkaError, call: Invocation) -> int:
+    from zvirka.redaction import Redactor
+
+    parts = [f"{call.say('error')}: {error.cause.rstrip()}"]
     if error.place:
-        parts.append(f"{messages.say('place')}: {error.place}")
+        parts.append(f"{call.say('place')}: {error.place}")
     if error.remedy:
-        parts.append(f"{messages.say('remedy')}: {error.remedy}")
-    sys.stderr.write(redactor.secrets("\n".join(parts)) + "\n")
+        parts.append(f"{call.say('remedy')}: {error.remedy}")
+    sys.stderr.write(Redactor(call.secrets).secrets("\n".join(parts)) + "\n")
     return int(error.exit_code)
 
 
-def _messages(line: Line) -> Messages:
-    if line.call is not None:
-        return line.call.messages
-    return Messages(language_of(line.common.lang, os.environ, None))
+def _report_unexpected(error: Exception, call: Invocation) -> int:
+    from loguru import logger
+
+    # The error may come from reading the command line, before any command configured the log.
+    call.configure_logs()
+    logger.opt(exception=error).critical("unexpected error")
+    sys.stderr.write(f"{call.say('unexpected', kind=type(error).__name__)}\n")
+    return int(ExitCode.FAILED)

@@ -1,25 +1,35 @@
-"""All commands in one place, in the order a newcomer needs them."""
+"""All commands, in the order a newcomer needs them."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.main import get_command
 
-from zvirka.cli import approvals, audit, check, demo, reconcile, runs, services
-from zvirka.cli.declaration import (
-    ConfigOption,
-    JsonOption,
-    LangOption,
-    Line,
-    LogLevelOption,
-    new_group,
+from zvirka.cli import (
+    alert,
+    approvals,
+    audit,
+    bsl,
+    check,
+    config,
+    daemon,
+    demo,
+    feed,
+    prune,
+    reconcile,
+    report,
+    resync,
+    runs,
+    serve,
+    simulate,
+    systemd,
+    web,
 )
-from zvirka.cli.invocation import Common
+from zvirka.cli.options import new_group
 
-HELP = """Keeps an ERP true to 1C: compares, corrects, proves, reports.
+app = new_group("""Keeps an ERP true to 1C: compares, corrects, proves, reports.
 
 \b
 Begin with:
@@ -30,35 +40,42 @@ Begin with:
 
 \b
 Exit codes: 0 in sync, or all corrected and verified; 1 differences remain;
-2 the run failed; 3 held for approval; 64 usage or configuration.
-"""
+2 the run failed; 3 held for approval; 64 usage or configuration;
+130 interrupted; 141 the reader of the output went away (| head).
+""")
 
 
-def build() -> Any:
-    """Return the command line, ready to be run."""
-    app = new_group(HELP)
-
-    @app.callback(invoke_without_command=False)
-    def _common(
-        context: typer.Context,
-        config: ConfigOption = None,
-        lang: LangOption = None,
-        json: JsonOption = False,
-        log_level: LogLevelOption = None,
-        show_version: Annotated[
-            bool, typer.Option("--version", is_eager=True, callback=_version, help="The version.")
-        ] = False,
-    ) -> None:
-        del show_version
-        line: Line = context.obj
-        line.common = Common(config, lang, json, log_level)
-
-    for family in (check, reconcile, runs, approvals, audit, demo, services):
-        family.register(app)
-    return get_command(app)
-
-
-def _version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"zvirka {version('zvirka')}")
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="The version."),
+    ] = False,
+) -> None:
+    """Take the options of ``zvirka`` itself."""
+
+
+app.add_typer(check.app)
+app.add_typer(config.app, name="config")
+app.add_typer(reconcile.app)
+app.add_typer(resync.app)
+app.add_typer(feed.app)
+app.add_typer(runs.app)
+app.add_typer(approvals.app)
+app.add_typer(report.app)
+app.add_typer(audit.app, name="audit")
+app.add_typer(prune.app)
+app.add_typer(demo.app)
+app.add_typer(simulate.app)
+app.add_typer(serve.app)
+app.add_typer(daemon.app)
+app.add_typer(alert.app)
+app.add_typer(systemd.app, name="systemd")
+app.add_typer(bsl.app, name="bsl")
+app.add_typer(web.app, name="web")

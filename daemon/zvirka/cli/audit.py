@@ -1,84 +1,60 @@
-"""``zvirka audit`` and ``zvirka prune``: proving what happened, and forgetting what must go."""
+"""``zvirka audit``: prove what happened, follow one counterparty, export a period."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
-from zvirka.cli.declaration import ReasonOption, command, new_group
 from zvirka.cli.invocation import Invocation
+from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
-from zvirka.settings.model import Duration
 
 if TYPE_CHECKING:
     from zvirka.journal.chain import ChainProblem
     from zvirka.journal.journal import Journal
+
+app = new_group("Prove what happened, follow one counterparty, export a period.")
 
 KeyOption = Annotated[
     Path | None,
     typer.Option(
         "--public-key",
         metavar="FILE",
-        help="Also prove every signature with this Ed25519 key (PEM).",
+        help="Also check every signature against this Ed25519 key (PEM).",
     ),
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this family."""
-    audit = new_group("Prove what happened, look at one counterparty, export a period.")
-    command(
-        audit,
-        "verify",
-        examples="""
-            zvirka audit verify
-            zvirka audit verify --from 120 --public-key zvirka.pub.pem
-            zvirka audit verify --report zvirka-run-000042.html
-        """,
-    )(verify)
-    command(
-        audit,
-        "history",
-        examples="""
-            zvirka audit history --code 000000123
-            zvirka audit history --ref 0f9e375d-6e83-11e5-96ed-0025907c0298 --json
-        """,
-    )(history)
-    command(
-        audit,
-        "export",
-        examples="zvirka audit export --from 2026-10-01 --to 2026-10-31 --format xlsx",
-    )(export)
-    app.add_typer(audit, name="audit")
-    command(
-        app,
-        "prune",
-        examples='zvirka prune --older-than 3y --reason "retention rule of the company"',
-    )(prune)
-
-
+@app.command(
+    cls=CliCommand,
+    epilog=examples("""
+        zvirka audit verify
+        zvirka audit verify --from 120 --public-key zvirka.pub.pem
+        zvirka audit verify --report zvirka-run-000042.html
+    """),
+)
 def verify(
-    call: Invocation,
+    context: typer.Context,
     start: Annotated[
-        int | None, typer.Option("--from", metavar="RUN", min=1, help="The run to begin with.")
+        int | None, typer.Option("--from", metavar="RUN", min=1, help="The first run to check.")
     ] = None,
     public_key: KeyOption = None,
     report: Annotated[
         list[Path] | None,
-        typer.Option("--report", metavar="FILE", help="Also prove this report file; repeatable."),
+        typer.Option("--report", metavar="FILE", help="Also check this report file; repeatable."),
     ] = None,
 ) -> int:
-    """Walk the chain of digests and name every run that was altered, removed or inserted.
+    """Check the chain of digests; name every altered, removed or inserted run.
 
-    Exit code 0 when everything holds, 1 when something does not. A report file holds when it is,
+    Exit code 0 when nothing was altered, 1 otherwise. A report file is genuine when it equals,
     byte for byte, what the journal yields for its run.
     """
+    call: Invocation = context.obj
     with call.journal() as journal:
         problems = [problem.text for problem in _problems(journal, start, public_key)]
         problems += _report_problems(call, journal, report or [])
@@ -97,22 +73,30 @@ def verify(
     return ExitCode.DIFFERENCES if problems else ExitCode.IN_SYNC
 
 
+@app.command(
+    cls=CliCommand,
+    epilog=examples("""
+        zvirka audit history --code 000000123
+        zvirka audit history --ref 0f9e375d-6e83-11e5-96ed-0025907c0298 --json
+    """),
+)
 def history(
-    call: Invocation,
+    context: typer.Context,
     code: Annotated[
-        str, typer.Option("--code", metavar="CODE", help="Код, or whatever pairs both sides.")
+        str, typer.Option("--code", metavar="CODE", help="Код, or another pairing key.")
     ] = "",
     ref: Annotated[str, typer.Option("--ref", metavar="REF", help="Ref_Key.")] = "",
 ) -> int:
-    """Show the life of one counterparty across runs.
+    """Show the history of one counterparty across runs.
 
-    What 1C said, what the ERP held, what was changed, by which run, asked for by whom.
+    What 1C and the ERP held, what was changed, by which run, at whose request.
     """
+    call: Invocation = context.obj
     if bool(code) == bool(ref):
         raise UsageError(
-            "a history is of one counterparty",
+            "give exactly one of --code and --ref",
             place="zvirka audit history",
-            remedy="name it by --code or by --ref",
+            remedy="name one counterparty by its Код or by its Ref_Key",
         )
     from zvirka.report.history import render_history
 
@@ -131,8 +115,12 @@ def history(
     return ExitCode.IN_SYNC
 
 
+@app.command(
+    cls=CliCommand,
+    epilog=examples("zvirka audit export --from 2026-10-01 --to 2026-10-31 --format xlsx"),
+)
 def export(
-    call: Invocation,
+    context: typer.Context,
     start: Annotated[str, typer.Option("--from", metavar="DAY", help="First day, as 2026-10-01.")],
     end: Annotated[str, typer.Option("--to", metavar="DAY", help="Last day, as 2026-10-31.")],
     form: Annotated[Literal["xlsx", "json"], typer.Option("--format", help="The form.")] = "xlsx",
@@ -140,9 +128,10 @@ def export(
         Path | None, typer.Option("--out", metavar="FILE", help="The file to write.")
     ] = None,
 ) -> int:
-    """Write all runs of a period into one workbook, like an акт звірки."""
+    """Write all runs of a period into one workbook (акт звірки)."""
     from zvirka.report.export import write_export
 
+    call: Invocation = context.obj
     first, last = _day("--from", start), _day("--to", end)
     path = out or Path(f"zvirka-{first}-{last}.{form}")
     with call.journal() as journal:
@@ -159,31 +148,6 @@ def export(
         call.print_json([path])
     else:
         call.print(call.say("written", path=path))
-    return ExitCode.IN_SYNC
-
-
-def prune(
-    call: Invocation,
-    older_than: Annotated[
-        str, typer.Option("--older-than", metavar="AGE", help="An age such as 3y or 400d.")
-    ],
-    reason: ReasonOption,
-) -> int:
-    """Remove personal values of old runs; digests, counts and the chain stay verifiable."""
-    from zvirka.reconcile.pruning import forget
-
-    try:
-        age = TypeAdapter(Duration).validate_python(older_than)
-    except ValidationError:
-        raise UsageError(
-            f"{older_than!r} is no age", place="--older-than", remedy="write it as 3y, 26w or 400d"
-        ) from None
-    with call.journal() as journal:
-        pruned = forget(call.settings, journal, age, datetime.now(UTC), call.who, reason)
-    if call.common.json:
-        call.print_json(pruned)
-    else:
-        call.print(call.say("pruned", count=len(pruned.runs)))
     return ExitCode.IN_SYNC
 
 
@@ -222,5 +186,7 @@ def _day(option: str, text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"{text!r} is no day", place=option, remedy="write it as 2026-10-01"
+            f"{text!r} is not a valid date (expected YYYY-MM-DD)",
+            place=option,
+            remedy="write it as 2026-10-01",
         ) from None

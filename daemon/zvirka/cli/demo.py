@@ -1,114 +1,128 @@
-"""``zvirka demo`` and ``zvirka simulate``: the job without a 1C of one's own."""
+"""``zvirka demo``: shows each step of the demo while it runs, and a table at the end."""
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
+import tempfile
+import webbrowser
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zvirka.cli.declaration import command
 from zvirka.cli.invocation import Invocation
+from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode
 
-PASSWORD_VARIABLE = "ZVIRKA_SIMULATOR_PASSWORD"  # noqa: S105 - the name of a variable
+if TYPE_CHECKING:
+    from zvirka.demonstration import Demonstration
+    from zvirka.i18n.words import Words
+    from zvirka.reconcile.request import Summary
+
+app = new_group()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this family."""
-    command(
-        app,
-        "demo",
-        examples="""
-            zvirka demo
-            zvirka demo --counterparties 100000 --keep /tmp/zvirka-demo --open
-        """,
-    )(demo)
-    command(
-        app,
-        "simulate",
-        examples="""
-            zvirka simulate
-            zvirka simulate --port 8080 --profile trade --counterparties 100000
-            zvirka simulate --profile trade --recording ./recordings
-        """,
-    )(simulate)
-
-
+@app.command(
+    cls=CliCommand,
+    epilog=examples("""
+        zvirka demo
+        zvirka demo --counterparties 10000 --keep /tmp/zvirka-demo --open
+    """),
+)
 def demo(
-    call: Invocation,
+    context: typer.Context,
     counterparties: Annotated[
-        int, typer.Option("--counterparties", min=50, help="How many there are in 1C.")
+        int, typer.Option("--counterparties", min=50, help="How many to simulate in 1C.")
     ] = 2000,
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", metavar="DIR", help="Keep everything in this directory."),
+        typer.Option("--keep", metavar="DIR", help="A new directory to keep everything in."),
     ] = None,
     open_report: Annotated[
         bool, typer.Option("--open", help="Open the report in the browser.")
     ] = False,
 ) -> int:
-    """Show the whole job on a simulated 1C: webhooks were lost, zvirka finds and corrects it."""
-    from zvirka.cli.demo_output import show_demo
+    """Run the whole job on a simulated 1C that loses webhooks."""
+    call: Invocation = context.obj
+    return _run_and_show(call, counterparties, keep, open_report)
 
-    return show_demo(call, counterparties, keep, open_report)
 
-
-def simulate(
-    call: Invocation,
-    host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
-    profile: Annotated[
-        Literal["accounting", "trade", "custom", "legacy"],
-        typer.Option("--profile", help="The kind of base."),
-    ] = "accounting",
-    counterparties: Annotated[
-        int, typer.Option("--counterparties", min=0, help="How many to invent.")
-    ] = 2000,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same base.")] = 1,
-    recording: Annotated[
-        Path | None,
-        typer.Option(
-            "--recording", metavar="DIR", help="Serve a recorded base: $metadata and a change feed."
-        ),
-    ] = None,
+def _run_and_show(
+    call: Invocation, counterparties: int, keep: Path | None, open_report: bool
 ) -> int:
-    """Serve a simulated 1C until Ctrl+C, and say how to reach it.
+    from zvirka.demonstration import demonstrate
+    from zvirka.i18n.words import Words
 
-    The password comes from the variable ZVIRKA_SIMULATOR_PASSWORD, or is invented and shown.
-    """
-    from zvirka.simulator import Simulator, SimulatorOptions
+    call.configure_logs("ERROR")
+    directory = keep or Path(tempfile.mkdtemp(prefix="zvirka-demo-"))
+    words = Words(call.language, "Europe/Kyiv")
+    if not call.common.json:
+        call.print(call.say("demo_begins", count=words.number(counterparties)))
 
-    given = call.environ.get(PASSWORD_VARIABLE, "")
-    simulator = Simulator(
-        SimulatorOptions(
-            host=host,
-            port=port,
-            profile=profile,
-            counterparties=counterparties,
-            seed=seed,
-            recording=recording,
-            password=given,
-        )
+    def show_stage(stage: str, summary: Summary) -> None:
+        if not call.common.json:
+            call.print(
+                call.say(
+                    f"demo_{stage}",
+                    found=words.number(sum((summary.causes or {}).values())),
+                    done=words.number((summary.outcomes or {}).get("applied", 0)),
+                    seconds=words.number(round(summary.seconds, 1)),
+                )
+            )
+            call.out.flush()
+
+    shown = demonstrate(
+        directory.resolve(),
+        counterparties=counterparties,
+        language=call.language,
+        progress=call.progress(),
+        on_run=show_stage,
     )
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    with simulator:
-        door = {"url": simulator.url, "user": simulator.user, "pid": str(os.getpid())}
-        if not given:
-            door["password"] = simulator.password
-        if call.common.json:
-            call.print_json(door)
-        else:
-            call.print(call.say("listening", address=simulator.url))
-            for name, value in door.items():
-                call.print(f"  {name}: {value}")
-        call.out.flush()
-        ended.wait()
-    return ExitCode.IN_SYNC
+    report = shown.runs["reconcile"].reports[0]
+    if call.common.json:
+        call.print_json(
+            {
+                "day": shown.day,
+                "runs": shown.runs,
+                "by_hand_untouched": shown.by_hand_untouched,
+                "went_well": shown.went_well,
+                "directory": str(shown.directory),
+                "report": str(report),
+            }
+        )
+    else:
+        _show_end(call, words, shown, report)
+    if open_report:
+        webbrowser.open(report.as_uri())
+    return ExitCode.IN_SYNC if shown.went_well else ExitCode.FAILED
+
+
+def _show_end(call: Invocation, words: Words, shown: Demonstration, report: Path) -> None:
+    day, corrected = shown.day, shown.runs["reconcile"]
+    call.print()
+    call.print_table(
+        [
+            call.say("demo_what"),
+            call.say("demo_happened"),
+            call.say("demo_lost"),
+            call.say("found"),
+        ],
+        [
+            [
+                words.cause(cause),
+                words.number(happened),
+                words.number(lost),
+                words.number((corrected.causes or {}).get(cause, 0)),
+            ]
+            for cause, happened, lost in (
+                ("missed_create", day.creates, day.lost_creates),
+                ("missed_update", day.updates, day.lost_updates),
+                ("missed_delete", day.deletes, day.lost_deletes),
+                ("erp_edit", day.erp_edits, day.erp_edits),
+            )
+        ],
+    )
+    call.print()
+    untouched = "demo_untouched" if shown.by_hand_untouched else "demo_touched"
+    call.print(call.say(untouched))
+    call.print(call.say("demo_well" if shown.went_well else "demo_badly"))
+    call.print(f"{call.say('report')}: {report}")

@@ -1,4 +1,8 @@
-"""One call of a command: what was asked for on the command line, and the doors it leads to."""
+"""One call of a command: its common options, and the settings, journal and output they lead to.
+
+The heavy parts (settings, logs, tables) are imported where they are used: ``zvirka --help`` needs
+none of them.
+"""
 
 from __future__ import annotations
 
@@ -10,79 +14,54 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from zvirka.cli.invoker import who
-from zvirka.cli.progress_bars import TerminalProgress
 from zvirka.cli.texts import Language, Messages, language_of
-from zvirka.logs import configure_logs
-from zvirka.mapping import Mapping as FieldMapping
-from zvirka.settings.loading import Loaded, load_settings
-from zvirka.settings.model import LogSettings, ScheduleSettings, Settings
-from zvirka.settings.profiles import mapping_of
-from zvirka.settings.secrets import secret_values
 
 if TYPE_CHECKING:
+    from zvirka.cli.progress_bars import TerminalProgress
     from zvirka.i18n.words import Words
     from zvirka.journal.journal import Journal
+    from zvirka.mapping import Mapping as FieldMapping
+    from zvirka.settings.loading import Loaded
+    from zvirka.settings.model import LogSettings, Settings
 
 
 class StandardError:
-    """The standard error of this moment: bars put their own in its place while they are drawn."""
+    """Whatever ``sys.stderr`` is at the moment of writing: progress bars replace it."""
 
     def write(self, text: str) -> int:
-        """Write to whatever standard error is now."""
+        """Write the text."""
         return sys.stderr.write(text)
 
     def flush(self) -> None:
-        """Flush whatever standard error is now."""
+        """Flush it."""
         sys.stderr.flush()
 
     def isatty(self) -> bool:
-        """Whether a person reads it."""
+        """Whether it is a terminal."""
         return sys.stderr.isatty()
 
     def fileno(self) -> int:
-        """The descriptor, to recognise the journal by."""
+        """Return its descriptor, by which systemd's journal is recognised."""
         return sys.stderr.fileno()
 
 
-def _in_language(loaded: Loaded, language: str) -> Loaded:
-    """The settings with the reports in the language that was asked for."""
-    report = loaded.settings.report.model_copy(update={"language": language})
-    settings = loaded.settings.model_copy(update={"report": report})
-    origins = {**loaded.origins, "report.language": "--lang"}
-    return replace(loaded, settings=settings, origins=origins)
-
-
-@dataclass(frozen=True)
+@dataclass
 class Common:
-    """The options that every command takes, before its name or after it."""
+    """The options that every command takes; filled in while the command line is read."""
 
     config: Path | None = None
     lang: str | None = None
     json: bool = False
     log_level: str | None = None
 
-    def over(self, below: Common) -> Common:
-        """Return these options, and those given before the command's name where these are not."""
-        return Common(
-            self.config or below.config,
-            self.lang or below.lang,
-            self.json or below.json,
-            self.log_level or below.log_level,
-        )
 
-
-@dataclass(frozen=True)
+@dataclass
 class Invocation:
     """One call. Settings are loaded, and logs configured with their secrets, on first use."""
 
-    common: Common
     environ: Mapping[str, str]
+    common: Common = field(default_factory=Common)
     out: TextIO = field(default_factory=lambda: sys.stdout)
 
     @cached_property
@@ -92,16 +71,24 @@ class Invocation:
         Raises:
             SettingsError: they cannot be used.
         """
+        from zvirka.settings.loading import load_settings
+
         loaded = load_settings(self.common.config, self.environ)
         if self.common.lang is not None:
             loaded = _in_language(loaded, self.common.lang)
-        self.configure_logs(loaded.settings.log, secret_values(loaded.settings))
+        self._configure_logs(loaded.settings.log, _secrets_of(loaded))
         return loaded
 
     @property
     def settings(self) -> Settings:
         """The settings."""
         return self.loaded.settings
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The secrets of the settings; none before they are loaded."""
+        loaded = self.__dict__.get("loaded")
+        return _secrets_of(loaded) if loaded is not None else frozenset()
 
     @cached_property
     def mapping(self) -> FieldMapping:
@@ -110,11 +97,13 @@ class Invocation:
         Raises:
             SettingsError: it is unclear.
         """
+        from zvirka.settings.profiles import mapping_of
+
         return mapping_of(self.settings)
 
     @cached_property
     def language(self) -> Language:
-        """The language of results; of the settings only when the command has loaded them."""
+        """The language of results; that of the settings only when the command has loaded them."""
         loaded = self.__dict__.get("loaded")
         report = loaded.settings.report if loaded is not None else None
         return language_of(self.common.lang, self.environ, report)
@@ -128,6 +117,7 @@ class Invocation:
     def words(self) -> Words:
         """The domain's words in that language, and times in the zone of the schedule."""
         from zvirka.i18n.words import Words
+        from zvirka.settings.model import ScheduleSettings
 
         loaded = self.__dict__.get("loaded")
         schedule = loaded.settings.schedule if loaded is not None else ScheduleSettings()
@@ -135,7 +125,7 @@ class Invocation:
 
     @property
     def who(self) -> str:
-        """Who asks."""
+        """The person or unit that asks."""
         return who(self.environ)
 
     def say(self, name: str, **values: object) -> str:
@@ -143,13 +133,15 @@ class Invocation:
         return self.messages.say(name, **values)
 
     def progress(self) -> TerminalProgress:
-        """Return bars on standard error, silent when nobody looks."""
+        """Return progress bars on standard error; silent when it is not a terminal."""
+        from zvirka.cli.progress_bars import TerminalProgress
+
         return TerminalProgress(
             sys.stderr, name_of=self.messages.phase, per_second=self.messages.per_second
         )
 
     def journal(self) -> AbstractContextManager[Journal]:
-        """Open the journal, to be closed on leaving the block.
+        """Open the journal; leaving the block closes it.
 
         Raises:
             JournalError: it cannot be opened.
@@ -160,10 +152,17 @@ class Invocation:
 
         return closing(open_journal(self.settings))
 
-    def configure_logs(self, log: LogSettings, secrets: frozenset[str] = frozenset()) -> None:
-        """Send the log to standard error in the shape and at the level asked for."""
+    def configure_logs(self, level: str = "WARNING") -> None:
+        """Log to standard error at ``--log-level``, else at this level, until settings are read."""
+        from zvirka.settings.model import LogSettings
+
+        self._configure_logs(LogSettings.model_validate({"level": level}), self.secrets)
+
+    def _configure_logs(self, log: LogSettings, secrets: frozenset[str]) -> None:
+        from zvirka.logs import configure_logs
+
         if self.common.log_level is not None:
-            log = LogSettings.model_validate({"level": self.common.log_level, "format": log.format})
+            log = log.model_copy(update={"level": self.common.log_level})
         configure_logs(log, stream=StandardError(), environ=self.environ, secrets=secrets)  # type: ignore[arg-type]
 
     # -- results ---------------------------------------------------------------------------------
@@ -173,20 +172,40 @@ class Invocation:
         self.out.write(f"{text}\n")
 
     def print_json(self, content: Any) -> None:
-        """Print the result as JSON, the only thing on standard output then."""
+        """Print the whole result as JSON."""
+        import msgspec
+
         text = msgspec.json.format(msgspec.json.encode(content, enc_hook=str), indent=2)
         self.out.write(f"{text.decode()}\n")
 
     def print_table(self, headings: list[str], rows: list[list[str]]) -> None:
-        """Print rows as a table; data is text, never markup."""
+        """Print rows as a table; cells are text, never markup."""
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in headings:
             table.add_column(heading, overflow="fold")
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        # Nothing is folded or coloured where a program reads it.
+        # No folding and no colours where a program reads it.
         width = None if self.out.isatty() else 10_000
         console = Console(file=self.out, highlight=False, width=width)
         with console.capture() as captured:
             console.print(table)
         self.out.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _in_language(loaded: Loaded, language: str) -> Loaded:
+    """Return the settings with ``--lang`` as the language of reports."""
+    report = loaded.settings.report.model_copy(update={"language": language})
+    settings = loaded.settings.model_copy(update={"report": report})
+    origins = {**loaded.origins, "report.language": "--lang"}
+    return replace(loaded, settings=settings, origins=origins)
+
+
+def _secrets_of(loaded: Loaded) -> frozenset[str]:
+    from zvirka.settings.secrets import secret_values
+
+    return secret_values(loaded.settings)

@@ -1,4 +1,4 @@
-"""Who asks: the person behind sudo, the login user, or the systemd unit; it goes to the journal."""
+"""Who asks, for the journal: the person behind sudo, the login user, or the systemd unit."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _UNIT = re.compile(r"/([\w@.\\:-]+\.(?:service|scope))$")
 def who(environ: Mapping[str, str], cgroup: Path = _CGROUP) -> str:
     """Return e.g. ``olena (sudo) on pts/3``, ``olena on pts/3``, ``zvirka-resync@000123.service``.
 
-    sudo sets ``SUDO_USER`` itself. Whoever may edit the environment of zvirka's user may also edit
-    its journal, so that this is a record and not a proof.
+    sudo sets ``SUDO_USER`` itself. Anyone who can change the environment of zvirka's user can
+    also change its journal, so this is a record and not a proof.
     """
     unit = _unit(cgroup) if environ.get("INVOCATION_ID") else ""
     terminal = _terminal()

@@ -1,4 +1,4 @@
-"""Progress bars with rates on a terminal, nothing anywhere else."""
+"""Progress bars with rates on a terminal; nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TerminalProgress:
     It is silent when the stream is not a terminal, so that logs and pipes stay clean.
 
     Args:
-        stream: standard error, as a rule.
+        stream: usually standard error.
         name_of: gives the words for a phase.
         per_second: gives the words for a rate.
     """
@@ -51,12 +51,12 @@ class TerminalProgress:
                 _Rate(per_second),
                 TimeElapsedColumn(),
                 console=Console(file=stream),
-                # Only lines of the log are drawn above the bars; results go out untouched.
+                # Log lines are drawn above the bars; results on standard output are left alone.
                 redirect_stdout=False,
             )
 
     def phase(self, name: str, total: int | None = None) -> None:
-        """A phase begins; the one before it is over."""
+        """Begin a phase; the previous one is over."""
         self.begun = True
         if self._bars is None:
             return
@@ -65,12 +65,12 @@ class TerminalProgress:
         self._task = self._bars.add_task(self._name_of(name), total=total, units=None)
 
     def advance(self, units: int) -> None:
-        """So many more units of the phase are done."""
+        """Count units of the phase as done."""
         if self._bars is not None and self._task is not None:
             self._bars.advance(self._task, units)
 
     def done(self) -> None:
-        """The run is over: the bars stay as they are, the cursor goes below them."""
+        """End the run: the bars stay, the cursor moves below them."""
         if self._bars is not None:
             self._finish()
             self._bars.stop()

@@ -1,29 +1,29 @@
-"""How the end of a run is shown, whichever command asked for it."""
+"""Performs a run for a command and shows its summary."""
 
 from __future__ import annotations
 
 import re
 import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.signals import GracefulStop
+from zvirka.cli.signals import INTERRUPTED, GracefulStop
 from zvirka.domain import Command, RunStatus
 from zvirka.errors import ExitCode
-from zvirka.reconcile.request import Request, Summary
 
-INTERRUPTED = 130
-"""The exit code of what a person stopped, as shells have it: 128 and the number of SIGINT."""
+if TYPE_CHECKING:
+    from zvirka.reconcile.request import Request, Summary
 
 _PAGE = re.compile(r"-p\d+\.html$")
 
 
 def perform_and_show(call: Invocation, request: Request) -> int:
     """Perform a run with progress bars and show how it ended."""
-    settings, mapping = call.settings, call.mapping
     from zvirka.reconcile.environment import open_environment
     from zvirka.reconcile.run import perform
 
+    settings, mapping = call.settings, call.mapping
     progress = call.progress()
     stop = threading.Event()
     stopping = GracefulStop(stop, lambda: progress.begun, call.say("stopping"))
@@ -44,7 +44,7 @@ def perform_and_show(call: Invocation, request: Request) -> int:
 
 
 def show_summary(call: Invocation, summary: Summary) -> None:
-    """Show how a run ended: what was found, what was done, what is left, where the reports are."""
+    """Show what a run found, what it did, what is left, and where its reports are."""
     if call.common.json:
         call.print_json(summary)
         return
@@ -64,7 +64,7 @@ def show_summary(call: Invocation, summary: Summary) -> None:
     if summary.reports:
         call.print(f"{call.say('reports')}:")
         for path in summary.reports:
-            # The pages of a long report are reached from its first one.
+            # The first page of a long report links to the others.
             if not _PAGE.search(path.name):
                 call.print(f"  {path}")
 

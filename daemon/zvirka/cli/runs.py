@@ -1,16 +1,14 @@
-"""``zvirka runs``, ``show`` and ``report``: what happened."""
+"""``zvirka runs`` and ``zvirka show``."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zvirka.cli.declaration import RunArgument, command
 from zvirka.cli.invocation import Invocation
+from zvirka.cli.options import CliCommand, RunArgument, examples, new_group
 from zvirka.domain import RunStatus
 from zvirka.errors import ExitCode
 
@@ -18,54 +16,26 @@ if TYPE_CHECKING:
     from zvirka.domain import Difference
     from zvirka.journal.records import RunRecord
 
+app = new_group()
+
 _SHOWN = 50
 
 
-class Format(StrEnum):
-    """A form of the report."""
-
-    HTML = "html"
-    XLSX = "xlsx"
-    CSV = "csv"
-    JSON = "json"
-    MD = "md"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this family."""
-    command(
-        app,
-        "runs",
-        examples="""
-            zvirka runs
-            zvirka runs --held
-            zvirka runs --limit 500 --json
-        """,
-    )(runs)
-    command(
-        app,
-        "show",
-        examples="""
-            zvirka show 42
-            zvirka show 42 --all --json
-        """,
-    )(show)
-    command(
-        app,
-        "report",
-        examples="""
-            zvirka report 42
-            zvirka report 42 --format xlsx --format csv --lang en --out /tmp/reports
-        """,
-    )(report)
-
-
+@app.command(
+    cls=CliCommand,
+    epilog=examples("""
+        zvirka runs
+        zvirka runs --held
+        zvirka runs --limit 500 --json
+    """),
+)
 def runs(
-    call: Invocation,
-    held: Annotated[bool, typer.Option("--held", help="Only runs that wait for a person.")] = False,
+    context: typer.Context,
+    held: Annotated[bool, typer.Option("--held", help="Only runs that wait for approval.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 20,
 ) -> int:
     """List the last runs, newest first."""
+    call: Invocation = context.obj
     with call.journal() as journal:
         found = journal.held()[:limit] if held else journal.runs(limit=limit)
     if call.common.json:
@@ -80,14 +50,22 @@ def runs(
     return ExitCode.IN_SYNC
 
 
+@app.command(
+    cls=CliCommand,
+    epilog=examples("""
+        zvirka show 42
+        zvirka show 42 --all --json
+    """),
+)
 def show(
-    call: Invocation,
+    context: typer.Context,
     run: RunArgument,
     everything: Annotated[
         bool, typer.Option("--all", help=f"All differences, not the first {_SHOWN}.")
     ] = False,
 ) -> int:
-    """Show one run: who asked, how it ended, which differences it found and what it did."""
+    """Show one run: who asked, how it ended, what differed."""
+    call: Invocation = context.obj
     with call.journal() as journal:
         row = journal.get(run)
         total = journal.count(run).total
@@ -119,37 +97,6 @@ def show(
         call.print(call.say("more", count=total - len(found)))
     if row.status == RunStatus.HELD:
         call.print(call.say("decide", run=run))
-    return ExitCode.IN_SYNC
-
-
-def report(
-    call: Invocation,
-    run: RunArgument,
-    formats: Annotated[
-        list[Format] | None, typer.Option("--format", help="Repeatable; else report.formats.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Directory; else report.dir.")
-    ] = None,
-) -> int:
-    """Write the report of a run again, in other formats or in the other language."""
-    from zvirka.report import write_reports
-
-    settings = call.settings
-    with call.journal() as journal:
-        paths = write_reports(
-            journal,
-            run,
-            formats=formats or settings.report.formats,
-            language=call.language,
-            directory=out or settings.report_directory,
-            timezone=settings.schedule.timezone,
-        )
-    if call.common.json:
-        call.print_json(paths)
-    else:
-        for path in paths:
-            call.print(str(path))
     return ExitCode.IN_SYNC
 
 

@@ -1,4 +1,7 @@
-"""Ctrl+C and SIGTERM during a run: it ends at the next safe place; asked again, at once."""
+"""Signals: the exit codes they lead to, and how Ctrl+C and SIGTERM end a run.
+
+The first signal ends the run at the next safe place, the second one at once.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,26 @@ import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code of a command that a person interrupted, as shells have it."""
+
+OUTPUT_CLOSED = 128 + signal.SIGPIPE
+"""The exit code when the reader of standard output went away, as shells have it."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class GracefulStop:
-    """Turns the signals into a request to stop, while its block runs.
+    """Turns the signals into a request to stop while its block runs.
 
     A run that was asked to stop ends as *interrupted*, with its report; nothing it did is lost.
-    After SIGTERM the process then dies of that very signal: to systemd this is no failure.
+    After SIGTERM the process then ends itself by the same signal, which systemd does not count as
+    a failure.
 
     Args:
         stop: set at the first signal.
-        begun: whether there is a run that can look at ``stop``; waiting for a lock ends at once.
-        words: told to the person who asked.
+        begun: whether a run has begun that checks ``stop``; waiting for a lock ends at once.
+        words: written to standard error at the first signal.
     """
 
     def __init__(self, stop: threading.Event, begun: Callable[[], bool], words: str) -> None:
@@ -45,7 +55,7 @@ class GracefulStop:
             signal.signal(number, before)  # type: ignore[arg-type]
 
     def end(self) -> None:
-        """End the process of SIGTERM, when it was that; to be called when all is shown."""
+        """After SIGTERM, end the process by that signal; call it once the results are shown."""
         if self.asked is signal.SIGTERM:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -58,5 +68,5 @@ class GracefulStop:
         if again or not self._begun():
             raise KeyboardInterrupt
         self._stop.set()
-        # Past the buffers of sys.stderr: the signal may have come in the middle of a write to it.
+        # Not through sys.stderr: the signal may have interrupted a write to it.
         os.write(2, f"{self._words}\n".encode())

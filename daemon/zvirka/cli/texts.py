@@ -1,16 +1,17 @@
-"""What the commands say, in both languages. The domain's own words come from the reports."""
+"""The sentences of the commands, in both languages; the domain's words are in zvirka.i18n."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from zvirka.settings.model import ReportSettings
+if TYPE_CHECKING:
+    from zvirka.settings.model import ReportSettings
 
 Language = Literal["uk", "en"]
 LANGUAGES: tuple[Language, ...] = ("uk", "en")
 
-_SENTENCES: dict[str, tuple[str, str]] = {
+SENTENCES: dict[str, tuple[str, str]] = {
     # name: (Ukrainian, English)
     "feed_empty": (
         "План обміну не записав нових змін.",
@@ -45,8 +46,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "The client entered by hand is untouched.",
     ),
     "demo_touched": (
-        "Клієнта, занесеного вручну, змінено: так не має бути.",
-        "The client entered by hand was changed: that must not be.",
+        "Клієнта, занесеного вручну, змінено, а цього не має бути.",
+        "The client entered by hand was changed, which must not happen.",
     ),
     "demo_well": ("ERP і 1С збігаються.", "The ERP and 1C agree."),
     "demo_badly": (
@@ -58,12 +59,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "remedy": ("Що робити", "What to do"),
     "stopping": (
         "Завершую на найближчому безпечному місці; ще раз — негайно.",
-        "Ending at the next safe place; once more ends at once.",
+        "Ending at the next safe place; press again to end at once.",
     ),
     "interrupted": ("Перервано.", "Interrupted."),
     "unexpected": (
         "Несподівана помилка {kind}. Це вада zvirka: подробиці в журналі роботи вище.",
-        "Unexpected error {kind}. This is a fault of zvirka: the log above has the details.",
+        "Unexpected error {kind}. This is a bug in zvirka; the log above has the details.",
     ),
     "try_help": ("Довідка: {command} --help", "Help: {command} --help"),
     "ok": ("гаразд", "ok"),
@@ -97,8 +98,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Run {run} finished in {seconds} s.",
     ),
     "run_held": (
-        "Запуск {run} затримано: потрібне рішення людини.",
-        "Run {run} is held: a person has to decide.",
+        "Запуск {run} утримано до схвалення.",
+        "Run {run} is held for approval.",
     ),
     "run_failed": ("Запуск {run} не вдався.", "Run {run} failed."),
     "run_interrupted": ("Запуск {run} перервано.", "Run {run} was interrupted."),
@@ -117,7 +118,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "by_outcome": ("Виправлення", "Corrections"),
     "remaining": ("Лишилось розбіжностей: {count}", "Differences left: {count}"),
     "reports": ("Звіти", "Reports"),
-    "more": ("…і ще {count}: --all покаже всі", "…and {count} more: --all shows them"),
+    "more": ("…і ще {count}: --all покаже всі", "… and {count} more (--all)"),
     "number": ("№", "No."),
     "code": ("Ключ", "Key"),
     "kind": ("Вид", "Kind"),
@@ -139,7 +140,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "password": ("Пароль", "Password"),
     "password_again": ("Пароль ще раз", "Password once more"),
     "would_write": ("Було б записано: {path}", "Would be written: {path}"),
-    "alert_nobody": ("Нікого сповіщати: [alerts] порожній.", "Nobody to tell: [alerts] is empty."),
+    "alert_nobody": (
+        "Сповіщення не надіслано: у [alerts] немає адрес.",
+        "No alert sent: [alerts] has no addresses.",
+    ),
     "alert_sent": ("Сповіщення надіслано.", "The alert is sent."),
     "phase_preflight": ("Перевірка 1С", "Checking 1C"),
     "phase_pull": ("Читання 1С", "Reading 1C"),
@@ -165,11 +169,11 @@ class Messages:
 
     def say(self, name: str, **values: object) -> str:
         """Return the sentence of that name with the values put in."""
-        return _SENTENCES[name][self._column].format(**values)
+        return SENTENCES[name][self._column].format(**values)
 
     def phase(self, name: str) -> str:
         """Return the words for a phase of a run; its own name when there are none."""
-        known = _SENTENCES.get(f"phase_{name}")
+        known = SENTENCES.get(f"phase_{name}")
         return known[self._column] if known else name
 
     def per_second(self, speed: float) -> str:
@@ -178,17 +182,12 @@ class Messages:
         return self.say("per_second", speed=shown)
 
 
-def sentences() -> Mapping[str, tuple[str, str]]:
-    """Return all sentences, Ukrainian first, for those who check them."""
-    return _SENTENCES
-
-
 def language_of(
     asked: str | None, environ: Mapping[str, str], report: ReportSettings | None
 ) -> Language:
-    """Choose the language: what was asked for, ``ZVIRKA_LANG``, the settings, the locale.
+    """Choose the language: ``--lang``, ``ZVIRKA_LANG``, the settings, the locale.
 
-    ``report.language`` counts when somebody set it; a locale that is neither language is no wish.
+    ``report.language`` counts only when it is set; a locale of neither language is ignored.
     """
     for wish in (asked, environ.get("ZVIRKA_LANG")):
         if wish in LANGUAGES:

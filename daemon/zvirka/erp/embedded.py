@@ -17,7 +17,7 @@ from sqlmodel import Field, SQLModel
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.errors import StoreError
 from zvirka.mapping import Mapping
-from zvirka.settings.model import DeleteSettings, ErpSettings, SqlExpression
+from zvirka.settings.model import ColumnSettings, DeleteSettings, ErpSettings, SqlExpression
 
 TABLE = "clients"
 NOW = "CURRENT_TIMESTAMP"
@@ -80,7 +80,7 @@ def embedded_settings(erp: ErpSettings, mapping: Mapping) -> ErpSettings:
             "key": key_column(mapping),
             "ref": "ref",
             "owned": "source <> 'manual'",
-            "columns": {name: name for name in mapping.names},
+            "columns": {name: ColumnSettings(column=name) for name in mapping.names},
             "children": {},
             "on_create": {"source": "1c", "created_at": now, "updated_at": now},
             "on_update": {"updated_at": now},

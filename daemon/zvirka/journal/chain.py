@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -25,15 +25,13 @@ from zvirka.domain import Command, RunStatus
 from zvirka.errors import JournalError
 from zvirka.journal import suppressions
 from zvirka.journal.digests import Raw, raw_column, raw_columns, run_digest
+from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import verify_receipts
 from zvirka.journal.row_checks import ChainProblem as ChainProblem
 from zvirka.journal.row_checks import stray_rows, unsound_receipts, unsound_rows
 from zvirka.journal.sealing import SECTIONS, Sealed, section
 from zvirka.journal.signing import SignatureCheck
 from zvirka.journal.tables import CHAIN, RUN, RunRow
-
-if TYPE_CHECKING:
-    from zvirka.journal.journal import Journal
 
 _PLURAL = {
     "difference": "differences",

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from sqlalchemy.pool import NullPool
 from zvirka.errors import JournalError, LockHeldError
 from zvirka.journal.database import journal_engine, journal_name, journal_url
 from zvirka.journal.error_messages import guarded
+from zvirka.now import Now, utc_now
 from zvirka.settings.model import Settings
 
 _KEY = 0x7A76_6972_6B61
@@ -67,7 +68,7 @@ def run_lock(
     who: str,
     command: str,
     wait: float | None = 0,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Now = utc_now,
 ) -> Iterator[HeldLock]:
     """Hold the lock while the block runs.
 

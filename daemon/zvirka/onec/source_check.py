@@ -84,18 +84,6 @@ def _address(onec: OnecSettings) -> Iterator[Finding]:
             "the address does not end in /odata/standard.odata/",
             "write the full address of the OData interface, not of the publication",
         )
-    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if parts.scheme == "http" and onec.user and not local:
-        yield Finding(
-            "warning", "onec.url", "the password travels unencrypted", "publish 1C by https"
-        )
-    if not onec.verify_tls:
-        yield Finding(
-            "warning",
-            "onec.verify_tls",
-            "the server's certificate is not verified",
-            "name the authority's certificate in onec.ca_file and remove verify_tls = false",
-        )
 
 
 def _session(onec: OnecSettings, session: OnecSession) -> Finding:

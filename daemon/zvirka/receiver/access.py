@@ -5,11 +5,11 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from hashlib import sha256
-from ipaddress import ip_address
 
 from starlette.requests import ClientDisconnect, Request
 
 from zvirka.errors import SettingsError
+from zvirka.net import address_of, is_loopback
 from zvirka.receiver.payload import PayloadRefusal
 from zvirka.settings.model import ReceiverSettings
 
@@ -71,31 +71,6 @@ def tokens_of(settings: ReceiverSettings) -> Tokens:
             remedy="make a long one: openssl rand -hex 32; or listen on 127.0.0.1 only",
         )
     return Tokens(tokens)
-
-
-def address_of(listen: str, place: str) -> tuple[str, int]:
-    """Host and port of ``127.0.0.1:8791`` or ``[::1]:8791``.
-
-    Raises:
-        SettingsError: it is not such an address.
-    """
-    host, _, port = listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise SettingsError(
-            "the address to listen on is not HOST:PORT", place=place, remedy="e.g. 127.0.0.1:8791"
-        )
-    return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_type(content_type: str | None) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from pydantic import BaseModel
 
 from zvirka.erp.sql.upsert import Effect
 from zvirka.errors import ZvirkaError
+from zvirka.now import Now, utc_now
 from zvirka.receiver.access import Tokens, check_type, read_body
 from zvirka.receiver.batching import Batcher, BusyError, Taker
 from zvirka.receiver.ingest import LEFT, IngestResult
@@ -78,7 +78,7 @@ def create_app(
     *,
     path: str = "/api/webhook/1c/clients",
     max_body: int = 262_144,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Now = utc_now,
     on_taken: Callable[[int], None] | None = None,
 ) -> FastAPI:
     """Build the application; its lifespan empties the queue before it ends.

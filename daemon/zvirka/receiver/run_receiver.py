@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
-import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import uvicorn
 from fastapi import FastAPI
-from loguru import logger
 from sqlalchemy import URL, Engine
 
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql.engines import store_url
-from zvirka.errors import LockHeldError, SettingsError, ZvirkaError
+from zvirka.errors import LockHeldError, SettingsError
 from zvirka.journal.database import journal_url, open_engine
 from zvirka.mapping import Mapping
+from zvirka.net import address_of, serve_applications
+from zvirka.now import Now, utc_now
 from zvirka.policy import Policy
-from zvirka.receiver.access import address_of, tokens_of
+from zvirka.receiver.access import tokens_of
 from zvirka.receiver.api import create_app
 from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader
 from zvirka.settings.model import Settings
 
-STOP_SECONDS = 20
-"""How long requests under way may take once the receiver is told to stop."""
-
 T = TypeVar("T")
-Clock = Callable[[], datetime]
-
-
-def now() -> datetime:
-    """The present moment, aware UTC."""
-    return datetime.now(UTC)
 
 
 def serve(
@@ -45,7 +33,7 @@ def serve(
     mapping: Mapping,
     *,
     web_app: Any = None,
-    clock: Clock = now,
+    clock: Now = utc_now,
     on_ready: Callable[[], None] | None = None,
     on_taken: Callable[[int], None] | None = None,
 ) -> None:
@@ -67,23 +55,12 @@ def serve(
         serve_applications(applications, on_ready)
 
 
-def serve_applications(
-    applications: list[tuple[Any, tuple[str, int]]], on_ready: Callable[[], None] | None = None
-) -> None:
-    """Serve ASGI applications, each on its host and port, until SIGTERM or SIGINT.
-
-    Raises:
-        ZvirkaError: a port cannot be opened.
-    """
-    asyncio.run(_serve(applications, on_ready))
-
-
 @contextmanager
 def receiver_app(
     settings: Settings,
     mapping: Mapping,
     *,
-    clock: Clock = now,
+    clock: Now = utc_now,
     on_taken: Callable[[int], None] | None = None,
 ) -> Iterator[FastAPI]:
     """The receiver's application over the settings' store and journal, closed on leaving.
@@ -156,70 +133,3 @@ def _alone(path: Path) -> Iterator[None]:
                 remedy="stop it first: systemctl stop the unit that runs `zvirka serve`",
             ) from None
         yield
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to us: several run in one loop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Do nothing; see :func:`_serve`."""
-        yield
-
-
-async def _serve(
-    applications: list[tuple[Any, tuple[str, int]]], on_ready: Callable[[], None] | None
-) -> None:
-    servers = [_server(app, host, port) for app, (host, port) in applications]
-
-    def stop() -> None:
-        for server in servers:
-            server.should_exit = True
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    tasks = [asyncio.create_task(_run(server)) for server in servers]
-    ready = asyncio.create_task(_announce(servers, on_ready))
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        stop()
-        ready.cancel()
-        await asyncio.gather(*tasks, ready, return_exceptions=True)
-
-
-def _server(app: Any, host: str, port: int) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
-    )
-
-
-async def _run(server: _Server) -> None:
-    with suppress(SystemExit):  # uvicorn's way to say that the port is taken
-        await server.serve()
-    if not server.started:
-        place = f"{server.config.host}:{server.config.port}"
-        raise ZvirkaError(
-            "the server could not start",
-            place=place,
-            remedy="see whether another program holds the port; the log tells more",
-        )
-
-
-async def _announce(servers: list[_Server], on_ready: Callable[[], None] | None) -> None:
-    while not all(server.started for server in servers):
-        await asyncio.sleep(0.02)
-    addresses = [f"{server.config.host}:{server.config.port}" for server in servers]
-    logger.info("serving", addresses=addresses)
-    if on_ready is not None:
-        on_ready()

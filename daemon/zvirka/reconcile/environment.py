@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from zvirka.domain import Correction
@@ -20,6 +19,7 @@ from zvirka.erp.protocol import Store, Writer
 from zvirka.errors import RunInterrupted
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.mapping import Mapping
+from zvirka.now import Now, utc_now
 from zvirka.onec.open_source import open_feed, open_source
 from zvirka.onec.protocol import Feed, Source
 from zvirka.reconcile.request import Progress, Silence
@@ -27,11 +27,6 @@ from zvirka.settings.model import Settings
 
 Confirm = Callable[[Correction], bool]
 """Asked just before a correction is posted: does 1C still say so?"""
-
-
-def utc_now() -> datetime:
-    """The time of the machine, aware UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class Environment:
     open_store: Callable[[], Store]
     open_writer: Callable[[Confirm | None], Writer]
     open_feed: Callable[[], AbstractContextManager[Feed]]
-    now: Callable[[], datetime] = utc_now
+    now: Now = utc_now
     progress: Progress = field(default_factory=Silence)
     stop: threading.Event = field(default_factory=threading.Event)
     still_ours: Callable[[], None] = lambda: None

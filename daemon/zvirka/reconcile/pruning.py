@@ -1,4 +1,4 @@
-"""Retention: personal values of old runs go, from the journal and from the report files alike."""
+"""Retention: removes personal values of old runs from the journal, and their report files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from zvirka.settings.model import Settings
 def forget(
     settings: Settings,
     journal: Journal,
+    *,
     older_than: timedelta,
     now: datetime,
     who: str,
     reason: str,
-    *,
     trigger: Trigger = Trigger.MANUAL,
 ) -> Pruned:
     """Prune the journal and remove the report files of the pruned runs.
 
-    The journal first: a report can be made anew from it only without the values, and files that
-    stay because of a crash in between go with the next prune's look or by hand.
+    The journal first, so that no report with the values can be rendered again. Files left by a
+    crash in between are removed by the next prune, or by hand.
 
     Raises:
         JournalError: the journal cannot be written; no file is removed.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from zvirka.atomic_files import replaced
 from zvirka.errors import ZvirkaError
 
 _MODE = 0o640
@@ -23,22 +22,10 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         ZvirkaError: the directory or the file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise _cannot(path, error) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w+b") as stream:
+        with replaced(path, _MODE) as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(_MODE)
-        temporary.replace(path)
     except OSError as error:
         raise _cannot(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _cannot(path: Path, error: OSError) -> ZvirkaError:

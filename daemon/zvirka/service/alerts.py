@@ -1,9 +1,9 @@
-"""Telling people when something needs them: one message a change of state, not one a night.
+"""Alerts: one message per change of state, not one per night.
 
 Four states are watched: a run failed and is not tried again, a run is held, differences stay, and
-nothing has succeeded for ``stale_after`` (the dead man's switch). What was told, and what is still
-to be sent, stands in ``alerts.json`` of the state directory, so that neither a restart nor a dead
-mail server loses or repeats a message. apprise carries them: e-mail, Telegram, Slack and more.
+no run has succeeded for ``stale_after`` (the dead man's switch). ``alerts.json`` in the state
+directory keeps what was sent and what is still to be sent, so that neither a restart nor a dead
+mail server loses or repeats a message. apprise delivers them: e-mail, Telegram, Slack and more.
 
 Messages hold counts and the report's place, never personal data.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ import apprise
 import msgspec
 from loguru import logger
 
+from zvirka.atomic_files import replaced
 from zvirka.report import report_stem
 from zvirka.service.alert_texts import counted, say, tallied
 from zvirka.service.daemon_records import Situation
@@ -34,11 +34,11 @@ _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=1)
 
 Send = Callable[[str, str, str], bool]
-"""(address, title, body) → whether it was taken."""
+"""(address, title, body) → whether it was delivered."""
 
 
 class Alert(msgspec.Struct, kw_only=True):
-    """One message on its way. ``left`` are fingerprints of the addresses still to be served."""
+    """A message to be sent. ``left``: fingerprints of the addresses still to receive it."""
 
     condition: str
     title: str
@@ -50,7 +50,7 @@ class Alert(msgspec.Struct, kw_only=True):
 
 
 class Active(msgspec.Struct):
-    """A condition that is on. With another ``signature`` it is another state, and told anew."""
+    """A condition that holds. Another ``signature`` is another state and is announced again."""
 
     signature: str
     since: datetime
@@ -72,7 +72,7 @@ class Alerts:
 
     Args:
         settings: the settings in force; addresses, language, ``stale_after``.
-        send: hands one message over; :func:`send_by_apprise` unless told otherwise.
+        send: delivers one message; :func:`send_by_apprise` by default.
     """
 
     def __init__(self, settings: Settings, send: Send | None = None) -> None:
@@ -83,7 +83,7 @@ class Alerts:
 
     @property
     def active(self) -> frozenset[str]:
-        """The conditions that are on."""
+        """The conditions that hold."""
         return frozenset(self._state.active)
 
     @property
@@ -98,7 +98,7 @@ class Alerts:
             self._save()
 
     def judge(self, situation: Situation, failure: tuple[str, str] | None, now: datetime) -> None:
-        """Compare how things stand with what was told last, and queue what changed.
+        """Compare the situation with what was announced last, and queue what changed.
 
         Args:
             situation: from the journal.
@@ -248,7 +248,8 @@ class Alerts:
 
     def _save(self) -> None:
         try:
-            _write(self._path, msgspec.json.encode(self._state))
+            with replaced(self._path, 0o600) as file:
+                file.write(msgspec.json.encode(self._state))
         except OSError as error:
             logger.error("alerts.json cannot be written", error=str(error.strerror))
 
@@ -291,22 +292,6 @@ def _load(path: Path) -> State:
     except FileNotFoundError:
         return State()
     except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
-        # Worst case a message is told twice; refusing to run would be worse.
-        logger.error("alerts.json cannot be read and begins anew", error=type(error).__name__)
+        # At worst a message is sent twice; refusing to run would be worse.
+        logger.error("alerts.json cannot be read and is reset", error=type(error).__name__)
         return State()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file so that a crash leaves the old or the new one, never half of it."""
-    beside = path.with_name(f".{path.name}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

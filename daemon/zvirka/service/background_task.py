@@ -1,4 +1,4 @@
-"""Work beside the loop that answers systemd: one piece at a time, its end taken up by the loop."""
+"""Background tasks of the daemon's loop: one at a time, its result collected by the loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ending(Generic[T]):
-    """How a piece of work ended: with a value or with an error."""
+    """The result of a task: a value or an error."""
 
     value: T | None = None
     error: BaseException | None = None
@@ -23,27 +23,27 @@ class Background(Protocol[T]):
 
     @property
     def busy(self) -> bool:
-        """Whether a piece of work is going on or its end not yet taken."""
+        """Whether a task is running or its result was not yet taken."""
         ...
 
     def begin(self, work: Callable[[], T]) -> None:
-        """Begin a piece of work; only when not busy."""
+        """Start a task; only when not busy."""
         ...
 
     def take(self) -> Ending[T] | None:
-        """The end of the work, once; ``None`` while it goes on or when there was none."""
+        """The result of the task, once; ``None`` while it runs or if there was none."""
         ...
 
 
 class Threaded(Generic[T]):
-    """A thread for each piece of work.
+    """A thread for each task.
 
     The threads are daemonic: a run that hangs must not keep the process from ending, and a run
     that is cut off is resumed like after a crash.
 
     Args:
         name: names the threads.
-        wake: called when a piece of work has ended.
+        wake: called when a task has ended.
     """
 
     def __init__(self, name: str, wake: Callable[[], None]) -> None:
@@ -54,11 +54,11 @@ class Threaded(Generic[T]):
 
     @property
     def busy(self) -> bool:
-        """Whether a piece of work is going on or its end not yet taken."""
+        """Whether a task is running or its result was not yet taken."""
         return self._thread is not None
 
     def begin(self, work: Callable[[], T]) -> None:
-        """Begin a piece of work; only when not busy."""
+        """Start a task; only when not busy."""
 
         def body() -> None:
             try:
@@ -72,7 +72,7 @@ class Threaded(Generic[T]):
         self._thread.start()
 
     def take(self) -> Ending[T] | None:
-        """The end of the work, once."""
+        """The result of the task, once."""
         ending = self._ending
         if ending is not None:
             self._ending = self._thread = None

@@ -9,13 +9,13 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from random import SystemRandom
 
 from loguru import logger
 
 from zvirka.domain import RunStatus
 from zvirka.errors import ExitCode
+from zvirka.now import utc_now
 from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
@@ -40,14 +40,14 @@ def run_daemon(
     environ: Mapping[str, str] = os.environ,
     stop_within: float = STOP_WITHIN,
 ) -> int:
-    """Run until SIGTERM or SIGINT; SIGHUP reads the settings anew. Returns the exit code.
+    """Run until SIGTERM or SIGINT; SIGHUP reads the settings again. Return the exit code.
 
     A run that has not left ``stop_within`` seconds after SIGTERM is cut off with the process;
     the journal makes that as harmless as a crash.
 
     Args:
         load: gives the settings; called again at each SIGHUP.
-        runner: performs the runs; :func:`run_in_house` unless told otherwise.
+        runner: performs the runs; :func:`run_here` by default.
         environ: of systemd: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC``.
         stop_within: seconds, see above.
 
@@ -58,23 +58,23 @@ def run_daemon(
     # systemd's watchdog ends a hung process by SIGABRT: then the log says where it hung.
     faulthandler.enable()
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
-    watch: Supervisor
+    supervisor: Supervisor
 
     def wake() -> None:
         events.put("look")
 
     settings = load().settings
-    watch = Supervisor(
+    supervisor = Supervisor(
         settings,
         SupervisorPorts(
-            records=JournalRecords(lambda: watch.settings),
-            runner=runner or run_in_house,
+            records=JournalRecords(lambda: supervisor.settings),
+            runner=runner or run_here,
             notifier=Notifier(environ),
-            now=lambda: datetime.now(UTC),
+            now=utc_now,
             monotonic=time.monotonic,
             random=SystemRandom(),
-            run_beside=Threaded("run", wake),
-            look_beside=Threaded("look", wake),
+            run_task=Threaded("run", wake),
+            look_task=Threaded("look", wake),
         ),
     )
     # SimpleQueue.put is the one blocking primitive of the library that a signal may re-enter.
@@ -82,25 +82,25 @@ def run_daemon(
     for number in asked:
         signal.signal(number, lambda number, _frame: events.put(asked[signal.Signals(number)]))
     try:
-        watch.start()
+        supervisor.start()
         deadline = float("inf")
-        while not (deadline < float("inf") and not watch.running):
-            watch.step()
+        while not (deadline < float("inf") and not supervisor.running):
+            supervisor.step()
             if time.monotonic() > deadline:
                 _cut_off()
-            event = _next(events, watch.pause())
+            event = _next(events, supervisor.pause())
             if event == "stop" and deadline == float("inf"):
                 deadline = time.monotonic() + stop_within
-                watch.stop()
+                supervisor.stop()
             elif event == "reload":
-                watch.reload(lambda: load().settings)
+                supervisor.reload(lambda: load().settings)
     finally:
-        watch.close()
+        supervisor.close()
     logger.info("the daemon stops")
     return int(ExitCode.IN_SYNC)
 
 
-def run_in_house(settings: Settings, request: Request, pulse: Pulse) -> Summary:
+def run_here(settings: Settings, request: Request, pulse: Pulse) -> Summary:
     """Perform one run with the parts of the settings; the pulse is its progress and its stop."""
     with open_environment(settings, mapping_of(settings), progress=pulse) as environment:
         summary = perform(replace(environment, stop=pulse.stop), request)
@@ -117,7 +117,7 @@ def _next(events: queue.SimpleQueue[str], seconds: float) -> str:
 
 
 def _cut_off() -> None:
-    """End the process although a run goes on.
+    """End the process although a run is in progress.
 
     Without unwinding: the interpreter would wait for, or crash into, the threads of DuckDB.
     """

@@ -15,13 +15,14 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server, write
 
 from zvirka.domain import Cause, OutcomeState, RunStatus
 from zvirka.errors import SettingsError
+from zvirka.net import address_of
 from zvirka.service.daemon_records import Situation
 
 STATUSES = tuple(status for status in RunStatus if status is not RunStatus.RUNNING)
 
 
 class Metrics:
-    """A registry of its own with zvirka's gauges, empty until :meth:`show`."""
+    """A registry with zvirka's gauges, empty until :meth:`show`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -53,7 +54,7 @@ class Metrics:
         )
 
     def show(self, situation: Situation) -> None:
-        """Set every gauge to how things stand."""
+        """Set every gauge."""
         self._good.set(situation.good.timestamp() if situation.good else 0)
         self._held.set(len(situation.held))
         oldest = situation.unresolved_since
@@ -96,21 +97,21 @@ def _counted(counts: Mapping[str, int] | None, word: str) -> float:
 
 
 class Exposition:
-    """The metrics by HTTP, on a thread of its own, until closed.
+    """Serves the metrics by HTTP from its own thread until closed.
 
     Raises:
         SettingsError: the address cannot be listened on.
     """
 
     def __init__(self, listen: str, metrics: Metrics) -> None:
-        host, _, port = listen.rpartition(":")
+        host, port = address_of(listen, "metrics.listen")
         try:
             self._server, self._thread = start_http_server(
-                int(port), addr=host.strip("[]") or "127.0.0.1", registry=metrics.registry
+                port, addr=host, registry=metrics.registry
             )
-        except (OSError, ValueError, OverflowError) as error:
+        except OSError as error:
             raise SettingsError(
-                f"cannot listen on {listen!r}: {getattr(error, 'strerror', None) or error}",
+                f"cannot listen on {listen!r}: {error.strerror or error}",
                 place="metrics.listen",
                 remedy="write a free address as HOST:PORT, such as 127.0.0.1:9791",
             ) from error

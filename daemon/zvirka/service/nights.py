@@ -1,9 +1,9 @@
-"""One night, one run: what is due now, what is tried again, what is given up.
+"""One run per night: what is due now, what is retried, what is given up.
 
 A night is a slot of :class:`zvirka.service.clock.Clock`. It is settled by one run that finished or
-was held; a passing failure is tried again with pauses that double, a bounded number of times; a
-permanent one waits for a person and for the next night. After a restart the journal tells what
-the night has already had, so that a crash neither repeats nor loses it.
+was held; a passing failure is retried a bounded number of times, with pauses that double; a
+permanent one waits for a person and for the next night. After a restart the journal shows which
+runs the night already had, so that a crash neither repeats nor loses it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class NightVerdict:
 def verdict_of(ending: Summary | BaseException) -> NightVerdict:
     """Judge a run by its summary or by what it raised.
 
-    Only the type of an error nobody foresaw is told: its text may hold anything.
+    Of an unexpected error only the type is reported: its text may contain personal data.
     """
     if isinstance(ending, Summary):
         if ending.status in SETTLED:
@@ -77,9 +77,7 @@ def verdict_of(ending: Summary | BaseException) -> NightVerdict:
         return NightVerdict("interrupted", kind=kind, why="the run was interrupted")
     if isinstance(ending, ZvirkaError):
         return _failed(ending.passing, kind, str(ending))
-    return NightVerdict(
-        "permanent", kind, f"an error nobody foresaw: {kind}; the log has its place"
-    )
+    return NightVerdict("permanent", kind, f"unexpected error: {kind}; the log names the place")
 
 
 def _failed(passing: bool, kind: str, why: str) -> NightVerdict:
@@ -114,7 +112,7 @@ class Nights:
         return self._given_up
 
     def recall(self, runs: Iterable[PastRun], last_settled: datetime | None, now: datetime) -> None:
-        """Take up the night where the journal left it, at the start of the daemon.
+        """Restore the state of the night from the journal, when the daemon starts.
 
         Args:
             runs: the daemon's own runs of the last days, in any order.
@@ -137,7 +135,7 @@ class Nights:
             self._trigger, self._begin = Trigger.CATCH_UP, now
 
     def due(self, now: datetime) -> Due | None:
-        """The run to begin now; ``None`` when nothing is due, or quiet hours are kept."""
+        """The run to begin now; ``None`` when nothing is due or the quiet hours forbid it."""
         slot = self._clock.last_slot(now)
         if self._slot is None or slot > self._slot:
             self._enter(slot, now)
@@ -148,7 +146,7 @@ class Nights:
         return Due(self._slot, self._trigger, self._attempts + 1)
 
     def ended(self, verdict: NightVerdict, now: datetime) -> bool:
-        """Take note of how the due run ended; return whether the night is over, well or not."""
+        """Record how the due run ended; return whether the night is over."""
         self._attempts += 1
         self._begin = None
         if verdict.status == "passing":
@@ -158,7 +156,7 @@ class Nights:
         return self._begin is None
 
     def adopt(self, earlier: Nights) -> None:
-        """Go on with the night of the settings before a reload, as far as it is the same."""
+        """Keep the state of the night from before a reload if it is the same night."""
         if earlier._slot is not None and earlier._slot == self._slot:
             self._attempts = earlier._attempts
             self._begin = earlier._begin
@@ -172,7 +170,7 @@ class Nights:
         elif self._settings.catch_up:
             self._trigger, self._begin = Trigger.CATCH_UP, now
         else:
-            logger.warning("the night was missed and is not caught up", slot=slot.isoformat())
+            logger.warning("a missed night is not caught up", slot=slot.isoformat())
 
     def _try_again(self, since: datetime, *, at_once: bool = False) -> None:
         if self._attempts > self._settings.retries:

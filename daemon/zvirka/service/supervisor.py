@@ -19,11 +19,12 @@ from loguru import logger
 
 from zvirka.domain import Command
 from zvirka.errors import ZvirkaError
+from zvirka.now import Now
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.alert_texts import Language, named, say
 from zvirka.service.alerts import Alerts, Send
 from zvirka.service.background_task import Background, Ending
-from zvirka.service.clock import Clock, Now
+from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import Records, Situation
 from zvirka.service.metrics import Exposition, Metrics
 from zvirka.service.nights import Due, Nights, verdict_of
@@ -33,7 +34,7 @@ from zvirka.service.watchdog import Pulse, patience
 from zvirka.settings.model import Settings
 
 Runner = Callable[[Settings, Request, Pulse], Summary]
-"""Performs one run; :func:`zvirka.service.daemon.run_in_house` unless a test puts another in."""
+"""Performs one run; :func:`zvirka.service.daemon.run_here` except in tests."""
 
 _LOOK_EVERY = timedelta(minutes=5)
 _LONGEST_PAUSE = 60.0
@@ -44,10 +45,10 @@ _WHO = "zvirka daemon"
 
 @dataclass(frozen=True)
 class SupervisorPorts:
-    """What the daemon stands on; tests put other parts in.
+    """What the daemon needs from outside; tests replace it.
 
-    ``monotonic`` gives seconds that never jump; ``run_beside`` does the runs, ``look_beside``
-    the looks into the journal; ``send`` hands alerts over (``None``: apprise).
+    ``monotonic`` gives seconds that never jump; ``run_task`` does the runs, ``look_task``
+    the queries of the journal; ``send`` delivers alerts (``None``: apprise).
     """
 
     records: Records
@@ -56,8 +57,8 @@ class SupervisorPorts:
     now: Now
     monotonic: Callable[[], float]
     random: Random
-    run_beside: Background[Summary]
-    look_beside: Background[Situation]
+    run_task: Background[Summary]
+    look_task: Background[Situation]
     send: Send | None = None
 
 
@@ -66,19 +67,19 @@ class Supervisor:
 
     Args:
         settings: in force until :meth:`reload`.
-        around: what it stands on.
+        ports: what it stands on.
 
     Raises:
-        SettingsError: the schedule or an address in the settings cannot be used.
+        SettingsError: metrics.listen cannot be listened on.
     """
 
-    def __init__(self, settings: Settings, around: SupervisorPorts) -> None:
+    def __init__(self, settings: Settings, ports: SupervisorPorts) -> None:
         self.settings = settings
-        self._around = around
-        self.pulse = Pulse(around.monotonic)
-        self._clock = Clock(settings.schedule, around.random)
-        self._nights = Nights(settings.schedule, self._clock)
-        self.alerts = Alerts(settings, around.send)
+        self._ports = ports
+        self.pulse = Pulse(ports.monotonic)
+        self.clock = Clock(settings.schedule, ports.random)
+        self._nights = Nights(settings.schedule, self.clock)
+        self.alerts = Alerts(settings, ports.send)
         self.metrics = Metrics()
         self._exposition = _expose(settings.metrics.listen, self.metrics)
         self._situation = Situation()
@@ -91,31 +92,30 @@ class Supervisor:
 
     @property
     def running(self) -> bool:
-        """Whether a run is going on."""
-        return self._around.run_beside.busy
+        """Whether a run is in progress."""
+        return self._ports.run_task.busy
 
     def start(self) -> None:
-        """Take up the night where the journal left it, and say READY.
+        """Restore the state of the night from the journal, and notify systemd that it is ready.
 
         Raises:
             JournalError: the journal cannot be opened.
         """
-        now = self._around.now()
-        records = self._around.records
+        now = self._ports.now()
+        records = self._ports.records
         self._nights.recall(records.nightly(now), records.last_settled(), now)
         if self._nights.given_up and "failed" not in self.alerts.active:
             self._failure = ("given_up", "the night's attempts all failed or were cut off")
         self.alerts.watch(now)
         self._situation = records.situation()
         self._told = self._status()
-        self._around.notifier.ready(self._told)
-        logger.info("the daemon is ready", next_night=self._clock.next_slot(now).isoformat())
+        self._ports.notifier.ready(self._told)
+        logger.info("the daemon is ready", next_night=self.clock.next_slot(now).isoformat())
 
     def step(self) -> None:
-        """Look once: take up, begin, tell."""
-        now = self._around.now()
-        self._clock.struck()
-        run, look = self._around.run_beside, self._around.look_beside
+        """Do one step: collect what has ended, start what is due, report the status."""
+        now = self._ports.now()
+        run, look = self._ports.run_task, self._ports.look_task
         if (ending := run.take()) is not None:
             self._take_up(ending, now)
             self._looked = None
@@ -128,22 +128,22 @@ class Supervisor:
         self._tell()
 
     def pause(self) -> float:
-        """Seconds until the next look: short while a run goes on, else as `schedule` says."""
+        """Seconds until the next step: short while a task runs, else as `schedule` says."""
         longest = _LONGEST_PAUSE
-        if self._around.notifier.watchdog_seconds is not None:
-            longest = min(longest, self._around.notifier.watchdog_seconds / 3)
-        if self.running or self._around.look_beside.busy:
+        if self._ports.notifier.watchdog_seconds is not None:
+            longest = min(longest, self._ports.notifier.watchdog_seconds / 3)
+        if self.running or self._ports.look_task.busy:
             return min(longest, _PAUSE_AT_WORK)
-        pauses = [longest, self._clock.idle_seconds()]
+        pauses = [longest, self.clock.idle_seconds()]
         if self._nights.next_attempt is not None:
-            pauses.append((self._nights.next_attempt - self._around.now()).total_seconds())
+            pauses.append((self._nights.next_attempt - self._ports.now()).total_seconds())
         return max(0.05, min(pauses))
 
     def stop(self) -> None:
-        """Begin to stop: a run under way leaves at its next safe place, none begins."""
+        """Begin to stop: the current run ends at its next safe place, no other one starts."""
         self._stopping = True
         self.pulse.stop.set()
-        self._around.notifier.stopping(say(self._language, "stopping"))
+        self._ports.notifier.stopping(say(self._language, "stopping"))
 
     def close(self) -> None:
         """Stop listening for the metrics."""
@@ -152,34 +152,34 @@ class Supervisor:
             self._exposition = None
 
     def reload(self, load: Callable[[], Settings]) -> None:
-        """Read the settings anew; keep the old ones when the new are wrong. Never raises.
+        """Read the settings again; keep the old ones when the new are wrong. Never raises.
 
-        A run under way goes on with those it began with.
+        The current run keeps the settings it began with.
         """
-        self._around.notifier.reloading()
+        self._ports.notifier.reloading()
         try:
             self._adopt(load())
         except ZvirkaError as error:
             logger.error("the new settings are wrong, the old ones stay", error=str(error))
             self._note = say(self._language, "bad_settings")
         else:
-            logger.info("the settings were read anew")
+            logger.info("the settings were read again")
             self._note = ""
         self._told = self._status()
-        self._around.notifier.ready(self._told)
+        self._ports.notifier.ready(self._told)
 
     def _adopt(self, settings: Settings) -> None:
-        now = self._around.now()
-        clock = Clock(settings.schedule, self._around.random)
+        now = self._ports.now()
+        clock = Clock(settings.schedule, self._ports.random)
         nights = Nights(settings.schedule, clock)
-        nights.recall(self._around.records.nightly(now), self._situation.good, now)
+        nights.recall(self._ports.records.nightly(now), self._situation.good, now)
         nights.adopt(self._nights)
         if settings.metrics.listen != self.settings.metrics.listen:
             exposition = _expose(settings.metrics.listen, self.metrics)
             self.close()
             self._exposition = exposition
-        self.settings, self._clock, self._nights = settings, clock, nights
-        self.alerts = Alerts(settings, self._around.send)
+        self.settings, self.clock, self._nights = settings, clock, nights
+        self.alerts = Alerts(settings, self._ports.send)
         self._looked = None
 
     @property
@@ -197,7 +197,7 @@ class Supervisor:
         )
         logger.info("a run is due", trigger=due.trigger, attempt=due.attempt)
         pulse.phase("preflight")
-        self._around.run_beside.begin(lambda: self._around.runner(settings, request, pulse))
+        self._ports.run_task.begin(lambda: self._ports.runner(settings, request, pulse))
 
     def _take_up(self, ending: Ending[Summary], now: datetime) -> None:
         result = ending.error if ending.error is not None else ending.value
@@ -205,7 +205,7 @@ class Supervisor:
         verdict = verdict_of(result)
         over = self._nights.ended(verdict, now)
         if not isinstance(result, Summary):
-            logger.error("no run came about", why=verdict.why, place=_place_of(result))
+            logger.error("the run did not start", why=verdict.why, place=_place_of(result))
         if verdict.status == "settled":
             self._failure = None
         elif over and verdict.status != "interrupted":
@@ -220,7 +220,7 @@ class Supervisor:
         )
 
         def look() -> Situation:
-            situation = self._around.records.situation()
+            situation = self._ports.records.situation()
             alerts.judge(situation, failure, now)
             alerts.flush(now)
             metrics.show(situation)
@@ -229,35 +229,35 @@ class Supervisor:
             return situation
 
         self._looked = now
-        self._look_began = self._around.monotonic()
-        self._around.look_beside.begin(look)
+        self._look_began = self._ports.monotonic()
+        self._ports.look_task.begin(look)
 
     def _take_in(self, seen: Ending[Situation]) -> None:
         if seen.value is not None:
             self._situation = seen.value
         elif isinstance(seen.error, ZvirkaError):
-            logger.error("the journal could not be looked into", error=str(seen.error))
+            logger.error("the journal could not be read", error=str(seen.error))
         elif seen.error is not None:
-            logger.error("a look failed", place=_place_of(seen.error))
+            logger.error("the journal query failed", place=_place_of(seen.error))
 
     def _tell(self) -> None:
         status = self._status()
         if status != self._told:
             self._told = status
-            self._around.notifier.status(status)
+            self._ports.notifier.status(status)
         if self._moves():
-            self._around.notifier.alive()
+            self._ports.notifier.alive()
 
     def _moves(self) -> bool:
-        """Whether everything that goes on has moved within what the settings allow."""
+        """Whether every running task made progress within the time the settings allow."""
         longest = _WAIT_FOR_LOCK + patience(
-            self.settings, self._around.notifier.watchdog_seconds or 0.0
+            self.settings, self._ports.notifier.watchdog_seconds or 0.0
         )
         if self.running and self.pulse.silence() > longest:
-            logger.error("the run does not move", phase=self.pulse.name)
+            logger.error("the run makes no progress", phase=self.pulse.name)
             return False
-        looking = self._around.look_beside.busy
-        return not (looking and self._around.monotonic() - self._look_began > longest)
+        looking = self._ports.look_task.busy
+        return not (looking and self._ports.monotonic() - self._look_began > longest)
 
     def _status(self) -> str:
         language = self.settings.report.language
@@ -267,7 +267,7 @@ class Supervisor:
             text = status_line(
                 self._situation,
                 at=self.settings.schedule.at,
-                zone=self._clock.zone,
+                zone=self.clock.zone,
                 language=language,
                 retry_at=self._nights.next_attempt,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from zvirka.atomic_files import replaced
 from zvirka.errors import UsageError
 from zvirka.package_files import shipped
 
@@ -35,13 +35,13 @@ def install(
 ) -> list[Path]:
     """Write the files for systemd and return their paths.
 
-    Without a prefix the user and the directories are also made and systemd reads its units anew;
+    Without a prefix the user and the directories are also made and systemd reloads its units;
     nothing is enabled or started.
 
     Args:
         prefix: another root, for packages and containers.
         dry_run: return the paths, write nothing.
-        executable: the ``zvirka`` that the units start; the one beside this Python unless given.
+        executable: the ``zvirka`` that the units start; by default the one beside this Python.
 
     Raises:
         UsageError: the sandbox would hide the executable from the units, a file cannot be
@@ -71,7 +71,7 @@ def _put_into_effect() -> None:
             raise UsageError(
                 f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[:300]}",
                 place=" ".join(command),
-                remedy="run it as root, and look into its own log",
+                remedy="run it as root; its own log has the details",
             )
 
 
@@ -92,14 +92,9 @@ def _check_visible(program: Path, *, strict: bool) -> None:
 
 def _write(target: Path, text: str) -> None:
     """Replace one file, so that a unit is never half-written."""
-    beside = target.with_name(f".{target.name}.new")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        beside.chmod(0o644)
-        beside.replace(target)
+        with replaced(target, 0o644) as file:
+            file.write(text.encode())
     except OSError as error:
         raise UsageError(
             f"the file cannot be written: {error.strerror}",

@@ -1,4 +1,4 @@
-"""Telling systemd how the service does: the sd_notify protocol.
+"""Notifying systemd of the service's state: the sd_notify protocol.
 
 Own code instead of a library, for a reason: the protocol is one datagram a message and systemd's
 manual (sd_notify(3), «Notes») recommends implementing it without one; the packages for Python are
@@ -15,7 +15,7 @@ from loguru import logger
 
 
 class Notifier:
-    """Sends to ``$NOTIFY_SOCKET``; silent when there is none, so that a terminal works as well.
+    """Sends to ``$NOTIFY_SOCKET``; does nothing without it, as on a terminal.
 
     Args:
         environ: where ``NOTIFY_SOCKET`` and ``WATCHDOG_USEC`` are looked up.
@@ -32,7 +32,7 @@ class Notifier:
         self._send("READY=1", _status(status))
 
     def reloading(self) -> None:
-        """Settings are being read anew; :meth:`ready` ends it.
+        """The settings are being read again; :meth:`ready` ends it.
 
         MONOTONIC_USEC is what Type=notify-reload wants (systemd 253 and newer).
         """
@@ -43,16 +43,12 @@ class Notifier:
         self._send(_status(text))
 
     def alive(self) -> None:
-        """Keep the watchdog from barking."""
+        """Reset the watchdog."""
         self._send("WATCHDOG=1")
 
     def stopping(self, status: str) -> None:
         """The service begins to stop."""
         self._send("STOPPING=1", _status(status))
-
-    def extend(self, seconds: float) -> None:
-        """Ask for more time for what is going on (start, stop)."""
-        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
     def _send(self, *lines: str) -> None:
         if not self._address:
@@ -62,8 +58,8 @@ class Notifier:
                 channel.settimeout(1)
                 channel.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            # A supervisor that does not listen must not stop the work it supervises.
-            logger.warning("systemd could not be told", error=str(error.strerror))
+            # A failed notification must not stop the work.
+            logger.warning("systemd could not be notified", error=str(error.strerror))
 
 
 def _status(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the daemon does by itself, for what runs without it: the timer's runs, failed units."""
+"""What the daemon does after a run, for runs of a timer and for failed units."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from zvirka.settings.model import Settings
 
 
 def look_after_run(settings: Settings, now: datetime) -> None:
-    """Tell what changed (held, differences left, too long without success); prune; write metrics.
+    """Send alerts (held, differences left, too long without success); prune; write metrics.
 
-    That the run failed is told by the unit's ``OnFailure=``, which also sees what never began.
+    A failed run is announced by the unit's ``OnFailure=``, which also covers runs that never began.
 
     Raises:
         JournalError: the journal cannot be read.
@@ -40,16 +40,22 @@ def look_after_run(settings: Settings, now: datetime) -> None:
 
 
 def prune_as_set(settings: Settings, journal: Journal, now: datetime, who: str) -> None:
-    """Take personal values out of runs older than ``report.prune_after``; nothing unless set.
+    """Remove personal values of runs older than ``report.prune_after``; nothing if it is unset.
 
-    A prune that fails is logged: the next night tries again, and the run it follows is done.
+    A failed prune is only logged: the next night tries again.
     """
     age = settings.report.prune_after
     if age is None:
         return
     try:
         pruned = forget(
-            settings, journal, age, now, who, "report.prune_after", trigger=Trigger.SCHEDULE
+            settings,
+            journal,
+            older_than=age,
+            now=now,
+            who=who,
+            reason="report.prune_after",
+            trigger=Trigger.SCHEDULE,
         )
     except ZvirkaError as error:
         logger.error("old runs could not be pruned", error=str(error))
@@ -59,17 +65,17 @@ def prune_as_set(settings: Settings, journal: Journal, now: datetime, who: str) 
 
 
 def tell_of_unit(settings: Settings, unit: str, now: datetime) -> int:
-    """Tell that systemd gave a unit up, once until a run has ended well since.
+    """Announce that systemd gave a unit up, once until a run has ended well since.
 
     Returns:
-        How many messages could not be delivered yet; they are sent at the next occasion.
+        How many messages could not be delivered yet; they are retried later.
     """
     good = None
     try:
         good = JournalRecords(lambda: settings).last_settled()
     except ZvirkaError as error:
-        # What failed may be the journal itself, and that must be told all the same.
-        logger.error("the journal could not be looked into", error=str(error))
+        # The journal itself may have failed; the alert must be sent all the same.
+        logger.error("the journal could not be read", error=str(error))
     alerts = Alerts(settings)
     alerts.tell_failed_unit(unit, now, good)
     alerts.flush(now)

@@ -1,8 +1,8 @@
-"""Whether the work really moves: what the watchdog of systemd is fed with.
+"""Whether a run makes progress, for systemd's watchdog.
 
 A daemon that answers while its run hangs must be killed, and a run that waits for a slow 1C must
-not. So the progress of the run is what counts: as long as the last step is younger than the
-longest silence the settings allow, the run is alive.
+not. So the progress of the run decides: it is alive as long as its last step is younger than the
+longest silence the settings allow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zvirka.settings.model import Settings
 class Pulse:
     """A :class:`zvirka.reconcile.request.Progress` that remembers when the work last moved.
 
-    ``stop`` is what the run looks at between two steps to leave early.
+    The run checks ``stop`` between two steps.
 
     Args:
         monotonic: gives seconds that never jump.

@@ -1,40 +1,34 @@
-"""What the types of the settings cannot say: keys that need, exclude or contradict each other."""
+"""Checks beyond types: keys that need, exclude or contradict each other."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import pytz
 
+from zvirka.errors import SettingsError
 from zvirka.findings import Finding
-from zvirka.settings.model import (
-    OnecSettings,
-    ScheduleSettings,
-    Settings,
-    WebhookSettings,
-    WebSettings,
-)
+from zvirka.net import address_of, is_loopback
+from zvirka.settings.model import ErpSettings, OnecSettings, ScheduleSettings, Settings, WebSettings
 
 SHORTEST_SECRET = 32
 """Characters of ``web.secret``: 24 random bytes in base64."""
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
+Problem = tuple[str, str]
+"""The dotted key, and the sentence about it."""
 
-def cross_problems(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (dotted key, sentence) for everything that cannot work as it is written."""
+
+def cross_problems(settings: Settings) -> Iterator[Problem]:
+    """Yield everything that cannot work as it is written."""
     yield from _onec_problems(settings.onec)
-    erp = settings.erp
-    if erp.writer == "webhook" and erp.webhook is None:
-        yield "erp.writer", 'found "webhook", and the table [erp.webhook] it needs is missing'
-    if erp.webhook is not None:
-        yield from _webhook_problems(erp.webhook)
-    if erp.table is None and (erp.columns or erp.children or erp.owned):
-        yield "erp.table", "required with erp.columns, erp.children or erp.owned"
+    yield from _erp_problems(settings.erp)
+    if _is_sqlite(settings.journal.url or "sqlite:") and settings.journal.password is not None:
+        yield "journal.password", _NO_PASSWORD.format("journal.url")
     if any(not canary.strip() for canary in settings.guard.canaries):
         yield "guard.canaries", "found an empty key, expected keys of known counterparties"
     yield from _schedule_problems(settings.schedule)
@@ -44,22 +38,18 @@ def cross_problems(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def cross_warnings(settings: Settings) -> Iterator[Finding]:
-    """Yield what works and yet deserves a word in ``zvirka check``."""
+    """Yield what works but is doubtful; ``zvirka check`` shows it."""
     onec, webhook = settings.onec, settings.erp.webhook
-    if not onec.verify_tls:
-        yield Finding(
-            "warning",
-            "onec.verify_tls",
-            "the certificate of 1C is not verified",
-            "set onec.ca_file to the certificate authority instead",
-        )
-    if webhook is not None and not webhook.verify_tls:
-        yield Finding(
-            "warning",
-            "erp.webhook.verify_tls",
-            "the certificate of the ERP is not verified",
-            "set erp.webhook.ca_file to the certificate authority instead",
-        )
+    tls = [("onec", "1C", onec.verify_tls)]
+    tls += [("erp.webhook", "the ERP", webhook.verify_tls)] if webhook is not None else []
+    for table, whose, verified in tls:
+        if not verified:
+            yield Finding(
+                "warning",
+                f"{table}.verify_tls",
+                f"the certificate of {whose} is not verified",
+                f"set {table}.ca_file to the certificate authority instead",
+            )
     if settings.web.enabled and _open_http(settings.web.public_url):
         yield Finding(
             "warning",
@@ -76,9 +66,8 @@ def cross_warnings(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _onec_problems(onec: OnecSettings) -> Iterator[tuple[str, str]]:
-    if (problem := _url_problem(onec.url)) is not None:
-        yield "onec.url", problem
+def _onec_problems(onec: OnecSettings) -> Iterator[Problem]:
+    yield from _url_problems("onec.url", onec.url)
     if onec.password is not None and not onec.user:
         yield "onec.user", "required with onec.password"
     if onec.ca_file is not None and not onec.verify_tls:
@@ -87,99 +76,96 @@ def _onec_problems(onec: OnecSettings) -> Iterator[tuple[str, str]]:
         yield "onec.region", f'found "{onec.region}", expected a country such as UA'
 
 
-def _webhook_problems(webhook: WebhookSettings) -> Iterator[tuple[str, str]]:
-    if (problem := _url_problem(webhook.url)) is not None:
-        yield "erp.webhook.url", problem
+def _erp_problems(erp: ErpSettings) -> Iterator[Problem]:
+    if erp.password is not None and _is_sqlite(erp.url):
+        yield "erp.password", _NO_PASSWORD.format("erp.url")
+    if erp.table is None and (erp.columns or erp.children or erp.owned):
+        yield "erp.table", "required with erp.columns, erp.children or erp.owned"
+    webhook = erp.webhook
+    if webhook is None:
+        if erp.writer == "webhook":
+            yield "erp.writer", 'found "webhook", and the table [erp.webhook] it needs is missing'
+        return
+    yield from _url_problems("erp.webhook.url", webhook.url)
     if webhook.token is not None and (webhook.user or webhook.password is not None):
         yield "erp.webhook.token", "found together with a user or password, expected one of them"
     if webhook.password is not None and not webhook.user:
         yield "erp.webhook.user", "required with erp.webhook.password"
 
 
-def _url_problem(url: str) -> str | None:
+_NO_PASSWORD = "found a password, and {} is an SQLite file, which takes none; remove it"  # noqa: S105
+
+
+def _is_sqlite(url: str) -> bool:
+    return url.partition(":")[0].partition("+")[0] == "sqlite"
+
+
+def _url_problems(key: str, url: str) -> Iterator[Problem]:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
     if parts.scheme not in {"http", "https"} or not host:
-        return "expected a whole address that begins with https:// or http://"
-    if parts.username or parts.password:
-        return "found a user or password in the address, expected them in keys of their own"
-    return None
+        yield key, "expected a whole address that begins with https:// or http://"
+    elif parts.username or parts.password:
+        yield key, "found a user or password in the address, expected them in keys of their own"
 
 
-def _schedule_problems(schedule: ScheduleSettings) -> Iterator[tuple[str, str]]:
-    clocks = [("schedule.at", schedule.at)]
-    clocks += [("schedule.also_at", at) for at in schedule.also_at]
-    for key, quiet in (("quiet_from", schedule.quiet_from), ("quiet_to", schedule.quiet_to)):
-        clocks += [(f"schedule.{key}", quiet)] if quiet is not None else []
-    for key, clock in clocks:
-        if not _CLOCK.fullmatch(clock):
-            yield key, f'found "{clock}", expected a time such as 02:30'
+def _schedule_problems(schedule: ScheduleSettings) -> Iterator[Problem]:
+    clocks = [("at", schedule.at), *(("also_at", at) for at in schedule.also_at)]
+    clocks += [("quiet_from", schedule.quiet_from or ""), ("quiet_to", schedule.quiet_to or "")]
+    for name, clock in clocks:
+        if not _CLOCK.fullmatch(clock) and (clock or "quiet" not in name):
+            yield f"schedule.{name}", f'found "{clock}", expected a time such as 02:30'
     if (schedule.quiet_from is None) != (schedule.quiet_to is None):
         yield "schedule.quiet_from", "expected both quiet_from and quiet_to, or neither"
     if schedule.timezone not in pytz.all_timezones_set:
-        yield (
-            "schedule.timezone",
-            (f'found "{schedule.timezone}", expected a zone such as Europe/Kyiv'),
-        )
+        zone = f'found "{schedule.timezone}", expected a zone such as Europe/Kyiv'
+        yield "schedule.timezone", zone
 
 
-def _listen_problems(settings: Settings) -> Iterator[tuple[str, str]]:
-    addresses = {"receiver.listen": settings.receiver.listen, "web.listen": settings.web.listen}
-    if settings.metrics.listen is not None:
-        addresses["metrics.listen"] = settings.metrics.listen
-    for key, listen in addresses.items():
-        host, _, port = listen.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-            yield key, f'found "{listen}", expected host:port such as 127.0.0.1:8791'
-        elif key == "receiver.listen" and not settings.receiver.tokens and not _loopback(host):
-            yield (
-                "receiver.tokens",
-                (f"required when receiver.listen ({listen}) can be reached from other machines"),
-            )
-    if not settings.receiver.path.startswith("/"):
-        yield "receiver.path", f'found "{settings.receiver.path}", expected it to begin with /'
+def _listen_problems(settings: Settings) -> Iterator[Problem]:
+    receiver, web = settings.receiver, settings.web
+    open_to_others = {
+        "receiver.listen": (receiver.listen, "receiver.tokens", receiver.tokens),
+        "web.listen": (web.listen, "web.public_url", web.public_url or not web.enabled),
+        "metrics.listen": (settings.metrics.listen, "", True),
+    }
+    for key, (listen, needed, given) in open_to_others.items():
+        if listen is None:
+            continue
+        try:
+            host, _ = address_of(listen, key)
+        except SettingsError as error:
+            yield key, error.cause
+            continue
+        if not given and not is_loopback(host):
+            yield needed, f"required when {key} ({listen}) can be reached from other machines"
+    if not receiver.path.startswith("/"):
+        yield "receiver.path", f'found "{receiver.path}", expected it to begin with /'
 
 
-def _web_problems(web: WebSettings) -> Iterator[tuple[str, str]]:
+def _web_problems(web: WebSettings) -> Iterator[Problem]:
     if not web.users:
-        yield "web.users", "required with web.enabled: nobody could sign in"
+        yield "web.users", "required with web.enabled: without users nobody can sign in"
     if web.secret is None or len(web.secret.get_secret_value()) < SHORTEST_SECRET:
         yield (
             "web.secret",
             f"required with web.enabled, at least {SHORTEST_SECRET} characters: "
-            "openssl rand -base64 32 makes one",
+            "make one with: openssl rand -base64 32",
         )
-    host = web.listen.rpartition(":")[0]
-    if not web.public_url and not _loopback(host):
-        yield (
-            "web.public_url",
-            f"required when web.listen ({web.listen}) can be reached from other machines",
-        )
-    if web.public_url and (problem := _url_problem(web.public_url)) is not None:
-        yield "web.public_url", problem
+    if web.public_url:
+        yield from _url_problems("web.public_url", web.public_url)
     for name, times in Counter(user.name for user in web.users).items():
         if times > 1:
             yield "web.users", f'found "{name}" {times} times, expected each name once'
     for number, user in enumerate(web.users):
         if not user.password_hash.get_secret_value().startswith("$argon2"):
-            yield (
-                f"web.users.{number}.password_hash",
-                ("expected an argon2 hash, as `zvirka web hash-password` prints it"),
-            )
+            expected = "expected an argon2 hash, as `zvirka web hash-password` prints it"
+            yield f"web.users.{number}.password_hash", expected
 
 
 def _open_http(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme == "http" and not _loopback(parts.hostname or "")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")

@@ -1,20 +1,21 @@
-"""What is wrong with settings, in sentences: where, what was found, what is expected.
+"""Sentences about wrong settings: the key, what was found, what is expected, a suggestion.
 
-A secret's value never gets into a sentence.
+The value of a secret never gets into a sentence.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from types import UnionType
+from difflib import SequenceMatcher
+from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 _LONGEST = 60
+_LIKENESS = 0.6
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):([^/@\s]*)@")
 
 _EXPECTED = {
@@ -33,27 +34,26 @@ _EXPECTED = {
     "dict_type": "a table",
     "model_type": "a table",
     "model_attributes_type": "a table",
+    "literal_error": "one of {expected}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "greater_than": "more than {gt}",
 }
 
 
 def masked_url(text: str) -> str:
-    """Return the text with passwords inside of URLs replaced by asterisks."""
+    """Return the text with passwords inside URLs replaced by asterisks."""
     return _PASSWORD_IN_URL.sub(r"\1:********@", text)
 
 
 def settings_problems(
     error: ValidationError, model: type[BaseModel], origins: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield (dotted key, sentence) for everything a validation found, one pair a key."""
-    groups: dict[str, list[ErrorDetails]] = {}
+    """Yield (dotted key, sentence) for everything a validation found."""
     for detail in error.errors(include_url=False):
-        groups.setdefault(_walk(model, detail["loc"])[0], []).append(detail)
-    for key, details in groups.items():
-        # A table that fails inside also fails as the text it might have been: only the first
-        # is what the writer meant.
-        deeper = any(other.startswith(f"{key}.") for other in groups)
-        if not (deeper and isinstance(details[0]["input"], dict)):
-            yield key, _sentence(details, model) + _from(origins.get(key, ""))
+        key = ".".join(str(step) for step in detail["loc"])
+        origin = origins.get(key, "")
+        yield key, _sentence(detail, model) + (f" [from {origin}]" if origin[:1] == "$" else "")
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:
@@ -62,50 +62,68 @@ def keys_of(model: type[BaseModel]) -> list[str]:
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return « (did you mean X?)», or nothing when no known word is near."""
-    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
+    """Return " (did you mean X?)", or nothing when no known word is near.
+
+    Swapped letters come first, then the most similar word; of equally similar words the one whose
+    length is nearer.
+    """
+    word = word.lower()
+
+    def rank(other: str) -> tuple[bool, float, int]:
+        likeness = SequenceMatcher(None, word, other).ratio()
+        return sorted(word) == sorted(other), likeness, -abs(len(word) - len(other))
+
+    nearest = max(known, key=rank, default="")
+    return f" (did you mean {nearest}?)" if nearest and rank(nearest)[1] >= _LIKENESS else ""
 
 
-def _from(origin: str) -> str:
-    return f" [from {origin}]" if origin.startswith("$") else ""
+def annotation_at(annotation: Any, location: Sequence[int | str]) -> Any:
+    """Return the type of the value at a location of the settings; ``None`` when it is unknown."""
+    for step in location:
+        annotation = _bare(annotation)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            annotation = next(
+                (
+                    field.annotation
+                    for name, field in annotation.model_fields.items()
+                    if step in (name, field.alias)
+                ),
+                None,
+            )
+        else:
+            annotation = next(reversed(get_args(annotation)), None)  # of a dict, of a list
+    return _bare(annotation)
 
 
-def _sentence(details: list[ErrorDetails], model: type[BaseModel]) -> str:
-    first = details[0]
-    if first["type"] == "extra_forbidden":
-        table = _walk(model, first["loc"][:-1])[1]
-        known = sorted(
-            {
-                key
-                for option in _alternatives(table)
-                if isinstance(option, type) and issubclass(option, BaseModel)
-                for key in keys_of(option)
-            }
-        )
-        guess = did_you_mean(str(first["loc"][-1]), known)
+def holds_secret(annotation: Any) -> bool:
+    """Whether a value of the type is, or contains, a secret."""
+    return annotation is SecretStr or any(holds_secret(part) for part in get_args(annotation))
+
+
+def _bare(annotation: Any) -> Any:
+    """Return the type without ``Annotated`` and ``None``; of a union, its first alternative."""
+    while True:
+        parts = [part for part in get_args(annotation) if part is not NoneType]
+        if get_origin(annotation) not in (Annotated, Union, UnionType):
+            return annotation
+        annotation = parts[0]
+
+
+def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    if detail["type"] == "extra_forbidden":
+        known = sorted(keys_of(annotation_at(model, detail["loc"][:-1])))
+        guess = did_you_mean(str(detail["loc"][-1]), known)
         return "unknown key" + (guess or f"; known here: {', '.join(known)}")
-    if first["type"] == "missing":
+    if detail["type"] == "missing":
         return "a value is required, and none was found"
-    expected = " or ".join(dict.fromkeys(_expected(detail) for detail in details))
-    return f"found {_found(first['input'], _walk(model, first['loc'])[1])}, expected {expected}"
-
-
-def _expected(detail: ErrorDetails) -> str:
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "literal_error":
-        return f"one of {context['expected']}"
-    if kind == "greater_than_equal":
-        return f"at least {context['ge']}"
-    if kind == "less_than_equal":
-        return f"at most {context['le']}"
-    if kind == "greater_than":
-        return f"more than {context['gt']}"
-    return _EXPECTED.get(kind, detail["msg"])
+    known_type = _EXPECTED.get(detail["type"])
+    expected = known_type.format(**detail.get("ctx", {})) if known_type else detail["msg"]
+    found = _found(detail["input"], annotation_at(model, detail["loc"]))
+    return f"found {found}, expected {expected}"
 
 
 def _found(value: Any, annotation: Any) -> str:
-    if _is_secret(annotation):
+    if holds_secret(annotation):
         return "a value that is not shown"
     if isinstance(value, dict):
         return "a table"
@@ -117,58 +135,3 @@ def _found(value: Any, annotation: Any) -> str:
         text = masked_url(value)
         return f'"{text[:_LONGEST]}…"' if len(text) > _LONGEST else f'"{text}"'
     return repr(value)
-
-
-def _is_secret(annotation: Any) -> bool:
-    """Whether a value of the type may be, or hold, a secret."""
-    return annotation is SecretStr or any(_is_secret(part) for part in get_args(annotation))
-
-
-def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, Any]:
-    """Return the dotted key of an error's location, without union tags, and the type there."""
-    annotation: Any = model
-    parts: list[str] = []
-    for step in location:
-        options = list(_alternatives(annotation))
-        following = [_follow(option, step) for option in options]
-        found = [item for item in following if item is not _NOWHERE]
-        if found:
-            parts.append(str(step))
-            annotation = found[0] if len(found) == 1 else Union[tuple(found)]  # noqa: UP007
-        elif _is_tag(options, step):
-            continue
-        else:
-            parts.append(str(step))
-            annotation = Any
-    return ".".join(parts), annotation
-
-
-_NOWHERE = object()
-
-
-def _alternatives(annotation: Any) -> Iterator[Any]:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        yield from _alternatives(get_args(annotation)[0])
-    elif origin in (Union, UnionType):
-        for part in get_args(annotation):
-            yield from _alternatives(part)
-    else:
-        yield annotation
-
-
-def _follow(annotation: Any, step: int | str) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        for name, field in annotation.model_fields.items():
-            if step in (name, field.alias):
-                return field.annotation
-    elif get_origin(annotation) is dict:
-        return get_args(annotation)[1]
-    elif get_origin(annotation) is list and isinstance(step, int):
-        return get_args(annotation)[0]
-    return _NOWHERE
-
-
-def _is_tag(options: list[Any], step: int | str) -> bool:
-    """Whether a step of a location only names an alternative of a union."""
-    return len(options) > 1 and any(getattr(option, "__name__", "") == step for option in options)

@@ -3,31 +3,31 @@
 ``zvirka.toml`` is looked for at ``--config``, ``$ZVIRKA_CONFIG``, ``./zvirka.toml`` and
 ``/etc/zvirka/zvirka.toml``. ``$ZVIRKA_ONEC__URL`` overrides ``[onec] url``: two underscores go a
 table down, lists and tables are written as JSON. Secrets: :mod:`zvirka.settings.secrets`.
-Every problem is told at once, by the dotted path of its key.
+All problems are reported at once, each by the dotted path of its key.
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
 
 from zvirka.errors import SettingsError
 from zvirka.findings import Finding
 from zvirka.settings.checks import cross_problems, cross_warnings
-from zvirka.settings.explanations import did_you_mean, keys_of, masked_url, settings_problems
+from zvirka.settings.explanations import (
+    annotation_at,
+    did_you_mean,
+    keys_of,
+    masked_url,
+    settings_problems,
+)
 from zvirka.settings.model import OnecSettings, Settings
 from zvirka.settings.secrets import resolve_secrets
 
@@ -42,7 +42,7 @@ class Loaded:
     """Settings and where they came from.
 
     ``origins`` maps the dotted keys that are set to a text such as ``$ZVIRKA_ONEC__URL``,
-    ``credential onec.password`` or the path of a file; what is not in it has its default.
+    ``credential onec.password`` or the path of a file; other keys have their default.
     """
 
     settings: Settings
@@ -71,9 +71,9 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     if file is not None:
-        _lay(values, _read_toml(file), origins, lambda _key: str(file))
+        _lay(values, _read_toml(file), origins, str(file))
         _anchor_paths(Settings, values, file.parent)
-    _lay(values, _Environment(environ)(), origins, lambda key: _variable_of(key, environ))
+    _lay_environment(values, origins, environ)
     problems = [*_unknown_variables(environ)]
     secrets = resolve_secrets(values, origins, environ)
     problems += secrets.problems
@@ -117,53 +117,50 @@ def effective_values(loaded: Loaded) -> list[EffectiveValue]:
     ]
 
 
-class _Sources(BaseSettings, Settings):
-    """The same keys as the settings, as pydantic-settings reads them; never instantiated."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
-    )
-
-
-class _Environment(EnvSettingsSource):
-    """The environment it is given instead of the process's own.
-
-    What is not the JSON it should be stays a text, so that the validation names its key.
-    """
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = {name.lower(): value for name, value in environ.items()}
-        super().__init__(_Sources)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return self._environ
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:
-        try:
-            return super().decode_complex_value(field_name, field, value)  # type: ignore[arg-type]
-        except ValueError:
-            return value
-
-
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        return dict(TomlConfigSettingsSource(_Sources, toml_file=file).toml_data)
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         cause, remedy = f"the settings file is not TOML: {error}", "correct that line"
     except UnicodeDecodeError:
-        cause, remedy = "the settings file is not UTF-8 text", "save it as UTF-8 without a mark"
+        cause, remedy = "the settings file is not UTF-8 text", "save it as UTF-8 without a BOM"
     except RecursionError:
         cause, remedy = "the settings file is nested too deep", "look for a row of brackets"
     except OSError as error:
-        cause, remedy = f"the settings file cannot be read: {error.strerror}", "let zvirka read it"
+        cause, remedy = f"the settings file cannot be read: {error.strerror}", "make it readable"
     raise SettingsError(cause, place=str(file), remedy=remedy)
+
+
+def _lay_environment(
+    values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]
+) -> None:
+    """Lay the variables over the values; the variable of a key counts before one of its table."""
+    for name in sorted(environ, key=lambda name: name.count("__")):
+        path = name[len(PREFIX) :].lower().split("__")
+        if name.upper().startswith(PREFIX) and path[0] in keys_of(Settings):
+            value = _decoded(environ[name], annotation_at(Settings, path))
+            for step in reversed(path):
+                value = {step: value}
+            _lay(values, value, origins, f"${name}")
+
+
+def _decoded(text: str, annotation: Any) -> Any:
+    """Decode the JSON of a list or table; text that is not JSON is left for the validation."""
+    if annotation not in (str, SecretStr, Path):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return text
+        if isinstance(value, list | dict):
+            return value
+    return text
 
 
 def _lay(
     below: dict[str, Any],
     above: Mapping[str, Any],
     origins: dict[str, str],
-    origin_of: Callable[[str], str],
+    origin: str,
     prefix: str = "",
 ) -> None:
     """Lay one source over another, table by table, and note the origin of every leaf."""
@@ -172,34 +169,23 @@ def _lay(
         if isinstance(value, Mapping):
             if not isinstance(below.get(name), dict):
                 below[name] = {}
-            _lay(below[name], value, origins, origin_of, f"{key}.")
+            _lay(below[name], value, origins, origin, f"{key}.")
             if not value:
-                origins[key] = origin_of(key)
+                origins[key] = origin
         else:
             below[name] = value
-            origins[key] = origin_of(key)
-
-
-def _variable_of(key: str, environ: Mapping[str, str]) -> str:
-    """The variable a key came from: its own, or one that holds a whole table above it as JSON."""
-    names = {name.upper(): name for name in environ}
-    parts = key.upper().split(".")
-    for length in range(len(parts), 0, -1):
-        name = PREFIX + "__".join(parts[:length])
-        if name in names:
-            return f"${names[name]}"
-    return f"${PREFIX}{'__'.join(parts)}"
+            origins[key] = origin
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Variables that look like settings and are none; the source itself passes them over."""
+    """Yield variables that look like misspelt settings."""
     known = keys_of(Settings)
     for name in sorted(environ):
         word, _, rest = name.upper().removeprefix(PREFIX).lower().partition("__")
         if not name.upper().startswith(PREFIX) or name.upper() in _NOT_SETTINGS or word in known:
             continue
         guess = did_you_mean(word, known)
-        # A variable without a table may be somebody else's; one close to a key is a slip.
+        # A variable without a table may belong to another program; one close to a key is a typo.
         if rest or guess:
             yield f"${name}", f"unknown table or key {word}{guess}"
 

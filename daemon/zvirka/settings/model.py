@@ -1,9 +1,11 @@
-"""The typed settings. Loading, provenance and errors: :mod:`zvirka.settings.loading`.
+"""The typed settings: a model per table of ``zvirka.toml``.
 
-One model per table of ``zvirka.toml``; every key is documented in ``config/zvirka.example.toml``.
-Durations are written ``90s``, ``15m``, ``12h``, ``7d``, ``3y`` and held as ``timedelta``. Secrets
-are ``SecretStr``, and every secret ``x`` has a sibling ``x_file``; the environment and systemd
-credentials come first (see settings_loading).
+Every key is documented in ``config/zvirka.example.toml``. Durations are written ``90s``, ``15m``,
+``12h``, ``7d``, ``3y`` and held as ``timedelta``. Secrets are ``SecretStr``, and every secret ``x``
+has a sibling ``x_file`` (:mod:`zvirka.settings.secrets`).
+
+A key has one type, or a validator that accepts several and fails with one sentence: a union would
+report each of its alternatives (:mod:`zvirka.settings.explanations`).
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WrapValidator
+from pydantic_core import PydanticCustomError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 
@@ -28,8 +31,34 @@ def _off(value: Any) -> Any:
     return None if value is False or value in ("off", "false") else value
 
 
+def _column(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"column": value}
+    if isinstance(value, dict | BaseModel):
+        return value
+    raise PydanticCustomError("column", "a table or a text in quotes")
+
+
+def _scalar(value: Any, by_union: object) -> Any:
+    del by_union  # it would fail once for each alternative
+    if isinstance(value, str | int | float):
+        return value
+    raise PydanticCustomError("scalar", "a text, a number, true or false")
+
+
+def _constant(value: Any, by_union: object) -> Any:
+    if isinstance(value, SqlExpression):
+        return value
+    if isinstance(value, dict):
+        if value.keys() == {"sql"} and isinstance(value["sql"], str):
+            return SqlExpression(sql=value["sql"])
+        raise PydanticCustomError("constant", 'a table such as {{ sql = "CURRENT_TIMESTAMP" }}')
+    return _scalar(value, by_union)
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Scalar = Annotated[str | int | float | bool, WrapValidator(_scalar)]
 
 
 class Table(BaseModel):
@@ -70,7 +99,7 @@ class OnecSettings(Table):
     scope: str = ""
     region: str = "UA"
     fields: dict[str, Annotated[FieldSettings | None, BeforeValidator(_off)]] = {}
-    """What the profile says otherwise; ``NAME = false`` (or ``"off"``) takes a field away."""
+    """Overrides of the profile; ``NAME = false`` (or ``"off"``) drops a field."""
     verify_tls: bool = True
     ca_file: Path | None = None
     connect_timeout: Duration = timedelta(seconds=60)
@@ -105,7 +134,10 @@ class SqlExpression(Table):
     sql: str
 
 
-Constant = str | int | float | bool | SqlExpression
+Column = Annotated[ColumnSettings, BeforeValidator(_column)]
+"""A column's settings, or its name alone."""
+
+Constant = Annotated[SqlExpression | str | int | float | bool, WrapValidator(_constant)]
 
 
 class ChildSettings(Table):
@@ -113,8 +145,8 @@ class ChildSettings(Table):
 
     table: str
     parent: str
-    where: dict[str, str | int | bool] = {}
-    columns: dict[str, ColumnSettings | str]
+    where: dict[str, Scalar] = {}
+    columns: dict[str, Column]
     on_create: dict[str, Constant] = {}
     on_update: dict[str, Constant] = {}
 
@@ -124,8 +156,8 @@ class DeleteSettings(Table):
 
     mode: Literal["soft", "hard"] = "soft"
     column: str = "is_active"
-    active: str | int | bool = True
-    deleted: str | int | bool = False
+    active: Scalar = True
+    deleted: Scalar = False
 
 
 class WebhookSettings(Table):
@@ -156,7 +188,7 @@ class ErpSettings(Table):
     key: str = "code"
     ref: str | None = None
     owned: str = ""
-    columns: dict[str, ColumnSettings | str] = {}
+    columns: dict[str, Column] = {}
     children: dict[str, ChildSettings] = {}
     on_create: dict[str, Constant] = {}
     on_update: dict[str, Constant] = {}
@@ -255,7 +287,7 @@ class ReceiverSettings(Table):
 
 
 class UserSettings(Table):
-    """``[[web.users]]``: one who may sign in; ``password_hash`` is argon2."""
+    """``[[web.users]]``: a person who may sign in; ``password_hash`` is argon2."""
 
     name: str
     role: Literal["auditor", "admin"]

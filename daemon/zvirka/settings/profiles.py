@@ -1,8 +1,8 @@
 """The mapping of one configuration: a profile for a kind of 1C base, with overrides over it.
 
-The profiles stand in ``config/profiles``; ``onec.profile`` names one of them or a file of one's
-own (``….toml``). ``[onec.fields.NAME]`` changes what it mentions and leaves the rest to the
-profile; a field that says anew where 1C keeps it says all of it.
+The profiles are in ``config/profiles``; ``onec.profile`` names one of them or another file
+(``….toml``). ``[onec.fields.NAME]`` overrides the keys it has; an override that says where 1C keeps
+the field replaces everything the profile says about that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from zvirka.settings.explanations import did_you_mean, settings_problems
 from zvirka.settings.model import FieldSettings, OnecSettings, Settings, Table
 
 _PLACE = frozenset({"attribute", "contact", "register_type", "kind", "value", "via", "catalog"})
-"""What says together where 1C keeps a field."""
+"""The keys that together say where 1C keeps a field."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED = frozenset({"ref", "row", "key", "version", "deletion_mark", "active"})
@@ -45,7 +45,7 @@ class FieldProfile(Table):
 
 
 def profile_names() -> list[str]:
-    """Return the names of the profiles that go with zvirka."""
+    """Return the names of the profiles shipped with zvirka."""
     return sorted(file.stem for file in (shipped("config") / "profiles").glob("*.toml"))
 
 
@@ -74,7 +74,7 @@ def mapping_of(settings: Settings) -> Mapping:
     """Return the mapping the settings describe: the profile with the overrides of ``[onec]``.
 
     Raises:
-        SettingsError: nothing or two things say where 1C keeps a field, the pairing key is no
+        SettingsError: none or several keys say where 1C keeps a field, the pairing key is not a
             field, or a canary cannot be a key; all of it in one message.
     """
     onec = settings.onec
@@ -111,7 +111,7 @@ def _profile_file(name: str) -> Path:
         raise SettingsError(
             f'there is no profile "{name}"{did_you_mean(name, names)}',
             place="onec.profile",
-            remedy=f"choose one of {', '.join(names)}, or the path of a .toml file of your own",
+            remedy=f"choose one of {', '.join(names)}, or the path of your own .toml file",
         )
     return shipped("config") / "profiles" / f"{name}.toml"
 

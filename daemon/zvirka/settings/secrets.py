@@ -1,4 +1,4 @@
-"""Where secrets come from: the environment, systemd credentials, files; inline as a last resort.
+"""Where secrets come from: the environment, systemd credentials, files, and zvirka.toml itself.
 
 Every secret ``x`` of a table has a sibling ``x_file``. A systemd credential is named by the dotted
 key: ``LoadCredential=onec.password:/etc/zvirka/onec.password`` becomes
@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from zvirka.findings import Finding
+from zvirka.settings.explanations import holds_secret
 from zvirka.settings.model import Settings
 
 _LARGEST = 1 << 20
@@ -26,24 +27,29 @@ _LARGEST = 1 << 20
 
 @dataclass
 class SecretsFound:
-    """What went wrong (dotted key, sentence) and what deserves a word while secrets were read."""
+    """Problems (dotted key, sentence) and warnings met while secrets were read."""
 
     problems: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
 
+    def warn(self, key: str, text: str, remedy: str) -> None:
+        """Add a warning."""
+        self.warnings.append(Finding("warning", key, text, remedy))
+
 
 @dataclass(frozen=True)
-class _Slot:
-    """One secret of the settings: its table, its name, whether it is a list, whether a file is it.
+class _Secret:
+    """A secret of the settings: its table and name.
 
-    ``optional`` is set for tables that are absent until somebody writes them.
+    ``many``: it is a list. ``only_file``: the file itself is the value. ``optional``: its table is
+    absent unless the settings have it.
     """
 
     table: tuple[str, ...]
     name: str
-    many: bool = False
-    only_file: bool = False
-    optional: bool = False
+    many: bool
+    only_file: bool
+    optional: bool
 
     @property
     def key(self) -> str:
@@ -59,164 +65,129 @@ def resolve_secrets(
 ) -> SecretsFound:
     """Put the secrets into ``values`` and their places into ``origins``.
 
-    The order: an environment variable, a file named by one, a systemd credential, a file named in
-    zvirka.toml, a value in zvirka.toml.
+    The first of these counts: an environment variable, a file named by one, a systemd credential,
+    a file named in zvirka.toml, a value in zvirka.toml.
     """
     found = SecretsFound()
-    directory = environ.get("CREDENTIALS_DIRECTORY", "")
-    slots = list(_slots(Settings, ()))
-    for slot in slots:
-        credential = Path(directory, slot.key) if directory else None
-        if credential is not None and not credential.is_file():
-            credential = None
-        table = _table(values, slot, create=not slot.optional)
-        if table is None:
-            if credential is not None:
-                found.warnings.append(_unused(slot.key, f"there is no [{'.'.join(slot.table)}]"))
-            continue
-        _resolve(slot, table, origins, credential, found)
-    if directory:
-        _name_strangers(Path(directory), {slot.key for slot in slots}, found)
+    credentials = _credentials(environ.get("CREDENTIALS_DIRECTORY", ""), found)
+    fix = "correct its name in LoadCredential=, or remove it"
+    for secret in _secrets(Settings, ()):
+        credential = credentials.pop(secret.key, None)
+        table = _table(values, secret)
+        if table is not None:
+            _resolve(secret, table, origins, credential, found)
+        elif credential is not None:
+            table_name = ".".join(secret.table)
+            text = f"the systemd credential is not used: there is no [{table_name}]"
+            found.warn(secret.key, text, fix)
+    for name in credentials:
+        found.warn(name, "the systemd credential is not used: no secret has that name", fix)
     return found
 
 
 def secret_values(settings: Settings) -> frozenset[str]:
-    """Return every secret the settings hold, for the logs to mask; passwords in URLs included."""
+    """Return every secret of the settings, passwords in URLs included; the logs mask them."""
     found = set(_secrets_in(settings))
     for url in (settings.erp.url, settings.journal.url):
         try:
             password = make_url(url).password if url else None
         except ArgumentError:
             password = None
-        if password:
-            found.add(str(password))
-    return frozenset(value for value in found if value)
+        found.add(str(password or ""))
+    return frozenset(found - {""})
+
+
+def _credentials(directory: str, found: SecretsFound) -> dict[str, Path]:
+    try:
+        return {path.name: path for path in sorted(Path(directory).iterdir())} if directory else {}
+    except OSError as error:
+        text = f"cannot list {directory}: {error.strerror}"
+        found.problems.append(("$CREDENTIALS_DIRECTORY", text))
+        return {}
 
 
 def _resolve(
-    slot: _Slot,
+    secret: _Secret,
     table: dict[str, Any],
     origins: dict[str, str],
     credential: Path | None,
     found: SecretsFound,
 ) -> None:
-    from_environment = [
-        key for key in (slot.key, slot.file_key) if origins.get(key, "").startswith("$")
-    ]
-    if len(from_environment) > 1 or (
-        not from_environment
-        and not slot.only_file
-        and slot.name in table
-        and f"{slot.name}_file" in table
-    ):
-        found.problems.append((slot.key, f"found this and {slot.file_key}, expected one of them"))
-    elif from_environment == [slot.key]:
+    name, file_name = secret.name, f"{secret.name}_file"
+    variables = [key for key in (secret.key, secret.file_key) if origins.get(key, "")[:1] == "$"]
+    twice = name in table and file_name in table and not secret.only_file
+    if len(variables) > 1 or (twice and not variables):
+        text = f"found this and {secret.file_key}, expected one of them"
+        found.problems.append((secret.key, text))
+    elif variables == [secret.key]:
         return
-    elif credential is not None and not from_environment:
-        origin = f"credential {slot.key}"
-        if slot.only_file:
-            table[f"{slot.name}_file"] = str(credential)
-            origins[slot.file_key] = origin
+    elif credential is not None and not variables:
+        key = secret.file_key if secret.only_file else secret.key
+        origins[key] = f"credential {secret.key}"
+        if secret.only_file:
+            table[file_name] = str(credential)
         else:
-            _read(slot, table, credential, slot.key, found)
-            origins[slot.key] = origin
-    elif f"{slot.name}_file" in table:
-        if not slot.only_file:
-            path = Path(str(table[f"{slot.name}_file"])).expanduser()
-            _read(slot, table, path, slot.file_key, found)
-            _warn_of_readers(slot, path, found)
-            origins[slot.key] = f"file {path}"
-    elif slot.name in table:
-        found.warnings.append(
-            Finding(
-                "warning",
-                slot.key,
-                "the secret stands in zvirka.toml itself",
-                f"move it to a file and set {slot.file_key}, or to a systemd credential",
-            )
-        )
+            _read(secret, table, credential, found)
+    elif secret.only_file:
+        return
+    elif file_name in table:
+        path = Path(str(table[file_name])).expanduser()
+        origins[secret.key] = f"file {path}"
+        if _read(secret, table, path, found) & stat.S_IROTH:
+            text = f"everybody on this machine can read {path}"
+            found.warn(secret.file_key, text, f"chmod o-r {path}")
+    elif name in table:
+        remedy = f"move it to a file and set {secret.file_key}, or to a systemd credential"
+        found.warn(secret.key, "the secret stands in zvirka.toml itself", remedy)
 
 
-def _read(slot: _Slot, table: dict[str, Any], path: Path, place: str, found: SecretsFound) -> None:
+def _read(secret: _Secret, table: dict[str, Any], path: Path, found: SecretsFound) -> int:
+    """Put the secret of a file into the table; return the file's mode, 0 if it cannot be used."""
     try:
         with path.open("rb") as file:
+            mode = path.stat().st_mode
             text = file.read(_LARGEST).decode("utf-8-sig")
     except OSError as error:
-        found.problems.append((place, f"cannot read {path}: {error.strerror}"))
-        return
+        problem = f"cannot read {path}: {error.strerror}"
     except UnicodeDecodeError:
-        found.problems.append((place, f"{path} is not UTF-8 text"))
-        return
-    if not text.strip():
-        found.problems.append((place, f"{path} is empty, expected a secret in it"))
-        return
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    table[slot.name] = lines if slot.many else text.rstrip("\r\n")
+        problem = f"{path} is not UTF-8 text"
+    else:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if lines:
+            table[secret.name] = lines if secret.many else text.rstrip("\r\n")
+            return mode
+        problem = f"{path} is empty, expected a secret in it"
+    found.problems.append((secret.file_key, problem))
+    return 0
 
 
-def _warn_of_readers(slot: _Slot, path: Path, found: SecretsFound) -> None:
-    try:
-        everybody = path.stat().st_mode & stat.S_IROTH
-    except OSError:
-        return
-    if everybody:
-        text = f"everybody on this machine can read {path}"
-        found.warnings.append(Finding("warning", slot.file_key, text, f"chmod o-r {path}"))
-
-
-def _name_strangers(directory: Path, known: set[str], found: SecretsFound) -> None:
-    try:
-        names = sorted(path.name for path in directory.iterdir())
-    except OSError as error:
-        found.problems.append(
-            ("$CREDENTIALS_DIRECTORY", f"cannot list {directory}: {error.strerror}")
-        )
-        return
-    for name in names:
-        if name not in known:
-            found.warnings.append(_unused(name, "no secret has that name"))
-
-
-def _unused(name: str, why: str) -> Finding:
-    text = f"the systemd credential is not used: {why}"
-    return Finding("warning", name, text, "correct its name in LoadCredential=, or take it out")
-
-
-def _table(values: dict[str, Any], slot: _Slot, *, create: bool) -> dict[str, Any] | None:
-    table = values
-    for step in slot.table:
-        if step not in table:
-            if not create:
-                return None
-            table[step] = {}
-        table = table[step]
-        if not isinstance(table, dict):
+def _table(values: dict[str, Any], secret: _Secret) -> dict[str, Any] | None:
+    """Return the secret's table, made unless it is optional; ``None`` when it is no table."""
+    table: Any = values
+    for step in secret.table:
+        if not isinstance(table, dict) or (secret.optional and step not in table):
             return None
-    return table
+        table = table.setdefault(step, {})
+    return table if isinstance(table, dict) else None
 
 
-def _slots(
+def _secrets(
     model: type[BaseModel], table: tuple[str, ...], optional: bool = False
-) -> Iterator[_Slot]:
+) -> Iterator[_Secret]:
+    """Yield the secrets of a model and of the tables in it, lists of tables left out."""
     fields = model.model_fields
     for name, info in fields.items():
         options = (info.annotation, *get_args(info.annotation))
         secret = name.removesuffix("_file")
         if secret != name and Path in options:
-            if secret not in fields:
-                yield _Slot(table, secret, only_file=True, optional=optional)
-            elif _holds_secret(fields[secret].annotation):
-                many = get_origin(fields[secret].annotation) is list
-                yield _Slot(table, secret, many=many, optional=optional)
-        if get_origin(info.annotation) in (dict, list):
-            continue
-        for part in options:
-            if isinstance(part, type) and issubclass(part, BaseModel):
-                yield from _slots(part, (*table, name), optional or part is not info.annotation)
-
-
-def _holds_secret(annotation: Any) -> bool:
-    return annotation is SecretStr or any(_holds_secret(part) for part in get_args(annotation))
+            kind = fields[secret].annotation if secret in fields else None
+            if kind is None or holds_secret(kind):
+                yield _Secret(table, secret, get_origin(kind) is list, kind is None, optional)
+        if get_origin(info.annotation) not in (dict, list):
+            for part in options:
+                if isinstance(part, type) and issubclass(part, BaseModel):
+                    absent = optional or part is not info.annotation
+                    yield from _secrets(part, (*table, name), absent)
 
 
 def _secrets_in(value: Any) -> Iterator[str]:
@@ -225,9 +196,6 @@ def _secrets_in(value: Any) -> Iterator[str]:
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _secrets_in(getattr(value, name))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _secrets_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from _secrets_in(item)

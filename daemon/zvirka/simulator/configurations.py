@@ -7,9 +7,11 @@ The names are those of typical Ukrainian configurations (BAS Бухгалтер�
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
+from zvirka.domain import ZERO_REF
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
 
 CONTACTS = "КонтактнаяИнформация"
@@ -18,6 +20,18 @@ PARTNERS = "Catalog_Партнеры"
 KINDS = "Catalog_ВидыКонтактнойИнформации"
 REGISTER = "InformationRegister_КонтактнаяИнформация"
 EXCHANGE_PLAN = "ExchangePlan_Звірка"
+
+
+DEFAULTS: dict[str, Any] = {
+    "Edm.Boolean": False,
+    "Edm.Guid": ZERO_REF,
+    "Edm.DateTime": "0001-01-01T00:00:00",
+    "Edm.Int64": "0",
+    "Edm.Int32": 0,
+    "Edm.Int16": 0,
+    "Edm.Double": 0.0,
+}
+"""The value of an attribute that was not filled in, by type; an empty string for other types."""
 
 
 class ConfigurationKind(StrEnum):
@@ -88,6 +102,11 @@ class PublishedShape(msgspec.Struct, frozen=True):
     def type(self, name: str) -> EntityType | None:
         """The entity type of that name."""
         return next((each for each in self.types if each.name == name), None)
+
+
+def default_of(each: Property) -> Any:
+    """Return the value of an attribute that was not filled in."""
+    return DEFAULTS.get(each.type, "")
 
 
 def section_type(owner: EntityType, section: TabularSection) -> EntityType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zvirka.domain import ZERO_REF
-from zvirka.simulator.generator import KIND_TYPES, version_text
+from zvirka.simulator.invented_texts import KIND_TYPES, version_text
 
 OWN_KINDS = (
     ("ТелефонКонтрагента", "Телефон"),
@@ -16,7 +16,7 @@ OWN_KINDS = (
     ("ФактАдресКонтрагента", "Фактична адреса"),
     ("ПочтовыйАдресКонтрагента", "Поштова адреса"),
 )
-"""PredefinedDataName and Description of the kinds of a counterparty, in the order of People."""
+"""PredefinedDataName and Description of the kinds of a counterparty, in the order of LAYOUTS."""
 
 PARTNER_KINDS = (
     ("ТелефонПартнера", "Телефон партнера"),
@@ -64,17 +64,22 @@ def kind_rows(partners: bool) -> list[dict[str, Any]]:
     rows = []
     for folder, partner, kinds in owners:
         parent = _PARTNER_FOLDER if partner else _OWN_FOLDER
-        rows.append(_row(parent, folder, folder, ZERO_REF, True, None, 0))
+        rows.append(_row(parent, folder, folder, IsFolder=True))
         rows.extend(
-            _row(kind_ref(partner, n), name, text, parent, False, KIND_TYPES[n], n)
-            for n, (name, text) in enumerate(kinds)
+            _row(
+                kind_ref(partner, number),
+                name,
+                text,
+                Parent_Key=parent,
+                Тип=KIND_TYPES[number],
+                РеквизитДопУпорядочивания=str(number),
+            )
+            for number, (name, text) in enumerate(kinds)
         )
     return rows
 
 
-def _row(
-    ref: str, name: str, text: str, parent: str, folder: bool, type_: str | None, place: int
-) -> dict[str, Any]:
+def _row(ref: str, name: str, text: str, **own: Any) -> dict[str, Any]:
     return {
         "Ref_Key": ref,
         "DataVersion": version_text(1),
@@ -82,8 +87,9 @@ def _row(
         "Predefined": bool(name),
         "PredefinedDataName": name,
         "Description": text,
-        "Parent_Key": parent,
-        "IsFolder": folder,
-        "Тип": type_,
-        "РеквизитДопУпорядочивания": None if folder else str(place),
+        "Parent_Key": ZERO_REF,
+        "IsFolder": False,
+        "Тип": None,
+        "РеквизитДопУпорядочивания": None,
+        **own,
     }

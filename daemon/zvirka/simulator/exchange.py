@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from zvirka.simulator.generator import version_text
+from zvirka.simulator.invented_texts import version_text
 
 THIS_NODE = "0a61f6d3-2c4e-11ee-8f57-0050568b35ac"
 READER_NODE = "5e0c8b1a-2c4f-11ee-8f57-0050568b35ac"

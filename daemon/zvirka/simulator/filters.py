@@ -1,4 +1,4 @@
-"""``$filter`` of OData v3 as 1C takes it: text into a tree, and what a tree tells by itself.
+"""``$filter`` of OData v3 as 1C accepts it: parsing, and questions about the parsed tree.
 
 The tree is data; :func:`text_of` writes it back. What it holds of a row is said in
 :mod:`zvirka.simulator.predicates`.

@@ -1,4 +1,4 @@
-"""The infobase behind the publication: its tables, and writing to them as a person in 1C would.
+"""The infobase behind the publication: its tables, and writes as a person in 1C makes them.
 
 Every write gives the object a new DataVersion and registers it in the exchange plan.
 """
@@ -9,11 +9,10 @@ import base64
 import threading
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from zvirka.domain import ZERO_REF
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
 from zvirka.simulator.configurations import (
     CONTACTS,
@@ -23,32 +22,48 @@ from zvirka.simulator.configurations import (
     REGISTER,
     ConfigurationKind,
     EntityType,
-    Property,
     PublishedShape,
     TabularSection,
+    default_of,
     shape,
 )
 from zvirka.simulator.contact_kind_rows import default_kind, kind_of, kind_rows
 from zvirka.simulator.exchange import ExchangePlan
-from zvirka.simulator.generated import Generated
-from zvirka.simulator.generator import contact_fields, version_text
+from zvirka.simulator.invented import Invented
+from zvirka.simulator.invented_texts import contact_fields, version_text
 from zvirka.simulator.lines import LineTable, Table
 from zvirka.simulator.outbox_register import OUTBOX, OUTBOX_TYPE, OutboxRegister
-from zvirka.simulator.simulated_catalogue import Object, SimulatedCatalogue, SmallTable
-
-DEFAULTS: dict[str, Any] = {
-    "Edm.Boolean": False,
-    "Edm.Guid": ZERO_REF,
-    "Edm.DateTime": "0001-01-01T00:00:00",
-    "Edm.Int64": "0",
-    "Edm.Int32": 0,
-    "Edm.Int16": 0,
-    "Edm.Double": 0.0,
-}
-"""What an attribute holds that nobody filled in, by type; the others hold an empty string."""
+from zvirka.simulator.simulated_catalogue import (
+    Catalogue,
+    Object,
+    SimulatedCatalogue,
+    SmallTable,
+)
 
 
-class Held(msgspec.Struct, frozen=True):
+class Content(Protocol):
+    """What a base begins with: catalogues, and the numbers given out to new objects after them."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the invented part."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many objects each catalogue begins with."""
+        ...
+
+    def catalogue(self, type_: EntityType) -> Catalogue:
+        """Return the catalogue of that type, filled."""
+        ...
+
+    def code(self, index: int) -> str:
+        """Return the Код of the object of that number."""
+        ...
+
+
+class Record(msgspec.Struct, frozen=True):
     """A counterparty as the base holds it now.
 
     ``values`` are the fields a typical mapping gives (code, name, tax_id, phone, email, address);
@@ -64,10 +79,10 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Infobase:
-    """One 1C base: counterparties and all that hangs on them. Safe to write from any thread."""
+    """One 1C base: counterparties and what belongs to them. Safe to write from any thread."""
 
     def __init__(
-        self, types: PublishedShape, generated: Generated | None, *, code_width: int = 0
+        self, types: PublishedShape, content: Content | None, *, code_width: int = 0
     ) -> None:
         self.shape = types
         self.lock = threading.RLock()
@@ -75,11 +90,11 @@ class Infobase:
         self.outbox = OutboxRegister()
         """Messages of the extension; published only where the shape has the register."""
         self.tables: dict[str, Table] = {}
-        self._generated = generated
+        self._content = content
         self._code_width = code_width
         self._created = 0
         for type_ in types.types:
-            self._add(type_, generated)
+            self._add(type_)
         self.counterparties = self._catalogue(COUNTERPARTIES)
 
     @classmethod
@@ -96,21 +111,19 @@ class Infobase:
 
         ``outbox``: the extension is loaded, and its register published.
         """
-        types = shape(profile)
-        if outbox:
-            types = msgspec.structs.replace(types, types=(*types.types, OUTBOX_TYPE))
-        groups = min(max(1, counterparties // 100), 300) if types.folders else 0
-        generated = Generated(profile, seed, counterparties + groups, groups)
-        return cls(types, generated, code_width=code_width)
+        types = published(profile, outbox=outbox)
+        groups = group_count(counterparties) if types.folders else 0
+        content = Invented(profile, seed, counterparties + groups, groups)
+        return cls(types, content, code_width=code_width)
 
-    def _add(self, type_: EntityType, generated: Generated | None) -> None:
-        if type_.name == KINDS and generated is not None:
+    def _add(self, type_: EntityType) -> None:
+        if type_.name == KINDS and self._content is not None:
             partners = self.shape.type(PARTNERS) is not None
             self.tables[KINDS] = SmallTable(type_, kind_rows(partners))
         elif type_.name.startswith("ExchangePlan_"):
             for row in self.plan.rows:
                 for missing in type_.properties:
-                    row.setdefault(missing.name, _default(missing))
+                    row.setdefault(missing.name, default_of(missing))
             self.tables[type_.name] = SmallTable(type_, self.plan.rows)
         elif type_.name == OUTBOX:
             self.tables[OUTBOX] = self.outbox.table
@@ -118,16 +131,16 @@ class Infobase:
             section = TabularSection(CONTACTS, ())
             self.tables[REGISTER] = LineTable(self._catalogue(COUNTERPARTIES), section, type_)
         else:
-            own = generated.partner if generated and type_.name == PARTNERS else generated
-            catalogue = SimulatedCatalogue(type_, own)
+            content = self._content
+            catalogue = content.catalogue(type_) if content else SimulatedCatalogue(type_)
             self.tables[type_.name] = catalogue
             for each in type_.sections:
                 lines = LineTable(catalogue, each, None)
                 self.tables[lines.type.name] = lines
 
-    def _catalogue(self, name: str) -> SimulatedCatalogue:
+    def _catalogue(self, name: str) -> Catalogue:
         found = self.tables[name]
-        assert isinstance(found, SimulatedCatalogue)
+        assert not isinstance(found, LineTable | SmallTable)
         return found
 
     def refs(self) -> Iterator[str]:
@@ -139,23 +152,23 @@ class Infobase:
         folders = columns[1] if self.shape.folders else [False] * len(columns[0])
         return (ref for ref, group in zip(columns[0], folders, strict=True) if not group)
 
-    def get(self, ref: str) -> Held:
+    def get(self, ref: str) -> Record:
         """The counterparty of that Ref_Key.
 
         Raises:
             KeyError: there is none.
         """
         with self.lock:
-            held = self._object(self.counterparties, ref)
-            return Held(
+            record = self._object(self.counterparties, ref)
+            return Record(
                 ref=ref,
-                version=held.values["DataVersion"],
-                deletion_mark=held.values["DeletionMark"],
-                group=bool(held.values.get("IsFolder")),
+                version=record.values["DataVersion"],
+                deletion_mark=record.values["DeletionMark"],
+                group=bool(record.values.get("IsFolder")),
                 values={
-                    name: self._value(held, place) for name, place in self.shape.places.items()
+                    name: self._value(record, place) for name, place in self.shape.places.items()
                 },
-                attributes=held.values,
+                attributes=record.values,
             )
 
     def create(self, ref: str = "", **values: Any) -> str:
@@ -165,8 +178,9 @@ class Infobase:
         """
         with self.lock:
             self._created += 1
-            size = self.counterparties.size + self._created
-            name = f"{size}:{self._generated.seed if self._generated else 0}"
+            content = self._content
+            first = content.size if content else 0
+            name = f"{first + self._created}:{content.seed if content else 0}"
             ref = ref or str(uuid.uuid5(uuid.NAMESPACE_URL, name))
             made = self._blank(self.counterparties.type, ref)
             if "code" in self.shape.places and "code" not in values:
@@ -189,12 +203,12 @@ class Infobase:
         DataVersion then stays, as in 1C.
         """
         with self.lock:
-            held = self._object(self.counterparties, ref)
-            if self._change(held, changes):
-                self._save(self.counterparties, held)
+            record = self._object(self.counterparties, ref)
+            if self._change(record, changes):
+                self._save(self.counterparties, record)
 
     def mark(self, ref: str, mark: bool = True) -> None:
-        """Set or take away the deletion mark."""
+        """Set or clear the deletion mark."""
         self.update(ref, DeletionMark=mark)
 
     def touch(self, ref: str) -> None:
@@ -210,7 +224,7 @@ class Infobase:
             self.plan.register(COUNTERPARTIES, ref)
 
     def backup(self) -> dict[str, Any]:
-        """What :meth:`restore` goes back to."""
+        """Return the state for :meth:`restore`."""
         with self.lock:
             return {name: each.snapshot() for name, each in self._catalogues()}
 
@@ -224,33 +238,34 @@ class Infobase:
         """Put an object as it is: with its own version and unregistered."""
         self._catalogue(set_).put(written)
 
-    def _catalogues(self) -> Iterator[tuple[str, SimulatedCatalogue]]:
+    def _catalogues(self) -> Iterator[tuple[str, Catalogue]]:
         for name, each in self.tables.items():
-            if isinstance(each, SimulatedCatalogue):
+            if not isinstance(each, LineTable | SmallTable):
                 yield name, each
 
-    def _object(self, catalogue: SimulatedCatalogue, ref: str) -> Object:
+    def _object(self, catalogue: Catalogue, ref: str) -> Object:
         row = catalogue.find(ref)
         if row is None:
             raise KeyError(ref)
         return catalogue.object(row)
 
-    def _save(self, catalogue: SimulatedCatalogue, held: Object) -> None:
-        old = int.from_bytes(base64.b64decode(held.values["DataVersion"]), "big")
-        held.values["DataVersion"] = version_text(old + 1)
-        catalogue.put(held)
-        self.plan.register(catalogue.type.name, held.ref)
+    def _save(self, catalogue: Catalogue, record: Object) -> None:
+        old = int.from_bytes(base64.b64decode(record.values["DataVersion"]), "big")
+        record.values["DataVersion"] = version_text(old + 1)
+        catalogue.put(record)
+        self.plan.register(catalogue.type.name, record.ref)
 
     def _blank(self, type_: EntityType, ref: str) -> Object:
-        values = {each.name: _default(each) for each in type_.properties}
+        values = {each.name: default_of(each) for each in type_.properties}
         values |= {"Ref_Key": ref, "DataVersion": version_text(0)}
         sections: dict[str, list[dict[str, Any]]] = {each.name: [] for each in type_.sections}
         sections.setdefault(CONTACTS, [])
         return Object(values, sections)
 
     def _next_code(self) -> str:
-        number = self.counterparties.size + self._created - 1
-        return self._generated.code(number) if self._generated else f"{number:09d}"
+        if self._content is None:
+            return f"{self._created - 1:09d}"
+        return self._content.code(self._content.size + self._created - 1)
 
     def _new_partner(self, ref: str, name: str) -> str:
         partners = self._catalogue(PARTNERS)
@@ -259,67 +274,76 @@ class Infobase:
         self._save(partners, made)
         return made.ref
 
-    def _change(self, held: Object, changes: dict[str, Any]) -> bool:
+    def _change(self, record: Object, changes: dict[str, Any]) -> bool:
         """Apply changes; whether the object itself changed, or nothing at all was asked."""
         own = not changes
         for name, value in changes.items():
             place = self.shape.places.get(name)
             match place:
                 case None:
-                    self._set(held, name, value)
+                    self._set(record, name, value)
                     own = True
                 case Attribute(attribute):
-                    self._set(held, attribute, value)
+                    self._set(record, attribute, value)
                     own = True
                 case ContactLine(via=via) if via:
                     partners = self._catalogue(PARTNERS)
-                    partner = self._object(partners, held.values[via])
+                    partner = self._object(partners, record.values[via])
                     _set_line(partner, place, value)
                     self._save(partners, partner)
                 case RegisterLine():
-                    _set_line(held, place, value)
-                    self.counterparties.put(held)
+                    _set_line(record, place, value)
+                    self.counterparties.put(record)
                 case _:
-                    _set_line(held, place, value)
+                    _set_line(record, place, value)
                     own = True
         return own
 
-    def _set(self, held: Object, name: str, value: Any) -> None:
-        if name not in held.values:
+    def _set(self, record: Object, name: str, value: Any) -> None:
+        if name not in record.values:
             raise KeyError(name)
         if name == "Code" and self._code_width:
             value = str(value).ljust(self._code_width)
-        held.values[name] = value
+        record.values[name] = value
 
-    def _value(self, held: Object, place: FieldSource) -> str | None:
+    def _value(self, record: Object, place: FieldSource) -> str | None:
         if isinstance(place, Attribute):
-            found = held.values[place.name]
+            found = record.values[place.name]
             return None if found is None else str(found)
         if isinstance(place, ContactLine) and place.via:
-            row = self._catalogue(PARTNERS).find(held.values[place.via])
+            row = self._catalogue(PARTNERS).find(record.values[place.via])
             if row is None:
                 return None
-            held = self._catalogue(PARTNERS).object(row)
-        line = _line(held, place)
+            record = self._catalogue(PARTNERS).object(row)
+        line = _line(record, place)
         return None if line is None else str(line["Представление"])
 
 
-def _default(each: Property) -> Any:
-    return DEFAULTS.get(each.type, "")
+def published(kind: ConfigurationKind, *, outbox: bool) -> PublishedShape:
+    """Return what a configuration publishes, with the register of the extension if loaded."""
+    types = shape(kind)
+    if outbox:
+        types = msgspec.structs.replace(types, types=(*types.types, OUTBOX_TYPE))
+    return types
 
 
-def _line(held: Object, place: ContactLine | RegisterLine) -> dict[str, Any] | None:
+def group_count(counterparties: int) -> int:
+    """Return how many groups a base of that many counterparties gets."""
+    return min(max(1, counterparties // 100), 300)
+
+
+def _line(record: Object, place: ContactLine | RegisterLine) -> dict[str, Any] | None:
     """The line a mapping means: of that kind, else the first of that type."""
-    lines = held.sections[CONTACTS]
+    lines = record.sections[CONTACTS]
     if place.kind:
         ref, _ = kind_of(place.kind)
         return next((each for each in lines if each["Вид_Key"] == ref), None)
     return next((each for each in lines if each["Тип"] == place.type), None)
 
 
-def _set_line(held: Object, place: ContactLine | RegisterLine, value: str | None) -> None:
-    lines = held.sections[CONTACTS]
-    found = _line(held, place)
+def _set_line(record: Object, place: ContactLine | RegisterLine, value: str | None) -> None:
+    lines = record.sections[CONTACTS]
+    found = _line(record, place)
     if not value:
         if found is not None:
             lines.remove(found)

@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zvirka.simulator.configurations import CONTACTS, EntityType, TabularSection, section_type
-from zvirka.simulator.generator import Ids
+from zvirka.simulator.configurations import EntityType, TabularSection, section_type
+from zvirka.simulator.filters import Node
 from zvirka.simulator.predicates import collated
-from zvirka.simulator.simulated_catalogue import SimulatedCatalogue, SmallTable, woven
+from zvirka.simulator.simulated_catalogue import Catalogue, Ids, SmallTable
 
 LINE_SPAN = 64
 """A line is named by its owner's row times this, plus its number: no owner has more lines."""
 
 
 class LineTable:
-    """A tabular section as a table of its own, or the contact register in the same clothes.
+    """A tabular section as a table of its own, or the contact register of older bases.
 
     ``register`` gives the lines of the section КонтактнаяИнформация the names of the register.
     """
 
     def __init__(
-        self, owner: SimulatedCatalogue, section: TabularSection, register: EntityType | None
+        self, owner: Catalogue, section: TabularSection, register: EntityType | None
     ) -> None:
         self.owner = owner
         self.section = section
@@ -62,10 +62,6 @@ class LineTable:
         owners = self.owner.named(refs, "Ref_Key") or []
         return [int(each) for each in self.of(np.array(owners, dtype=np.int64))]
 
-    def is_written(self, ids: Ids) -> NDArray[np.bool_]:
-        """Which of these lines belong to written owners."""
-        return np.asarray(ids // LINE_SPAN >= self.owner.size)
-
     def columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
         """Values of these properties of these lines, a list a property."""
         if self.register is not None:
@@ -73,28 +69,8 @@ class LineTable:
         return self._line_columns(ids, names)
 
     def _line_columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
-        if not len(ids):
-            return [[] for _ in names]
         owners, numbers = ids // LINE_SPAN, ids % LINE_SPAN
-        written = owners >= self.owner.size
-        generated = self.owner.generated
-        if generated is not None and not written.any():
-            return generated.line_columns(owners, numbers, names)
-        rows = [
-            self._line(owner, number)
-            for owner, number in zip(
-                owners[written].tolist(), numbers[written].tolist(), strict=True
-            )
-        ]
-        late = [[row[name] for row in rows] for name in names]
-        if generated is None or written.all():
-            return late
-        early = generated.line_columns(owners[~written], numbers[~written], names)
-        return [woven(written, *pair) for pair in zip(early, late, strict=True)]
-
-    def _line(self, owner: int, number: int) -> dict[str, Any]:
-        found = self.owner.slot(owner)
-        return {"Ref_Key": found.ref, **found.sections[self.section.name][number - 1]}
+        return self.owner.line_columns(self.section.name, owners, numbers, names)
 
     def _register_columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
         wanted = [each for each in names if each in _REGISTER_NAMES]
@@ -102,11 +78,12 @@ class LineTable:
         given = dict(zip(wanted, found, strict=True))
         return [given.get(each) or [_REGISTER_CONSTANTS.get(each, "")] * len(ids) for each in names]
 
-    def flags(self, ids: Ids, name: str) -> tuple[Ids, list[Any]] | None:
-        """A property of few values as codes and values, for lines of generated owners."""
-        if self.owner.generated is None or self.section.name != CONTACTS:
+    def matching(self, ids: Ids, where: Node) -> NDArray[np.bool_] | None:
+        """Which lines the filter admits, if the owner can tell."""
+        if self.register is not None:
             return None
-        return self.owner.generated.line_flags(ids // LINE_SPAN, ids % LINE_SPAN, name)
+        owners, numbers = ids // LINE_SPAN, ids % LINE_SPAN
+        return self.owner.matching_lines(self.section.name, owners, numbers, where)
 
     def sort_column(self, ids: Ids, name: str) -> list[Any]:
         """What lines are ordered by: the owner stands for its presentation."""
@@ -120,7 +97,7 @@ class LineTable:
 
 def nested(table: Table, section: str, rows: Ids) -> list[list[dict[str, Any]]]:
     """The lines of a tabular section as they stand within their owners."""
-    assert isinstance(table, SimulatedCatalogue)
+    assert not isinstance(table, LineTable | SmallTable)
     found = next(each for each in table.type.sections if each.name == section)
     lines = LineTable(table, found, None)
     names = lines.type.names
@@ -143,4 +120,4 @@ _REGISTER_CONSTANTS: dict[str, Any] = {
 }
 
 
-Table = SimulatedCatalogue | LineTable | SmallTable
+Table = Catalogue | LineTable | SmallTable

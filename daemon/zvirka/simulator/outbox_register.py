@@ -66,7 +66,7 @@ class OutboxRegister:
         return message
 
     def fail(self, message: str, tried: datetime, error: str, status: int = 0) -> None:
-        """The message was sent at ``tried`` in vain: it waits a minute, two, four … an hour."""
+        """Record a failed attempt at ``tried``: the message waits a minute, two, four … an hour."""
         row = next(row for row in self.table.rows if row["Идентификатор"] == message)
         pause = timedelta(minutes=min(60, 2 ** min(row["Попыток"], 10)))
         failed = {

@@ -1,4 +1,4 @@
-"""What a filter holds of a row, with 1C's own ways.
+"""Evaluating a filter for a row, as 1C does.
 
 Strings compare without case and trailing spaces, references only for equality, strings of
 unlimited length not at all; a reference compared with a string compares the wrong thing.

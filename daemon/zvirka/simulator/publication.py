@@ -12,7 +12,6 @@ import numpy as np
 from zvirka.simulator import options
 from zvirka.simulator.configurations import COUNTERPARTIES
 from zvirka.simulator.faults import Faults
-from zvirka.simulator.generator import Ids
 from zvirka.simulator.infobase import Infobase
 from zvirka.simulator.lines import LineTable, Table, nested
 from zvirka.simulator.metadata import metadata
@@ -40,7 +39,7 @@ from zvirka.simulator.refusals import (
     segment_not_found,
 )
 from zvirka.simulator.selection import Selector
-from zvirka.simulator.simulated_catalogue import Object, SimulatedCatalogue
+from zvirka.simulator.simulated_catalogue import Ids, Object, SmallTable
 
 _SEGMENT = re.compile(r"([\w]+)(?:\((.*)\))?")
 _GUID_KEY = re.compile(r"(?:Ref_Key=)?guid'([0-9a-fA-F-]{36})'")
@@ -76,7 +75,7 @@ class Publication:
         for table in self.base.tables.values():
             if isinstance(table, LineTable) and table.type.find("Ref_Key"):
                 self._selector.ordered(table, (("Ref_Key", False), ("LineNumber", False)))
-            elif isinstance(table, SimulatedCatalogue):
+            elif not isinstance(table, LineTable | SmallTable):
                 self._selector.ordered(table, (("Ref_Key", False),))
                 if table.type.find("Code"):
                     self._selector.ordered(table, (("Code", False),))
@@ -224,7 +223,7 @@ class Publication:
         self, table: Table, rows: Ids, names: Sequence[str], asked: Options
     ) -> dict[str, list[Any]]:
         """Navigation links, and in full detail the address and type of each row."""
-        if asked.detail == "nometadata" or not isinstance(table, SimulatedCatalogue):
+        if asked.detail == "nometadata" or isinstance(table, LineTable | SmallTable):
             return {}
         refs = table.columns(rows, ["Ref_Key"])[0]
         name = table.type.name
@@ -270,7 +269,7 @@ class Publication:
         )
 
     def _held(self, table: Table, row: int) -> Object:
-        if isinstance(table, SimulatedCatalogue):
+        if not isinstance(table, LineTable | SmallTable):
             held = table.object(row)
             held.sections = {each.name: held.sections[each.name] for each in table.type.sections}
             return held

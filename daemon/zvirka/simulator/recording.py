@@ -16,13 +16,14 @@ from zvirka.mapping import Attribute, ContactLine, FieldSource
 from zvirka.simulator.configurations import (
     CONTACTS,
     COUNTERPARTIES,
+    DEFAULTS,
     EntityType,
     Property,
     PublishedShape,
     TabularSection,
     section_type,
 )
-from zvirka.simulator.infobase import DEFAULTS, Infobase
+from zvirka.simulator.infobase import Infobase
 from zvirka.simulator.simulated_catalogue import Object
 
 _EDM = "{http://schemas.microsoft.com/ado/2009/11/edm}"
@@ -36,7 +37,7 @@ _UNLIMITED = {
     "ДополнительнаяИнформация",
     "НаименованиеПолное",
 }
-"""Strings that typical configurations leave unlimited: ``$metadata`` does not tell."""
+"""Strings that typical configurations leave unlimited: ``$metadata`` does not say so."""
 
 _TAX_IDS = ("КодПоЕДРПОУ", "ИНН")
 

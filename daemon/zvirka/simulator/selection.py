@@ -24,11 +24,10 @@ from zvirka.simulator.filters import (
     refs_named,
     text_of,
 )
-from zvirka.simulator.generator import Ids
 from zvirka.simulator.lines import LineTable, Table, nested
 from zvirka.simulator.predicates import collated, predicate
 from zvirka.simulator.refusals import incomparable, segment_not_found
-from zvirka.simulator.simulated_catalogue import SimulatedCatalogue
+from zvirka.simulator.simulated_catalogue import Ids, SmallTable
 
 Order = tuple[tuple[str, bool], ...]
 """Property and whether it descends, the most significant first."""
@@ -41,7 +40,6 @@ class Selector:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, Ids] = OrderedDict()
-        self._base: dict[tuple[str, str], tuple[Ids, list[str]]] = {}
         self._turn = 0
 
     def rows(self, table: Table, where: Node | None, order: Order) -> Ids:
@@ -107,49 +105,13 @@ class Selector:
     def _sort(self, table: Table, order: Order) -> Ids:
         if not order:
             return table.ids()
-        if (
-            isinstance(table, SimulatedCatalogue)
-            and len(order) == 1
-            and not order[0][1]
-            and table.size
-        ):
+        if not isinstance(table, LineTable | SmallTable) and len(order) == 1 and not order[0][1]:
             name = table.type.presentation if order[0][0] == "Ref_Key" else order[0][0]
-            if name in {"Code", "Description"}:
-                return self._merge(table, name)
+            if (known := table.ordered_by(name)) is not None:
+                return known
         if isinstance(table, LineTable) and order == (("Ref_Key", False), ("LineNumber", False)):
             return table.of(self.ordered(table.owner, order[:1]))
         return sort(table, table.ids(), order)
-
-    def _merge(self, table: SimulatedCatalogue, name: str) -> Ids:
-        """The generated rows by that property, sorted once, and the written ones put between."""
-        base, keys = self._generated_order(table, name)
-        keep = ~table.touched[base]
-        written = np.array(
-            [table.size + n for n, each in enumerate(table.slots) if each is not None],
-            dtype=np.int64,
-        )
-        written = sort(table, written, ((name, False),))
-        before = np.concatenate([[0], np.cumsum(keep)])
-        found = (
-            [bisect_right(keys, each) for each in table.sort_column(written, name)]
-            if len(written)
-            else []
-        )
-        return np.insert(base[keep], before[np.array(found, dtype=np.int64)], written)
-
-    def _generated_order(self, table: SimulatedCatalogue, name: str) -> tuple[Ids, list[str]]:
-        known = self._base.get((table.type.name, name))
-        if known is None:
-            ids = np.arange(table.size)
-            assert table.generated is not None
-            keys = [collated(each) for each in table.generated.columns(ids, [name])[0]]
-            if name == "Code":
-                known = ids, keys
-            else:
-                places = sorted(range(table.size), key=keys.__getitem__)
-                known = np.array(places, dtype=np.int64), [keys[place] for place in places]
-            self._base[table.type.name, name] = known
-        return known
 
 
 def check_order(table: Table, order: Order) -> None:
@@ -174,37 +136,12 @@ def sort(table: Table, rows: Ids, order: Order) -> Ids:
 
 def matching(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_]:
     """Which of these rows the filter admits."""
-    result = np.zeros(len(rows), dtype=np.bool_)
-    written = table.is_written(rows)
-    early = np.flatnonzero(~written)
-    known = _by_value(table, rows[early], where) if len(early) else None
-    if known is not None:
-        result[early] = known
-        late = np.flatnonzero(written)
-        result[late] = _one_by_one(table, rows[late], where)
-        return result
-    return _one_by_one(table, rows, where)
+    known = table.matching(rows, where)
+    return one_by_one(table, rows, where) if known is None else known
 
 
-def _by_value(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_] | None:
-    """The filter decided once a combination of values, where it reads properties of few values."""
-    names = sorted(names_in(where))
-    coded = [table.flags(rows, name) for name in names]
-    if not names or table.type.presentation in names:
-        return None
-    joint = np.zeros(len(rows), dtype=np.int64)
-    cases: list[dict[str, Any]] = [{table.type.presentation: ""}]
-    for name, found in zip(names, coded, strict=True):
-        if found is None:
-            return None
-        codes, values = found
-        joint = joint * len(values) + codes
-        cases = [case | {name: value} for case in cases for value in values]
-    holds = predicate(where, table.type)
-    return np.array([holds(case) for case in cases], dtype=np.bool_)[joint]
-
-
-def _one_by_one(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_]:
+def one_by_one(table: Table, rows: Ids, where: Node) -> NDArray[np.bool_]:
+    """Which of these rows the filter admits, found by reading each."""
     read = names_in(where)
     presented = any(each.reference for each in table.type.properties if each.name in read)
     names = sorted(read | ({table.type.presentation} if presented else set()))
@@ -230,7 +167,7 @@ def _split(table: Table, where: Node, order: Order) -> tuple[list[Node], tuple[s
     """The filter without its lower bound on Код, and that bound, when Код orders the rows."""
     rest: list[Node] = []
     lowest: tuple[str, str] | None = None
-    keyset = isinstance(table, SimulatedCatalogue) and order[:1] == (("Code", False),)
+    keyset = not isinstance(table, LineTable | SmallTable) and order[:1] == (("Code", False),)
     for each in conjuncts(where):
         match each:
             case Binary("ge" | "gt" as operator, Name("Code"), Literal("string", value)) if (

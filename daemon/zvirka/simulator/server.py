@@ -54,8 +54,8 @@ class RequestTraffic(msgspec.Struct):
 
 
 @dataclass
-class Door:
-    """What stands between the wire and the publication, shared by all connections."""
+class Gate:
+    """Checks and logs requests before the publication answers; shared by all connections."""
 
     publication: Publication
     sessions: IbSessions
@@ -142,24 +142,24 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a request of any method."""
         length = self.headers.get("Content-Length", "0")
         self.rfile.read(int(length) if length.isdecimal() else 0)
-        door = self.server.door
+        gate = self.server.gate
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer, logged = door.answer(self.command, self.path, headers)
+        answer, logged = gate.answer(self.command, self.path, headers)
         body = answer.body
         extra = answer.headers
-        if door.gzip and len(body) > 1000 and "gzip" in headers.get("accept-encoding", ""):
+        if gate.gzip and len(body) > 1000 and "gzip" in headers.get("accept-encoding", ""):
             body = gzip.compress(body, compresslevel=1)
             extra = extra | {"Content-Encoding": "gzip"}
         logged.bytes = len(body)
-        with door.lock:
-            door.traffic.bytes += len(body)
+        with gate.lock:
+            gate.traffic.bytes += len(body)
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(body)))
         for name, value in extra.items():
             self.send_header(name, value)
         self.end_headers()
-        self._send(body, door.faults)
+        self._send(body, gate.faults)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET
 
@@ -197,9 +197,9 @@ class WebServer(socketserver.ThreadingTCPServer):
     request_queue_size = 64
 
     def __init__(
-        self, address: tuple[str, int], door: Door, certificate: Path | None = None
+        self, address: tuple[str, int], gate: Gate, certificate: Path | None = None
     ) -> None:
-        self.door = door
+        self.gate = gate
         self._tls: ssl.SSLContext | None = None
         if certificate is not None:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

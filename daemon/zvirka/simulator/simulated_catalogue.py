@@ -1,27 +1,27 @@
-"""A catalogue: what was generated, and over it what was written since; and small tables.
+"""The tables of a base: what a table can be asked, catalogues of objects, and small tables.
 
-Rows are named by integers. Below ``size`` it is the index of a generated object; from ``size``
-on, a slot that holds a written one. A generated object that is changed moves into a slot.
+Rows are named by integers.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from zvirka.simulator.configurations import CONTACTS, EntityType
-from zvirka.simulator.generated import Generated
-from zvirka.simulator.generator import Ids
+from zvirka.simulator.configurations import EntityType
+from zvirka.simulator.filters import Node
 from zvirka.simulator.predicates import collated
+
+Ids = NDArray[np.int64]
 
 
 class Object(msgspec.Struct):
-    """A written object: its properties by name and the lines of its tabular sections."""
+    """An object: its properties by name and the lines of its tabular sections."""
 
     values: dict[str, Any]
     sections: dict[str, list[dict[str, Any]]]
@@ -32,169 +32,184 @@ class Object(msgspec.Struct):
         return str(self.values["Ref_Key"])
 
 
-class SimulatedCatalogue:
-    """The objects of one catalogue, generated and written. ``stamp`` counts the writes."""
+class Rows(Protocol):
+    """What a query asks of a table."""
 
-    def __init__(self, type_: EntityType, generated: Generated | None = None) -> None:
-        self.type = type_
-        self.generated = generated
-        self.size = generated.size if generated else 0
-        self.slots: list[Object | None] = []
-        self.slot_of: dict[str, int] = {}
-        self.touched: NDArray[np.bool_] = np.zeros(self.size, dtype=np.bool_)
-        self.stamp = 0
+    type: EntityType
+
+    @property
+    def stamp(self) -> int:
+        """Counts the writes."""
+        ...
 
     def ids(self) -> Ids:
-        """All rows, in no order anybody may rely on."""
-        base = np.flatnonzero(~self.touched).astype(np.int64)
-        slots = [self.size + n for n, each in enumerate(self.slots) if each is not None]
-        return np.concatenate([base, np.array(slots, dtype=np.int64)])
+        """All rows, in no particular order."""
+        ...
+
+    def named(self, refs: set[str], name: str) -> list[int] | None:
+        """The rows of these references, if ``name`` is the property that names a row."""
+        ...
+
+    def columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
+        """Values of these properties of these rows, a list a property."""
+        ...
+
+    def sort_column(self, ids: Ids, name: str) -> list[Any]:
+        """What rows are ordered by: a reference stands for its presentation."""
+        ...
+
+    def matching(self, ids: Ids, where: Node) -> NDArray[np.bool_] | None:
+        """Which rows the filter admits; ``None`` if the table cannot tell without reading them."""
+        ...
+
+
+class Catalogue(Rows, Protocol):
+    """A catalogue: objects with tabular sections, to be read and written."""
 
     def find(self, ref: str) -> int | None:
         """The row of that Ref_Key."""
-        slot = self.slot_of.get(ref)
-        if slot is not None:
-            return self.size + slot
-        index = self.generated.index(ref) if self.generated else None
-        return None if index is None or self.touched[index] else index
-
-    def named(self, refs: set[str], name: str) -> list[int] | None:
-        """The rows of these references, when ``name`` is the property that names the row."""
-        if name != "Ref_Key":
-            return None
-        found = (self.find(ref) for ref in refs)
-        return [each for each in found if each is not None]
-
-    def slot(self, row: int) -> Object:
-        """The written object of that row."""
-        found = self.slots[row - self.size]
-        if found is None:
-            raise KeyError(row)
-        return found
+        ...
 
     def object(self, row: int) -> Object:
-        """A copy of the object of that row, generated or written, with its lines."""
-        if row >= self.size:
-            return copy.deepcopy(self.slot(row))
-        names = self.type.names
-        ids = np.array([row], dtype=np.int64)
-        values = {
-            name: column[0] for name, column in zip(names, self.columns(ids, names), strict=True)
-        }
-        sections: dict[str, list[dict[str, Any]]] = {each.name: [] for each in self.type.sections}
-        sections.setdefault(CONTACTS, [])
-        assert self.generated is not None
-        count = int(self.generated.line_counts(ids)[0])
-        if count:
-            owners = np.repeat(ids, count)
-            numbers = np.arange(1, count + 1)
-            fields = CONTACT_FIELDS
-            columns = self.generated.line_columns(owners, numbers, fields)
-            sections[CONTACTS] = [
-                dict(zip(fields, row, strict=True)) for row in zip(*columns, strict=True)
-            ]
-        return Object(values, sections)
+        """A copy of the object of that row with its lines."""
+        ...
+
+    def put(self, written: Object) -> None:
+        """Write an object, new or known."""
+        ...
+
+    def remove(self, ref: str) -> None:
+        """Delete an object physically."""
+        ...
+
+    def line_counts(self, section: str, ids: Ids) -> Ids:
+        """How many lines of that section each row has."""
+        ...
+
+    def line_columns(
+        self, section: str, owners: Ids, numbers: Ids, names: Sequence[str]
+    ) -> list[list[Any]]:
+        """Values of these properties of lines, a list a property; lines count from 1."""
+        ...
+
+    def ordered_by(self, name: str) -> Ids | None:
+        """All rows ascending by that property; ``None`` if the table keeps no such order."""
+        ...
+
+    def matching_lines(
+        self, section: str, owners: Ids, numbers: Ids, where: Node
+    ) -> NDArray[np.bool_] | None:
+        """As :meth:`matching`, for lines of a section."""
+        ...
+
+    def snapshot(self) -> Any:
+        """Everything in it, for :meth:`restore`."""
+        ...
+
+    def restore(self, kept: Any) -> None:
+        """Go back to a snapshot, versions and all."""
+        ...
+
+
+class SimulatedCatalogue:
+    """A catalogue whose objects are all held in memory."""
+
+    def __init__(self, type_: EntityType) -> None:
+        self.type = type_
+        self.stamp = 0
+        self._objects: list[Object | None] = []
+        self._row_of: dict[str, int] = {}
+
+    def ids(self) -> Ids:
+        """All rows, in no particular order."""
+        found = [row for row, each in enumerate(self._objects) if each is not None]
+        return np.array(found, dtype=np.int64)
+
+    def find(self, ref: str) -> int | None:
+        """The row of that Ref_Key."""
+        return self._row_of.get(ref)
+
+    def named(self, refs: set[str], name: str) -> list[int] | None:
+        """The rows of these references, if ``name`` is the property that names a row."""
+        if name != "Ref_Key":
+            return None
+        return [self._row_of[ref] for ref in refs if ref in self._row_of]
+
+    def object(self, row: int) -> Object:
+        """A copy of the object of that row with its lines."""
+        return copy.deepcopy(self._object(row))
 
     def put(self, written: Object) -> None:
         """Write an object, new or known."""
         self.stamp += 1
-        slot = self.slot_of.get(written.ref)
-        if slot is not None:
-            self.slots[slot] = written
-            return
-        self._touch(written.ref)
-        self.slot_of[written.ref] = len(self.slots)
-        self.slots.append(written)
+        row = self._row_of.setdefault(written.ref, len(self._objects))
+        if row == len(self._objects):
+            self._objects.append(written)
+        self._objects[row] = written
 
     def remove(self, ref: str) -> None:
         """Delete an object physically."""
         self.stamp += 1
-        slot = self.slot_of.pop(ref, None)
-        if slot is not None:
-            self.slots[slot] = None
-        self._touch(ref)
-
-    def _touch(self, ref: str) -> None:
-        index = self.generated.index(ref) if self.generated else None
-        if index is not None:
-            self.touched[index] = True
+        row = self._row_of.pop(ref, None)
+        if row is not None:
+            self._objects[row] = None
 
     def columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
         """Values of these properties of these rows, a list a property."""
-        written = ids >= self.size
-        if not len(ids):
-            return [[] for _ in names]
-        if not written.any():
-            assert self.generated is not None
-            return self.generated.columns(ids, names)
-        rows = [self.slot(row).values for row in ids[written].tolist()]
-        late = [[row[name] for row in rows] for name in names]
-        if written.all() or self.generated is None:
-            return late
-        early = self.generated.columns(ids[~written], names)
-        return [woven(written, *pair) for pair in zip(early, late, strict=True)]
-
-    def flags(self, ids: Ids, name: str) -> tuple[Ids, list[Any]] | None:
-        """A property of few values as codes and values, for generated rows."""
-        return self.generated.flags(ids, name) if self.generated else None
-
-    def is_written(self, ids: Ids) -> NDArray[np.bool_]:
-        """Which of these rows were written."""
-        return np.asarray(ids >= self.size)
+        rows = [self._object(row).values for row in ids.tolist()]
+        return [[row[name] for row in rows] for name in names]
 
     def sort_column(self, ids: Ids, name: str) -> list[Any]:
         """What rows are ordered by: a reference stands for its presentation."""
-        name = self.type.presentation if name == "Ref_Key" else name
-        column = self.columns(ids, [name])[0]
-        return [collated(each) if isinstance(each, str) else each for each in column]
+        return sort_column(self, ids, name)
 
     def line_counts(self, section: str, ids: Ids) -> Ids:
         """How many lines of that section each row has."""
-        counts = np.zeros(len(ids), dtype=np.int64)
-        written = ids >= self.size
-        if self.generated is not None and section == CONTACTS:
-            counts[~written] = self.generated.line_counts(ids[~written])
-        counts[written] = [len(self.slot(row).sections[section]) for row in ids[written].tolist()]
-        return counts
+        counts = [len(self._object(row).sections[section]) for row in ids.tolist()]
+        return np.array(counts, dtype=np.int64)
 
-    def snapshot(self) -> tuple[list[Object | None], dict[str, int], NDArray[np.bool_]]:
-        """What was written, to be put back by :meth:`restore`."""
-        return copy.deepcopy(self.slots), dict(self.slot_of), self.touched.copy()
+    def line_columns(
+        self, section: str, owners: Ids, numbers: Ids, names: Sequence[str]
+    ) -> list[list[Any]]:
+        """Values of these properties of lines, a list a property; lines count from 1."""
+        rows = []
+        for owner, number in zip(owners.tolist(), numbers.tolist(), strict=True):
+            found = self._object(owner)
+            rows.append({"Ref_Key": found.ref, **found.sections[section][number - 1]})
+        return [[row[name] for row in rows] for name in names]
 
-    def restore(self, kept: tuple[list[Object | None], dict[str, int], NDArray[np.bool_]]) -> None:
+    def ordered_by(self, _name: str) -> Ids | None:
+        """No order is kept."""
+        return None
+
+    def matching(self, _ids: Ids, _where: Node) -> NDArray[np.bool_] | None:
+        """Every row has to be read."""
+        return None
+
+    def matching_lines(
+        self, _section: str, _owners: Ids, _numbers: Ids, _where: Node
+    ) -> NDArray[np.bool_] | None:
+        """Every line has to be read."""
+        return None
+
+    def snapshot(self) -> tuple[list[Object | None], dict[str, int]]:
+        """Everything in it, for :meth:`restore`."""
+        return copy.deepcopy(self._objects), dict(self._row_of)
+
+    def restore(self, kept: tuple[list[Object | None], dict[str, int]]) -> None:
         """Go back to a snapshot, versions and all."""
-        slots, slot_of, touched = kept
-        self.slots, self.slot_of, self.touched = copy.deepcopy(slots), dict(slot_of), touched.copy()
+        self._objects, self._row_of = copy.deepcopy(kept[0]), dict(kept[1])
         self.stamp += 1
 
-
-CONTACT_FIELDS = (
-    "LineNumber",
-    "Тип",
-    "Вид_Key",
-    "Представление",
-    "ЗначенияПолей",
-    "Страна",
-    "Регион",
-    "Город",
-    "АдресЭП",
-    "ДоменноеИмяСервера",
-    "НомерТелефона",
-    "НомерТелефонаБезКодов",
-    "ВидДляСписка_Key",
-    "ДействуетС",
-    "Значение",
-)
-
-
-def woven(written: NDArray[np.bool_], early: list[Any], late: list[Any]) -> list[Any]:
-    """One column of two: ``late`` where written, ``early`` elsewhere."""
-    one, two = iter(early), iter(late)
-    return [next(two) if each else next(one) for each in written.tolist()]
+    def _object(self, row: int) -> Object:
+        found = self._objects[row]
+        if found is None:
+            raise KeyError(row)
+        return found
 
 
 class SmallTable:
-    """A table of few rows, held whole: the kinds, the nodes of the exchange plan, the outbox."""
+    """A table of few rows without sections: kinds, nodes of the exchange plan, the outbox."""
 
     def __init__(self, type_: EntityType, rows: list[dict[str, Any]]) -> None:
         self.type = type_
@@ -210,26 +225,27 @@ class SmallTable:
         return next((n for n, row in enumerate(self.rows) if row.get("Ref_Key") == ref), None)
 
     def named(self, refs: set[str], name: str) -> list[int] | None:
-        """The rows of these references, when ``name`` names the row."""
+        """The rows of these references, if ``name`` names the row."""
         if name != "Ref_Key":
             return None
         return [n for n, row in enumerate(self.rows) if row["Ref_Key"] in refs]
-
-    def is_written(self, ids: Ids) -> NDArray[np.bool_]:
-        """All of them count as written."""
-        return np.ones(len(ids), dtype=np.bool_)
 
     def columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
         """Values of these properties of these rows, a list a property."""
         rows = [self.rows[n] for n in ids.tolist()]
         return [[row[name] for row in rows] for name in names]
 
-    def flags(self, _ids: Ids, _name: str) -> tuple[Ids, list[Any]] | None:
-        """None: the rows are looked at one by one."""
-        return None
-
     def sort_column(self, ids: Ids, name: str) -> list[Any]:
         """What rows are ordered by."""
-        name = self.type.presentation if name == "Ref_Key" else name
-        column = self.columns(ids, [name])[0]
-        return [collated(each) if isinstance(each, str) else each for each in column]
+        return sort_column(self, ids, name)
+
+    def matching(self, _ids: Ids, _where: Node) -> NDArray[np.bool_] | None:
+        """Every row has to be read."""
+        return None
+
+
+def sort_column(table: Rows, ids: Ids, name: str) -> list[Any]:
+    """What rows are ordered by: texts as the database collates them, a presentation for a ref."""
+    name = table.type.presentation if name == "Ref_Key" else name
+    column = table.columns(ids, [name])[0]
+    return [collated(each) if isinstance(each, str) else each for each in column]

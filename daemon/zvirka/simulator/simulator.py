@@ -1,4 +1,4 @@
-"""The simulator as others use it: a real HTTP server over an infobase, with switches for faults."""
+"""The simulator: an HTTP server over an infobase, with switches for faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zvirka.simulator.ib_sessions import IbSessions
 from zvirka.simulator.infobase import Infobase
 from zvirka.simulator.publication import Publication
 from zvirka.simulator.recording import recorded
-from zvirka.simulator.server import Door, Logged, RequestTraffic, WebServer
+from zvirka.simulator.server import Gate, Logged, RequestTraffic, WebServer
 
 BASE_PATH = "/base/odata/standard.odata/"
 
@@ -60,15 +60,23 @@ class Simulator:
     Use it as a context manager, or :meth:`start` and :meth:`stop`, or :meth:`serve_forever`.
     ``base`` is the infobase to write to, ``faults`` the switches, ``requests`` the log of what
     was asked, ``traffic`` the sums of it.
+
+    Args:
+        options: what to simulate.
+        base: an infobase to serve in place of the one that ``options`` describe.
     """
 
-    def __init__(self, options: SimulatorOptions | None = None) -> None:
+    def __init__(
+        self, options: SimulatorOptions | None = None, base: Infobase | None = None
+    ) -> None:
         options = options or SimulatorOptions()
         self.user = options.user
         self.password = options.password or secrets.token_urlsafe(12)
         self.faults = Faults()
         recorded_metadata = None
-        if options.recording is not None:
+        if base is not None:
+            self.base = base
+        elif options.recording is not None:
             self.base, recorded_metadata = recorded(options.recording)
         else:
             self.base = Infobase.generate(
@@ -85,7 +93,7 @@ class Simulator:
             recorded_metadata=recorded_metadata,
         )
         self.sessions = IbSessions(options.sessions, options.licences, self.faults)
-        self._door = Door(
+        self._gate = Gate(
             publication=self.publication,
             sessions=self.sessions,
             faults=self.faults,
@@ -94,7 +102,7 @@ class Simulator:
             base_path=BASE_PATH,
             gzip=options.gzip,
         )
-        self._server = WebServer((options.host, options.port), self._door, options.certificate)
+        self._server = WebServer((options.host, options.port), self._gate, options.certificate)
         self.port = self._server.server_address[1]
         scheme = "https" if options.certificate else "http"
         self.url = f"{scheme}://{options.host}:{self.port}{BASE_PATH}"
@@ -104,12 +112,12 @@ class Simulator:
     @property
     def requests(self) -> list[Logged]:
         """What was asked so far, in order."""
-        return self._door.requests
+        return self._gate.requests
 
     @property
     def traffic(self) -> RequestTraffic:
         """The number of requests and the bytes of answer bodies so far."""
-        return self._door.traffic
+        return self._gate.traffic
 
     def warm(self) -> None:
         """Work out the orders that first requests would wait for: seconds for a million."""

@@ -1,4 +1,4 @@
-"""Runs the page: over an open house, beside the receiver or alone."""
+"""Runs the web page, alone or in one process with the receiver."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from starlette.applications import Starlette
 
 from zvirka.errors import SettingsError
 from zvirka.mapping import Mapping
-from zvirka.receiver.access import address_of
-from zvirka.receiver.run_receiver import serve_applications
+from zvirka.net import address_of, serve_applications
 from zvirka.reconcile.environment import open_environment
 from zvirka.settings.model import Settings
 from zvirka.web.site import create_app
@@ -18,10 +17,10 @@ from zvirka.web.site import create_app
 
 @contextmanager
 def page(settings: Settings, mapping: Mapping) -> Iterator[Starlette]:
-    """The page's application; the journal is closed on leaving.
+    """Yield the page's application; the journal is closed on leaving.
 
     Raises:
-        SettingsError: nobody could sign in, or nothing signs the cookies.
+        SettingsError: there are no users, or there is no secret to sign the cookies.
         JournalError: the journal cannot be opened.
     """
     with open_environment(settings, mapping) as environment:
@@ -34,13 +33,15 @@ def serve_page(
     """Serve the page alone until SIGTERM or SIGINT.
 
     Raises:
-        SettingsError: it is off, or as :func:`page`.
+        SettingsError: the page is disabled, or as :func:`page`.
         JournalError: the journal cannot be opened.
         ZvirkaError: its port cannot be opened.
     """
     if not settings.web.enabled:
         raise SettingsError(
-            "the page is off", place="web.enabled", remedy="set web.enabled = true with its users"
+            "the page is disabled",
+            place="web.enabled",
+            remedy="set web.enabled = true and add users",
         )
     with page(settings, mapping) as app:
         address = address_of(settings.web.listen, "web.listen")

@@ -43,7 +43,7 @@ STOP_SECONDS = 8.0
 def create_app(
     environment: Environment, *, performed: Callable[[Environment, RunRequest], Summary] = perform
 ) -> Starlette:
-    """The page over an open house. Its lifespan ends the run under way at a safe place.
+    """Return the page's application. Its lifespan ends the current run at a safe place.
 
     Args:
         environment: stays open as long as the application serves.

@@ -41,6 +41,27 @@ def test_everything_fits(
     assert capsys.readouterr().out.endswith("All is well.\n")
 
 
+def test_unverified_tls_and_an_unencrypted_password_are_each_told_once(
+    settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(settled, "http://127.0.0.1:9/base", "http://1c.invalid/base/odata/standard.odata/")
+    change(settled, "retries = 0", "retries = 0\nverify_tls = false\nconnect_timeout = '1s'")
+    _, found = findings(capsys)
+    told = [one["subject"] for one in found if one["level"] == "warning"]
+    assert sorted(told) == ["onec.url", "onec.verify_tls", "store"]
+
+
+def test_password_of_an_sqlite_store_is_found_before_a_run(
+    settled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZVIRKA_ERP__PASSWORD", "tainted")
+    for line in (["check"], ["config", "check"], ["reconcile"]):
+        assert run(*line, "--lang", "en") == 64
+        shown = capsys.readouterr().err
+        assert "erp.password: found a password, and erp.url is an SQLite file" in shown
+        assert "tainted" not in shown
+
+
 def test_wrong_password_is_a_failure_with_a_remedy_and_the_rest_is_checked(
     onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,7 +75,7 @@ def test_error_of_zvirka_is_a_sentence_with_its_exit_code(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", fail)
+    monkeypatch.setattr("zvirka.settings.profiles.mapping_of", fail)
     assert run("config", "check") == code
     shown = capsys.readouterr()
     assert str(error.args[0]) in shown.err
@@ -89,7 +89,7 @@ def test_secret_in_an_error_is_masked(
     def fail(*_: object) -> None:
         raise StoreError(f"refused for {PASSWORD}")
 
-    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", fail)
+    monkeypatch.setattr("zvirka.settings.profiles.mapping_of", fail)
     assert run("config", "check") == 2
     assert PASSWORD not in capsys.readouterr().err
 
@@ -101,7 +101,7 @@ def test_unexpected_error_is_one_message_and_a_traceback_without_local_values(
         nickname = "Шеф"[::-1] * 2
         raise RuntimeError(f"broken by {PASSWORD}, tell office@example.com", len(nickname))
 
-    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", fail)
+    monkeypatch.setattr("zvirka.settings.profiles.mapping_of", fail)
     assert run("config", "check", "--lang", "en") == 2
     shown = capsys.readouterr().err
     assert "Traceback" in shown
@@ -116,7 +116,7 @@ def test_ctrl_c_is_130(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", stop)
+    monkeypatch.setattr("zvirka.settings.profiles.mapping_of", stop)
     assert run("config", "check", "--lang", "en") == 130
     assert capsys.readouterr().err.strip() == "Interrupted."
 
@@ -137,11 +137,28 @@ def test_simulator_ends_by_sigint_in_good_order(settled: Path) -> None:
         assert process.wait(10) == 0
 
 
-def test_reader_of_the_results_may_go_away(settled: Path) -> None:
-    line = f"{sys.executable} -m zvirka.cli config show | head -1; echo ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
-    assert "Traceback" not in ended.stderr
-    assert "BrokenPipe" not in ended.stderr
+@pytest.mark.parametrize("line", [["config", "show"], ["runs"], ["--help"], ["plan", "--help"]])
+def test_closed_output_is_141_as_in_shells_and_never_means_differences(
+    line: list[str], settled: Path
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "zvirka.cli", *line]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert ended.returncode == 128 + signal.SIGPIPE
+    assert ended.stderr == ""
+
+
+def test_broken_connection_of_a_command_is_not_taken_for_a_closed_output(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("zvirka.settings.profiles.mapping_of", fail)
+    assert run("config", "check", "--lang", "en") == 2
+    assert "Unexpected error BrokenPipeError" in capfd.readouterr().err
 
 
 def test_mapping_is_only_read_where_it_is_needed(
@@ -153,6 +170,6 @@ def test_mapping_is_only_read_where_it_is_needed(
         asked.append(settings)
         return mapping_of(settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("zvirka.cli.invocation.mapping_of", count)
+    monkeypatch.setattr("zvirka.settings.profiles.mapping_of", count)
     assert run("config", "show") == 0
     assert asked == []

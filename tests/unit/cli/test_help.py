@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import TyperException
+from typer.main import get_command
 
 from tests.unit.cli.lines import run
-from zvirka.cli.app import build
+from zvirka.cli.app import app
+from zvirka.cli.invocation import Common, Invocation
 
 README = Path(__file__).parents[3] / "README.md"
 
@@ -23,7 +29,7 @@ def commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
             yield " ".join((*above, name)), found
 
 
-ALL = dict(commands(build()))
+ALL = dict(commands(get_command(app)))
 WANTED = {
     "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
     "audit verify", "audit history", "audit export", "prune", "config show", "config check",
@@ -33,7 +39,7 @@ WANTED = {
 
 
 def examples(found: Any) -> list[str]:
-    _, _, shown = found.help.partition("Examples:\n")
+    _, _, shown = found.epilog.partition("Examples:\n")
     return [line.strip() for line in shown.splitlines() if line.strip()]
 
 
@@ -57,14 +63,15 @@ def test_command_has_help_with_an_example_that_can_be_typed(
         given = words[len(path.split()) :]
         given = given[: given.index("<")] if "<" in given else given
         # Parsed by the command itself: an unknown option or a missing argument raises.
-        ALL[path].make_context(path, given, obj=None)
+        ALL[path].make_context(path, given, obj=Invocation({}))
         of_this_command += path == name
     assert of_this_command
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_every_option_of_a_command_is_explained(name: str) -> None:
-    for parameter in ALL[name].params:
+    context = ALL[name].make_context(name, [], obj=Invocation({}), resilient_parsing=True)
+    for parameter in ALL[name].get_params(context):
         if parameter.name != "help":
             assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
 
@@ -72,6 +79,29 @@ def test_every_option_of_a_command_is_explained(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_command_is_documented_in_the_readme(name: str) -> None:
     assert f"zvirka {name}" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", ["--help", "reconcile --help", "audit verify --help"])
+def test_help_starts_without_the_heavy_libraries(line: str) -> None:
+    program = (
+        "import sys; from zvirka.cli import main; main(sys.argv[1:]);"
+        "print(*{'sqlalchemy', 'duckdb', 'numpy', 'requests', 'loguru', 'rich'} & {*sys.modules},"
+        "file=sys.stderr)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *line.split()], capture_output=True, text=True, check=True
+    )
+    assert "--json" in ended.stdout
+    assert ended.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_common_options_are_taken_by_every_command(name: str) -> None:
+    call = Invocation({})
+    given = ["--config", "x.toml", "--lang", "en", "--json", "--log-level", "ERROR"]
+    with suppress(TyperException):  # required arguments are missing; they are read afterwards
+        ALL[name].make_context(name, given, obj=call)
+    assert call.common == Common(Path("x.toml"), "en", True, "ERROR")
 
 
 def test_options_of_every_command_stand_before_or_after_its_name(

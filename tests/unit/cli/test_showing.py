@@ -12,12 +12,12 @@ import pytest
 from tests.unit.cli.lines import PASSWORD, run
 from zvirka.cli.invoker import who
 from zvirka.cli.progress_bars import TerminalProgress
-from zvirka.cli.texts import LANGUAGES, Messages, language_of, sentences
+from zvirka.cli.texts import LANGUAGES, SENTENCES, Messages, language_of
 from zvirka.settings.model import ReportSettings
 
 
 def test_every_sentence_is_there_in_both_languages_with_the_same_values() -> None:
-    for name, (ukrainian, english) in sentences().items():
+    for name, (ukrainian, english) in SENTENCES.items():
         assert ukrainian, name
         assert english, name
         assert sorted(re.findall(r"{\w+}", ukrainian)) == sorted(re.findall(r"{\w+}", english))

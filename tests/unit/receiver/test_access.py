@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zvirka.errors import SettingsError
-from zvirka.receiver.access import Tokens, address_of, check_type, is_loopback, tokens_of
+from zvirka.net import address_of, is_loopback
+from zvirka.receiver.access import Tokens, check_type, tokens_of
 from zvirka.receiver.payload import PayloadRefusal
 from zvirka.settings.model import ReceiverSettings
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.service.watching import settings
+from tests.unit.service.supervised import settings
 from zvirka.domain import RunStatus
 from zvirka.journal.run_facts import Facts
 from zvirka.service.alerts import Alerts
@@ -193,7 +193,7 @@ def test_the_dead_mans_switch_goes_off_even_when_no_run_ever_was(tmp_path: Path)
     told.judge(Situation(), None, NOW + timedelta(hours=60))
     told.flush(NOW + timedelta(hours=60))
     ((_, title, body),) = post.sent
-    assert title == "zvirka: no run has succeeded for long"
+    assert title == "zvirka: no successful run for a long time"
     assert "37 hours" in body
 
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.service.hours import Hours, lend_to_schedule
-from zvirka.errors import SettingsError
+from tests.unit.service.moved_time import Hours, lend_to_schedule
 from zvirka.service.clock import Clock
 from zvirka.settings.model import ScheduleSettings
 
@@ -128,31 +127,16 @@ def test_schedule_wakes_at_every_slot_whatever_zone_the_machine_keeps(
         lend_to_schedule(hours, monkeypatch)
         kyiv = clock(at=at)
         due = slots(kyiv, hours.time, 4)
-        struck = []
+        woken = []
         while hours.time < change + timedelta(days=2):
-            if kyiv.struck():
-                struck.append(hours.time)
-            hours.pass_by(minutes=5)
+            idle = kyiv.idle_seconds()
+            hours.pass_by(seconds=min(idle, 600))
+            if idle < 600:
+                woken.append(hours.time)
+                kyiv.idle_seconds()  # its job is due now and run; the next one lies a day ahead
     finally:
         monkeypatch.undo()
         time.tzset()
-    late = [min(abs(wake - slot) for wake in struck) for slot in due]
-    assert max(late) <= timedelta(minutes=5)
-
-
-@pytest.mark.parametrize(
-    ("settings", "place"),
-    [
-        ({"timezone": "Europe/Nowhere"}, "schedule.timezone"),
-        ({"at": "25:00"}, "schedule.at"),
-        ({"at": "half past two"}, "schedule.at"),
-        ({"also_at": ["02:30:15"]}, "schedule.also_at"),
-        ({"quiet_from": "08:00"}, "schedule.quiet_from"),
-    ],
-)
-def test_a_schedule_that_cannot_be_kept_is_refused_by_its_key(
-    settings: dict[str, object], place: str
-) -> None:
-    with pytest.raises(SettingsError) as refused:
-        clock(**settings)
-    assert place in refused.value.place
+    assert len(woken) < 8
+    late = [min(abs(wake - slot) for wake in woken) for slot in due]
+    assert max(late) <= timedelta(seconds=1)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.service.hours import Hours
-from tests.unit.service.watching import Act, World, clock, daemon, live, settings
+from tests.unit.service.moved_time import Hours
+from tests.unit.service.supervised import Act, World, clock, daemon, live, settings
 from zvirka.errors import LockHeldError, SettingsError, StoreError
 from zvirka.onec.failures import AccessDeniedError, TimedOutError
 from zvirka.reconcile.request import Request, Summary

@@ -12,8 +12,8 @@ from random import Random
 
 import pytest
 
-from tests.unit.service.hours import Hours
-from tests.unit.service.watching import World, clock, daemon, live, settings
+from tests.unit.service.moved_time import Hours
+from tests.unit.service.supervised import World, clock, daemon, live, settings
 from zvirka.errors import LockHeldError, StoreError
 from zvirka.onec.failures import AccessDeniedError, MaintenanceLockError, TimedOutError
 from zvirka.reconcile.request import Request, Summary

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from tests.unit.settings.files import SMALLEST, written
 from zvirka.errors import ExitCode, SettingsError
 from zvirka.settings.loading import duration_text, effective_values, find_settings, load_settings
-from zvirka.settings.model import Duration, Settings
+from zvirka.settings.model import Duration, Settings, SqlExpression
 
 
 def refused(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -> str:
@@ -91,6 +91,60 @@ def test_all_problems_are_told_at_once_by_their_dotted_path(tmp_path: Path) -> N
     ):
         assert f"\n  {line}\n" in message
     assert str(tmp_path / "zvirka.toml") in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[epr]\nurl = 'x'", "epr: unknown key (did you mean erp?)"),
+        ("[erp]\nulr = 'x'", "erp.ulr: unknown key (did you mean url?)"),
+        ("[erp]\nbatc = 5", "erp.batc: unknown key (did you mean batch?)"),
+        ("[polcy]\nrekey = 'x'", "polcy: unknown key (did you mean policy?)"),
+        (
+            "[erp.delete]\nactive = []",
+            "erp.delete.active: found a list, expected a text, a",
+        ),
+        (
+            "[erp.on_create]\nat = { sq = 'x' }",
+            "erp.on_create.at: found a table, expected a table",
+        ),
+        (
+            "[erp.on_create]\nat = []",
+            "erp.on_create.at: found a list, expected a text, a",
+        ),
+    ],
+)
+def test_a_wrong_key_or_type_gets_the_nearest_suggestion(
+    text: str, line: str, tmp_path: Path
+) -> None:
+    assert f"\n  {line}" in refused(text, tmp_path)
+
+
+def test_constants_are_taken_from_the_environment_as_well(tmp_path: Path) -> None:
+    environ = {
+        "ZVIRKA_ERP__TABLE": "clients",
+        "ZVIRKA_ERP__COLUMNS__NAME": "title",
+        "ZVIRKA_ERP__COLUMNS__PHONE": '{"column": "tel", "max_length": "20"}',
+        "ZVIRKA_ERP__ON_CREATE__MADE": '{"sql": "CURRENT_TIMESTAMP"}',
+        "ZVIRKA_ERP__ON_CREATE__SOURCE": "[1c]",
+    }
+    erp = load_settings(written(tmp_path), environ).settings.erp
+    assert erp.columns["name"].column == "title"
+    assert erp.columns["phone"].max_length == 20
+    assert erp.on_create == {"made": SqlExpression(sql="CURRENT_TIMESTAMP"), "source": "[1c]"}
+
+
+def test_password_of_an_sqlite_file_is_refused_wherever_it_comes_from(tmp_path: Path) -> None:
+    for environ in ({"ZVIRKA_ERP__PASSWORD": "tainted"}, {"ZVIRKA_JOURNAL__PASSWORD": "tainted"}):
+        message = refused(SMALLEST, tmp_path, environ)
+        assert "password: found a password, and " in message
+        assert ".url is an SQLite file, which takes none; remove it" in message
+        assert "tainted" not in message
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "erp.password").write_text("tainted")
+    message = refused(SMALLEST, tmp_path, {"CREDENTIALS_DIRECTORY": str(credentials)})
+    assert "erp.password: found a password" in message
 
 
 def test_invalid_toml_names_the_line(tmp_path: Path) -> None:

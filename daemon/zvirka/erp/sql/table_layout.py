@@ -276,7 +276,7 @@ def own_columns(erp: ErpSettings, mapping: Mapping, table: Table) -> dict[str, C
     found: dict[str, ColumnSettings] = {}
     for field in mapping.names:
         if field in erp.columns:
-            found[field] = _settings(erp.columns[field])
+            found[field] = erp.columns[field]
         elif field == mapping.key:
             found[field] = ColumnSettings(column=erp.key)
         elif field not in in_children and field in table.c:
@@ -314,14 +314,10 @@ def layout_problems(
 
 def _child_problems(name: str, child: ChildSettings, table: Table) -> Iterator[str]:
     wanted = [child.parent, *child.where, *child.on_create, *child.on_update]
-    wanted += [_settings(column).column for column in child.columns.values()]
+    wanted += [column.column for column in child.columns.values()]
     for column in wanted:
         if column not in table.c:
             yield f"table {table.name} has no column {column} (erp.children.{name})"
-
-
-def _settings(column: ColumnSettings | str) -> ColumnSettings:
-    return ColumnSettings(column=column) if isinstance(column, str) else column
 
 
 def _mapped(
@@ -336,7 +332,7 @@ def _mapped(
 
 def _child(name: str, child: ChildSettings, table: Table, mapping: Mapping, own: set[str]) -> Child:
     columns = [
-        _mapped(field, _settings(child.columns[field]), table)
+        _mapped(field, child.columns[field], table)
         for field in mapping.names
         if field in child.columns
     ]

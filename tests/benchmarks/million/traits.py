@@ -1,51 +1,34 @@
-"""Invented counterparties: every trait a pure function of seed and index.
+"""The traits of :mod:`zvirka.simulator.invented`, computed with NumPy for many rows at a time.
 
 Nothing is stored: a page of a million-row catalogue is computed when asked for. Traits come as
-numpy columns for any set of indexes, text as lists.
+columns for any set of indexes, texts as lists. A test holds both computations equal.
 """
 
 from __future__ import annotations
 
-import base64
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zvirka.simulator import vocabulary
-
-Ids = NDArray[np.int64]
+from zvirka.simulator.invented_texts import (
+    CONTACT_TEXTS,
+    KIND_TYPES,
+    LAYOUTS,
+    LINE_FIELDS,
+    contact_fields,
+    firm_name,
+    group_name,
+    person_name,
+    soiled,
+    version_text,
+)
+from zvirka.simulator.simulated_catalogue import Ids
 
 ODD = 0x9E3779B1
 """Multiplying by an odd number permutes 32-bit numbers: a Ref_Key leads back to its index."""
 INVERSE = pow(ODD, -1, 1 << 32)
-
-PHONE, PHONE_MORE, EMAIL, EMAIL_MORE, LEGAL, ACTUAL, POSTAL = range(7)
-KIND_TYPES = (
-    "Телефон",
-    "Телефон",
-    "АдресЭлектроннойПочты",
-    "АдресЭлектроннойПочты",
-    "Адрес",
-    "Адрес",
-    "Адрес",
-)
-LAYOUTS = (
-    (LEGAL, PHONE),
-    (LEGAL, PHONE, EMAIL),
-    (LEGAL, ACTUAL, PHONE, EMAIL),
-    (PHONE, LEGAL, EMAIL),
-    (LEGAL, ACTUAL, POSTAL, PHONE, PHONE_MORE, EMAIL),
-    (EMAIL, PHONE, LEGAL, ACTUAL),
-    (LEGAL,),
-    (PHONE, PHONE_MORE, LEGAL),
-    (ACTUAL, LEGAL, EMAIL, EMAIL_MORE, PHONE),
-    (LEGAL, PHONE, EMAIL),
-    (PHONE,),
-    (),
-)
-"""Which contact lines a counterparty has, in the order of its tabular section."""
 
 LAYOUT_COUNTS = np.array([len(each) for each in LAYOUTS], dtype=np.int64)
 LAYOUT_KINDS = np.array([(*each, *(0,) * (8 - len(each))) for each in LAYOUTS], dtype=np.int64)
@@ -85,15 +68,10 @@ def rnokpp(bases: Ids) -> Ids:
     return bases * 10 + total % 11 % 10
 
 
-def version_text(number: int) -> str:
-    """DataVersion of that number: base64 of 8 bytes."""
-    return base64.b64encode(number.to_bytes(8, "big")).decode()
-
-
 VERSIONS = tuple(version_text(number) for number in range(1, 257))
 
 
-class CounterpartyGenerator:
+class Traits:
     """The traits of the counterparties with these indexes; ``groups`` first indexes are groups."""
 
     def __init__(self, seed: int, ids: Ids, groups: int) -> None:
@@ -156,9 +134,9 @@ class CounterpartyGenerator:
             strict=True,
         )
         return [
-            _group_name(index)
+            group_name(index)
             if group
-            else (_person_name(one, two, long) if person else _firm_name(one, two, branch, long))
+            else (person_name(one, two, long) if person else firm_name(one, two, branch, long))
             for index, group, person, branch, one, two in rows
         ]
 
@@ -171,7 +149,7 @@ class CounterpartyGenerator:
         numbers = np.where(self.person, people, firms)
         dirt = self.pick(6, 1200)
         rows = zip(numbers.tolist(), self.is_group.tolist(), dirt.tolist(), strict=True)
-        return ["" if group else _soiled(str(number), stain) for number, group, stain in rows]
+        return ["" if group else soiled(str(number), stain) for number, group, stain in rows]
 
     @cached_property
     def vat_numbers(self) -> list[str]:
@@ -210,125 +188,17 @@ class CounterpartyGenerator:
         """Представление of the line of that kind of each index."""
         salted = self.ids * 8 + kinds
         one = self.pick(13, 1 << 40, salted).tolist()
-        return [_TEXTS[kind](number) for kind, number in zip(kinds.tolist(), one, strict=True)]
+        return [
+            CONTACT_TEXTS[kind](number) for kind, number in zip(kinds.tolist(), one, strict=True)
+        ]
 
     def line_fields(self, kinds: Ids) -> dict[str, list[Any]]:
         """The decomposed properties of the line: city, region, e-mail and phone parts."""
         salted = self.ids * 8 + kinds
         numbers = self.pick(13, 1 << 40, salted).tolist()
         texts = self.line_texts(kinds)
-        fields: dict[str, list[Any]] = {name: [] for name in _LINE_FIELDS}
+        fields: dict[str, list[Any]] = {name: [] for name in LINE_FIELDS}
         for kind, number, text in zip(kinds.tolist(), numbers, texts, strict=True):
             for name, value in contact_fields(KIND_TYPES[kind], text, number).items():
                 fields[name].append(value)
         return fields
-
-
-_LINE_FIELDS = (
-    "ЗначенияПолей",
-    "Страна",
-    "Регион",
-    "Город",
-    "АдресЭП",
-    "ДоменноеИмяСервера",
-    "НомерТелефона",
-    "НомерТелефонаБезКодов",
-    "Значение",
-)
-
-
-def contact_fields(type_: str, text: str, number: int | None = None) -> dict[str, str]:
-    """The properties 1C derives from the text of a contact line, the long XML among them."""
-    fields = dict.fromkeys(_LINE_FIELDS, "")
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    fields["ЗначенияПолей"] = _FIELDS_XML.format(text=escaped, type=type_)
-    fields["Значение"] = '{"value": "' + text.replace("\\", "\\\\").replace('"', '\\"') + '"}'
-    if type_ == "Адрес":
-        fields["Страна"] = "УКРАЇНА"
-        if number is not None:
-            city, region, _ = vocabulary.CITIES[number % len(vocabulary.CITIES)]
-            fields["Город"], fields["Регион"] = city, region
-    elif type_ == "Телефон":
-        digits = "".join(each for each in text if each.isdigit())
-        fields["НомерТелефона"], fields["НомерТелефонаБезКодов"] = digits, digits[-7:]
-    elif "@" in text:
-        fields["АдресЭП"], fields["ДоменноеИмяСервера"] = text, text.rpartition("@")[2]
-    return fields
-
-
-_FIELDS_XML = (
-    '<КонтактнаяИнформация xmlns="http://www.v8.1c.ru/ssl/contactinfo" '
-    'xmlns:xs="http://www.w3.org/2001/XMLSchema" '
-    'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" Представление="{text}">'
-    '<Комментарий/><Состав xsi:type="{type}" Страна="УКРАЇНА"><Состав xsi:type="xs:string">{text}'
-    "</Состав></Состав></КонтактнаяИнформация>"
-)
-
-
-def _group_name(index: int) -> str:
-    name = vocabulary.GROUPS[index % len(vocabulary.GROUPS)]
-    return (
-        name if index < len(vocabulary.GROUPS) else f"{name} {index // len(vocabulary.GROUPS) + 1}"
-    )
-
-
-def _person_name(one: int, two: int, long: int) -> str:
-    people = vocabulary.MEN if one & 1 else vocabulary.WOMEN
-    surname = vocabulary.SURNAMES[(one >> 1) % 40]
-    name = people[(one >> 9) % 8][0]
-    patronymic = people[two % 8][1]
-    lead = "Фізична особа-підприємець " if long else "ФОП "
-    return f"{lead}{surname} {name} {patronymic}"
-
-
-def _firm_name(one: int, two: int, branch: bool, long: int) -> str:
-    form = vocabulary.FORMS[_FORM_SHARES[one & 15]][long]
-    left, right = vocabulary.QUOTES[_QUOTE_SHARES[(one >> 4) & 15]]
-    last = f"{vocabulary.SECOND[two & 31]}{vocabulary.THIRD[(two >> 5) & 15]}"
-    name = f"{vocabulary.FIRST[(one >> 8) % 63]} {last}"
-    emoji = " 🌻" if (two >> 9) % 4096 == 0 else ""
-    lead = "Філія " if branch else ""
-    return f"{lead}{form} {left}{name}{right}{emoji}"
-
-
-_FORM_SHARES = (0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 3, 4, 5)
-_QUOTE_SHARES = (0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3)
-
-
-def _soiled(number: str, stain: int) -> str:
-    if stain > 3:
-        return number
-    return (f" {number}", f"{number} ", f"{number[:4]} {number[4:]}", "")[stain]
-
-
-def _phone_text(number: int) -> str:
-    return vocabulary.PHONE_FORMATS[number & 3].format(
-        o=vocabulary.OPERATORS[(number >> 2) % 14],
-        a=100 + (number >> 8) % 900,
-        b=(number >> 18) % 100,
-        c=(number >> 26) % 100,
-    )
-
-
-def _email_text(number: int) -> str:
-    domain = vocabulary.MAIL_DOMAINS[(number >> 4) % 6]
-    return f"{vocabulary.MAIL_NAMES[number % 10]}{number >> 12 & 0xFFFF}@{domain}"
-
-
-def _address_text(number: int) -> str:
-    city, region, zip_code = vocabulary.CITIES[number % 12]
-    street = vocabulary.STREETS[(number >> 4) & 15]
-    between = f"{region}, " if region else ""
-    house = (number >> 16) % 200 + 1
-    return f"{zip_code + (number >> 8) % 90:05d}, {between}м. {city}, {street}, {house}"
-
-
-_TEXTS = (
-    _phone_text,
-    _phone_text,
-    _email_text,
-    _email_text,
-    _address_text,
-    _address_text,
-    _address_text,
-)

@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from tests.unit.service.hours import AtOnce, Hours, lend_to_schedule
+from tests.unit.service.moved_time import AtOnce, Hours, lend_to_schedule
 from zvirka.domain import RunStatus
 from zvirka.errors import JournalError
 from zvirka.journal.run_facts import Facts
@@ -138,8 +138,8 @@ def daemon(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
             now=world.hours,
             monotonic=world.hours.monotonic,
             random=Random(7),
-            run_beside=AtOnce(),
-            look_beside=AtOnce(),
+            run_task=AtOnce(),
+            look_task=AtOnce(),
             send=world.send,
         ),
     )

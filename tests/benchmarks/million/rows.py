@@ -1,24 +1,26 @@
-"""The generated part of a catalogue: property values and contact lines for any indexes."""
+"""Rows of a catalogue that are computed when asked for: property values and contact lines."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.million.traits import INVERSE, ODD, Traits
 from zvirka.domain import ZERO_REF
 from zvirka.simulator import contact_kind_rows
 from zvirka.simulator.configurations import ConfigurationKind
-from zvirka.simulator.generator import INVERSE, KIND_TYPES, ODD, CounterpartyGenerator, Ids
+from zvirka.simulator.invented import ref_tail
+from zvirka.simulator.invented_texts import COMMENTS, KIND_TYPES
+from zvirka.simulator.simulated_catalogue import Ids
 
 _COUNTRY = "c4ccb0a9-8857-11e5-a85a-3085a93ddca2"
 _EMPTY_DATE = "0001-01-01T00:00:00"
 _ADDRESS_KINDS = np.array([4, 5, 6])
 
 
-class Generated:
+class LazyRows:
     """Counterparties (or their partners) of a profile as pure functions of seed and index.
 
     The order of indexes is the order of Код. ``groups`` first indexes are groups.
@@ -38,12 +40,12 @@ class Generated:
         self.size = size
         self.groups = groups
         self.partners = partners
-        self._tail = _ref_tail(seed, "partners" if partners else "counterparties")
+        self._tail = ref_tail(seed, "partners" if partners else "counterparties")
         self._shift = seed * 7919 + partners
         self.partner = (
             self
             if partners or profile is not ConfigurationKind.TRADE
-            else Generated(profile, seed, size, 0, partners=True)
+            else LazyRows(profile, seed, size, 0, partners=True)
         )
         self._kind_refs = contact_kind_rows.PARTNER_REFS if partners else contact_kind_rows.OWN_REFS
 
@@ -67,19 +69,19 @@ class Generated:
 
     def columns(self, ids: Ids, names: Sequence[str]) -> list[list[Any]]:
         """Values of these properties, a list a property."""
-        people = CounterpartyGenerator(self.seed, ids, self.groups)
+        people = Traits(self.seed, ids, self.groups)
         return [self._column(people, name) for name in names]
 
     def flags(self, ids: Ids, name: str) -> tuple[Ids, list[Any]] | None:
         """A property of few values as codes and the values they stand for, where there is one."""
-        people = CounterpartyGenerator(self.seed, ids, self.groups)
+        people = Traits(self.seed, ids, self.groups)
         if name == "DeletionMark":
             return people.marked.astype(np.int64), [False, True]
         if name == "IsFolder":
             return people.is_group.astype(np.int64), [False, True]
         return None
 
-    def _column(self, people: CounterpartyGenerator, name: str) -> list[Any]:
+    def _column(self, people: Traits, name: str) -> list[Any]:
         column = _COLUMNS[name](self, people)
         if self.groups and name in _ITEM_PROPERTIES and bool(people.is_group.any()):
             groups = people.is_group.tolist()
@@ -100,12 +102,12 @@ class Generated:
         """How many contact lines each index has."""
         if self.profile is ConfigurationKind.CUSTOM:
             return np.zeros_like(ids)
-        people = CounterpartyGenerator(self.seed, ids, self.groups)
+        people = Traits(self.seed, ids, self.groups)
         if self.profile is ConfigurationKind.TRADE:
             return np.where(people.pick(12, 12) == 11, 0, 2)
         return people.line_counts
 
-    def line_kinds(self, people: CounterpartyGenerator, numbers: Ids) -> Ids:
+    def line_kinds(self, people: Traits, numbers: Ids) -> Ids:
         """The kind of each line; in trade addresses are one's own, the rest the partner's."""
         if self.profile is ConfigurationKind.TRADE:
             first, second = (0, 2) if self.partners else (4, 5)
@@ -117,14 +119,12 @@ class Generated:
         if name not in {"Тип", "Вид_Key", "Вид"}:
             return None
         values = KIND_TYPES if name == "Тип" else self._kind_refs
-        return self.line_kinds(CounterpartyGenerator(self.seed, ids, self.groups), numbers), list(
-            values
-        )
+        return self.line_kinds(Traits(self.seed, ids, self.groups), numbers), list(values)
 
     def line_columns(self, ids: Ids, numbers: Ids, names: Sequence[str]) -> list[list[Any]]:
         """Values of these properties of contact lines, a list a property."""
-        people = CounterpartyGenerator(self.seed + self.partners, ids, self.groups)
-        found = self.line_kinds(CounterpartyGenerator(self.seed, ids, self.groups), numbers)
+        people = Traits(self.seed + self.partners, ids, self.groups)
+        found = self.line_kinds(Traits(self.seed, ids, self.groups), numbers)
         kind_list = found.tolist()
         fields: dict[str, list[Any]] | None = None
         columns = []
@@ -147,23 +147,18 @@ class Generated:
             columns.append(column)
         return columns
 
-    def attribute_lines(self, people: CounterpartyGenerator, kind: int) -> list[str]:
+    def attribute_lines(self, people: Traits, kind: int) -> list[str]:
         """The text of one kind of contact kept as an attribute (custom profile)."""
         texts = people.line_texts(np.full_like(people.ids, kind))
         empty = (people.pick(20 + kind, 9) == 0).tolist()
         return ["" if none else text for text, none in zip(texts, empty, strict=True)]
 
 
-def _ref_tail(seed: int, catalog: str) -> str:
-    digest = hashlib.sha256(f"{seed}:{catalog}".encode()).hexdigest()
-    return f"{digest[:4]}-11e5-92f1-{digest[4:16]}"
-
-
-def _constant(value: Any) -> Callable[[Generated, CounterpartyGenerator], list[Any]]:
+def _constant(value: Any) -> Callable[[LazyRows, Traits], list[Any]]:
     return lambda _, people: [value] * len(people.ids)
 
 
-def _parents(generated: Generated, people: CounterpartyGenerator) -> list[str]:
+def _parents(generated: LazyRows, people: Traits) -> list[str]:
     if not generated.groups:
         return [ZERO_REF] * len(people.ids)
     parents = generated.refs(people.pick(14, generated.groups))
@@ -171,13 +166,11 @@ def _parents(generated: Generated, people: CounterpartyGenerator) -> list[str]:
     return [ZERO_REF if group else ref for ref, group in zip(parents, top, strict=True)]
 
 
-def _comments(_: Generated, people: CounterpartyGenerator) -> list[str]:
-    return [_COMMENTS[number] if number < 3 else "" for number in people.pick(15, 40).tolist()]
+def _comments(_: LazyRows, people: Traits) -> list[str]:
+    return [COMMENTS[number] if number < 3 else "" for number in people.pick(15, 40).tolist()]
 
 
-_COMMENTS = ("Працювати за передоплатою", "Дзвонити після 10:00\nпитати Олену", "див. договір №5")
-
-_COLUMNS: dict[str, Callable[[Generated, CounterpartyGenerator], list[Any]]] = {
+_COLUMNS: dict[str, Callable[[LazyRows, Traits], list[Any]]] = {
     "Ref_Key": lambda generated, people: generated.refs(people.ids),
     "DataVersion": lambda _, people: people.versions,
     "DeletionMark": lambda _, people: people.marked.tolist(),

@@ -11,8 +11,8 @@ from random import Random
 import pytest
 import pytz
 
-from tests.unit.service.hours import AtOnce, Hours, lend_to_schedule
-from tests.unit.service.watching import World, settings
+from tests.unit.service.moved_time import AtOnce, Hours, lend_to_schedule
+from tests.unit.service.supervised import World, settings
 from zvirka.domain import RunStatus
 from zvirka.journal.run_facts import Facts
 from zvirka.reconcile.request import Request, Summary
@@ -173,8 +173,8 @@ def test_the_watchdog_is_fed_while_a_run_moves_and_not_when_it_hangs(
             now=hours,
             monotonic=hours.monotonic,
             random=Random(1),
-            run_beside=GoesOn(),
-            look_beside=AtOnce(),
+            run_task=GoesOn(),
+            look_task=AtOnce(),
         ),
     )
     watch.start()

@@ -1,0 +1,119 @@
+"""What all commands share: the common options, help with examples, repeated annotations."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from zvirka.cli.invocation import Invocation
+
+ReasonOption = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal and the report.")
+]
+RunArgument = Annotated[int, typer.Argument(metavar="RUN", min=1, help="The number of the run.")]
+WaitOption = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        help="How long to wait for another run to end; by default the command does not wait.",
+    ),
+]
+
+
+def _keep(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> None:
+    """Store a common option; one given after the command's name replaces one given before it."""
+    call: Invocation = context.obj
+    if value:
+        setattr(call.common, str(parameter.name), value)
+
+
+def _common(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            callback=_keep,
+            expose_value=False,
+            help="The settings file; otherwise $ZVIRKA_CONFIG, ./zvirka.toml, /etc/zvirka.",
+        ),
+    ] = None,
+    lang: Annotated[
+        Literal["uk", "en"] | None,
+        typer.Option(
+            "--lang", callback=_keep, expose_value=False, help="Language of results and reports."
+        ),
+    ] = None,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", callback=_keep, expose_value=False, help="Results as JSON on standard output."
+        ),
+    ] = False,
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None,
+        typer.Option(
+            "--log-level",
+            callback=_keep,
+            expose_value=False,
+            help="Level of the log on standard error.",
+        ),
+    ] = None,
+) -> None:
+    """Declare the common options; never called."""
+
+
+_declaring = typer.Typer(add_completion=False)
+_declaring.command()(_common)
+_COMMON = get_command(_declaring).params
+
+
+class CliCommand(TyperCommand):
+    """A command that takes the common options and configures logging before it runs."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the command's own parameters, the common options, and ``--help``."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *_COMMON, help_option]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; until the settings are read, the log shows warnings only."""
+        call: Invocation = ctx.obj
+        call.configure_logs()
+        return super().invoke(ctx)
+
+
+class Group(TyperGroup):
+    """A group of commands that takes the common options before the command's name."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the group's own parameters, the common options, and ``--help``."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *_COMMON, help_option]
+
+
+def new_group(help_text: str | None = None) -> typer.Typer:
+    """Return an empty group of commands."""
+    return typer.Typer(
+        cls=Group,
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        # Typer's own tracebacks print local values, which may be secrets.
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def examples(text: str) -> str:
+    """Return the epilog of a command's help: example command lines, not re-wrapped."""
+    lines = inspect.cleandoc(text).splitlines()
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])

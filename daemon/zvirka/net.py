@@ -1,0 +1,126 @@
+"""Addresses to listen on, and serving ASGI applications on them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from zvirka.errors import SettingsError, ZvirkaError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+STOP_SECONDS = 20
+"""How long requests in progress may take once the server is told to stop."""
+
+
+def address_of(listen: str, key: str) -> tuple[str, int]:
+    """Return host and port of ``127.0.0.1:8791`` or ``[::1]:8791``.
+
+    Args:
+        listen: the address.
+        key: the settings key it comes from, for the error.
+
+    Raises:
+        SettingsError: it is not such an address.
+    """
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise SettingsError(
+            f'found "{listen}", expected host:port such as 127.0.0.1:8791',
+            place=key,
+            remedy="write it as HOST:PORT, with a port up to 65535",
+        )
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def serve_applications(
+    applications: list[tuple[Any, tuple[str, int]]], on_ready: Callable[[], None] | None = None
+) -> None:
+    """Serve ASGI applications, each on its host and port, until SIGTERM or SIGINT.
+
+    ``on_ready`` is called once every port is open.
+
+    Raises:
+        ZvirkaError: a port cannot be opened.
+    """
+    asyncio.run(_serve(applications, on_ready))
+
+
+async def _serve(
+    applications: list[tuple[Any, tuple[str, int]]], on_ready: Callable[[], None] | None
+) -> None:
+    servers = [_server(app, host, port) for app, (host, port) in applications]
+
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    tasks = [asyncio.create_task(_run(server)) for server in servers]
+    ready = asyncio.create_task(_announce(servers, on_ready))
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        stop()
+        ready.cancel()
+        await asyncio.gather(*tasks, ready, return_exceptions=True)
+
+
+def _server(app: Any, host: str, port: int) -> uvicorn.Server:
+    import uvicorn
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    )
+    # Several servers run in one loop, so _serve handles the signals.
+    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
+    return server
+
+
+async def _run(server: uvicorn.Server) -> None:
+    with suppress(SystemExit):  # uvicorn exits when the port is taken
+        await server.serve()
+    if not server.started:
+        raise ZvirkaError(
+            "the server could not start",
+            place=f"{server.config.host}:{server.config.port}",
+            remedy="check whether another program uses the port; the log has the details",
+        )
+
+
+async def _announce(servers: list[uvicorn.Server], on_ready: Callable[[], None] | None) -> None:
+    while not all(server.started for server in servers):
+        await asyncio.sleep(0.02)
+    addresses = [f"{server.config.host}:{server.config.port}" for server in servers]
+    logger.info("serving", addresses=addresses)
+    if on_ready is not None:
+        on_ready()
