@@ -86,6 +86,7 @@ class Cause(StrEnum):
     DUPLICATE = "duplicate"
     NOT_OURS = "not_ours"
     UNDONE = "undone"
+    REJECTED = "rejected"
     UNKNOWN = "unknown"
 
 
@@ -109,6 +110,16 @@ class OutcomeState(StrEnum):
     NOT_CONVERGING = "not_converging"  # accepted, and yet the store reads back otherwise
     HELD = "held"  # waits for approval
     WITHDRAWN = "withdrawn"  # 1C says otherwise by now
+
+
+class PlanState(StrEnum):
+    """What became of a held plan."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"  # a later run compared at least as much
+    EXPIRED = "expired"
 
 
 class FieldDifference(msgspec.Struct, frozen=True):

@@ -43,16 +43,20 @@ def show_summary(call: Invocation, summary: Summary) -> None:
     if call.common.json:
         call.print_json(summary)
         return
+    from zvirka.report.holds import hold_line
+
     call.print(_headline(call, summary))
     if summary.error:
         call.print(f"  {summary.error}")
     _print_counts(call, summary)
-    if summary.status == "finished" and not any(summary.causes.values()):
+    if summary.command == "reject":
+        pass
+    elif summary.status == "finished" and not any(summary.causes.values()):
         call.print(call.say("in_sync"))
     elif summary.remaining:
         call.print(call.say("remaining", count=call.words.number(summary.remaining)))
-    for reason in summary.held:
-        call.print(f"  ! {reason}")
+    for hold in summary.held:
+        call.print(f"  ! {hold_line(hold, call.words)}")
     if summary.exit_code == ExitCode.HELD:
         call.print(call.say("decide", run=summary.run))
     if summary.reports:
@@ -67,7 +71,7 @@ def _headline(call: Invocation, summary: Summary) -> str:
     if summary.status in ("held", "failed", "interrupted"):
         return call.say(f"run_{summary.status}", run=summary.run)
     if summary.command == "reject":
-        return call.say("rejected", run=summary.run)
+        return call.say("rejected", run=summary.run, count=sum(summary.actions.values()))
     seconds = call.words.number(round(summary.seconds, 1))
     return call.say("run_finished", run=summary.run, seconds=seconds)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from zvirka.cli.declaration import RunArgument, command
 from zvirka.cli.invocation import Invocation
+from zvirka.domain import PlanState
 from zvirka.errors import ExitCode
 
 if TYPE_CHECKING:
     from zvirka.domain import Difference
+    from zvirka.journal.held_runs import Decision
     from zvirka.journal.tables import RunRow
 
 _SHOWN = 50
@@ -66,15 +70,18 @@ def runs(
 ) -> int:
     """List the last runs, newest first."""
     with call.journal() as journal:
-        found = journal.held()[:limit] if held else journal.runs(limit=limit)
+        now = datetime.now(UTC)
+        found = journal.held(now)[:limit] if held else journal.runs(limit=limit)
+        decided = journal.decisions([run.id or 0 for run in found], now)
     if call.common.json:
-        call.print_json([_run_content(run) for run in found])
+        call.print_json([_run_content(run, decided.get(run.id or 0)) for run in found])
     elif not found:
         call.print(call.say("no_held" if held else "no_runs"))
     else:
         headings = ("run", "began", "command", "status", "found", "left", "asked_by")
         call.print_table(
-            [call.say(heading) for heading in headings], [_run_line(call, run) for run in found]
+            [call.say(heading) for heading in headings],
+            [_run_line(call, run, decided.get(run.id or 0)) for run in found],
         )
     return ExitCode.IN_SYNC
 
@@ -89,22 +96,32 @@ def show(
     """Show one run: who asked, how it ended, which differences it found and what it did."""
     with call.journal() as journal:
         row = journal.get(run)
+        decision = journal.decisions([run], datetime.now(UTC)).get(run)
+        digest = journal.plan_digest(run) if row.status == "held" else ""
         total = journal.count(run).total
         every = chain.from_iterable(journal.differences(run))
         found = list(every if everything else islice(every, _SHOWN))
     if call.common.json:
-        call.print_json({**_run_content(row), "differences": found, "total": total})
+        content = {**_run_content(row, decision), "plan_digest": digest or row.plan_digest}
+        call.print_json({**content, "differences": found, "total": total})
         return ExitCode.IN_SYNC
     headings = ("run", "began", "command", "status", "found", "left", "asked_by")
-    for heading, value in zip(headings, _run_line(call, row), strict=True):
+    for heading, value in zip(headings, _run_line(call, row, decision), strict=True):
         call.print(f"{call.say(heading)}: {value}")
     if row.reason:
         call.print(f"{call.say('reason')}: {row.reason}")
     for part in ("cause", "place", "remedy"):
         if row.error.get(part):
             call.print(f"  {row.error[part]}")
-    for hold in row.facts.get("held", []):
-        call.print(f"  ! {hold['limit']}: {hold['found']} > {hold['allowed']}")
+    from zvirka.journal.run_facts import Facts
+    from zvirka.report.holds import hold_line
+
+    for hold in msgspec.convert(row.facts, Facts).held:
+        call.print(f"  ! {hold_line(hold, call.words)}")
+    if digest:
+        call.print(f"{call.say('plan_digest')}: {digest}")
+    if decision is not None and decision.by is not None:
+        call.print(call.say("decided", run=decision.by, who=decision.who))
     if found:
         columns = ("number", "code", "kind", "cause", "action", "decision", "field")
         call.print_table(
@@ -113,7 +130,7 @@ def show(
         )
     if total > len(found):
         call.print(call.say("more", count=total - len(found)))
-    if row.status == "held":
+    if decision is not None and decision.state is PlanState.WAITING:
         call.print(call.say("decide", run=run))
     return ExitCode.IN_SYNC
 
@@ -149,7 +166,7 @@ def report(
     return ExitCode.IN_SYNC
 
 
-def _run_content(run: RunRow) -> dict[str, Any]:
+def _run_content(run: RunRow, decision: Decision | None) -> dict[str, Any]:
     return {
         "run": run.id,
         "command": run.command,
@@ -159,6 +176,7 @@ def _run_content(run: RunRow) -> dict[str, Any]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "status": run.status,
+        "decision": decision,
         "mode": run.mode,
         "exit_code": run.exit_code,
         "parent": run.parent,
@@ -169,7 +187,7 @@ def _run_content(run: RunRow) -> dict[str, Any]:
     }
 
 
-def _run_line(call: Invocation, run: RunRow) -> list[str]:
+def _run_line(call: Invocation, run: RunRow, decision: Decision | None) -> list[str]:
     from zvirka.i18n.words import COMMANDS, STATUSES
 
     words = call.words
@@ -177,7 +195,7 @@ def _run_line(call: Invocation, run: RunRow) -> list[str]:
         str(run.id),
         words.clock(run.started_at),
         words.word(COMMANDS, run.command),
-        words.word(STATUSES, run.status),
+        words.plan_state(decision.state) if decision else words.word(STATUSES, run.status),
         words.number(sum(run.facts.get("causes", {}).values())),
         words.number(run.facts.get("remaining", 0)),
         run.who,

@@ -24,7 +24,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.support import Translations
 
-from zvirka.domain import Action, Cause, Disposition, Kind, OutcomeState
+from zvirka.domain import Action, Cause, Disposition, Kind, OutcomeState, PlanState
 from zvirka.errors import UsageError
 
 Language = Literal["uk", "en"]
@@ -57,6 +57,7 @@ CAUSES: Mapping[str, str] = {
     Cause.DUPLICATE: N_("duplicate"),
     Cause.NOT_OURS: N_("not ours to change"),
     Cause.UNDONE: N_("undone by a person"),
+    Cause.REJECTED: N_("rejected by a person"),
     Cause.UNKNOWN: N_("cause unknown"),
 }
 ACTIONS: Mapping[str, str] = {
@@ -105,6 +106,13 @@ STATUSES: Mapping[str, str] = {
     "held": N_("held for approval"),
     "interrupted": N_("interrupted"),
 }
+PLAN_STATES: Mapping[str, str] = {
+    PlanState.WAITING: N_("held for approval"),
+    PlanState.APPROVED: N_("approved"),
+    PlanState.REJECTED: N_("rejected"),
+    PlanState.SUPERSEDED: N_("superseded by a newer run"),
+    PlanState.EXPIRED: N_("approval expired"),
+}
 MODES: Mapping[str, str] = {
     "full": N_("full pull of the catalogue"),
     "light": N_("light pull: versions first, then only what changed"),
@@ -145,6 +153,7 @@ LIMITS: Mapping[str, str] = {
     "shrink_share": N_("shrinking of the catalogue"),
     "canaries": N_("counterparties that must be there"),
     "fingerprint": N_("scope, mapping or policy changed"),
+    "first_run": N_("first run"),
 }
 HELD_WHAT: Mapping[str, str] = {
     "deletes": N_("only the deletes are held"),
@@ -218,6 +227,10 @@ class Words:
         """The word for how a run stands."""
         return self.word(STATUSES, status)
 
+    def plan_state(self, state: str) -> str:
+        """The word for what became of a held plan."""
+        return self.word(PLAN_STATES, state)
+
     def field(self, name: str) -> str:
         """The label of a field."""
         return self.word(FIELDS, name)
@@ -229,6 +242,12 @@ class Words:
         out, and its own numbers must not look like such a finding.
         """
         return str(format_decimal(number, locale=self.locale)).replace("\u00a0", " ")
+
+    def percent(self, share: float, decimals: int = 2) -> str:
+        """A share from 0 to 1 as a percentage with at most so many decimals."""
+        pattern = f"#,##0.{'#' * decimals}"
+        shown = str(format_decimal(share * 100, pattern, locale=self.locale))
+        return shown.replace("\u00a0", " ") + " %"
 
     def moment(self, moment: datetime | str | None) -> str:
         """Date and time to the second in the report's zone; an ISO text is read first."""

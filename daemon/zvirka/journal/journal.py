@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -18,12 +18,14 @@ import msgspec
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from zvirka.domain import Action, Correction, Difference, Disposition, Kind, Outcome
-from zvirka.errors import JournalError, NoSuchRunError, ZvirkaError
-from zvirka.journal import queries, suppressions
+from zvirka.errors import AlteredJournalError, JournalError, NoSuchRunError, ZvirkaError
+from zvirka.journal import held_runs, queries, suppressions
 from zvirka.journal.bulk_writes import among, insert_rows, update_rows
+from zvirka.journal.chain import altered_memory
 from zvirka.journal.column_types import canonical, plain
 from zvirka.journal.database import WRITES, open_engine
 from zvirka.journal.error_messages import guarded
+from zvirka.journal.held_runs import Decision
 from zvirka.journal.queries import HistoryEntry, Totals
 from zvirka.journal.row_mapping import correction_record, difference_record, settlement_record
 from zvirka.journal.run_facts import Facts
@@ -47,7 +49,7 @@ def open_journal(settings: Settings) -> Journal:
     path = settings.report.signing_key_file
     signer = read_signer(path) if path else None
     engine, name = open_engine(settings)
-    return Journal(engine, name, signer)
+    return Journal(engine, name, signer, approval_expires=settings.policy.approval_expires)
 
 
 class Journal:
@@ -58,6 +60,7 @@ class Journal:
         name: where the journal is, for messages.
         signer: signs sealed runs when given.
         random: gives that many random bytes, for the salts.
+        approval_expires: how long after its end a held run can be approved or rejected.
     """
 
     def __init__(
@@ -66,11 +69,13 @@ class Journal:
         name: str,
         signer: Signer | None = None,
         random: Callable[[int], bytes] = os.urandom,
+        approval_expires: timedelta = timedelta(days=30),
     ) -> None:
         self.engine = engine
         self.name = name
         self._signer = signer
         self._random = random
+        self.approval_expires = approval_expires
 
     def close(self) -> None:
         """Give back connections."""
@@ -130,6 +135,7 @@ class Journal:
     ) -> int:
         """:meth:`begin` within a transaction of the caller's."""
         begun = connection.execute(select(CHAIN.c.begun).with_for_update()).scalar_one()
+        self._refuse_altered_memory(connection)
         run = int(begun) + 1
         salt = self._random(32).hex()
         record: dict[str, Any] = {
@@ -417,10 +423,15 @@ class Journal:
         with self.reading() as connection:
             return queries.list_runs(connection, limit=1000, status="running")
 
-    def held(self) -> list[RunRow]:
-        """Held runs that wait for an answer, newest first."""
+    def held(self, now: datetime) -> list[RunRow]:
+        """Held runs that can be approved or rejected at that time, newest first."""
         with self.reading() as connection:
-            return queries.held_runs(connection)
+            return held_runs.waiting_runs(connection, now, self.approval_expires)
+
+    def decisions(self, runs: Collection[int], now: datetime) -> dict[int, Decision]:
+        """What became, until that time, of those of the given runs that were held; by run."""
+        with self.reading() as connection:
+            return held_runs.decisions(connection, runs, now, self.approval_expires)
 
     def last_good(self, number: int) -> list[RunRow]:
         """The last runs over everything that finished on a complete snapshot, newest first."""
@@ -521,6 +532,16 @@ class Journal:
                     place=self.name,
                     remedy="begin a new run",
                 )
+
+    def _refuse_altered_memory(self, connection: Connection) -> None:
+        """No run begins on it: the seal of that run would make it look genuine."""
+        for problem in altered_memory(connection):
+            raise AlteredJournalError(
+                problem.text,
+                place=self.name,
+                remedy="`zvirka audit verify` lists what was altered; no run begins until the"
+                " journal is restored from a backup",
+            )
 
     def _no_run(self, run: int) -> NoSuchRunError:
         return NoSuchRunError(

@@ -104,30 +104,6 @@ def list_runs(
         return rows
 
 
-def held_runs(connection: Connection) -> list[RunRow]:
-    """Held runs that no sealed approval or rejection has answered, newest first.
-
-    An answer is to a plan: it also answers the runs before it that held exactly the same.
-    """
-    answer, shown = RUN.alias(), RUN.alias()
-    answered = exists().where(
-        answer.c.parent == shown.c.id,
-        answer.c.command.in_(("approve", "reject")),
-        answer.c.seal.is_not(None),
-        or_(
-            shown.c.id == RUN.c.id,
-            (shown.c.plan_digest == RUN.c.plan_digest)
-            & (RUN.c.plan_digest != "")
-            & (RUN.c.id < answer.c.id),
-        ),
-    )
-    query = select(RunRow).where(col(RunRow.status) == "held", ~answered)
-    with Session(connection) as session:
-        rows = list(session.scalars(query.order_by(col(RunRow.id).desc())))
-        session.expunge_all()
-        return rows
-
-
 def last_good(connection: Connection, number: int) -> list[RunRow]:
     """Runs over everything that finished on a complete snapshot of 1C, newest first.
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from enum import StrEnum
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, select, update
@@ -31,17 +32,26 @@ Pairing = tuple[str, str, str]
 """Ref_Key, key and the store's row, as last seen in agreement."""
 
 
-class Suppression(msgspec.Struct, frozen=True, kw_only=True):
-    """One counterparty that a run must treat in a special way until a side changes.
+class Reason(StrEnum):
+    """Why a correction is not made; the values are those of the column ``state``."""
 
-    ``state``: ``not_converging`` (``nights`` counts runs with the same wanted and found) or
-    ``undone``. ``wanted`` and ``found`` are digests of the canonical values then, ``run`` the run
-    that said so last, ``since`` when it was said first.
+    GIVEN_UP = "not_converging"  # sent several times, and the store never held it
+    UNDONE = "undone"  # put back by a person
+    REJECTED = "rejected"  # refused by a person while both sides stay as they are
+    NEVER = "never"  # refused by a person for good
+
+
+class Suppression(msgspec.Struct, frozen=True, kw_only=True):
+    """One counterparty whose correction is reported and not made until a side changes.
+
+    ``wanted`` and ``found`` are digests of the canonical values then; what was rejected has in
+    ``wanted`` the content digest of the difference. ``nights`` counts the runs that were given up
+    with the same digests, ``run`` is the last run that said so, ``since`` when it was said first.
     """
 
     key: str
     ref: str = ""
-    state: Literal["not_converging", "undone"]
+    reason: Reason
     wanted: str = ""
     found: str = ""
     nights: int = 1
@@ -61,7 +71,7 @@ def read_standings(connection: Connection) -> dict[str, Suppression]:
         row["ident"]: Suppression(
             key=row["key"],
             ref=row["ref"],
-            state=row["state"],
+            reason=Reason(row["state"]),
             wanted=row["wanted"],
             found=row["found"],
             nights=row["nights"],
@@ -82,7 +92,7 @@ def put_standings(connection: Connection, standings: Iterable[Suppression]) -> N
                 "ident": plain(standing.ident),
                 "key": plain(standing.key),
                 "ref": plain(standing.ref),
-                "state": standing.state,
+                "state": standing.reason.value,
                 "wanted": standing.wanted,
                 "found": standing.found,
                 "nights": standing.nights,

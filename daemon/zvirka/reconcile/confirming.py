@@ -81,7 +81,9 @@ class _Look:
         self._evidence = Evidence.of(context)
         extras = context.matching.candidate_count("extra")
         limit = context.environment.settings.guard.max_deletes
-        self._ask = extras <= limit or context.request.command == "approve"
+        # Suppressed deletions are not written, so they do not count towards the limit.
+        few = extras - len(context.standings) <= limit
+        self._ask = few or context.request.command == "approve"
         if not singly:
             self._look_again_at_all()
 

@@ -55,7 +55,7 @@ def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Sum
 def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> None:
     """One question to a person is enough: the timer comes every few minutes."""
     targets = [f"ref {ref}" for ref in refs]
-    for run in environment.journal.held():
+    for run in environment.journal.held(environment.now()):
         if run.trigger == "feed" and run.facts.get("targets") == targets:
             raise HeldError(
                 f"run {run.id} over the same changes waits for an answer",

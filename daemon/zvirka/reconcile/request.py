@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from zvirka.journal.run_facts import Hold
+
 Command = Literal["reconcile", "plan", "resync", "approve", "reject", "undo"]
 
 
@@ -29,8 +31,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ``trigger`` is ``schedule``, ``catch-up``, ``timer``, ``manual``, ``web`` or ``feed``.
     ``who`` asked (a login or unit name) and ``reason`` go to the journal. ``parent`` is the held
     run approved or rejected, or the run undone; ``digest`` the plan digest the approver saw
-    (empty: that of the held run). ``targets`` also narrows an undo. ``wait`` is how many seconds
-    to wait for the lock: 0 not at all, ``None`` for ever. ``full`` forces a full pull.
+    (empty: that of the held run). ``targets`` also narrows an undo or a rejection, which with
+    ``for_good`` lasts until a resync by name. ``wait`` is how many seconds to wait for the lock:
+    0 not at all, ``None`` for ever. ``full`` forces a full pull.
     """
 
     command: Command = "reconcile"
@@ -40,6 +43,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     targets: Targets = Targets()
     parent: int | None = None
     digest: str = ""
+    for_good: bool = False
     full: bool = False
     wait: float | None = 0
 
@@ -59,7 +63,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     causes: dict[str, int] = {}
     actions: dict[str, int] = {}
     outcomes: dict[str, int] = {}
-    held: tuple[str, ...] = ()
+    held: tuple[Hold, ...] = ()
     remaining: int = 0
     plan_digest: str = ""
     reports: tuple[Path, ...] = ()

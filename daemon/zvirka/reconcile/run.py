@@ -25,6 +25,8 @@ from zvirka.reconcile import (
     approving,
     guarding,
     recovering,
+    rejecting,
+    suppressing,
     targeting,
     undoing,
     verifying,
@@ -74,7 +76,9 @@ def perform(environment: Environment, request: Request) -> Summary:
 
 def _check(environment: Environment, request: Request) -> None:
     if request.command in {"approve", "reject"}:
-        approving.held_run(environment.journal, request)
+        approving.check_answerable(environment.journal, request, environment.now())
+    if request.command == "reject":
+        rejecting.check_rejectable(environment.journal, request)
     if request.command == "undo":
         assert request.parent is not None
         undoing.check_undoable(environment.journal, request.parent)
@@ -162,7 +166,8 @@ class _Run:
         with self._phase("recover"):
             self._facts.recovered = recovering.recover(environment, self._run)
         if request.command == "reject":
-            return "finished", ExitCode.IN_SYNC
+            rejecting.reject(environment, self._run, request)
+            return "finished", None
         with closing(environment.open_store()) as store:
             self._facts.store = store.name
             self._check_policy(store)
@@ -229,6 +234,7 @@ class _Run:
         if request.command == "plan":
             return "finished", None
         self._correct(context)
+        suppressing.forget_settled(context)
         if not context.targeted:
             self._agree(context)
         if self._facts.held:

@@ -8,6 +8,7 @@ from zvirka.domain import Difference, Disposition
 from zvirka.erp.protocol import Store
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.suppressions import Suppression
+from zvirka.journal.tables import RunRow
 from zvirka.mapping import Mapping
 from zvirka.onec.protocol import Source
 from zvirka.reconcile.environment import Environment
@@ -35,6 +36,10 @@ class RunContext:
     standings: dict[str, Suppression] = field(default_factory=dict)
     planned: dict[tuple[str, Disposition], int] = field(default_factory=dict)
     """Differences so far by (action, disposition)."""
+    kept: set[str] = field(default_factory=set)
+    """Idents of suppressions that this run found to apply still."""
+    rejections: dict[int, RunRow] = field(default_factory=dict)
+    """The runs that rejected something, as far as this run had to name them."""
     asked: set[str] = field(default_factory=set)
     """Ref_Keys and keys a targeted run is about."""
     suspected: int = 0

@@ -8,8 +8,6 @@ from zvirka.domain import Action, Disposition, FieldDifference, OutcomeState
 from zvirka.i18n.words import (
     COMMANDS,
     COMPARISONS,
-    HELD_WHAT,
-    LIMITS,
     MARKS,
     MODES,
     STATUSES,
@@ -17,6 +15,7 @@ from zvirka.i18n.words import (
     Words,
 )
 from zvirka.report.content import ReportContent, ReportEntry, Write
+from zvirka.report.holds import hold_cells
 from zvirka.report.sentences import told
 
 Line = tuple[str, str]
@@ -192,15 +191,7 @@ def left(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
 
 def holds(findings: ReportContent, words: Words) -> list[tuple[str, str, str, str]]:
     """Every limit that held something: its name, what was found, what is allowed, what it holds."""
-    return [
-        (
-            words.word(LIMITS, hold.limit),
-            told(hold.found, words),
-            told(hold.allowed, words),
-            words.word(HELD_WHAT, hold.what),
-        )
-        for hold in findings.facts.held
-    ]
+    return [hold_cells(hold, words) for hold in findings.facts.held]
 
 
 def done(entry: ReportEntry, words: Words) -> str:

@@ -65,7 +65,7 @@ class Records(Protocol):
         """When a run over everything last ended well."""
         ...
 
-    def situation(self) -> Situation:
+    def situation(self, now: datetime) -> Situation:
         """How things stand."""
         ...
 
@@ -98,14 +98,14 @@ class JournalRecords:
         with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
             return _last_good(connection)
 
-    def situation(self) -> Situation:
+    def situation(self, now: datetime) -> Situation:
         """How things stand, from one look into the journal."""
         with closing(open_journal(self._settings())) as journal:
             with journal.reading() as connection:
                 last = _last(connection)
                 good = _last_good(connection)
                 since = _unresolved_since(connection, last)
-            return Situation(last=last, good=good, held=_held(journal), unresolved_since=since)
+            return Situation(last=last, good=good, held=_held(journal, now), unresolved_since=since)
 
 
 def _last(connection: Connection) -> RunView | None:
@@ -138,10 +138,10 @@ def _last_good(connection: Connection) -> datetime | None:
     return moment
 
 
-def _held(journal: Journal) -> tuple[tuple[int, str, dict[str, int]], ...]:
+def _held(journal: Journal, now: datetime) -> tuple[tuple[int, str, dict[str, int]], ...]:
     return tuple(
         (row.id or 0, row.plan_digest, msgspec.convert(row.facts or {}, Facts).actions)
-        for row in sorted(journal.held(), key=lambda row: row.id or 0, reverse=True)
+        for row in journal.held(now)
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 from starlette.responses import Response
 
-from zvirka.domain import ZERO_REF, Cause, Disposition, Kind
+from zvirka.domain import ZERO_REF, Cause, Disposition, Kind, PlanState
 from zvirka.errors import LockHeldError
 from zvirka.i18n.words import COMMANDS, STATUSES
+from zvirka.journal.held_runs import Decision
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.tables import RunRow
 from zvirka.report import report_stem
@@ -44,11 +46,15 @@ def runs(context: RequestContext) -> Response:
     behind = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
     found = context.journal.runs(limit=RUNS + 1, before=behind, command=command, status=status)
     shown = found[:RUNS]
+    decided = context.journal.decisions([row.id or 0 for row in shown], context.web.now())
     asked = {"status": status, "command": command}
     chosen = {name: word for name, word in asked.items() if word}
     return context.render(
         "runs.html",
-        runs=[(row, msgspec.convert(row.facts or {}, Facts), tone_of(row)) for row in shown],
+        runs=[
+            (row, msgspec.convert(row.facts or {}, Facts), decided.get(row.id or 0), tone)
+            for row, tone in _with_tones(shown, decided)
+        ],
         statuses=STATUSES,
         commands=COMMANDS,
         status=status or "",
@@ -59,12 +65,21 @@ def runs(context: RequestContext) -> Response:
     )
 
 
-def tone_of(row: RunRow) -> str:
-    """``good``, ``warning``, ``bad``, or '' while a run goes on: the colour of its status."""
+def _with_tones(
+    rows: Sequence[RunRow], decided: Mapping[int, Decision]
+) -> Iterator[tuple[RunRow, str]]:
+    for row in rows:
+        yield row, tone_of(row, decided.get(row.id or 0))
+
+
+def tone_of(row: RunRow, decision: Decision | None = None) -> str:
+    """``good``, ``warning``, ``bad``, or '' where nothing is open: the colour of its status."""
     if row.status in {"failed", "interrupted"}:
         return "bad"
     if row.status == "running":
         return ""
+    if decision is not None and decision.state is not PlanState.WAITING:
+        return "good" if decision.state is PlanState.APPROVED else ""
     return "warning" if row.status == "held" or (row.facts or {}).get("remaining") else "good"
 
 
@@ -97,6 +112,8 @@ def show_run(
     findings = findings_of(context.journal, number)
     sifted = sift(context.journal, number, difference_filter, DIFFERENCES)
     replies = answers(context.journal, number)
+    decision = context.journal.decisions([number], context.web.now()).get(number)
+    waits = decision is not None and decision.state is PlanState.WAITING
     return context.render(
         "run.html",
         status,
@@ -110,7 +127,9 @@ def show_run(
         entries=_entries(findings, sifted),
         choices=_choices(findings),
         answers=replies,
-        open=any(row.id == number for row in context.journal.held()),
+        open=waits,
+        decision=decision,
+        shown_digest=context.journal.plan_digest(number) if waits else "",
         **{"error": "", "reason": "", **more},
     )
 
@@ -119,7 +138,10 @@ def held(context: RequestContext) -> Response:
     """The runs that wait for a decision."""
     return context.render(
         "held.html",
-        held=[(row, findings_of(context.journal, row.id or 0)) for row in context.journal.held()],
+        held=[
+            (row, findings_of(context.journal, row.id or 0))
+            for row in context.journal.held(context.web.now())
+        ],
     )
 
 

@@ -100,7 +100,7 @@ def test_the_engines_sentences_are_still_the_engines() -> None:
     sources = " ".join(
         path.read_text("utf-8")
         for part in ("reconcile", "erp")
-        for path in sorted((_ENGINE / part).glob("*.py"))
+        for path in sorted((_ENGINE / part).rglob("*.py"))
     )
     sources = re.sub(r'"\s*f?"', "", sources)
     for sentence in SENTENCES:
@@ -109,8 +109,9 @@ def test_the_engines_sentences_are_still_the_engines() -> None:
 
 
 def test_a_sentence_of_the_engine_is_told_in_ukrainian_with_its_own_parts() -> None:
-    assert told("sent 3 times in vain; not sent again until a side changes", UK) == (
-        "надіслано без успіху кілька разів (3); більше не надсилатиметься, доки щось не зміниться"
+    assert told("sent 3 times without effect; not sent again until 1C or the ERP changes", UK) == (
+        "надіслано без успіху кілька разів (3); "
+        "більше не надсилатиметься, доки не зміниться 1С або ERP"
     )
     since = "2026-11-24T21:00:00+00:00"
     assert told(f"outbox of 1C: delete waits since {since}, not sent yet", UK) == (

@@ -109,7 +109,7 @@ class World:
         good = [view.ended for _, view in self.runs if view.status in ("finished", "held")]
         return max(good, default=None)
 
-    def situation(self) -> Situation:
+    def situation(self, now: datetime) -> Situation:
         self._ask()
         last = self.runs[-1][1] if self.runs else None
         return Situation(last=last, good=self.last_good(), held=self.held)
