@@ -73,15 +73,20 @@ def _what_waits(journal: Journal, now: datetime) -> str:
     return f"look at the plan that waits with `zvirka show {waiting[0].id}`, then answer that run"
 
 
-def narrow_to_approved(context: RunContext, parent: int) -> None:
+def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> int:
     """Leave to be corrected only what the held run showed and what is still identical.
+
+    ``suspected`` counts the clients that look absent from a partial snapshot of 1C.
+
+    Returns:
+        The number of differences that were approved and are no longer identical.
 
     Raises:
         SourceError: deletions were approved, and 1C could be read only in part, so that none of
             them can be proven. Nothing was written and the plan still waits.
     """
     journal = context.environment.journal
-    if context.suspected and _has_deletions(journal, parent):
+    if suspected and _has_deletions(journal, parent):
         raise SourceError(
             f"1C could be read only in part, so the deletions of run {parent} cannot be proven",
             place=f"approve {parent}",
@@ -105,7 +110,7 @@ def narrow_to_approved(context: RunContext, parent: int) -> None:
                     )
                 )
         journal.update_differences(context.run, changed)
-    context.facts.changed_meanwhile = approved.total() - identical
+    return approved.total() - identical
 
 
 def _has_deletions(journal: Journal, run: int) -> bool:

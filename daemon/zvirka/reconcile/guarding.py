@@ -6,6 +6,8 @@ changes everything waits. A share always allows one deletion, however small the 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from statistics import median
 
 from zvirka.domain import Action, Disposition
@@ -16,55 +18,59 @@ from zvirka.reconcile.run_context import RunContext
 _GOOD_RUNS = 7
 
 
-def guard(context: RunContext) -> list[Hold]:
+def guard(
+    context: RunContext,
+    planned: Mapping[tuple[str, Disposition], int],
+    *,
+    store_active: int,
+    source_rows: int,
+) -> list[Hold]:
     """Hold what is past the limits, in the journal, and return the limits that held something.
 
     An approval and a resync of named counterparties are not guarded: a person decided about these.
     A run from 1C's exchange plan is; its shares are of the last good run.
+
+    Args:
+        context: the run.
+        planned: how many differences it has, by action and disposition.
+        store_active: active clients in the store.
+        source_rows: counterparties in 1C.
     """
     journal = context.environment.journal
     if context.targeted:
         for good in journal.last_good(1):
-            context.facts.store_active = int(good.facts.get("store_active", 0))
-            context.facts.source_rows = int(good.facts.get("source_rows", 0))
-    holds = _change_holds(context) or _delete_holds(context)
+            store_active = int(good.facts.get("store_active", 0))
+            source_rows = _rows(good)
+    waiting = {Disposition.CORRECT, Disposition.HELD}
+    changes = Counter[str]()
+    for (action, disposition), count in planned.items():
+        if action and disposition in waiting:
+            changes[action] += count
+    holds = _change_holds(context, changes.total(), max(store_active, source_rows))
+    if not holds and changes[Action.DELETE]:
+        holds = _delete_holds(context, changes[Action.DELETE], store_active, source_rows)
     if holds:
         everything = any(hold.what == "all" for hold in holds)
         journal.hold(context.run, None if everything else [Action.DELETE])
     return holds
 
 
-def _planned(context: RunContext, *, deletes_only: bool) -> int:
-    return sum(
-        count
-        for (action, disposition), count in context.planned.items()
-        if action
-        and (action == Action.DELETE or not deletes_only)
-        and disposition in {Disposition.CORRECT, Disposition.HELD}
-    )
-
-
-def _change_holds(context: RunContext) -> list[Hold]:
+def _change_holds(context: RunContext, changes: int, base: int) -> list[Hold]:
     limits = context.environment.settings.guard
-    changes = _planned(context, deletes_only=False)
-    base = max(context.facts.store_active, context.facts.source_rows)
     return [
         *_past_count("max_changes", changes, limits.max_changes, "all"),
         *_past_share("max_change_share", changes, base, limits.max_change_share, "all"),
     ]
 
 
-def _delete_holds(context: RunContext) -> list[Hold]:
-    deletes = _planned(context, deletes_only=True)
-    if not deletes:
-        return []
-    limits, active = context.environment.settings.guard, context.facts.store_active
+def _delete_holds(context: RunContext, deletes: int, active: int, rows: int) -> list[Hold]:
+    limits = context.environment.settings.guard
     good = context.environment.journal.last_good(_GOOD_RUNS)
     return [
         *_past_count("max_deletes", deletes, limits.max_deletes, "deletes"),
         *_past_share("max_delete_share", deletes, active, limits.max_delete_share, "deletes"),
         *_new_rules(context, good),
-        *_shrunk(context, good),
+        *_shrunk(context, good, rows),
     ]
 
 
@@ -77,13 +83,12 @@ def _new_rules(context: RunContext, good: list[RunRow]) -> list[Hold]:
     return []
 
 
-def _shrunk(context: RunContext, good: list[RunRow]) -> list[Hold]:
+def _shrunk(context: RunContext, good: list[RunRow], found: int) -> list[Hold]:
     """Whether 1C holds far fewer counterparties than usual: the median of the last good runs."""
-    rows = [count for run in _since_approved_shrink(context, good) if (count := _rows(run))]
-    if not rows:
+    usual = [rows for run in _since_approved_shrink(context, good) if (rows := _rows(run))]
+    if not usual:
         return []
-    least = round(median(rows) * (1 - context.environment.settings.guard.shrink_share))
-    found = context.facts.source_rows
+    least = round(median(usual) * (1 - context.environment.settings.guard.shrink_share))
     if found >= least:
         return []
     return [Hold(limit="shrink_share", found=found, relation="<", allowed=least, what="deletes")]

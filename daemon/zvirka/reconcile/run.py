@@ -234,7 +234,7 @@ class _Run:
         if request.command == "plan":
             return "finished", None
         self._correct(context)
-        suppressing.forget_settled(context)
+        self._forget_settled(context)
         if not context.targeted:
             self._agree(context)
         if self._facts.held:
@@ -282,9 +282,16 @@ class _Run:
     def _guard(self, context: RunContext) -> None:
         if self._request.command == "approve":
             assert self._request.parent is not None
-            approving.narrow_to_approved(context, self._request.parent)
+            self._facts.changed_meanwhile = approving.narrow_to_approved(
+                context, self._request.parent, suspected=context.suspected
+            )
         elif not context.targeted or self._request.trigger == "feed":
-            self._facts.held = guarding.guard(context)
+            self._facts.held = guarding.guard(
+                context,
+                context.planned,
+                store_active=self._facts.store_active,
+                source_rows=self._facts.source_rows,
+            )
 
     def _correct(self, context: RunContext) -> None:
         environment = self._house
@@ -319,6 +326,12 @@ class _Run:
             (party.values.get(name) or "") == (value or "")
             for name, value in correction.after.items()
         )
+
+    def _forget_settled(self, context: RunContext) -> None:
+        if context.targeted:
+            suppressing.forget_settled(context, context.asked)
+        elif isinstance(context.snapshot, CompleteSnapshot):
+            suppressing.forget_settled(context, context.standings)
 
     def _agree(self, context: RunContext) -> None:
         """Remember on what both sides agree: the third side of the next run's causes."""

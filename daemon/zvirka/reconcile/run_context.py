@@ -36,10 +36,8 @@ class RunContext:
     standings: dict[str, Suppression] = field(default_factory=dict)
     planned: dict[tuple[str, Disposition], int] = field(default_factory=dict)
     """Differences so far by (action, disposition)."""
-    kept: set[str] = field(default_factory=set)
-    """Idents of suppressions that this run found to apply still."""
     rejections: dict[int, RunRow] = field(default_factory=dict)
-    """The runs that rejected something, as far as this run had to name them."""
+    """Runs that rejected something, read when a difference names them."""
     asked: set[str] = field(default_factory=set)
     """Ref_Keys and keys a targeted run is about."""
     suspected: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,11 +14,11 @@ from zvirka.journal.row_mapping import approved_content
 from zvirka.journal.suppressions import Reason, Suppression
 from zvirka.journal.tables import RunRow
 from zvirka.reconcile.run_context import RunContext
-from zvirka.reconcile.snapshot import CompleteSnapshot
 
 Side = dict[str, str | None] | None
 """The mapped values of one side, ``None`` where it has nothing (active)."""
 
+_CAUSES = frozenset({Cause.UNDONE, Cause.NOT_CONVERGING, Cause.REJECTED})
 _LASTS = {
     Reason.REJECTED: "not proposed again until 1C or the ERP changes",
     Reason.NEVER: "not proposed again until it is resynced by name",
@@ -42,7 +43,6 @@ def as_it_stands(
     if applies is None:
         return difference
     cause, note = applies
-    context.kept.add(suppression.ident)
     return msgspec.structs.replace(
         difference, cause=cause, disposition=Disposition.REPORTED, note=note
     )
@@ -94,29 +94,26 @@ def rejection_note(run: RunRow, reason: Reason, since: datetime, timezone: str) 
     return f"rejected by {run.who} on {day} (run {run.id}): {run.reason}; {_LASTS[reason]}"
 
 
-def forget_settled(context: RunContext) -> None:
+def forget_settled(context: RunContext, seen: Container[str]) -> None:
     """Drop suppressions of counterparties that no longer differ, or differ in another way now.
 
-    Only a run that saw everything, or asked for the very counterparty, can tell. What was
-    rejected for good stays until somebody resyncs it by name.
+    ``seen`` holds the Ref_Keys and keys that the run compared completely. What was rejected for
+    good stays until somebody resyncs it by name.
     """
-    everything = not context.targeted and isinstance(context.snapshot, CompleteSnapshot)
-    if (
-        not context.standings
-        or context.request.command not in {"reconcile", "resync"}
-        or not (everything or context.targeted)
-    ):
+    if not context.standings or context.request.command not in {"reconcile", "resync"}:
         return
     journal = context.environment.journal
-    kept = set(context.kept)
-    for batch in journal.differences(context.run, dispositions=[Disposition.HELD]):
-        kept.update(difference.ref or difference.key for difference in batch)
-    asked = context.asked if context.targeted else set(context.standings)
+    kept = {
+        difference.ref or difference.key
+        for batch in journal.differences(context.run)
+        for difference in batch
+        if difference.cause in _CAUSES or difference.disposition is Disposition.HELD
+    }
     journal.drop_standings(
         [
             ident
             for ident, suppression in context.standings.items()
-            if (ident in asked and ident not in kept)
+            if (ident in seen and ident not in kept)
             and (suppression.reason is not Reason.NEVER or _overridden(context, suppression))
         ]
     )

@@ -63,9 +63,7 @@ def _verify_batch(context: RunContext, batch: Sequence[tuple[int, Correction, Ou
                     row=outcome.row,
                 )
             )
-            standing = _standing(context, correction, client)
-            context.kept.add(standing.ident)
-            standings.append(standing)
+            standings.append(_standing(context, correction, client))
         elif client is not None and _agrees(context, parties.get(correction.ref), client):
             settled.append((correction.ref, client))
     journal.settle(context.run, verdicts, context.environment.now())
