@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from tests.integration.engine_world import World, world
-from zvirka.domain import Cause, Disposition, OutcomeState
+from zvirka.domain import Cause, Correction, Disposition, Outcome, OutcomeState, PlanState
+from zvirka.erp.protocol import Writer
 from zvirka.errors import JournalError, UsageError
 from zvirka.journal.chain import verify_chain
-from zvirka.journal.held_runs import PlanState
-from zvirka.reconcile.request import Summary, Targets
+from zvirka.reconcile.request import Request, Summary, Targets
+from zvirka.reconcile.run import perform
 
 
 @pytest.fixture
@@ -136,6 +139,38 @@ def test_an_approval_that_1c_interrupted_can_be_given_again(careful: World) -> N
     assert (approved.status, approved.outcomes) == ("finished", {"applied": 4})
     assert not set(codes) & set(careful.in_store())
     assert waiting(careful) == []
+    assert state_of(careful, held.run) == (PlanState.APPROVED, approved.run)
+
+
+class Dying:
+    """A writer whose process ends after two outcomes."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+        yield from islice(self._writer.apply(corrections), 2)
+        raise KeyboardInterrupt
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def test_an_approval_that_was_cut_off_can_be_given_again(careful: World) -> None:
+    codes = delete(careful, 4)
+    held = careful.run()
+    with careful.environment() as environment:
+        dying = dataclasses.replace(
+            environment, open_writer=lambda confirm: Dying(environment.open_writer(confirm))
+        )
+        with pytest.raises(KeyboardInterrupt):
+            perform(dying, Request(command="approve", who="test", reason="так", parent=held.run))
+    assert careful.row(held.run + 1).status == "interrupted"
+    assert waiting(careful) == [held.run]
+    approved = careful.run("approve", parent=held.run, reason="так")
+    assert (approved.status, approved.exit_code) == ("finished", 0)
+    assert careful.row(approved.run).facts["changed_meanwhile"] == 0
+    assert not set(codes) & set(careful.in_store())
     assert state_of(careful, held.run) == (PlanState.APPROVED, approved.run)
 
 

@@ -319,6 +319,11 @@ class Journal:
         with self.reading() as connection:
             return set(queries.content_digests(connection, run, disposition))
 
+    def applied_by_approvals(self, held: int) -> set[str]:
+        """Content digests of what approvals of the held run, cut off ones too, have applied."""
+        with self.reading() as connection:
+            return queries.applied_by_approvals(connection, held)
+
     # -- corrections -----------------------------------------------------------------------------
 
     def intend(

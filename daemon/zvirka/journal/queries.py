@@ -238,6 +238,21 @@ def content_digests(connection: Connection, run: int, disposition: Disposition) 
     return (content_digest(row) for row in rows.mappings())
 
 
+def applied_by_approvals(connection: Connection, held: int) -> set[str]:
+    """The content digests of what approvals of the held run have applied so far."""
+    d, c, r = DIFFERENCE.c, CORRECTION.c, RUN.c
+    applied = exists().where(
+        c.run_id == d.run_id, c.number == d.number, c.state == OutcomeState.APPLIED.value
+    )
+    rows = connection.execute(
+        select(d.kind, d.key, d.ref, d.row, d.rows, d.action, d.fields)
+        .join(RUN, r.id == d.run_id)
+        .where(r.parent == held, r.command == "approve", applied),
+        execution_options=STREAMED,
+    )
+    return {content_digest(row) for row in rows.mappings()}
+
+
 def plan_digest(connection: Connection, run: int) -> str:
     """One digest over the held differences in whatever order; '' when nothing is held."""
     digest = SetDigest()

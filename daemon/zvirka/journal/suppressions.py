@@ -139,8 +139,11 @@ def set_digests(connection: Connection) -> dict[str, str]:
     for name, table in _TABLES.items():
         digest = SetDigest()
         query = select(*(raw_column(column) for column in table.columns))
-        for row in connection.execute(query, execution_options={"yield_per": _CHUNK}):
-            digest.add(*_cells(table, row))
+        rows = connection.execute(query, execution_options={"yield_per": _CHUNK})
+        if any(isinstance(column.type, UtcTime) for column in table.columns):
+            digest.add_all(tuple(_cells(table, row)) for row in rows)
+        else:
+            digest.add_all(tuple(row) for row in rows)
         digests[name] = digest.text
     return digests
 

@@ -93,6 +93,9 @@ def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> i
             remedy="the plan still waits: approve it again when 1C can be read completely",
         )
     approved = Counter(journal.difference_digests(parent, Disposition.HELD))
+    for content in journal.applied_by_approvals(parent):
+        # An approval before this one was cut off after it had applied these.
+        del approved[content]
     identical = 0
     for batch in journal.differences(context.run):
         changed: list[Difference] = []
