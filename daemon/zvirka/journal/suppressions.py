@@ -1,7 +1,7 @@
-"""What the next runs must remember: standings of counterparties, and pairings of keys.
+"""What later runs need to know: suppressed corrections, and which row a Ref_Key is paired with.
 
-Both tables change from night to night, so the chain holds a digest of each as a set, kept in step
-with every change (:mod:`zvirka.journal.set_digest`).
+Both tables change with every run. The chain therefore holds a digest of each table as a set,
+updated with every change (:mod:`zvirka.journal.set_digest`).
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ident(self) -> str:
-        """What it is known by: Ref_Key, or the key where there is none."""
+        """The identity in the table: the Ref_Key, or the key where there is none."""
         return self.ref or self.key
 
 
 def read_standings(connection: Connection) -> dict[str, Suppression]:
-    """All standings by ident."""
+    """All suppressions by ident."""
     rows = connection.execute(select(STANDING)).mappings()
     return {
         row["ident"]: Suppression(
@@ -83,7 +83,7 @@ def read_standings(connection: Connection) -> dict[str, Suppression]:
 
 
 def put_standings(connection: Connection, standings: Iterable[Suppression]) -> None:
-    """Add standings, or replace those of the same ident."""
+    """Add suppressions; those of the same ident are replaced."""
     _put(
         connection,
         "standing",
@@ -105,12 +105,12 @@ def put_standings(connection: Connection, standings: Iterable[Suppression]) -> N
 
 
 def drop_standings(connection: Connection, idents: Iterable[str]) -> None:
-    """Forget standings; unknown idents are passed over."""
+    """Delete suppressions; unknown idents are ignored."""
     _drop(connection, "standing", idents)
 
 
 def read_pairings(connection: Connection, after: str, limit: int) -> list[Pairing]:
-    """Pairings in the order of Ref_Key, those behind ``after``."""
+    """A page of pairings, ordered by Ref_Key, starting after ``after``."""
     rows = connection.execute(
         select(PAIRING.c.ref, PAIRING.c.key, PAIRING.c.row)
         .where(PAIRING.c.ref > after)
@@ -121,7 +121,7 @@ def read_pairings(connection: Connection, after: str, limit: int) -> list[Pairin
 
 
 def put_pairings(connection: Connection, pairings: Iterable[Pairing]) -> None:
-    """Add pairings, or replace those of the same Ref_Key."""
+    """Add pairings; those of the same Ref_Key are replaced."""
     records = (
         {"ref": plain(ref), "key": plain(key), "row": plain(row)} for ref, key, row in pairings
     )
@@ -129,12 +129,12 @@ def put_pairings(connection: Connection, pairings: Iterable[Pairing]) -> None:
 
 
 def drop_pairings(connection: Connection, refs: Iterable[str]) -> None:
-    """Forget pairings; unknown Ref_Keys are passed over."""
+    """Delete pairings; unknown Ref_Keys are ignored."""
     _drop(connection, "pairing", refs)
 
 
 def set_digests(connection: Connection) -> dict[str, str]:
-    """The digests of both tables as they really are, read row by row."""
+    """The digests of both tables, computed from their rows."""
     digests = {}
     for name, table in _TABLES.items():
         digest = SetDigest()
@@ -193,7 +193,7 @@ def _cells(table: Table, row: Iterable[Any]) -> Iterator[object]:
 
 
 def _digest(connection: Connection, name: str) -> SetDigest:
-    # The lock keeps two writers from both adding to the same sum.
+    # Locked: two writers must not update the same sum at once.
     return SetDigest(connection.execute(select(CHAIN.c[name]).with_for_update()).scalar_one())
 
 

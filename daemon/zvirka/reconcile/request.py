@@ -1,7 +1,7 @@
-"""What is asked of a run, and what it answers: the door of :mod:`zvirka.reconcile`.
+"""The interface of :mod:`zvirka.reconcile`: the request for a run and its summary.
 
-Every trigger (nightly, timer, manual, web page, approval, undo) makes a :class:`Request` and
-hands it to :func:`zvirka.reconcile.run.perform`; there is no other path.
+Every trigger (schedule, timer, command line, web page) passes a :class:`Request` to
+:func:`zvirka.reconcile.run.perform`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Command = Literal["reconcile", "plan", "resync", "approve", "reject", "undo"]
 
 
 class Targets(msgspec.Struct, frozen=True):
-    """The counterparties a resync is about; ``everything`` for all of them."""
+    """The counterparties a resync, undo or rejection is about; ``everything``: all of them."""
 
     codes: tuple[str, ...] = ()
     refs: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended: what a terminal, an alert or a metric needs; the journal has the rest.
+    """How a run ended, for the terminal, alerts and metrics; the journal has the details.
 
     ``status``: finished, held, failed, interrupted. ``causes``, ``actions`` and ``outcomes`` as in
     :class:`zvirka.journal.run_facts.Facts`. ``error`` is cause, place and remedy of a failed run,
@@ -74,18 +74,18 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(Protocol):
-    """Where a run tells how far it is. Called often; must be cheap and never raise."""
+    """Receives the progress of a run. Called often: must be cheap and must not raise."""
 
     def phase(self, name: str, total: int | None = None) -> None:
         """A phase begins; ``total`` units are expected when known."""
         ...
 
     def advance(self, units: int) -> None:
-        """So many more units of the phase are done."""
+        """Count ``units`` more of the phase as done."""
         ...
 
     def done(self) -> None:
-        """The run is over, well or not."""
+        """The run has ended, successfully or not."""
         ...
 
 

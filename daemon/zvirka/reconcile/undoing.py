@@ -1,7 +1,7 @@
-"""An undo: the before-images of a run go back where its rows are still as it left them.
+"""Undo of a run: write its before-images back to the rows that are still as it left them.
 
-It is a run like any other, and the next reconciliation knows of it: what was undone stays undone,
-and is reported, until 1C changes that counterparty or somebody asks for a resync.
+The next reconciliations report what was undone and do not correct it, until 1C changes that
+counterparty or a person resyncs it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _BACK = {
     Action.RESTORE: Action.DELETE,
     Action.DELETE: Action.RESTORE,
 }
+_WRITTEN = frozenset({OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING})
 _AT_ONCE = 1000
 
 
@@ -55,9 +56,7 @@ def check_undoable(journal: Journal, parent: int) -> None:
             place=f"undo {parent}",
             remedy="correct the clients by hand, or resync them from 1C",
         )
-    if not run.facts.get("outcomes", {}).get(OutcomeState.APPLIED.value) and not run.facts.get(
-        "outcomes", {}
-    ).get(OutcomeState.NOT_CONVERGING.value):
+    if not _WRITTEN & run.facts.get("outcomes", {}).keys():
         raise UsageError(
             f"run {parent} changed nothing in the store",
             place=f"undo {parent}",
@@ -73,7 +72,7 @@ def check_undoable(journal: Journal, parent: int) -> None:
 
 
 def undo(environment: Environment, run: int, store: Store, parent: int, targets: Targets) -> None:
-    """Put back what the parent run wrote, and remember that it was undone.
+    """Put back what the parent run wrote, and remember it as undone.
 
     Raises:
         StoreError: the store cannot be read or written.
@@ -98,10 +97,10 @@ def _reversals(
     targets: Targets,
     after: int,
 ) -> Iterator[tuple[Difference, Correction, Correction]]:
-    """For each applied correction: the difference to show, the way back, and the original."""
+    """For each applied correction: the difference to report, its reversal, and the original."""
     number = after
     for _, correction, outcome in page:
-        if outcome.state not in {OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING}:
+        if outcome.state not in _WRITTEN:
             continue
         if targets.codes and not {correction.key, correction.new_key} & set(targets.codes):
             continue
@@ -113,7 +112,7 @@ def _reversals(
 
 
 def _way_back(store: Store, correction: Correction, outcome: Outcome) -> Correction:
-    """The correction that leads back; its before-image is what the run left behind."""
+    """The reversal of a correction; its before-image is what the correction left in the store."""
     left = store.fitting({**correction.before, **correction.after})
     key = correction.new_key or correction.key
     action = _BACK[correction.action]
@@ -211,7 +210,7 @@ def _verify(
     store: Store,
     done: Sequence[tuple[Difference, Correction, Outcome]],
 ) -> None:
-    """Read back what was put back; what reads otherwise did not take."""
+    """Read the rows back; those that do not hold the before-image are not converging."""
     now = read_back(store, [(correction, outcome) for _, correction, outcome in done])
     wrong = [
         msgspec.structs.replace(
@@ -257,7 +256,7 @@ def _to_remember(
 
 
 def _standing(environment: Environment, run: int, original: Correction) -> Suppression:
-    """What 1C wanted when it was undone; while it still wants that, nothing is redone."""
+    """A suppression with what 1C held when the run corrected the client."""
     gone = original.action is Action.DELETE
     wanted = None if gone else {**original.before, **original.after}
     return Suppression(
