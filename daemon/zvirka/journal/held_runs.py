@@ -53,8 +53,8 @@ def waiting_runs(connection: Connection, now: datetime, expires: timedelta) -> l
     query = select(RunRow).where(
         col(RunRow.status) == "held",
         col(RunRow.finished_at) >= now - expires,
-        _answer().is_(None),
         _successor().is_(None),
+        _answer().is_(None),
     )
     with Session(connection) as session:
         rows = list(session.scalars(query.order_by(col(RunRow.id).desc())))
@@ -115,14 +115,22 @@ def _answer() -> ScalarSelect[int]:
         and_(answer.c.command == "reject", answer.c.mode != "targeted"),
     )
     same_plan = and_(
+        shown.c.status == "held",
         shown.c.plan_digest == RUN.c.plan_digest,
         RUN.c.plan_digest != "",
         RUN.c.id < answer.c.id,
     )
     return (
-        select(func.min(answer.c.id))
+        select(answer.c.id)
         .join(shown, shown.c.id == answer.c.parent)
-        .where(answer.c.status == "finished", whole, or_(shown.c.id == RUN.c.id, same_plan))
+        .where(
+            answer.c.parent.is_not(None),
+            answer.c.status == "finished",
+            whole,
+            or_(shown.c.id == RUN.c.id, same_plan),
+        )
+        .order_by(answer.c.id)
+        .limit(1)
         .correlate(RUN)
         .scalar_subquery()
     )
@@ -131,20 +139,24 @@ def _answer() -> ScalarSelect[int]:
 def _successor() -> ScalarSelect[int]:
     """SQL: the first later run that compared at least as much and says what is held now."""
     later = RUN.alias()
+    # Not by the index of the status: the first run after the held one nearly always decides.
+    status = func.coalesce(later.c.status, "")
     over_everything = and_(
         later.c.command.in_(("reconcile", "resync")),
         later.c.mode != "targeted",
-        or_(later.c.status == "held", and_(later.c.status == "finished", _is_complete(later))),
+        or_(status == "held", and_(status == "finished", _is_complete(later))),
     )
     # 1C's exchange plan repeats what is not confirmed: the next message names it all again.
     next_message = and_(
         RUN.c.trigger == "feed",
         later.c.trigger == "feed",
-        later.c.status.in_(("held", "finished")),
+        status.in_(("held", "finished")),
     )
     return (
-        select(func.min(later.c.id))
+        select(later.c.id)
         .where(later.c.id > RUN.c.id, or_(over_everything, next_message))
+        .order_by(later.c.id)
+        .limit(1)
         .correlate(RUN)
         .scalar_subquery()
     )
