@@ -159,6 +159,7 @@ class Cause(StrEnum):
     DUPLICATE = "duplicate"
     NOT_OURS = "not_ours"
     UNDONE = "undone"
+    REJECTED = "rejected"
     UNKNOWN = "unknown"
 
 
@@ -180,6 +181,16 @@ class OutcomeState(StrEnum):
     FAILED = "failed"  # the store or the webhook said no
     NOT_CONVERGING = "not_converging"  # accepted, and yet the store reads back otherwise
     WITHDRAWN = "withdrawn"  # 1C says otherwise by now
+
+
+class PlanState(StrEnum):
+    """What became of a held plan."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"  # a later run compared at least as much
+    EXPIRED = "expired"
 
 
 class FieldDifference(msgspec.Struct, frozen=True):

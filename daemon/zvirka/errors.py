@@ -77,6 +77,12 @@ class JournalError(ZvirkaError):
     passing = True
 
 
+class AlteredJournalError(JournalError):
+    """The journal does not hold what was sealed; nothing is written until a person looks."""
+
+    passing = False
+
+
 class StagingError(ZvirkaError):
     """The staging database could not be used, for want of disk space among other things."""
 

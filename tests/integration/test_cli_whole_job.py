@@ -110,15 +110,28 @@ def test_held_deletes_wait_for_a_person_who_approves_or_rejects(
     assert (code, approved["outcomes"]) == (0, {"applied": 2})
     assert all(clients(settled, "is_active")[code] == 0 for code in gone)
     assert answer(capsys, "runs", "--held") == (0, [])
+    assert run("approve", "2", "--reason", "ще раз") == 64
+    assert f"in run {approved['run']}" in capsys.readouterr().err
+    assert run("runs", "--lang", "en") == 0
+    assert "approved" in capsys.readouterr().out
+    assert run("show", "2", "--lang", "en") == 0
+    shown = capsys.readouterr().out
+    assert f"Decision: run {approved['run']}" in shown
+    assert "deletes a run: 2 > 1" in shown
+    assert "zvirka approve" not in shown
 
     for one in counterparties(onec)[:2]:
         onec.base.delete(one.ref)
     assert run("reconcile") == 3
     capsys.readouterr()
     held_run = answer(capsys, "runs", "--held")[1][0]["run"]
-    assert run("reject", str(held_run), "--reason", "помилка в 1С") == 0
-    capsys.readouterr()
+    assert run("reject", str(held_run), "--reason", "помилка в 1С", "--lang", "en") == 1
+    shown = capsys.readouterr().out
+    assert "2 corrections rejected; nothing was written to the ERP" in shown
+    assert "agree" not in shown
     assert answer(capsys, "runs", "--held") == (0, [])
+    code, told = answer(capsys, "reconcile")
+    assert (code, told["status"], told["causes"]) == (1, "finished", {"rejected": 2})
 
 
 def test_run_of_a_timer_tells_alerts_and_metrics_as_the_daemon_does(

@@ -60,7 +60,7 @@ def test_a_full_journal_verifies_and_reads_back(settings: Settings, tmp_path: Pa
     assert journal.history(key="000002")[1].outcome == "applied"
     assert list(journal.standings()) == [world.ref(1), "000002"]
     assert [len(page) for page in journal.pairings(1)] == [1, 1]
-    assert journal.held() == []
+    assert journal.held(NOW) == []
     journal.close()
 
 

@@ -79,6 +79,21 @@ def test_a_mass_deletion_in_the_feed_is_held_and_not_forgotten(night: World) -> 
     assert followed(careful) is None
 
 
+def test_deletions_of_the_feed_that_were_rejected_are_reported_and_confirmed(night: World) -> None:
+    careful = night.with_settings(guard={"max_deletes": 2})
+    codes = [night.base.get(ref).values["code"] for ref in night.refs()[:4]]
+    for ref in night.refs()[:4]:
+        night.base.delete(ref)
+    run = followed(careful)
+    assert run is not None
+    careful.run("reject", parent=run.run, reason="ні")
+    again = followed(careful)
+    assert again is not None
+    assert (again.status, again.outcomes, again.causes) == ("finished", {}, {"rejected": 4})
+    assert followed(careful) is None
+    assert set(codes) <= set(night.in_store())
+
+
 def test_a_touch_does_not_redo_what_a_person_undid(night: World) -> None:
     ref = night.refs()[0]
     night.base.update(ref, name="Помилка")

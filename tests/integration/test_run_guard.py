@@ -10,6 +10,7 @@ import pytest
 from tests.integration.engine_world import World, world
 from zvirka.domain import Cause, Disposition, OutcomeState
 from zvirka.errors import UsageError
+from zvirka.journal.run_facts import Hold
 from zvirka.reconcile.request import Targets
 
 
@@ -33,12 +34,16 @@ def delete(made: World, number: int) -> list[str]:
     return codes
 
 
+def hold(limit: str, found: int, allowed: int, what: str) -> Hold:
+    return Hold(limit=limit, found=found, relation=">", allowed=allowed, what=what)
+
+
 def test_past_a_delete_limit_deletes_wait_and_the_rest_goes_on(careful: World) -> None:
     codes = delete(careful, 4)
     careful.base.create(name="Новий", code="N-1")
     run = careful.run()
     assert (run.status, run.exit_code) == ("held", 3)
-    assert run.held == ("max_deletes: 4 > 2",)
+    assert run.held == (hold("max_deletes", 4, 2, "deletes"),)
     store = careful.in_store()
     assert set(codes) <= set(store)
     assert "N-1" in store
@@ -50,7 +55,7 @@ def test_past_a_change_limit_nothing_at_all_is_written(careful: World) -> None:
     before = careful.in_store()
     run = careful.run()
     assert (run.exit_code, run.outcomes) == (3, {})
-    assert run.held == ("max_changes: 10 > 8",)
+    assert run.held == (hold("max_changes", 10, 8, "all"),)
     assert careful.in_store() == before
 
 
@@ -97,23 +102,12 @@ def test_an_approval_of_another_digest_is_refused(careful: World) -> None:
     assert careful.run("approve", parent=held.run, digest=held.plan_digest, reason="так").run
 
 
-def test_a_rejected_run_is_closed_and_the_next_night_asks_again(careful: World) -> None:
-    codes = delete(careful, 4)
-    held = careful.run()
-    assert careful.run("reject", parent=held.run, reason="ні").exit_code == 0
-    with careful.environment() as environment:
-        assert environment.journal.held() == []
-    again = careful.run()
-    assert again.status == "held"
-    assert set(codes) <= set(careful.in_store())
-
-
 def test_the_first_run_holds_its_deletes(tmp_path: Path) -> None:
     with world(tmp_path, counterparties=20) as made:
         made.shape.sql("INSERT INTO clients (code, name, source) VALUES ('X-1', 'Зайвий', '1c')")
         run = made.run()
         assert (run.status, run.exit_code) == ("held", 3)
-        assert run.held[0].startswith("fingerprint")
+        assert run.held == (Hold(limit="first_run", what="deletes"),)
         assert "X-1" in made.in_store()
         assert made.run("approve", parent=run.run, reason="зайвий").exit_code == 0
         assert "X-1" not in made.in_store()
@@ -222,16 +216,6 @@ def test_a_resync_of_what_neither_side_knows_is_a_mistake(night: World) -> None:
     assert night.row(mixed.run).facts.warnings == [
         "neither 1C nor the store knows code no such code"
     ]
-
-
-def test_an_answer_to_a_plan_answers_the_nights_that_held_the_same(careful: World) -> None:
-    delete(careful, 4)
-    nights = [careful.run().run for _ in range(3)]
-    with careful.environment() as environment:
-        assert [run.id for run in environment.journal.held()] == nights[::-1]
-    careful.run("approve", parent=nights[1], reason="так")
-    with careful.environment() as environment:
-        assert environment.journal.held() == []
 
 
 def test_a_resync_tells_an_edit_in_the_erp_from_a_lost_webhook(night: World) -> None:

@@ -47,7 +47,8 @@ def _without_reason(nights: Nights, left: list[Difference]) -> list[Difference]:
     def has_reason(one: Difference) -> bool:
         tax = _text(live.get(one.ref, {}), "tax_id")
         return (
-            (one.kind == "keyless" and codes[""] + stored[""] > 0)
+            (one.cause is Cause.REJECTED and (one.ref or one.key) in nights.never)
+            or (one.kind == "keyless" and codes[""] + stored[""] > 0)
             or (one.kind == "rekeyed" and one.disposition is Disposition.REPORTED)
             or codes[one.key] > 1
             # 1C finds Код in any case: a client whose key is written otherwise is not gone.

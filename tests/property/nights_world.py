@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.integration.engine_world import world
-from zvirka.domain import Correction, Outcome, OutcomeState
+from tests.integration.engine_world import World, world
+from zvirka.domain import Correction, Difference, Disposition, Outcome, OutcomeState
 from zvirka.erp.open_store import open_layout
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
@@ -123,6 +123,8 @@ class Nights:
                 onec={"retries": 0, "exchange_plan": "Звірка", "exchange_node": "ZV"},
             )
         )
+        self.careful = self.world.with_settings(guard={"max_deletes": 0, "max_changes": 3})
+        self.never: set[str] = set()
         self.shape = shape
         self.base = self.world.base
         self.marks_count = mark != "keep"
@@ -211,7 +213,13 @@ class Nights:
 
     # -- runs ----------------------------------------------------------------------------------
 
-    def run(self, command: Any = "reconcile", doom: Doom | None = None, **asked: Any) -> Summary:
+    def run(
+        self,
+        command: Any = "reconcile",
+        doom: Doom | None = None,
+        under: World | None = None,
+        **asked: Any,
+    ) -> Summary:
         """A run whose changes of owned rows are exactly those its corrections tell of."""
         request = Request(command=command, who="law", **asked)
         return self._explained(lambda environment: perform(environment, request), doom)
@@ -233,7 +241,7 @@ class Nights:
         self.world.clock.forward(minutes=1)
         before = self.owned()
         try:
-            with self.world.environment() as environment:
+            with (under or self.world).environment() as environment:
                 if doom is not None:
                     opened = environment.open_writer
                     environment = dataclasses.replace(
@@ -339,6 +347,81 @@ class Nights:
             self.run("undo", parent=self.last.run, reason="law")
         except UsageError as error:
             assert "changed nothing" in error.cause
+
+    # -- what people decide --------------------------------------------------------------------
+
+    def careful_night(self) -> None:
+        """A night under narrow limits; what it holds is the one plan that waits."""
+        run = self.run(under=self.careful)
+        assert run.status in {"finished", "held"}, run
+        if run.status == "held":
+            assert self.waiting() == run.run
+
+    def waiting(self) -> int | None:
+        """The one held run that can be answered."""
+        with self.world.environment() as environment:
+            held = environment.journal.held(self.world.clock())
+        assert len(held) <= 1, held
+        return held[0].id if held else None
+
+    def approve(self, held: int) -> None:
+        """What an approval writes is what was held."""
+        shown = {(one.kind, one.key, one.ref, one.row) for one in self.held_differences(held)}
+        run = self.run("approve", parent=held, reason="law")
+        assert run.status == "finished", run
+        assert self.waiting() is None
+        written = {
+            (one.kind, one.key, one.ref, one.row)
+            for one in self.world.differences(run.run)
+            if one.disposition is Disposition.CORRECT
+        }
+        assert written <= shown, (written, shown)
+
+    def killed_approval(self, held: int, steps: int) -> None:
+        """An approval that a kill cut off can be given again."""
+        try:
+            self.run("approve", doom=Doom(steps), parent=held, reason="law")
+        except Killed:
+            self.assert_chain()
+            assert self.waiting() == held
+            self.approve(held)
+
+    def reject(self, held: int, *, for_good: bool) -> None:
+        """What was rejected is not proposed again while nothing changes."""
+        rejected = {one.ref or one.key for one in self.held_differences(held)}
+        before = self.owned()
+        self.run("reject", parent=held, reason="law", for_good=for_good)
+        assert self.owned() == before
+        assert self.waiting() is None
+        if for_good:
+            self.never |= rejected
+        plan = self.run("plan")
+        for one in self.world.differences(plan.run):
+            if (one.ref or one.key) in rejected:
+                assert one.disposition is Disposition.REPORTED, one
+
+    def undo_last_twice(self) -> None:
+        """A second undo that writes nothing changes no memory."""
+        assert self.last is not None
+        parent = self.last.run
+        self.undo_last()
+        before = self.memory()
+        try:
+            again = self.run("undo", parent=parent, reason="law")
+        except UsageError as error:
+            assert "changed nothing" in error.cause
+        else:
+            if not again.outcomes.get(OutcomeState.APPLIED):
+                assert self.memory() == before
+
+    def memory(self) -> dict[str, tuple[str, str]]:
+        """What later runs leave alone, and why."""
+        with self.world.environment() as environment:
+            kept = environment.journal.standings()
+        return {ident: (one.reason, one.wanted) for ident, one in kept.items()}
+
+    def held_differences(self, run: int) -> list[Difference]:
+        return [one for one in self.world.differences(run) if one.disposition is Disposition.HELD]
 
     def resync(self, **named: Any) -> Summary:
         return self.run("resync", targets=Targets(**named), reason="law")

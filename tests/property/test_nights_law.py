@@ -239,6 +239,28 @@ class NightsLaw(RuleBasedStateMachine):
     def undo_of_the_last_run(self) -> None:
         self.nights.undo_last()
 
+    @rule()
+    def undo_of_the_last_run_twice(self) -> None:
+        self.nights.undo_last_twice()
+
+    @rule()
+    def careful_night(self) -> None:
+        self.nights.careful_night()
+
+    @rule(
+        answer=st.sampled_from(["approve", "killed", "reject", "never"]), steps=st.integers(0, 40)
+    )
+    def answer_to_what_waits(self, answer: str, steps: int) -> None:
+        held = self.nights.waiting()
+        if held is None:
+            return
+        if answer == "approve":
+            self.nights.approve(held)
+        elif answer == "killed":
+            self.nights.killed_approval(held, steps)
+        else:
+            self.nights.reject(held, for_good=answer == "never")
+
     @rule(steps=st.integers(0, 60))
     def killed_night(self, steps: int) -> None:
         try:

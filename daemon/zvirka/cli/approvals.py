@@ -45,6 +45,8 @@ def approve(
     """Approve a held run, once, exactly as it was shown.
 
     The plan is computed again: what is still identical is applied, the rest is listed as changed.
+    An approval that failed can be given again, until a newer run holds a plan of its own or
+    policy.approval_expires has passed.
     """
     from zvirka.reconcile.request import Request
 
@@ -62,17 +64,45 @@ def approve(
 
 @app.command(
     cls=CliCommand,
-    epilog=examples('zvirka reject 42 --reason "1C was restored from an old backup"'),
+    epilog=examples("""
+        zvirka reject 42 --reason "1C was restored from an old backup"
+        zvirka reject 42 --code 000000123 --for-good --reason "a client of our own"
+    """),
 )
 def reject(
-    context: typer.Context, run: RunArgument, reason: ReasonOption, wait: WaitOption = None
+    context: typer.Context,
+    run: RunArgument,
+    reason: ReasonOption,
+    code: Annotated[
+        list[str] | None,
+        typer.Option("--code", metavar="CODE", help="Only these; the rest waits. Repeatable."),
+    ] = None,
+    ref: Annotated[
+        list[str] | None,
+        typer.Option("--ref", metavar="REF", help="The same by Ref_Key; repeatable."),
+    ] = None,
+    for_good: Annotated[
+        bool,
+        typer.Option("--for-good", help="Also when 1C or the ERP changes, until a resync by name."),
+    ] = False,
+    wait: WaitOption = None,
 ) -> int:
-    """Reject a held run: nothing of it is applied."""
-    from zvirka.reconcile.request import Request
+    """Reject a held run: nothing of it is applied, nor proposed again until a side changes.
+
+    Later runs report what was rejected, by whom and why. `zvirka resync --code` takes a
+    counterparty up again. Exit code 1: the rejected differences remain.
+    """
+    from zvirka.reconcile.request import Request, Targets
 
     call: Invocation = context.obj
     request = Request(
-        command=Command.REJECT, who=call.who, reason=reason, parent=run, wait=wait or 0
+        command=Command.REJECT,
+        who=call.who,
+        reason=reason,
+        parent=run,
+        targets=Targets(codes=tuple(code or ()), refs=tuple(ref or ())),
+        for_good=for_good,
+        wait=wait or 0,
     )
     return perform_and_show(call, request)
 

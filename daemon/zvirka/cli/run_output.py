@@ -48,17 +48,21 @@ def show_summary(call: Invocation, summary: Summary) -> None:
     if call.common.json:
         call.print_json(summary)
         return
+    from zvirka.report.holds import hold_line
+
     call.print(_headline(call, summary))
     if summary.error:
         call.print(f"  {summary.error}")
     _print_counts(call, summary)
     found = summary.causes
-    if found is not None and summary.status is RunStatus.FINISHED and not any(found.values()):
+    if summary.command == Command.REJECT:
+        pass
+    elif found is not None and summary.status is RunStatus.FINISHED and not any(found.values()):
         call.print(call.say("in_sync"))
     elif summary.remaining:
         call.print(call.say("remaining", count=call.words.number(summary.remaining)))
-    for reason in summary.held:
-        call.print(f"  ! {reason}")
+    for hold in summary.held:
+        call.print(f"  ! {hold_line(hold, call.words)}")
     if summary.exit_code == ExitCode.HELD:
         call.print(call.say("decide", run=summary.run))
     if summary.reports:
@@ -73,7 +77,8 @@ def _headline(call: Invocation, summary: Summary) -> str:
     if summary.status in (RunStatus.HELD, RunStatus.FAILED, RunStatus.INTERRUPTED):
         return call.say(f"run_{summary.status}", run=summary.run)
     if summary.command == Command.REJECT:
-        return call.say("rejected", run=summary.run)
+        rejected = sum((summary.actions or {}).values())
+        return call.say("rejected", run=summary.run, count=rejected)
     seconds = call.words.number(round(summary.seconds, 1))
     return call.say("run_finished", run=summary.run, seconds=seconds)
 

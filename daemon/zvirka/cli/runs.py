@@ -9,11 +9,13 @@ import typer
 
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, RunArgument, examples, new_group
-from zvirka.domain import RunStatus
+from zvirka.domain import PlanState
 from zvirka.errors import ExitCode
+from zvirka.now import utc_now
 
 if TYPE_CHECKING:
     from zvirka.domain import Difference
+    from zvirka.journal.held_runs import Decision
     from zvirka.journal.records import RunRecord
 
 app = new_group()
@@ -37,15 +39,18 @@ def runs(
     """List the last runs, newest first."""
     call: Invocation = context.obj
     with call.journal() as journal:
-        found = journal.held()[:limit] if held else journal.runs(limit=limit)
+        now = utc_now()
+        found = journal.held(now)[:limit] if held else journal.runs(limit=limit)
+        decided = journal.decisions([run.id or 0 for run in found], now)
     if call.common.json:
-        call.print_json([_run_content(run) for run in found])
+        call.print_json([_run_content(run, decided.get(run.id or 0)) for run in found])
     elif not found:
         call.print(call.say("no_held" if held else "no_runs"))
     else:
         headings = ("run", "began", "command", "status", "found", "left", "asked_by")
         call.print_table(
-            [call.say(heading) for heading in headings], [_run_line(call, run) for run in found]
+            [call.say(heading) for heading in headings],
+            [_run_line(call, run, decided.get(run.id or 0)) for run in found],
         )
     return ExitCode.IN_SYNC
 
@@ -68,14 +73,17 @@ def show(
     call: Invocation = context.obj
     with call.journal() as journal:
         row = journal.get(run)
+        decision = journal.decisions([run], utc_now()).get(run)
+        digest = journal.plan_digest(run) if row.status == "held" else ""
         total = journal.count(run).total
         every = chain.from_iterable(journal.differences(run))
         found = list(every if everything else islice(every, _SHOWN))
     if call.common.json:
-        call.print_json({**_run_content(row), "differences": found, "total": total})
+        content = {**_run_content(row, decision), "plan_digest": digest or row.plan_digest}
+        call.print_json({**content, "differences": found, "total": total})
         return ExitCode.IN_SYNC
     headings = ("run", "began", "command", "status", "found", "left", "asked_by")
-    for heading, value in zip(headings, _run_line(call, row), strict=True):
+    for heading, value in zip(headings, _run_line(call, row, decision), strict=True):
         call.print(f"{call.say(heading)}: {value}")
     if row.reason:
         from zvirka.report.sentences import told
@@ -85,8 +93,14 @@ def show(
         for part in (row.error.cause, row.error.place, row.error.remedy):
             if part:
                 call.print(f"  {part}")
+    from zvirka.report.holds import hold_line
+
     for hold in row.facts.held:
-        call.print(f"  ! {hold.limit}: {hold.found} > {hold.allowed}")
+        call.print(f"  ! {hold_line(hold, call.words)}")
+    if digest:
+        call.print(f"{call.say('plan_digest')}: {digest}")
+    if decision is not None and decision.by is not None:
+        call.print(call.say("decided", run=decision.by, who=decision.who))
     if found:
         columns = ("number", "code", "kind", "cause", "action", "decision", "field")
         call.print_table(
@@ -95,12 +109,12 @@ def show(
         )
     if total > len(found):
         call.print(call.say("more", count=total - len(found)))
-    if row.status == RunStatus.HELD:
+    if decision is not None and decision.state is PlanState.WAITING:
         call.print(call.say("decide", run=run))
     return ExitCode.IN_SYNC
 
 
-def _run_content(run: RunRecord) -> dict[str, Any]:
+def _run_content(run: RunRecord, decision: Decision | None) -> dict[str, Any]:
     return {
         "run": run.id,
         "command": run.command,
@@ -110,6 +124,7 @@ def _run_content(run: RunRecord) -> dict[str, Any]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "status": run.status,
+        "decision": decision,
         "mode": run.mode,
         "exit_code": run.exit_code,
         "parent": run.parent,
@@ -120,7 +135,7 @@ def _run_content(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _run_line(call: Invocation, run: RunRecord) -> list[str]:
+def _run_line(call: Invocation, run: RunRecord, decision: Decision | None) -> list[str]:
     from zvirka.i18n.words import COMMANDS, STATUSES
 
     words = call.words
@@ -128,7 +143,7 @@ def _run_line(call: Invocation, run: RunRecord) -> list[str]:
         str(run.id),
         words.clock(run.started_at),
         words.word(COMMANDS, run.command),
-        words.word(STATUSES, run.status),
+        words.plan_state(decision.state) if decision else words.word(STATUSES, run.status),
         words.count(run.facts.found),
         words.count(run.facts.remaining),
         run.who,

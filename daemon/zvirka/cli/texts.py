@@ -104,8 +104,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "run_failed": ("Запуск {run} не вдався.", "Run {run} failed."),
     "run_interrupted": ("Запуск {run} перервано.", "Run {run} was interrupted."),
     "rejected": (
-        "Запуск {run} відхилено; нічого не змінено.",
-        "Run {run} is rejected; nothing changed.",
+        "Запуск {run}: відхилено виправлень — {count}; в ERP нічого не записано.",
+        "Run {run}: {count} corrections rejected; nothing was written to the ERP.",
     ),
     "decide": (
         "Переглянути: zvirka show {run}. Вирішити: zvirka approve {run} --reason … або "
@@ -113,6 +113,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Look: zvirka show {run}. Decide: zvirka approve {run} --reason … or "
         "zvirka reject {run} --reason …",
     ),
+    "plan_digest": ("Дайджест плану", "Digest of the plan"),
+    "decided": ("Рішення — запуск {run} ({who}).", "Decision: run {run} ({who})."),
     "by_cause": ("За причинами", "By cause"),
     "by_action": ("Потрібні дії", "Actions"),
     "by_outcome": ("Виправлення", "Corrections"),

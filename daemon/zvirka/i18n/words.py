@@ -31,6 +31,7 @@ from zvirka.domain import (
     Kind,
     Mode,
     OutcomeState,
+    PlanState,
     RunStatus,
     Trigger,
 )
@@ -66,6 +67,7 @@ CAUSES: Mapping[str, str] = {
     Cause.DUPLICATE: N_("duplicate"),
     Cause.NOT_OURS: N_("not ours to change"),
     Cause.UNDONE: N_("undone by a person"),
+    Cause.REJECTED: N_("rejected by a person"),
     Cause.UNKNOWN: N_("cause unknown"),
 }
 ACTIONS: Mapping[str, str] = {
@@ -112,6 +114,13 @@ STATUSES: Mapping[str, str] = {
     RunStatus.HELD: N_("held for approval"),
     RunStatus.INTERRUPTED: N_("interrupted"),
 }
+PLAN_STATES: Mapping[str, str] = {
+    PlanState.WAITING: N_("held for approval"),
+    PlanState.APPROVED: N_("approved"),
+    PlanState.REJECTED: N_("rejected"),
+    PlanState.SUPERSEDED: N_("superseded by a newer run"),
+    PlanState.EXPIRED: N_("approval expired"),
+}
 MODES: Mapping[str, str] = {
     Mode.FULL: N_("full pull of the catalogue"),
     Mode.LIGHT: N_("light pull: versions first, then only what changed"),
@@ -151,6 +160,7 @@ LIMITS: Mapping[str, str] = {
     "max_change_share": N_("share of changes"),
     "shrink_share": N_("shrinking of the catalogue"),
     "fingerprint": N_("scope, mapping or policy changed"),
+    "first_run": N_("first run"),
 }
 HELD_WHAT: Mapping[str, str] = {
     "deletes": N_("only the deletes are held"),
@@ -224,6 +234,10 @@ class Words:
         """The word for the status of a run."""
         return self.word(STATUSES, status)
 
+    def plan_state(self, state: str) -> str:
+        """The word for what became of a held plan."""
+        return self.word(PLAN_STATES, state)
+
     def field(self, name: str) -> str:
         """The label of a field."""
         return self.word(FIELDS, name)
@@ -239,6 +253,12 @@ class Words:
     def count(self, count: int | None) -> str:
         """The number, or a dash for a count that was not taken."""
         return "—" if count is None else self.number(count)
+
+    def percent(self, share: float, decimals: int = 2) -> str:
+        """A share from 0 to 1 as a percentage with at most so many decimals."""
+        pattern = f"#,##0.{'#' * decimals}"
+        shown = str(format_decimal(share * 100, pattern, locale=self.locale))
+        return shown.replace("\u00a0", " ") + " %"
 
     def moment(self, moment: datetime | str | None) -> str:
         """Date and time to the second in the report's zone; an ISO text is read first."""

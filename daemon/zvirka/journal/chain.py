@@ -281,12 +281,60 @@ def _end(
             run,
             f"table chain: its end is not run {run}; a run after it was removed, or it was altered",
         )
-    then = _sealed(last["sealed"])
+    yield from _memory(connection, end, last, has_unsealed=has_unsealed)
+
+
+def altered_memory(connection: Connection) -> Iterator[ChainProblem]:
+    """What the next run must not trust: suppressions and pairings that no run wrote.
+
+    While a run is not sealed, its own changes cannot be told from others; then only the digests
+    in the table ``chain`` are compared.
+    """
+    end = connection.execute(select(CHAIN)).mappings().one()
+    cells = [c for c in raw_columns(RunRow) if c.name in {"id", "sealed"}]
+    last = connection.execute(select(*cells).where(RUN.c.seal == end["seals"])).mappings().first()
+    if last is None and end["seals"]:
+        yield ChainProblem(0, "table run: the run that was sealed last is gone")
+        return
+    unsealed = connection.execute(select(RUN.c.id).where(RUN.c.seal.is_(None)).limit(1)).first()
+    yield from _memory(
+        connection, end, last or {"id": 0, "sealed": "{}"}, has_unsealed=unsealed is not None
+    )
+
+
+def _memory(
+    connection: Connection, end: Raw, last: Raw, *, has_unsealed: bool
+) -> Iterator[ChainProblem]:
+    run, then = last["id"], _sealed(last["sealed"])
     for name, digest in suppressions.set_digests(connection).items():
         if end[name] != digest:
             yield ChainProblem(0, f"table {name}: a row was altered, removed or inserted")
         elif then and not has_unsealed and getattr(then, name) != digest:
             yield ChainProblem(run, f"table {name}: not as it was when run {run} was sealed")
+
+
+def altered_run(journal: Journal, run: int) -> Iterator[ChainProblem]:
+    """What was altered of one sealed run: its rows, itself, or a link of the chain after it.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    with journal.reading() as connection:
+        first = connection.execute(select(RUN.c.seal).where(RUN.c.id == run)).scalar_one()
+        later = connection.execute(
+            select(RUN.c.id).where(RUN.c.seal >= first - 1).order_by(RUN.c.seal)
+        ).scalars()
+        previous: Mapping[str, Any] = {"id": 0, "seal": 0, "digest": "", "signature": ""}
+        for number in later.all():
+            row = _run_row(connection, number)
+            if row["seal"] >= first:
+                yield from _link(row, previous)
+            if number == run:
+                yield from _sealed_rows(connection, row)
+            previous = row
+        end = connection.execute(select(CHAIN.c.digest)).scalar_one()
+        if end != previous["digest"]:
+            yield ChainProblem(run, f"table chain: its end is not run {previous['id']}")
 
 
 def _sealed_receipts(connection: Connection) -> dict[int | str, int]:

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, literal_column, or_, select
+from sqlalchemy import Connection, Row, Select, exists, func, literal_column, or_, select
 
 from zvirka.domain import (
     ZERO_REF,
     Action,
     Cause,
+    Command,
     Correction,
     Difference,
     Disposition,
@@ -270,3 +271,18 @@ def history(connection: Connection, *, key: str, ref: str) -> list[HistoryEntry]
         )
         for row in rows
     ]
+
+
+def applied_by_approvals(connection: Connection, held: int) -> set[str]:
+    """The content digests of what approvals of the held run have applied so far."""
+    d, c, r = DIFFERENCE.c, CORRECTION.c, RUN.c
+    applied = exists().where(
+        c.run_id == d.run_id, c.number == d.number, c.state == OutcomeState.APPLIED.value
+    )
+    rows = connection.execute(
+        select(d.kind, d.key, d.ref, d.row, d.rows, d.action, d.fields)
+        .join(RUN, r.id == d.run_id)
+        .where(r.parent == held, r.command == Command.APPROVE.value, applied),
+        execution_options=STREAMED,
+    )
+    return {content_digest(row) for row in rows.mappings()}

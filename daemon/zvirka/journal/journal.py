@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 import msgspec
@@ -29,7 +29,9 @@ from zvirka.domain import (
     Outcome,
     RunStatus,
 )
-from zvirka.journal import difference_queries, queries, suppressions
+from zvirka.errors import AlteredJournalError
+from zvirka.journal import difference_queries, held_runs, queries, suppressions
+from zvirka.journal.chain import altered_memory
 from zvirka.journal.column_types import canonical
 from zvirka.journal.database import WRITES, open_engine
 from zvirka.journal.difference_queries import (
@@ -39,6 +41,7 @@ from zvirka.journal.difference_queries import (
     totals_of,
 )
 from zvirka.journal.error_messages import guarded
+from zvirka.journal.held_runs import Decision
 from zvirka.journal.records import HistoryEntry, RunRecord, Totals
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_writes import (
@@ -74,7 +77,7 @@ def open_journal(settings: Settings) -> Journal:
     path = settings.report.signing_key_file
     signer = read_signer(path) if path else None
     engine, name = open_engine(settings)
-    return Journal(engine, name, signer)
+    return Journal(engine, name, signer, approval_expires=settings.policy.approval_expires)
 
 
 class Journal:
@@ -85,6 +88,7 @@ class Journal:
         name: where the journal is, for messages.
         signer: signs sealed runs when given.
         random: gives that many random bytes, for the salts.
+        approval_expires: how long after its end a held run can be approved or rejected.
     """
 
     def __init__(
@@ -93,11 +97,13 @@ class Journal:
         name: str,
         signer: Signer | None = None,
         random: Callable[[int], bytes] = os.urandom,
+        approval_expires: timedelta = timedelta(days=30),
     ) -> None:
         self.engine = engine
         self.name = name
         self.signer = signer
         self.random = random
+        self.approval_expires = approval_expires
 
     def close(self) -> None:
         """Close the connections."""
@@ -154,8 +160,21 @@ class Journal:
             after = key_of(page[-1])
 
     def begin(self, **start: Unpack[RunStart]) -> int:
-        """Begin a run and return its number. Numbers have no gaps: a missing one was removed."""
-        return self._write(begin_run, self.random, **start)
+        """Begin a run and return its number. Numbers have no gaps: a missing one was removed.
+
+        Raises:
+            AlteredJournalError: suppressions or pairings are not as they were last sealed. The
+                seal of this run would make them look genuine.
+        """
+        with self.writing() as connection:
+            for problem in altered_memory(connection):
+                raise AlteredJournalError(
+                    problem.text,
+                    place=self.name,
+                    remedy="`zvirka audit verify` lists what was altered; no run begins until the"
+                    " journal is restored from a backup",
+                )
+            return begin_run(connection, self.random, **start)
 
     def set_phase(self, run: int, phase: str, facts: Facts | None = None) -> None:
         """Record the phase the run is in, and its facts so far."""
@@ -235,6 +254,10 @@ class Journal:
         with self.reading() as connection:
             return set(difference_queries.content_digests(connection, run, disposition))
 
+    def applied_by_approvals(self, held: int) -> set[str]:
+        """Content digests of what approvals of the held run, cut off ones too, have applied."""
+        return self._read(difference_queries.applied_by_approvals, held)
+
     def intend(
         self, run: int, items: Sequence[tuple[int, Correction]], now: datetime
     ) -> list[Correction]:
@@ -301,9 +324,13 @@ class Journal:
         """Runs not ended, newest first; to the holder of the run lock they are dead ones."""
         return self._read(queries.list_runs, limit=1000, status=RunStatus.RUNNING)
 
-    def held(self) -> list[RunRecord]:
-        """Held runs that wait for an answer, newest first."""
-        return self._read(queries.held_runs)
+    def held(self, now: datetime) -> list[RunRecord]:
+        """Held runs that can be approved or rejected at that time, newest first."""
+        return self._read(held_runs.waiting_runs, now, self.approval_expires)
+
+    def decisions(self, runs: Collection[int], now: datetime) -> dict[int, Decision]:
+        """What became, until that time, of those of the given runs that were held; by run."""
+        return self._read(held_runs.decisions, runs, now, self.approval_expires)
 
     def last_good(self, number: int) -> list[RunRecord]:
         """The last runs over everything that finished on a complete snapshot, newest first."""

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, or_, select
+from sqlalchemy import Connection, Select, select
 
 from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.journal.definitions import (
@@ -46,27 +46,6 @@ def list_runs(
     if status is not None:
         query = query.where(RUN.c.status == status.value)
     return _runs(connection, query)
-
-
-def held_runs(connection: Connection) -> list[RunRecord]:
-    """Held runs that no sealed approval or rejection has answered, newest first.
-
-    An answer is to a plan: it also answers the runs before it that held exactly the same.
-    """
-    answer, shown = RUN.alias(), RUN.alias()
-    answered = exists().where(
-        answer.c.parent == shown.c.id,
-        answer.c.command.in_((Command.APPROVE.value, Command.REJECT.value)),
-        answer.c.seal.is_not(None),
-        or_(
-            shown.c.id == RUN.c.id,
-            (shown.c.plan_digest == RUN.c.plan_digest)
-            & (RUN.c.plan_digest != "")
-            & (RUN.c.id < answer.c.id),
-        ),
-    )
-    query = select(RUN).where(RUN.c.status == RunStatus.HELD.value, ~answered)
-    return _runs(connection, query.order_by(RUN.c.id.desc()))
 
 
 def answers(connection: Connection, run: int) -> list[RunRecord]:

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, exists, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.domain import Command, RunStatus, Trigger
-from zvirka.journal import queries
 from zvirka.journal.column_types import canonical
+from zvirka.journal.held_runs import waiting_runs
 from zvirka.journal.journal import Journal
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_writes import begin_run, finish_run
@@ -48,7 +48,8 @@ def prune(
     """
     before = now - older_than
     with journal.writing() as connection:
-        runs = _old_runs(connection, before)
+        waiting = waiting_runs(connection, now, journal.approval_expires)
+        runs = _old_runs(connection, before, {run.id for run in waiting})
         last, receipts = _old_receipts(connection, before)
         if not runs and not receipts:
             return Pruned()
@@ -75,8 +76,7 @@ def prune(
     return Pruned(run=run, runs=tuple(runs), receipts=receipts)
 
 
-def _old_runs(connection: Connection, before: datetime) -> list[int]:
-    waiting = {run.id for run in queries.held_runs(connection)}
+def _old_runs(connection: Connection, before: datetime, waiting: set[int | None]) -> list[int]:
     open_intent = exists().where(CORRECTION.c.run_id == RUN.c.id, CORRECTION.c.state == "intended")
     query = select(RUN.c.id).where(
         RUN.c.seal.is_not(None),

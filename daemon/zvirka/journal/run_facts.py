@@ -6,6 +6,8 @@ ISO 8601 UTC texts. No personal data.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -17,18 +19,21 @@ class FieldFact(msgspec.Struct, frozen=True):
     compare: str
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """One limit that held something.
 
-    ``limit`` is the setting or rule (``max_deletes``, ``max_change_share``, ``fingerprint``,
-    ``shrink_share``); ``found`` and ``allowed`` are numbers as text; ``what`` is ``deletes`` or
-    ``all``.
+    ``limit`` is the setting or rule (``max_deletes``, ``max_change_share``, ``shrink_share``,
+    ``fingerprint``, ``first_run``), ``what`` is ``deletes`` or ``all``. ``found`` stands in
+    ``relation`` to ``allowed``: counts, or shares from 0 to 1 where the limit is a share of
+    deletes or changes; ``None`` for a rule without numbers. Journals of zvirka 0.1 hold counts as
+    texts, without the relation.
     """
 
     limit: str
-    found: str
-    allowed: str
     what: str
+    found: int | float | str | None = None
+    relation: Literal[">", "<", ""] = ""
+    allowed: int | float | str | None = None
 
 
 class Facts(msgspec.Struct, kw_only=True):

@@ -7,6 +7,7 @@ as it came. So sealing a run costs nothing for a million pairings that did not c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256, shake_256
 
 from zvirka.journal.column_types import encoded
@@ -24,6 +25,10 @@ class SetDigest:
     def add(self, *row: object) -> None:
         """A row comes in; the same row twice counts twice."""
         self._sum = (self._sum + _number(row)) % _MODULUS
+
+    def add_all(self, rows: Iterable[tuple[object, ...]]) -> None:
+        """Many rows come in."""
+        self._sum = (self._sum + sum(map(_number, rows))) % _MODULUS
 
     def remove(self, *row: object) -> None:
         """A row leaves."""

@@ -1,15 +1,16 @@
-"""What the next runs must remember: standings of counterparties, and pairings of keys.
+"""What later runs need to know: suppressed corrections, and which row a Ref_Key is paired with.
 
-Both tables change from night to night, so the chain holds a digest of each as a set, kept in step
-with every change (:mod:`zvirka.journal.set_digest`).
+Both tables change with every run. The chain therefore holds a digest of each table as a set,
+updated with every change (:mod:`zvirka.journal.set_digest`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from enum import StrEnum
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, select, update
@@ -31,17 +32,26 @@ Pairing = tuple[str, str, str]
 """Ref_Key, key and the store's row, as last seen in agreement."""
 
 
-class Suppression(msgspec.Struct, frozen=True, kw_only=True):
-    """One counterparty that a run must treat in a special way until a side changes.
+class Reason(StrEnum):
+    """Why a correction is not made; the values are those of the column ``state``."""
 
-    ``state``: ``not_converging`` (``nights`` counts runs with the same wanted and found) or
-    ``undone``. ``wanted`` and ``found`` are digests of the canonical values then, ``run`` the run
-    that said so last, ``since`` when it was said first.
+    GIVEN_UP = "not_converging"  # sent several times, and the store never held it
+    UNDONE = "undone"  # put back by a person
+    REJECTED = "rejected"  # refused by a person while both sides stay as they are
+    NEVER = "never"  # refused by a person for good
+
+
+class Suppression(msgspec.Struct, frozen=True, kw_only=True):
+    """One counterparty whose correction is reported and not made until a side changes.
+
+    ``wanted`` and ``found`` are digests of the canonical values then; what was rejected has in
+    ``wanted`` the content digest of the difference. ``nights`` counts the runs that were given up
+    with the same digests, ``run`` is the last run that said so, ``since`` when it was said first.
     """
 
     key: str
     ref: str = ""
-    state: Literal["not_converging", "undone"]
+    reason: Reason
     wanted: str = ""
     found: str = ""
     nights: int = 1
@@ -50,18 +60,18 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ident(self) -> str:
-        """What it is known by: Ref_Key, or the key where there is none."""
+        """The identity in the table: the Ref_Key, or the key where there is none."""
         return self.ref or self.key
 
 
 def read_standings(connection: Connection) -> dict[str, Suppression]:
-    """All standings by ident."""
+    """All suppressions by ident."""
     rows = connection.execute(select(STANDING)).mappings()
     return {
         row["ident"]: Suppression(
             key=row["key"],
             ref=row["ref"],
-            state=row["state"],
+            reason=Reason(row["state"]),
             wanted=row["wanted"],
             found=row["found"],
             nights=row["nights"],
@@ -73,7 +83,7 @@ def read_standings(connection: Connection) -> dict[str, Suppression]:
 
 
 def put_standings(connection: Connection, standings: Iterable[Suppression]) -> None:
-    """Add standings, or replace those of the same ident."""
+    """Add suppressions; those of the same ident are replaced."""
     _put(
         connection,
         "standing",
@@ -82,7 +92,7 @@ def put_standings(connection: Connection, standings: Iterable[Suppression]) -> N
                 "ident": plain(standing.ident),
                 "key": plain(standing.key),
                 "ref": plain(standing.ref),
-                "state": standing.state,
+                "state": standing.reason.value,
                 "wanted": standing.wanted,
                 "found": standing.found,
                 "nights": standing.nights,
@@ -95,12 +105,12 @@ def put_standings(connection: Connection, standings: Iterable[Suppression]) -> N
 
 
 def drop_standings(connection: Connection, idents: Iterable[str]) -> None:
-    """Forget standings; unknown idents are passed over."""
+    """Delete suppressions; unknown idents are ignored."""
     _drop(connection, "standing", idents)
 
 
 def read_pairings(connection: Connection, after: str, limit: int) -> list[Pairing]:
-    """Pairings in the order of Ref_Key, those behind ``after``."""
+    """A page of pairings, ordered by Ref_Key, starting after ``after``."""
     rows = connection.execute(
         select(PAIRING.c.ref, PAIRING.c.key, PAIRING.c.row)
         .where(PAIRING.c.ref > after)
@@ -111,7 +121,7 @@ def read_pairings(connection: Connection, after: str, limit: int) -> list[Pairin
 
 
 def put_pairings(connection: Connection, pairings: Iterable[Pairing]) -> None:
-    """Add pairings, or replace those of the same Ref_Key."""
+    """Add pairings; those of the same Ref_Key are replaced."""
     records = (
         {"ref": plain(ref), "key": plain(key), "row": plain(row)} for ref, key, row in pairings
     )
@@ -119,18 +129,21 @@ def put_pairings(connection: Connection, pairings: Iterable[Pairing]) -> None:
 
 
 def drop_pairings(connection: Connection, refs: Iterable[str]) -> None:
-    """Forget pairings; unknown Ref_Keys are passed over."""
+    """Delete pairings; unknown Ref_Keys are ignored."""
     _drop(connection, "pairing", refs)
 
 
 def set_digests(connection: Connection) -> dict[str, str]:
-    """The digests of both tables as they really are, read row by row."""
+    """The digests of both tables, computed from their rows."""
     digests = {}
     for name, table in _TABLES.items():
         digest = SetDigest()
         query = select(*(raw_column(column) for column in table.columns))
-        for row in connection.execute(query, execution_options={"yield_per": _CHUNK}):
-            digest.add(*_cells(table, row))
+        rows = connection.execute(query, execution_options={"yield_per": _CHUNK})
+        if any(isinstance(column.type, UtcTime) for column in table.columns):
+            digest.add_all(tuple(_cells(table, row)) for row in rows)
+        else:
+            digest.add_all(tuple(row) for row in rows)
         digests[name] = digest.text
     return digests
 
@@ -180,7 +193,7 @@ def _cells(table: Table, row: Iterable[Any]) -> Iterator[object]:
 
 
 def _digest(connection: Connection, name: str) -> SetDigest:
-    # The lock keeps two writers from both adding to the same sum.
+    # Locked: two writers must not update the same sum at once.
     return SetDigest(connection.execute(select(CHAIN.c[name]).with_for_update()).scalar_one())
 
 

@@ -182,11 +182,9 @@ class ChainRow(JournalModel, table=True):
 
 
 class StandingRow(JournalModel, table=True):
-    """What the next runs must remember of one counterparty until a side changes.
+    """A :class:`zvirka.journal.suppressions.Suppression`; ``state`` is its reason.
 
-    ``state``: ``not_converging`` (``nights`` counts the same wanted and found) or ``undone``.
-    ``wanted`` and ``found`` are digests of the canonical values then. ``ident`` is the Ref_Key,
-    or the key where there is none.
+    ``ident`` is the Ref_Key, or the key where there is none.
     """
 
     __tablename__ = "standing"

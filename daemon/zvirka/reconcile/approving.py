@@ -1,18 +1,16 @@
-"""Answers to a held run: exactly the plan that was shown, once.
-
-The plan is recomputed; what is still identical is applied, everything else is listed.
-"""
+"""Answers to a held run: who may still answer it, and what of its plan an approval applies."""
 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 
 import msgspec
 
-from zvirka.domain import Difference, Disposition
-from zvirka.errors import UsageError
+from zvirka.domain import Action, Cause, Difference, Disposition, PlanState
+from zvirka.errors import AlteredJournalError, SourceError, UsageError
+from zvirka.journal.held_runs import Decision
 from zvirka.journal.journal import Journal
-from zvirka.journal.records import RunRecord
 from zvirka.journal.row_mapping import approved_content
 from zvirka.reconcile.request import Request
 from zvirka.reconcile.run_context import RunContext
@@ -20,55 +18,106 @@ from zvirka.reconcile.run_context import RunContext
 _NOT_APPROVED = "not part of the approved plan; the next reconciliation takes it up"
 
 
-def held_run(journal: Journal, request: Request) -> RunRecord:
-    """The open held run a request answers.
+def check_answerable(journal: Journal, request: Request, now: datetime) -> None:
+    """Refuse an approval or rejection of a run that does not wait for one.
 
     Raises:
-        UsageError: it is not held, has been answered, or is not what the approver was shown.
+        UsageError: the run was not held, was answered or superseded, has expired, or its plan is
+            not the one the person saw.
+        AlteredJournalError: the differences of the run are not those its plan digest was made of.
     """
     assert request.parent is not None
-    held = {run.id: run for run in journal.held()}
-    run = held.get(request.parent)
-    if run is None:
+    run = journal.get(request.parent)
+    place = f"{request.command} {request.parent}"
+    decision = journal.decisions([request.parent], now).get(request.parent)
+    if decision is None or decision.state is not PlanState.WAITING:
         raise UsageError(
-            f"run {request.parent} is not waiting for an answer",
-            place=f"{request.command} {request.parent}",
-            remedy="`zvirka runs --held` lists the runs that do; an answer is good once",
+            f"run {request.parent} is not waiting for an answer: {_why_not(decision)}",
+            place=place,
+            remedy=_what_waits(journal, now),
+        )
+    if journal.plan_digest(request.parent) != run.plan_digest:
+        raise AlteredJournalError(
+            f"the plan of run {request.parent} is not the one that was sealed: its differences"
+            " were altered",
+            place=journal.name,
+            remedy="`zvirka audit verify` lists what was altered; restore the journal from a"
+            " backup; the next reconciliation makes a new plan",
         )
     if request.digest and request.digest != run.plan_digest:
         raise UsageError(
             f"the plan of run {request.parent} is not the one that was shown",
-            place=f"{request.command} {request.parent}",
+            place=place,
             remedy=f"look at it again with `zvirka show {request.parent}`",
         )
-    return run
 
 
-def narrow_to_approved(context: RunContext, parent: int) -> int:
+def _why_not(decision: Decision | None) -> str:
+    if decision is None:
+        return "it was not held"
+    match decision.state:
+        case PlanState.APPROVED | PlanState.REJECTED:
+            return f"{decision.state} by {decision.who} in run {decision.by}"
+        case PlanState.SUPERSEDED:
+            return f"superseded by run {decision.by}"
+        case _:
+            return "it has expired"
+
+
+def _what_waits(journal: Journal, now: datetime) -> str:
+    waiting = journal.held(now)
+    if not waiting:
+        return (
+            "nothing waits for an answer; the next reconciliation holds what is still past a limit"
+        )
+    return f"look at the plan that waits with `zvirka show {waiting[0].id}`, then answer that run"
+
+
+def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> int:
     """Leave to be corrected only what the held run showed and what is still identical.
+
+    ``suspected`` counts the clients that look absent from a partial snapshot of 1C.
 
     Returns:
         The number of differences that were approved and are no longer identical.
+
+    Raises:
+        SourceError: deletions were approved, and 1C could be read only in part, so that none of
+            them can be proven. Nothing was written and the plan still waits.
     """
     journal = context.environment.journal
+    if suspected and _has_deletions(journal, parent):
+        raise SourceError(
+            f"1C could be read only in part, so the deletions of run {parent} cannot be proven",
+            place=f"approve {parent}",
+            remedy="the plan still waits: approve it again when 1C can be read completely",
+        )
     approved = Counter(journal.difference_digests(parent, Disposition.HELD))
-    total = approved.total()
-    kept = 0
-    for batch in journal.differences(
-        context.run, dispositions=[Disposition.CORRECT, Disposition.HELD]
-    ):
+    for content in journal.applied_by_approvals(parent):
+        # An approval before this one was cut off after it had applied these.
+        del approved[content]
+    identical = 0
+    for batch in journal.differences(context.run):
         changed: list[Difference] = []
         for difference in batch:
-            content = approved_content(difference)
-            if content in approved and difference.disposition is Disposition.CORRECT:
-                kept += 1
-                continue
-            changed.append(
-                msgspec.structs.replace(
-                    difference,
-                    disposition=Disposition.REPORTED,
-                    note=f"{difference.note}; {_NOT_APPROVED}".lstrip("; "),
+            shown = approved_content(difference) in approved
+            correct = difference.disposition is Disposition.CORRECT
+            if shown and (correct or difference.cause is Cause.REJECTED):
+                identical += 1
+            elif correct or difference.disposition is Disposition.HELD:
+                changed.append(
+                    msgspec.structs.replace(
+                        difference,
+                        disposition=Disposition.REPORTED,
+                        note=f"{difference.note}; {_NOT_APPROVED}".lstrip("; "),
+                    )
                 )
-            )
         journal.update_differences(context.run, changed)
-    return total - kept
+    return approved.total() - identical
+
+
+def _has_deletions(journal: Journal, run: int) -> bool:
+    held = journal.differences(
+        run, dispositions=[Disposition.HELD], actions=[Action.DELETE], batch=1
+    )
+    return next(held, None) is not None

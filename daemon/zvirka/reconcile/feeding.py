@@ -60,7 +60,7 @@ def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> Non
         HeldError: a held run over the same changes waits for approval.
     """
     targets = [f"ref {ref}" for ref in refs]
-    for run in environment.journal.held():
+    for run in environment.journal.held(environment.now()):
         if run.trigger == Trigger.FEED and run.facts.targets == targets:
             raise HeldError(
                 f"run {run.id} over the same changes waits for an answer",

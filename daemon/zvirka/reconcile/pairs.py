@@ -52,7 +52,8 @@ class PairReader:
         self._ask_now = (
             context.targeted
             or context.request.command == Command.APPROVE
-            or extras <= context.environment.settings.guard.max_deletes
+            # Suppressed deletions are not written, so they do not count towards the limit.
+            or extras - len(context.standings) <= context.environment.settings.guard.max_deletes
         )
         self._refresh = not context.targeted and candidates <= _ASK_SINGLY_UP_TO
         if candidates > _ASK_SINGLY_UP_TO and not context.targeted:

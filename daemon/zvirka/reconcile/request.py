@@ -1,7 +1,7 @@
-"""What is asked of a run, and what it answers: the door of :mod:`zvirka.reconcile`.
+"""The interface of :mod:`zvirka.reconcile`: the request for a run and its summary.
 
-Every trigger (nightly, timer, manual, web page, approval, undo) makes a :class:`Request` and
-hands it to :func:`zvirka.reconcile.run.perform`; there is no other path.
+Every trigger (schedule, timer, command line, web page) passes a :class:`Request` to
+:func:`zvirka.reconcile.run.perform`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Protocol
 import msgspec
 
 from zvirka.domain import Command, RunStatus, Trigger
+from zvirka.journal.run_facts import Hold
 
 
 class Targets(msgspec.Struct, frozen=True):
-    """The counterparties a resync is about; ``everything`` for all of them."""
+    """The counterparties a resync, undo or rejection is about; ``everything``: all of them."""
 
     codes: tuple[str, ...] = ()
     refs: tuple[str, ...] = ()
@@ -28,8 +29,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     ``who`` asked (a login or unit name) and ``reason`` go to the journal. ``parent`` is the held
     run approved or rejected, or the run undone; ``digest`` the plan digest the approver saw
-    (empty: that of the held run). ``targets`` also narrows an undo. ``wait`` is how many seconds
-    to wait for the lock: 0 not at all, ``None`` for ever. ``full`` forces a full pull.
+    (empty: that of the held run). ``targets`` also narrows an undo or a rejection, which with
+    ``for_good`` lasts until a resync by name. ``wait`` is how many seconds to wait for the lock:
+    0 not at all, ``None`` for ever. ``full`` forces a full pull.
     """
 
     command: Command = Command.RECONCILE
@@ -39,12 +41,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     targets: Targets = Targets()
     parent: int | None = None
     digest: str = ""
+    for_good: bool = False
     full: bool = False
     wait: float | None = 0
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended: what a terminal, an alert or a metric needs; the journal has the rest.
+    """How a run ended, for the terminal, alerts and metrics; the journal has the details.
 
     ``causes``, ``actions`` and ``outcomes`` as in
     :class:`zvirka.journal.run_facts.Facts`: ``None`` when the run did not compare.
@@ -59,7 +62,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     causes: dict[str, int] | None = None
     actions: dict[str, int] | None = None
     outcomes: dict[str, int] | None = None
-    held: tuple[str, ...] = ()
+    held: tuple[Hold, ...] = ()
     remaining: int | None = None
     plan_digest: str = ""
     reports: tuple[Path, ...] = ()
@@ -70,18 +73,18 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(Protocol):
-    """Where a run tells how far it is. Called often; must be cheap and never raise."""
+    """Receives the progress of a run. Called often: must be cheap and must not raise."""
 
     def phase(self, name: str, total: int | None = None) -> None:
         """A phase begins; ``total`` units are expected when known."""
         ...
 
     def advance(self, units: int) -> None:
-        """So many more units of the phase are done."""
+        """Count ``units`` more of the phase as done."""
         ...
 
     def done(self) -> None:
-        """The run is over, well or not."""
+        """The run has ended, successfully or not."""
         ...
 
 

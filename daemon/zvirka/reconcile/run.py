@@ -28,6 +28,8 @@ from zvirka.reconcile import (
     approving,
     guarding,
     recovering,
+    rejecting,
+    suppressing,
     undoing,
     verifying,
 )
@@ -85,7 +87,9 @@ def perform(environment: Environment, request: Request) -> Summary:
 
 def _check(environment: Environment, request: Request) -> None:
     if request.command in {Command.APPROVE, Command.REJECT}:
-        approving.held_run(environment.journal, request)
+        approving.check_answerable(environment.journal, request, environment.now())
+    if request.command == Command.REJECT:
+        rejecting.check_rejectable(environment.journal, request)
     if request.command == Command.UNDO:
         assert request.parent is not None
         undoing.check_undoable(environment.journal, request.parent)
@@ -173,7 +177,9 @@ class _Run:
         with self._phase("recover"):
             self._facts.recovered = recovering.recover(environment, self._run)
         if request.command == Command.REJECT:
-            return RunStatus.FINISHED, ExitCode.IN_SYNC
+            rejecting.reject(environment, self._run, request)
+            self._facts.compared = True
+            return RunStatus.FINISHED, None
         with closing(environment.open_store()) as store:
             self._facts.store = store.name
             self._check_policy(store)
@@ -242,6 +248,7 @@ class _Run:
         if request.command == Command.PLAN:
             return RunStatus.FINISHED, None
         self._correct(context, staged)
+        self._forget_settled(context, staged)
         self._agree(context, staged)
         if facts.held:
             return RunStatus.HELD, ExitCode.HELD
@@ -304,7 +311,9 @@ class _Run:
         facts = self._facts
         if self._request.command == Command.APPROVE:
             assert self._request.parent is not None
-            facts.changed_meanwhile = approving.narrow_to_approved(context, self._request.parent)
+            facts.changed_meanwhile = approving.narrow_to_approved(
+                context, self._request.parent, suspected=confirmed.suspected
+            )
         elif not context.targeted or self._request.trigger == Trigger.FEED:
             facts.held = guarding.guard(
                 context,
@@ -327,8 +336,13 @@ class _Run:
                 self._facts.warnings.append(warning)
                 logger.error("creates stopped: two rows under one key", key=writer.doubled[0])
         with self._phase("verify", todo):
-            named = staged.named
-            verifying.verify(context, None if named is None else named.refs | named.keys)
+            verifying.verify(context)
+
+    def _forget_settled(self, context: RunContext, staged: _Staged) -> None:
+        if staged.named is not None:
+            suppressing.forget_settled(context, staged.named.refs | staged.named.keys)
+        elif isinstance(staged.snapshot, CompleteSnapshot):
+            suppressing.forget_settled(context, context.standings)
 
     def _agree(self, context: RunContext, staged: _Staged) -> None:
         """Record on what both sides agree: the next run derives causes from it."""

@@ -59,7 +59,7 @@ def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble:
         causes=facts.causes,
         actions=facts.actions,
         outcomes=facts.outcomes,
-        held=tuple(f"{hold.limit}: {hold.found} > {hold.allowed}" for hold in facts.held),
+        held=tuple(facts.held),
         remaining=facts.remaining,
         plan_digest=row.plan_digest,
         reports=tuple(reports),

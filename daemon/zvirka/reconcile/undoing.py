@@ -1,7 +1,7 @@
-"""An undo: the before-images of a run go back where its rows are still as it left them.
+"""Undo of a run: write its before-images back to the rows that are still as it left them.
 
-It is a run like any other, and the next reconciliation knows of it: what was undone stays undone,
-and is reported, until 1C changes that counterparty or somebody asks for a resync.
+The next reconciliations report what was undone and do not correct it, until 1C changes that
+counterparty or a person resyncs it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from zvirka.domain import (
     OutcomeState,
 )
 from zvirka.erp.protocol import Store, Writer
-from zvirka.errors import UsageError
+from zvirka.errors import AlteredJournalError, UsageError
+from zvirka.journal.chain import altered_run
 from zvirka.journal.journal import Journal
-from zvirka.journal.suppressions import Suppression
+from zvirka.journal.suppressions import Reason, Suppression
 from zvirka.mapping import Mapping
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Targets
@@ -37,15 +38,16 @@ _BACK = {
     Action.RESTORE: Action.DELETE,
     Action.DELETE: Action.RESTORE,
 }
+_WRITTEN = frozenset({OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING})
 _AT_ONCE = 1000
 
 
 def check_undoable(journal: Journal, parent: int) -> None:
-    """Refuse to undo a run that changed nothing or is pruned.
+    """Refuse to undo a run that changed nothing, is pruned, or was altered in the journal.
 
     Raises:
-        UsageError: with what to do instead.
-        JournalError: there is no such run.
+        UsageError: there is no such run, or nothing to put back; with what to do instead.
+        AlteredJournalError: the before-images are not those that were sealed with the run.
     """
     run = journal.get(parent)
     if run.pruned_at is not None:
@@ -55,27 +57,35 @@ def check_undoable(journal: Journal, parent: int) -> None:
             remedy="correct the clients by hand, or resync them from 1C",
         )
     outcomes = journal.count(parent).outcomes
-    if not outcomes.get(OutcomeState.APPLIED) and not outcomes.get(OutcomeState.NOT_CONVERGING):
+    if not _WRITTEN & outcomes.keys():
         raise UsageError(
             f"run {parent} changed nothing in the store",
             place=f"undo {parent}",
             remedy="`zvirka runs` lists the runs and what they did",
         )
+    for problem in altered_run(journal, parent):
+        raise AlteredJournalError(
+            f"run {parent} cannot be undone from an altered journal: {problem.text}",
+            place=journal.name,
+            remedy="`zvirka audit verify` lists what was altered; nothing was written; restore"
+            " the journal from a backup, or correct the clients by hand",
+        )
 
 
 def undo(environment: Environment, run: int, store: Store, parent: int, targets: Targets) -> None:
-    """Put back what the parent run wrote, and remember that it was undone.
+    """Put back what the parent run wrote, and remember it as undone.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
     number = 0
+    before = environment.journal.standings()
     writer = environment.open_writer(None)
     try:
         for page in environment.journal.corrections(parent, batch=_AT_ONCE):
             batch = list(_reversals(environment.mapping, store, page, targets, number))
             number += len(batch)
-            _put_back(environment, run, store, writer, batch)
+            _put_back(environment, run, store, writer, batch, before)
             environment.tick(len(batch))
     finally:
         writer.close()
@@ -88,10 +98,10 @@ def _reversals(
     targets: Targets,
     after: int,
 ) -> Iterator[tuple[Difference, Correction, Correction]]:
-    """For each applied correction: the difference to show, the way back, and the original."""
+    """For each applied correction: the difference to report, its reversal, and the original."""
     number = after
     for _, correction, outcome in page:
-        if outcome.state not in {OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING}:
+        if outcome.state not in _WRITTEN:
             continue
         if targets.codes and not {correction.key, correction.new_key} & set(targets.codes):
             continue
@@ -103,7 +113,7 @@ def _reversals(
 
 
 def _way_back(store: Store, correction: Correction, outcome: Outcome) -> Correction:
-    """The correction that leads back; its before-image is what the run left behind."""
+    """The reversal of a correction; its before-image is what the correction left in the store."""
     left = store.fitting({**correction.before, **correction.after})
     key = correction.new_key or correction.key
     action = _BACK[correction.action]
@@ -165,14 +175,14 @@ def _put_back(
     store: Store,
     writer: Writer,
     batch: Sequence[tuple[Difference, Correction, Correction]],
+    suppressed: dict[str, Suppression],
 ) -> None:
+    """Write one batch back; ``suppressed`` is what was remembered before this undo."""
     if not batch:
         return
     environment.journal.add_differences(run, [shown for shown, _, _ in batch])
-    # Standings come first: killed in between, the next night reports and does not redo.
-    environment.journal.put_standings(
-        [_standing(environment, run, original) for _, _, original in batch]
-    )
+    # Remembered first: after a kill in between, the next night reports and does not redo.
+    environment.journal.put_standings(_to_remember(environment, run, batch, suppressed))
     environment.still_ours()
     intended = environment.journal.intend(
         run, [(shown.number, back) for shown, back, _ in batch], environment.now()
@@ -180,9 +190,11 @@ def _put_back(
     outcomes = list(writer.apply(intended))
     environment.journal.settle(run, outcomes, environment.now())
     applied = {one.correction for one in outcomes if one.state is OutcomeState.APPLIED}
-    environment.journal.drop_standings(
-        [one.ref or one.key for one in intended if one.id not in applied]
+    not_applied = [one.ref or one.key for one in intended if one.id not in applied]
+    environment.journal.put_standings(
+        [suppressed[ident] for ident in not_applied if ident in suppressed]
     )
+    environment.journal.drop_standings([one for one in not_applied if one not in suppressed])
     shown = {one.id: difference for one, (difference, _, _) in zip(intended, batch, strict=True)}
     by_id = {outcome.correction: outcome for outcome in outcomes}
     _verify(
@@ -199,7 +211,7 @@ def _verify(
     store: Store,
     done: Sequence[tuple[Difference, Correction, Outcome]],
 ) -> None:
-    """Read back what was put back; what reads otherwise did not take."""
+    """Read the rows back; those that do not hold the before-image are not converging."""
     now = read_back(store, [(correction, outcome) for _, correction, outcome in done])
     wrong = [
         msgspec.structs.replace(
@@ -226,14 +238,29 @@ def _taken(mapping: Mapping, store: Store, correction: Correction, client: Clien
     return holds(mapping, store.fitting(correction.after), client.values)
 
 
+def _to_remember(
+    environment: Environment,
+    run: int,
+    batch: Sequence[tuple[Difference, Correction, Correction]],
+    suppressed: dict[str, Suppression],
+) -> list[Suppression]:
+    """What is undone, except for clients whose corrections were rejected for good already."""
+    undone = [_standing(environment, run, original) for _, _, original in batch]
+    return [
+        one
+        for one in undone
+        if one.ident not in suppressed or suppressed[one.ident].reason is not Reason.NEVER
+    ]
+
+
 def _standing(environment: Environment, run: int, original: Correction) -> Suppression:
-    """What 1C wanted when it was undone; while it still wants that, nothing is redone."""
+    """A suppression with what 1C held when the run corrected the client."""
     gone = original.action is Action.DELETE
     wanted = None if gone else {**original.before, **original.after}
     return Suppression(
         key=original.new_key or original.key,
         ref=original.ref,
-        state="undone",
+        reason=Reason.UNDONE,
         wanted=values_digest(environment.mapping, wanted) if wanted is not None else ABSENT,
         run=run,
         since=environment.now(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -20,31 +20,25 @@ from zvirka.domain import (
     OutcomeState,
 )
 from zvirka.erp.protocol import Store
-from zvirka.journal.suppressions import Suppression
+from zvirka.journal.suppressions import Reason, Suppression
 from zvirka.reconcile.run_context import RunContext
 
 _AT_ONCE = 1000
 _COMPARING = frozenset({Command.RECONCILE, Command.RESYNC})
 
 
-def verify(context: RunContext, asked: Collection[str] | None) -> None:
+def verify(context: RunContext) -> None:
     """Read back every row written in this run and journal what did not take effect.
-
-    ``asked`` are the Ref_Keys and keys a targeted run is about, ``None`` for a run over all.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    seen: set[str] = set()
     for batch in context.environment.journal.corrections(context.run, batch=_AT_ONCE):
-        _verify_batch(context, batch, seen)
+        _verify_batch(context, batch)
         context.environment.tick(len(batch))
-    _forget_settled(context, asked, seen)
 
 
-def _verify_batch(
-    context: RunContext, batch: Sequence[tuple[int, Correction, Outcome]], seen: set[str]
-) -> None:
+def _verify_batch(context: RunContext, batch: Sequence[tuple[int, Correction, Outcome]]) -> None:
     journal = context.environment.journal
     done = [item for item in batch if item[2].state is OutcomeState.APPLIED]
     if not done:
@@ -73,9 +67,7 @@ def _verify_batch(
                     row=outcome.row,
                 )
             )
-            standing = _standing(context, correction, client)
-            seen.add(standing.ident)
-            standings.append(standing)
+            standings.append(_standing(context, correction, client))
         elif (
             client is not None
             and (party := parties.get(correction.ref)) is not None
@@ -169,35 +161,18 @@ def _standing(context: RunContext, correction: Correction, client: Client | None
     found = values_digest(context.mapping, active)
     key = correction.new_key or correction.key
     before = context.standings.get(correction.ref or key)
-    same = before is not None and (before.state, before.wanted, before.found) == (
-        "not_converging",
+    same = before is not None and (before.reason, before.wanted, before.found) == (
+        Reason.GIVEN_UP,
         wanted,
         found,
     )
     return Suppression(
         key=key,
         ref=correction.ref,
-        state="not_converging",
+        reason=Reason.GIVEN_UP,
         wanted=wanted,
         found=found,
         nights=before.nights + 1 if same and before is not None else 1,
         run=context.run,
         since=before.since if same and before is not None else context.environment.now(),
-    )
-
-
-def _forget_settled(context: RunContext, asked: Collection[str] | None, seen: set[str]) -> None:
-    """Drop standings whose counterparty no longer differs, or differs in another way now."""
-    if not context.standings or context.request.command not in _COMPARING:
-        return
-    for batch in context.environment.journal.differences(context.run):
-        seen.update(
-            difference.ref or difference.key
-            for difference in batch
-            if difference.cause in {Cause.UNDONE, Cause.NOT_CONVERGING}
-            or difference.disposition.value == "held"
-        )
-    about = set(context.standings) if asked is None else set(asked)
-    context.environment.journal.drop_standings(
-        [ident for ident in context.standings if ident in about and ident not in seen]
     )

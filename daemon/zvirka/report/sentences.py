@@ -34,9 +34,15 @@ SENTENCES: tuple[str, ...] = (
     N_("undone by a person (run {run}); 1C has not changed since"),
     N_("undone by a person (run {run})"),
     N_("1C has not changed since"),
-    N_("sent {nights} times in vain; not sent again until a side changes"),
-    N_("sent {nights} times in vain"),
-    N_("not sent again until a side changes"),
+    N_("sent {nights} times without effect; not sent again until 1C or the ERP changes"),
+    N_(
+        "rejected by {who} on {day} (run {run}): {reason}; not proposed again until 1C or the ERP"
+        " changes"
+    ),
+    N_(
+        "rejected by {who} on {day} (run {run}): {reason}; not proposed again until it is resynced"
+        " by name"
+    ),
     N_("not part of the approved plan; the next reconciliation takes it up"),
     N_("not part of the approved plan"),
     N_("the next reconciliation takes it up"),
@@ -91,9 +97,6 @@ SENTENCES: tuple[str, ...] = (
     N_("canaries are missing: {keys}"),
     N_("{count} clients look absent from 1C, but the snapshot is partial"),
     N_("the agreement of both sides is missing; causes of this run are unknown"),
-    N_("scope, mapping or policy are new"),
-    N_("this is the first run"),
-    N_("a person approves"),
     N_("run {run} was interrupted in phase {phase}"),
     N_("run {run}, difference {number}: {what}"),
     N_("{action} had reached the store before the run was interrupted"),

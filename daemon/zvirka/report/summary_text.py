@@ -18,8 +18,6 @@ from zvirka.domain import (
 from zvirka.i18n.words import (
     COMMANDS,
     COMPARISONS,
-    HELD_WHAT,
-    LIMITS,
     MARKS,
     MODES,
     STATUSES,
@@ -29,6 +27,7 @@ from zvirka.i18n.words import (
 from zvirka.journal.definitions import is_left
 from zvirka.journal.records import DifferenceEntry, Write
 from zvirka.report.content import ReportContent
+from zvirka.report.holds import hold_cells
 from zvirka.report.sentences import told
 
 Line = tuple[str, str]
@@ -240,15 +239,7 @@ def left(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
 
 def holds(findings: ReportContent, words: Words) -> list[tuple[str, str, str, str]]:
     """Every limit that held something: its name, what was found, what is allowed, what it holds."""
-    return [
-        (
-            words.word(LIMITS, hold.limit),
-            told(hold.found, words),
-            told(hold.allowed, words),
-            words.word(HELD_WHAT, hold.what),
-        )
-        for hold in findings.run.facts.held
-    ]
+    return [hold_cells(hold, words) for hold in findings.run.facts.held]
 
 
 def done(entry: DifferenceEntry, words: Words) -> str:

@@ -90,6 +90,7 @@ _NAMES: dict[str, dict[str, str]] = {
     "duplicate": {"uk": "повтори", "en": "duplicates"},
     "not_ours": {"uk": "не наші", "en": "not ours"},
     "undone": {"uk": "відмінено", "en": "undone"},
+    "rejected": {"uk": "відхилено", "en": "rejected"},
     "unknown": {"uk": "причина невідома", "en": "unknown"},
     "recover": {"uk": "відновлення", "en": "recovering"},
     "agree": {"uk": "запис узгодженого", "en": "recording agreement"},

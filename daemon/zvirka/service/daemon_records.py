@@ -10,9 +10,9 @@ from typing import Protocol
 import msgspec
 
 from zvirka.domain import RunStatus
+from zvirka.journal.held_runs import waiting_runs
 from zvirka.journal.journal import open_journal
 from zvirka.journal.queries import (
-    held_runs,
     last_good,
     last_over_everything,
     runs_since,
@@ -62,7 +62,7 @@ class Records(Protocol):
         """When a run over everything last finished or was held."""
         ...
 
-    def situation(self) -> Situation:
+    def situation(self, now: datetime) -> Situation:
         """The state now."""
         ...
 
@@ -91,7 +91,7 @@ class JournalRecords:
             run = last_over_everything(connection, SETTLED)
         return run.finished_at if run is not None else None
 
-    def situation(self) -> Situation:
+    def situation(self, now: datetime) -> Situation:
         """The state now, read in one transaction."""
         with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
             last = last_over_everything(connection, FINAL)
@@ -101,7 +101,7 @@ class JournalRecords:
                 good=good[0].finished_at if good else None,
                 held=tuple(
                     (run.id, run.plan_digest, run.facts.actions or {})
-                    for run in held_runs(connection)
+                    for run in waiting_runs(connection, now, journal.approval_expires)
                 ),
                 unresolved_since=unresolved_since(connection),
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from zvirka.domain import OutcomeState, RunStatus
+from zvirka.domain import OutcomeState
 from zvirka.service.alert_texts import Language, counted, say
 from zvirka.service.daemon_records import RunView, Situation
 
@@ -26,14 +26,15 @@ def status_line(
     if last is None:
         parts.append(say(language, "never"))
     else:
+        waits = any(run == last.run for run, _, _ in situation.held)
         when = f"{last.started.astimezone(zone):%d.%m %H:%M}"
-        parts.append(f"{say(language, 'last', when=when)}: {_ended(last, language)}")
+        parts.append(f"{say(language, 'last', when=when)}: {_ended(last, language, waits)}")
     if retry_at is not None:
         parts.append(say(language, "retry", when=f"{retry_at.astimezone(zone):%H:%M}"))
     return " · ".join(parts)
 
 
-def _ended(run: RunView, language: Language) -> str:
+def _ended(run: RunView, language: Language, waits: bool) -> str:
     if run.status.broke_off:
         return say(language, f"was_{run.status}")
     found = run.facts.found
@@ -46,4 +47,4 @@ def _ended(run: RunView, language: Language) -> str:
         text = f"{counted(language, 'differences', found)}, {corrected} " + say(
             language, "corrected"
         )
-    return f"{text}, {say(language, 'was_held')}" if run.status == RunStatus.HELD else text
+    return f"{text}, {say(language, 'was_held')}" if waits else text

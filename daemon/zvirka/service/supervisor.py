@@ -107,7 +107,7 @@ class Supervisor:
         if self._nights.given_up and "failed" not in self.alerts.active:
             self._failure = ("given_up", "the night's attempts all failed or were cut off")
         self.alerts.watch(now)
-        self._situation = records.situation()
+        self._situation = records.situation(now)
         self._told = self._status()
         self._ports.notifier.ready(self._told)
         logger.info("the daemon is ready", next_night=self.clock.next_slot(now).isoformat())
@@ -220,7 +220,7 @@ class Supervisor:
         )
 
         def look() -> Situation:
-            situation = self._ports.records.situation()
+            situation = self._ports.records.situation(now)
             alerts.judge(situation, failure, now)
             alerts.flush(now)
             metrics.show(situation)

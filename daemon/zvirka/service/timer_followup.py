@@ -26,7 +26,7 @@ def look_after_run(settings: Settings, now: datetime) -> None:
     Raises:
         JournalError: the journal cannot be read.
     """
-    situation = JournalRecords(lambda: settings).situation()
+    situation = JournalRecords(lambda: settings).situation(now)
     alerts = Alerts(settings)
     alerts.watch(now)
     alerts.judge(situation, None, now)

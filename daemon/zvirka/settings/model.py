@@ -200,11 +200,12 @@ class ErpSettings(Table):
 
 
 class PolicySettings(Table):
-    """``[policy]``: what a deletion mark and a re-key mean."""
+    """``[policy]``: what a deletion mark and a re-key mean, and what waits for a person."""
 
     deletion_mark: Literal["keep", "delete", "deactivate"] = "keep"
     rekey: Literal["propose", "apply"] = "propose"
     give_up_after: Annotated[int, Field(ge=1)] = 3
+    approval_expires: Duration = timedelta(days=30)
 
 
 class GuardSettings(Table):

@@ -84,7 +84,7 @@ def reject(context: RequestContext) -> Response:
 def _decide(context: RequestContext, command: Command) -> Response:
     _ = context.words.gettext
     number = context.number("run")
-    open_runs = {row.id: row.plan_digest for row in context.journal.held()}
+    open_runs = {row.id: row.plan_digest for row in context.journal.held(context.web.now())}
     if number not in open_runs:
         raise Refused(409, _("This run waits for no decision, or no longer; nothing was done."))
     digest = context.form.get("digest", "")

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from zvirka.domain import ZERO_REF, Cause, Command, Disposition, Kind, RunStatus
+from zvirka.domain import ZERO_REF, Cause, Command, Disposition, Kind, PlanState, RunStatus
 from zvirka.errors import LockHeldError
 from zvirka.i18n.words import COMMANDS, STATUSES
 from zvirka.journal.difference_search import (
@@ -16,6 +16,7 @@ from zvirka.journal.difference_search import (
     find_differences,
     identity_of,
 )
+from zvirka.journal.held_runs import Decision
 from zvirka.journal.queries import answers
 from zvirka.journal.records import RunRecord
 from zvirka.report import report_stem
@@ -42,11 +43,12 @@ def runs(context: RequestContext) -> Response:
     behind = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
     found = context.journal.runs(limit=RUNS + 1, before=behind, command=command, status=status)
     shown = found[:RUNS]
+    decided = context.journal.decisions([row.id for row in shown], context.web.now())
     asked = {"status": status, "command": command}
     chosen = {name: word for name, word in asked.items() if word}
     return context.render(
         "runs.html",
-        runs=[(row, tone_of(row)) for row in shown],
+        runs=[(row, decided.get(row.id), tone_of(row, decided.get(row.id))) for row in shown],
         statuses=STATUSES,
         commands=COMMANDS,
         status=status or "",
@@ -57,12 +59,14 @@ def runs(context: RequestContext) -> Response:
     )
 
 
-def tone_of(row: RunRecord) -> str:
-    """``good``, ``warning``, ``bad``, or '' while a run goes on: the colour of its status."""
+def tone_of(row: RunRecord, decision: Decision | None = None) -> str:
+    """``good``, ``warning``, ``bad``, or '' where nothing is open: the colour of its status."""
     if row.status.broke_off:
         return "bad"
     if row.status == RunStatus.RUNNING:
         return ""
+    if decision is not None and decision.state is not PlanState.WAITING:
+        return "good" if decision.state is PlanState.APPROVED else ""
     return "warning" if row.status == RunStatus.HELD or row.facts.remaining else "good"
 
 
@@ -96,6 +100,8 @@ def show_run(
     with context.journal.reading() as connection:
         sifted = find_differences(connection, number, difference_filter, DIFFERENCES)
         replies = answers(connection, number)
+    decision = context.journal.decisions([number], context.web.now()).get(number)
+    waits = decision is not None and decision.state is PlanState.WAITING
     return context.render(
         "run.html",
         status,
@@ -110,7 +116,9 @@ def show_run(
         entries=_entries(findings, sifted),
         choices=_choices(findings),
         answers=replies,
-        open=any(row.id == number for row in context.journal.held()),
+        open=waits,
+        decision=decision,
+        shown_digest=context.journal.plan_digest(number) if waits else "",
         **{"error": "", "reason": "", **more},
     )
 
@@ -119,7 +127,10 @@ def held(context: RequestContext) -> Response:
     """The runs that wait for a decision."""
     return context.render(
         "held.html",
-        held=[(row, content_of(context.journal, row.id)) for row in context.journal.held()],
+        held=[
+            (row, content_of(context.journal, row.id))
+            for row in context.journal.held(context.web.now())
+        ],
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -50,6 +51,7 @@ class WebContext:
     language: str
     timezone: str
     https: bool
+    now: Callable[[], datetime]
 
     @property
     def cookie_name(self) -> str:
@@ -130,7 +132,7 @@ class RequestContext:
             style_url=f"/style.css?{style_digest()}",
             user=user,
             token=self.web.sessions.token(self.session),
-            waiting=len(self.journal.held()) if user else 0,
+            waiting=len(self.journal.held(self.web.now())) if user else 0,
             work=self.web.worker.work if user else None,
             path=self.request.url.path,
             languages=self._languages(),

@@ -88,6 +88,7 @@ def create_app(
         language=environment.settings.report.language,
         timezone=environment.settings.schedule.timezone,
         https=https,
+        now=environment.now,
     )
     return app
 

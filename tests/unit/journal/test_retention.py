@@ -27,7 +27,7 @@ PERSONAL = ("Мрія", "+380501112233", "+380509998877", "+380671234567", "stor
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = open_journal(settings(tmp_path))
+    opened = open_journal(settings(tmp_path, policy={"approval_expires": "500d"}))
     yield opened
     assert list(verify_chain(opened)) == []
     opened.close()
@@ -64,7 +64,7 @@ def test_what_is_young_open_or_waiting_is_left_alone(journal: Journal) -> None:
     journal.add_differences(failed, [difference(1)])
     (intent,) = journal.intend(failed, [(1, correction(1))], NOW)
     journal.finish(failed, status="failed", exit_code=2, now=NOW)
-    young = night(journal, NOW + 399 * DAY)
+    young = night(journal, NOW + 399 * DAY, status="failed")
     running = begin(journal)
     receipts(journal, NOW + 399 * DAY, range(1, 3))
     assert prune(journal, 365 * DAY, NOW + 400 * DAY, "olena", "law") == Pruned()

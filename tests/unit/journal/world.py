@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import Opening, Settlement, chain_tip, open_receipts, settle_receipts
 from zvirka.journal.retention import prune
 from zvirka.journal.run_facts import Facts, FieldFact
-from zvirka.journal.suppressions import Suppression
+from zvirka.journal.suppressions import Reason, Suppression
 from zvirka.settings.model import Settings
 
 NOW = datetime(2026, 11, 24, 0, 30, 15, 123456, tzinfo=UTC)
@@ -101,9 +102,16 @@ def key_pair(directory: Path) -> tuple[Path, bytes]:
     return path, public
 
 
-def night(journal: Journal, now: datetime = NOW, size: int = 3, status: str = "finished") -> int:
+def night(
+    journal: Journal,
+    now: datetime = NOW,
+    size: int = 3,
+    status: str = "finished",
+    meanwhile: Callable[[Journal], None] = lambda _: None,
+) -> int:
     """A run with differences, of which the first is held and the others are corrected."""
     run = begin(journal, now=now, fingerprint="f" * 64)
+    meanwhile(journal)
     journal.set_mode(run, Mode.FULL)
     journal.set_phase(run, "apply")
     journal.save_facts(
@@ -137,7 +145,7 @@ def standing(number: int, **more: Any) -> Suppression:
     given: dict[str, Any] = {
         "key": f"{number:06}",
         "ref": ref(number),
-        "state": "not_converging",
+        "reason": Reason.GIVEN_UP,
         "wanted": "w",
         "found": "f",
         "nights": 2,
@@ -169,14 +177,18 @@ def receipts(journal: Journal, now: datetime, numbers: range) -> None:
         settle_receipts(connection, settled, tip, now)
 
 
+def remember(journal: Journal) -> None:
+    """Two suppressions and two pairings."""
+    journal.put_standings([standing(1), standing(2, ref="", reason=Reason.UNDONE)])
+    journal.put_pairings([(ref(number), f"{number:06}", str(number)) for number in (1, 2)])
+
+
 def full_journal(journal: Journal) -> None:
     """Rows in every table: three nights, the first pruned; receipts of both ages; standings."""
     receipts(journal, NOW, range(1, 3))
     night(journal, NOW)
     receipts(journal, NOW + 400 * DAY, range(3, 5))
-    journal.put_standings([standing(1), standing(2, ref="", state="undone")])
-    journal.put_pairings([(ref(number), f"{number:06}", str(number)) for number in (1, 2)])
-    night(journal, NOW + 400 * DAY, status="held")
+    night(journal, NOW + 400 * DAY, status="held", meanwhile=remember)
     prune(journal, 365 * DAY, NOW + 401 * DAY, "olena", "three years are over")
     child = begin(journal, "approve", NOW + 402 * DAY, parent=2)
     journal.finish(child, status="failed", exit_code=2, now=NOW + 402 * DAY)

@@ -218,7 +218,7 @@ STORY: tuple[Difference, ...] = (
         row="884",
         fields=(FieldDifference("email", None, "old@atlant.example", "old@atlant.example"),),
         action=Action.UPDATE,
-        note="sent 3 times in vain; not sent again until a side changes",
+        note="sent 3 times without effect; not sent again until 1C or the ERP changes",
     ),
     Difference(
         number=5,
@@ -339,7 +339,7 @@ def held_run(journal: Journal) -> int:
         )
         for number in range(1, 4)
     ]
-    holds = [Hold("max_deletes", "3", "2", "deletes")]
+    holds = [Hold(limit="max_deletes", found=3, relation=">", allowed=2, what="deletes")]
     return seal_run(journal, differences, status="held", exit_code=3, seen=facts(held=holds))
 
 
@@ -418,7 +418,7 @@ def hostile_run(journal: Journal) -> int:
         targets=[evil],
         incomplete_because=[evil],
         complete=False,
-        held=[Hold(evil, evil, evil, evil)],
+        held=[Hold(limit=evil, found=evil, allowed=evil, what=evil)],
         fields=[FieldFact(evil, evil, evil)],
     )
     return seal_run(

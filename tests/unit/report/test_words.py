@@ -103,8 +103,9 @@ def test_an_unknown_language_is_refused_with_the_choice() -> None:
 
 
 def test_a_sentence_of_the_engine_is_told_in_ukrainian_with_its_own_parts() -> None:
-    assert told("sent 3 times in vain; not sent again until a side changes", UK) == (
-        "надіслано без успіху кілька разів (3); більше не надсилатиметься, доки щось не зміниться"
+    assert told("sent 3 times without effect; not sent again until 1C or the ERP changes", UK) == (
+        "надіслано без успіху кілька разів (3); "
+        "більше не надсилатиметься, доки не зміниться 1С або ERP"
     )
     since = "2026-11-24T21:00:00+00:00"
     assert told(f"outbox of 1C: delete waits since {since}, not sent yet", UK) == (

@@ -116,7 +116,7 @@ class World:
         settled = [view.ended for _, view in self.runs if view.status in ("finished", "held")]
         return max(settled, default=None)
 
-    def situation(self) -> Situation:
+    def situation(self, now: datetime) -> Situation:
         self._ask()
         last = self.runs[-1][1] if self.runs else None
         good = [view.ended for _, view in self.runs if view.status == "finished"]

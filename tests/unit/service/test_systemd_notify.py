@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 import pytz
 
@@ -110,9 +111,13 @@ def run(status: str, found: int, corrected: int) -> Situation:
             "нічна звірка 02:30 · остання 24.11 02:31: 21 розбіжність, 21 виправлено",
         ),
         (
-            run("held", 112, 0),
+            msgspec.structs.replace(run("held", 112, 0), held=((1, "d", {}),)),
             "нічна звірка 02:30 · остання 24.11 02:31: 112 розбіжностей, 0 виправлено, "
             "чекає схвалення",
+        ),
+        (  # the plan was rejected or has expired
+            run("held", 112, 0),
+            "нічна звірка 02:30 · остання 24.11 02:31: 112 розбіжностей, 0 виправлено",
         ),
         (
             run("finished", 0, 0),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from tests.unit.report.sample import STORY, held_run, ref, seal_run, story_run
 from tests.unit.web.desk import Desk, desk
@@ -63,6 +65,20 @@ def test_without_a_reason_nothing_is_done(page: Desk, deed: str, reason: str) ->
 def test_another_plan_than_the_one_shown_is_not_approved(page: Desk, digest: str) -> None:
     run = held_run(page.journal)
     answer = page.post(f"/runs/{run}/approve", digest=digest, reason="так")
+    assert answer.status_code == 409
+    assert page.performed.asked == []
+
+
+def test_a_plan_shown_in_part_is_not_approved_as_the_whole(page: Desk) -> None:
+    run = held_run(page.journal)
+    hide = "UPDATE difference SET disposition = :now WHERE run_id = :run AND number = 2"
+    for now in ("reported", "held"):
+        with page.journal.writing() as connection:
+            connection.execute(text(hide), {"now": now, "run": run})
+        if now == "reported":
+            shown = re.search(r'name="digest" value="(\w+)"', page.get(f"/runs/{run}").text)
+    assert shown is not None
+    answer = page.post(f"/runs/{run}/approve", digest=shown[1], reason="так")
     assert answer.status_code == 409
     assert page.performed.asked == []
 

@@ -207,6 +207,40 @@ def test_an_answered_run_waits_no_more_and_names_its_answer(page: Desk) -> None:
     assert "What followed" in text
 
 
+@pytest.mark.parametrize(("command", "state"), [("approve", "approved"), ("reject", "rejected")])
+def test_a_list_says_what_became_of_a_held_run(page: Desk, command: str, state: str) -> None:
+    run = held_run(page.journal)
+    assert '<span class="state warning">held for approval</span>' in page.get("/runs").text
+    answer = page.journal.begin(
+        command=command, trigger="web", who="taras", reason="так", now=page.clock(), parent=run
+    )
+    page.journal.finish(answer, status="failed", exit_code=2, now=page.clock())
+    assert "held for approval" in page.get("/runs").text
+    answer = page.journal.begin(
+        command=command, trigger="web", who="taras", reason="так", now=page.clock(), parent=run
+    )
+    page.journal.finish(answer, status="finished", exit_code=0, now=page.clock())
+    text = page.get("/runs").text
+    assert f">{state}</span>" in text
+    assert 'warning">held for approval' not in text
+
+
+def test_a_superseded_run_names_the_run_that_waits(page: Desk) -> None:
+    old, new = held_run(page.journal), held_run(page.journal)
+    assert "superseded by a newer run" in page.get("/runs").text
+    text = page.get(f"/runs/{old}").text
+    assert f'Superseded by a newer run: <a href="/runs/{new}">' in text
+    assert "Approve exactly this plan" not in text
+
+
+def test_an_expired_run_waits_no_more(page: Desk) -> None:
+    run = held_run(page.journal)
+    page.clock.forward(days=31)
+    page.sign_in("olena")
+    assert "Nothing waits for a decision." in page.get("/held").text
+    assert "Approval expired" in page.get(f"/runs/{run}").text
+
+
 def test_the_language_is_chosen_and_kept(page: Desk) -> None:
     run = story_run(page.journal)
     assert "Розбіжності" in page.get(f"/runs/{run}?lang=uk&kind=extra").text

@@ -1,0 +1,86 @@
+"""A rejection: the held corrections are not proposed again until 1C or the ERP changes.
+
+The run of the rejection lists what was rejected, and later runs report it with who, when and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from zvirka.domain import Cause, Difference, Disposition, Mode
+from zvirka.errors import UsageError
+from zvirka.journal.journal import Journal
+from zvirka.journal.row_mapping import approved_content
+from zvirka.journal.suppressions import Reason, Suppression
+from zvirka.reconcile.environment import Environment
+from zvirka.reconcile.request import Request, Targets
+from zvirka.reconcile.suppressing import rejection_note
+
+
+def check_rejectable(journal: Journal, request: Request) -> None:
+    """Refuse to reject counterparties that the held run does not hold.
+
+    Raises:
+        UsageError: with their codes and Ref_Keys.
+    """
+    assert request.parent is not None
+    named = {*request.targets.codes, *request.targets.refs}
+    for batch in _held(journal, request.parent, request.targets):
+        for difference in batch:
+            named -= {difference.key, difference.ref}
+    if named:
+        raise UsageError(
+            f"not in the held plan of run {request.parent}: {', '.join(sorted(named))}",
+            place=f"reject {request.parent}",
+            remedy=f"`zvirka show {request.parent}` lists the held differences with their codes",
+        )
+
+
+def reject(environment: Environment, run: int, request: Request) -> None:
+    """Record what is rejected, and remember it for the runs to come.
+
+    A rejection of some counterparties leaves the rest of the plan waiting; its mode is targeted.
+    """
+    assert request.parent is not None
+    journal = environment.journal
+    if request.targets.codes or request.targets.refs:
+        journal.set_mode(run, Mode.TARGETED)
+    reason = Reason.NEVER if request.for_good else Reason.REJECTED
+    row, now, number = journal.get(run), environment.now(), 0
+    for batch in _held(journal, request.parent, request.targets):
+        suppressions = [
+            Suppression(
+                key=one.key,
+                ref=one.ref,
+                reason=reason,
+                wanted=approved_content(one),
+                run=run,
+                since=now,
+            )
+            for one in batch
+        ]
+        note = rejection_note(row, reason, now, environment.settings.schedule.timezone)
+        journal.add_differences(
+            run,
+            [
+                msgspec.structs.replace(
+                    one,
+                    number=number + place,
+                    cause=Cause.REJECTED,
+                    disposition=Disposition.REPORTED,
+                    note=note,
+                )
+                for place, one in enumerate(batch, start=1)
+            ],
+        )
+        number += len(batch)
+        journal.put_standings(suppressions)
+        environment.tick(len(batch))
+
+
+def _held(journal: Journal, run: int, targets: Targets) -> Iterator[list[Difference]]:
+    named = {*targets.codes, *targets.refs}
+    for batch in journal.differences(run, dispositions=[Disposition.HELD]):
+        yield [one for one in batch if not named or named & {one.key, one.ref}]
