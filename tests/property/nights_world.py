@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.engine_world import World, world
-from zvirka.domain import Correction, Difference, Disposition, Outcome, OutcomeState
+from zvirka.domain import Command, Correction, Difference, Disposition, Outcome, OutcomeState
 from zvirka.erp.open_store import open_layout
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
@@ -215,14 +215,14 @@ class Nights:
 
     def run(
         self,
-        command: Any = "reconcile",
+        command: Command = Command.RECONCILE,
         doom: Doom | None = None,
         under: World | None = None,
         **asked: Any,
     ) -> Summary:
         """A run whose changes of owned rows are exactly those its corrections tell of."""
         request = Request(command=command, who="law", **asked)
-        return self._explained(lambda environment: perform(environment, request), doom)
+        return self._explained(lambda environment: perform(environment, request), doom, under)
 
     def feed(self) -> Summary | None:
         """What the exchange plan recorded, explained as any run."""
@@ -236,7 +236,10 @@ class Nights:
         return bool(changes.changed or changes.deleted)
 
     def _explained(
-        self, perform: Callable[[Environment], Summary | None], doom: Doom | None = None
+        self,
+        perform: Callable[[Environment], Summary | None],
+        doom: Doom | None = None,
+        under: World | None = None,
     ) -> Summary:
         self.world.clock.forward(minutes=1)
         before = self.owned()
@@ -344,7 +347,7 @@ class Nights:
     def undo_last(self) -> None:
         assert self.last is not None
         try:
-            self.run("undo", parent=self.last.run, reason="law")
+            self.run(Command.UNDO, parent=self.last.run, reason="law")
         except UsageError as error:
             assert "changed nothing" in error.cause
 
@@ -367,7 +370,7 @@ class Nights:
     def approve(self, held: int) -> None:
         """What an approval writes is what was held."""
         shown = {(one.kind, one.key, one.ref, one.row) for one in self.held_differences(held)}
-        run = self.run("approve", parent=held, reason="law")
+        run = self.run(Command.APPROVE, parent=held, reason="law")
         assert run.status == "finished", run
         assert self.waiting() is None
         written = {
@@ -380,7 +383,7 @@ class Nights:
     def killed_approval(self, held: int, steps: int) -> None:
         """An approval that a kill cut off can be given again."""
         try:
-            self.run("approve", doom=Doom(steps), parent=held, reason="law")
+            self.run(Command.APPROVE, doom=Doom(steps), parent=held, reason="law")
         except Killed:
             self.assert_chain()
             assert self.waiting() == held
@@ -390,12 +393,12 @@ class Nights:
         """What was rejected is not proposed again while nothing changes."""
         rejected = {one.ref or one.key for one in self.held_differences(held)}
         before = self.owned()
-        self.run("reject", parent=held, reason="law", for_good=for_good)
+        self.run(Command.REJECT, parent=held, reason="law", for_good=for_good)
         assert self.owned() == before
         assert self.waiting() is None
         if for_good:
             self.never |= rejected
-        plan = self.run("plan")
+        plan = self.run(Command.PLAN)
         for one in self.world.differences(plan.run):
             if (one.ref or one.key) in rejected:
                 assert one.disposition is Disposition.REPORTED, one
@@ -407,7 +410,7 @@ class Nights:
         self.undo_last()
         before = self.memory()
         try:
-            again = self.run("undo", parent=parent, reason="law")
+            again = self.run(Command.UNDO, parent=parent, reason="law")
         except UsageError as error:
             assert "changed nothing" in error.cause
         else:
@@ -424,7 +427,7 @@ class Nights:
         return [one for one in self.world.differences(run) if one.disposition is Disposition.HELD]
 
     def resync(self, **named: Any) -> Summary:
-        return self.run("resync", targets=Targets(**named), reason="law")
+        return self.run(Command.RESYNC, targets=Targets(**named), reason="law")
 
     # -- what an outsider sees -------------------------------------------------------------------
 

@@ -82,25 +82,7 @@ def show(
         content = {**_run_content(row, decision), "plan_digest": digest or row.plan_digest}
         call.print_json({**content, "differences": found, "total": total})
         return ExitCode.IN_SYNC
-    headings = ("run", "began", "command", "status", "found", "left", "asked_by")
-    for heading, value in zip(headings, _run_line(call, row, decision), strict=True):
-        call.print(f"{call.say(heading)}: {value}")
-    if row.reason:
-        from zvirka.report.sentences import told
-
-        call.print(f"{call.say('reason')}: {told(row.reason, call.words)}")
-    if row.error is not None:
-        for part in (row.error.cause, row.error.place, row.error.remedy):
-            if part:
-                call.print(f"  {part}")
-    from zvirka.report.holds import hold_line
-
-    for hold in row.facts.held:
-        call.print(f"  ! {hold_line(hold, call.words)}")
-    if digest:
-        call.print(f"{call.say('plan_digest')}: {digest}")
-    if decision is not None and decision.by is not None:
-        call.print(call.say("decided", run=decision.by, who=decision.who))
+    _print_head(call, row, decision, digest)
     if found:
         columns = ("number", "code", "kind", "cause", "action", "decision", "field")
         call.print_table(
@@ -112,6 +94,29 @@ def show(
     if decision is not None and decision.state is PlanState.WAITING:
         call.print(call.say("decide", run=run))
     return ExitCode.IN_SYNC
+
+
+def _print_head(
+    call: Invocation, run: RunRecord, decision: Decision | None, plan_digest: str
+) -> None:
+    from zvirka.report.holds import hold_line
+    from zvirka.report.sentences import told
+
+    headings = ("run", "began", "command", "status", "found", "left", "asked_by")
+    for heading, value in zip(headings, _run_line(call, run, decision), strict=True):
+        call.print(f"{call.say(heading)}: {value}")
+    if run.reason:
+        call.print(f"{call.say('reason')}: {told(run.reason, call.words)}")
+    error = run.error
+    for part in (error.cause, error.place, error.remedy) if error is not None else ():
+        if part:
+            call.print(f"  {part}")
+    for hold in run.facts.held:
+        call.print(f"  ! {hold_line(hold, call.words)}")
+    if plan_digest:
+        call.print(f"{call.say('plan_digest')}: {plan_digest}")
+    if decision is not None and decision.by is not None:
+        call.print(call.say("decided", run=decision.by, who=decision.who))
 
 
 def _run_content(run: RunRecord, decision: Decision | None) -> dict[str, Any]:
