@@ -27,6 +27,7 @@ from zvirka.reconcile.environment import Environment
 AT_ONCE = 5000
 """Corrections handed to the writer together: within them a unique value can change hands."""
 
+_UNLUCKY = {OutcomeState.FAILED, OutcomeState.REFUSED}
 _ORDER = (Action.DELETE, Action.UPDATE, Action.RESTORE, Action.CREATE)
 """Who gives a unique value up goes before who takes it."""
 
@@ -35,7 +36,7 @@ def apply(environment: Environment, run: int, store: Store, writer: Writer) -> N
     """Write the run's corrections, batch by batch, each outcome durable as it comes.
 
     Corrections that failed get one second try at the end: by then the value they collided with
-    may have moved on. Then a value the store refuses is left out and the others are written.
+    may have moved on. A value the store still cannot take is then left out.
     What fails again is examined for the rows it collides with.
 
     Raises:
@@ -92,7 +93,7 @@ def _apply_batch(
     for outcome in writer.apply(intended, partly=partly):
         waiting.append(outcome)
         number, correction = by_id[outcome.correction]
-        failed = outcome.state is OutcomeState.FAILED or (partly and bool(outcome.left_out))
+        failed = outcome.state in _UNLUCKY or bool(outcome.left_out)
         if failed or _is_taken(correction, outcome):
             unlucky.append(_Tried(differences[number], correction, failed))
         if len(waiting) >= environment.settings.erp.batch:

@@ -88,7 +88,7 @@ class Upsert:
         answers: dict[int, UpsertResult] = {}
         waiting = dict(enumerate(wishes))
         doubled: list[str] = []
-        for look in range(1, LOOKS + 1):
+        for _ in range(LOOKS):
             found = self._found(connection, waiting.values())
             corrections: dict[int, Correction] = {}
             for number, wish in waiting.items():
@@ -98,12 +98,7 @@ class Upsert:
                 else:
                     answers[number] = judged
             transaction = Transaction(
-                connection,
-                self._layout,
-                self._reading,
-                clean=self._clean,
-                doubled=doubled,
-                partly=look == LOOKS,
+                connection, self._layout, self._reading, clean=self._clean, doubled=doubled
             )
             overtaken = set()
             for outcome in transaction.bulk([*corrections.values()]):
