@@ -13,7 +13,7 @@ import msgspec
 
 from zvirka.domain import Client
 from zvirka.erp.protocol import IMAGE_SEPARATOR, ScanBatch, Scanned
-from zvirka.identity import duckdb_key, duckdb_trimmed
+from zvirka.identity import duckdb_key, duckdb_trimmed_list
 from zvirka.staging import unchanged
 from zvirka.staging.database import Page, Staging, page_of
 from zvirka.staging.pairing import Pairing
@@ -79,16 +79,24 @@ class Candidates:
         page, source = _columns(rows)
         staging = self._staging
         digest = " + ".join(
-            staging.part(f"parts[{number + 3}]", number)
+            staging.trimmed_part(
+                f"{'texts' if staging.is_exact(number) else 'parts'}[{number + 3}]", number
+            )
             for number in range(len(staging.mapping.fields))
         )
+        split = f"string_split(image, chr({ord(IMAGE_SEPARATOR)}))"
+        trimmed = duckdb_trimmed_list("texts", "image", IMAGE_SEPARATOR)
         staging.insert(
             page,
             table,
-            select=f"row_id, {self._key}, try_cast({duckdb_trimmed('parts[2]')} AS UUID),"
-            f" parts[1] = '1', ({digest})::UBIGINT, {self._image}",
-            source="(SELECT *, string_split(image, chr("
-            f"{ord(IMAGE_SEPARATOR)})) parts FROM {source})",
+            select=f"""
+                row_id, {self._key}, try_cast(parts[2] AS UUID), parts[1] = '1',
+                ({digest})::UBIGINT, {self._image}
+            """,
+            source=f"""
+                (SELECT *, {trimmed} AS parts
+                 FROM (SELECT *, {split} AS texts FROM {source}))
+            """,
         )
 
     def scanning(self) -> AbstractContextManager[None]:
