@@ -114,8 +114,11 @@ class Upsert:
     def _found(self, connection: Connection, wishes: Collection[UpsertRequest]) -> _Found:
         """The clients by key, and by Ref_Key those whose key is not there."""
         wanted = {wish.key: wish.ref for wish in wishes}
+        # A row that another program wrote as 1C pads its code is found through the index, too.
+        as_sent = {wish.values.get(self._layout.key_field) or wish.key for wish in wishes}
+        keys = [*wanted, *sorted(as_sent - wanted.keys())]
         by_key: dict[str, list[Client]] = defaultdict(list)
-        for client in self._reading.by_keys(connection, [*wanted], clean=self._clean):
+        for client in self._reading.by_keys(connection, keys, clean=self._clean):
             by_key[client.key].append(client)
         by_ref: dict[str, list[Client]] = defaultdict(list)
         if self._keeps_ref:
