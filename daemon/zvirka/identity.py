@@ -45,6 +45,20 @@ def duckdb_trimmed(expression: str) -> str:
     )
 
 
+def duckdb_trimmed_list(texts: str, joined: str, separator: str) -> str:
+    """DuckDB's SQL for a list of texts, each trimmed.
+
+    ``joined`` is the same texts joined by ``separator``, itself a blank: one look at it tells for
+    all of them whether anything is to be trimmed, in half the time.
+    """
+    blank = _CLASS.replace(f"\\x{{{ord(separator):x}}}", "")
+    between = f"\\x{{{ord(separator):x}}}"
+    return (
+        f"CASE WHEN regexp_matches({joined}, '{blank}{between}|{between}{blank}|{blank}$')"
+        f" THEN list_transform({texts}, lambda text: {duckdb_trimmed('text')}) ELSE {texts} END"
+    )
+
+
 def duckdb_key(expression: str, *, is_ref: bool) -> str:
     """DuckDB's SQL for :func:`canonical_key`; NULL stays NULL."""
     key = duckdb_trimmed(expression)

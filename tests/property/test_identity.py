@@ -19,7 +19,13 @@ from sqlalchemy.types import CHAR, VARCHAR, TypeEngine
 from tests.integration.databases import BACKENDS, fresh
 from zvirka.comparison import canonical
 from zvirka.erp.sql.expressions import AsText, Same, Trimmed, storable_blanks
-from zvirka.identity import BLANKS, canonical_key, duckdb_trimmed, trimmed
+from zvirka.identity import (
+    BLANKS,
+    canonical_key,
+    duckdb_trimmed,
+    duckdb_trimmed_list,
+    trimmed,
+)
 from zvirka.mapping import Comparison
 from zvirka.staging.database import page_of
 
@@ -77,6 +83,18 @@ def test_duckdb_trims_every_character_alike() -> None:
 @given(st.lists(TEXTS, min_size=1, max_size=20))
 def test_duckdb_trims_every_text_alike(texts: list[str]) -> None:
     assert _through_duckdb(texts) == [text.strip() for text in texts]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(TEXTS.map(lambda text: text.replace("\x1f", "")), min_size=1, max_size=8))
+@example(["", "\xa0", "a "])
+def test_duckdb_trims_a_list_alike(texts: list[str]) -> None:
+    trimmed_list = duckdb_trimmed_list("texts", "'1\x1f' || joined", "\x1f")
+    page = page_of(joined=["\x1f".join(texts)])
+    assert page
+    split = "SELECT joined, string_split(joined, chr(31)) AS texts FROM page"
+    [(found,)] = duckdb.sql(f"SELECT {trimmed_list} FROM ({split})").fetchall()
+    assert found == [text.strip() for text in texts]
 
 
 @pytest.fixture(scope="module", params=BACKENDS)

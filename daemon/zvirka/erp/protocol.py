@@ -153,9 +153,8 @@ class Writer(Protocol):
 
         ``applied`` here means *accepted*; the verdict is the read back of the verify phase.
         A row that is no longer as in ``Correction.before`` is ``superseded``. One bad row fails
-        alone. A value no column can take is left out, and the rest is written; ``partly`` does
-        the same with values the database refuses. The order of outcomes is free; each correction
-        has exactly one.
+        alone. ``partly`` leaves out the values that cannot be stored and writes the others. The
+        order of outcomes is free; each correction has exactly one.
 
         Raises:
             StoreError: the store is gone; corrections without an outcome stay intended.

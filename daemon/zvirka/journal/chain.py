@@ -23,13 +23,13 @@ from sqlalchemy import Connection, select
 
 from zvirka.domain import Command, RunStatus
 from zvirka.errors import JournalError
-from zvirka.journal import suppressions
 from zvirka.journal.digests import Raw, raw_column, raw_columns, run_digest
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import verify_receipts
 from zvirka.journal.row_checks import ChainProblem as ChainProblem
 from zvirka.journal.row_checks import stray_rows, unsound_receipts, unsound_rows
-from zvirka.journal.sealing import SECTIONS, Sealed, section
+from zvirka.journal.sealed_memory import memory_problems, sealed_from
+from zvirka.journal.sealing import SECTIONS, section
 from zvirka.journal.signing import SignatureCheck
 from zvirka.journal.tables import CHAIN, RUN, RunRow
 
@@ -196,7 +196,7 @@ def _link(row: Mapping[str, Any], previous: Mapping[str, Any]) -> Iterator[Chain
 
 def _sealed_rows(connection: Connection, row: Mapping[str, Any]) -> Iterator[ChainProblem]:
     run = row["id"]
-    sealed = _sealed(row["sealed"])
+    sealed = sealed_from(row["sealed"])
     if sealed is None:
         yield ChainProblem(run, f"run {run}: table run was altered (sealed)")
         return
@@ -281,36 +281,7 @@ def _end(
             run,
             f"table chain: its end is not run {run}; a run after it was removed, or it was altered",
         )
-    yield from _memory(connection, end, last, has_unsealed=has_unsealed)
-
-
-def altered_memory(connection: Connection) -> Iterator[ChainProblem]:
-    """What the next run must not trust: suppressions and pairings that no run wrote.
-
-    While a run is not sealed, its own changes cannot be told from others; then only the digests
-    in the table ``chain`` are compared.
-    """
-    end = connection.execute(select(CHAIN)).mappings().one()
-    cells = [c for c in raw_columns(RunRow) if c.name in {"id", "sealed"}]
-    last = connection.execute(select(*cells).where(RUN.c.seal == end["seals"])).mappings().first()
-    if last is None and end["seals"]:
-        yield ChainProblem(0, "table run: the run that was sealed last is gone")
-        return
-    unsealed = connection.execute(select(RUN.c.id).where(RUN.c.seal.is_(None)).limit(1)).first()
-    yield from _memory(
-        connection, end, last or {"id": 0, "sealed": "{}"}, has_unsealed=unsealed is not None
-    )
-
-
-def _memory(
-    connection: Connection, end: Raw, last: Raw, *, has_unsealed: bool
-) -> Iterator[ChainProblem]:
-    run, then = last["id"], _sealed(last["sealed"])
-    for name, digest in suppressions.set_digests(connection).items():
-        if end[name] != digest:
-            yield ChainProblem(0, f"table {name}: a row was altered, removed or inserted")
-        elif then and not has_unsealed and getattr(then, name) != digest:
-            yield ChainProblem(run, f"table {name}: not as it was when run {run} was sealed")
+    yield from memory_problems(connection, end, last, has_unsealed=has_unsealed)
 
 
 def altered_run(journal: Journal, run: int) -> Iterator[ChainProblem]:
@@ -342,16 +313,8 @@ def _sealed_receipts(connection: Connection) -> dict[int | str, int]:
     known: dict[int | str, int] = {}
     query = select(RUN.c.id, raw_column(RUN.c.sealed)).where(RUN.c.seal.is_not(None))
     for run, text in connection.execute(query.order_by(RUN.c.seal)).all():
-        sealed = _sealed(text)
+        sealed = sealed_from(text)
         if sealed and sealed.receipt:
             known.setdefault(sealed.receipt, run)
             known.setdefault(sealed.receipt_digest, run)
     return known
-
-
-def _sealed(text: str) -> Sealed | None:
-    """A seal from its JSON; ``None`` when it was altered and cannot be read."""
-    try:
-        return msgspec.json.decode(text, type=Sealed)
-    except msgspec.DecodeError:
-        return None

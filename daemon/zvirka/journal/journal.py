@@ -31,7 +31,6 @@ from zvirka.domain import (
 )
 from zvirka.errors import AlteredJournalError
 from zvirka.journal import difference_queries, held_runs, queries, suppressions
-from zvirka.journal.chain import altered_memory
 from zvirka.journal.column_types import canonical
 from zvirka.journal.database import WRITES, open_engine
 from zvirka.journal.difference_queries import (
@@ -57,6 +56,7 @@ from zvirka.journal.run_writes import (
     settle_corrections,
     update_run,
 )
+from zvirka.journal.sealed_memory import altered_memory
 from zvirka.journal.signing import Signer, read_signer
 from zvirka.journal.suppressions import Pairing, Suppression
 from zvirka.settings.model import Settings

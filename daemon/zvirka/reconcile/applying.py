@@ -27,6 +27,7 @@ from zvirka.reconcile.environment import Environment
 AT_ONCE = 5000
 """Corrections handed to the writer together; among them a unique value can move between rows."""
 
+_UNLUCKY = {OutcomeState.FAILED, OutcomeState.REFUSED}
 _ORDER = (Action.DELETE, Action.UPDATE, Action.RESTORE, Action.CREATE)
 """A row that gives up a unique value is written before the row that takes it."""
 
@@ -92,7 +93,7 @@ def _apply_batch(
     for outcome in writer.apply(intended, partly=partly):
         waiting.append(outcome)
         number, correction = by_id[outcome.correction]
-        failed = outcome.state is OutcomeState.FAILED or (partly and bool(outcome.left_out))
+        failed = outcome.state in _UNLUCKY or bool(outcome.left_out)
         if failed or _is_taken(correction, outcome):
             unlucky.append(_Tried(differences[number], correction, failed))
         if len(waiting) >= environment.settings.erp.batch:

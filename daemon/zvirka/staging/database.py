@@ -317,6 +317,10 @@ class Staging:
             f" ELSE hash({text}, ({number})::UTINYINT) >> 8 END)::UBIGINT"
         )
 
+    def is_exact(self, number: int) -> bool:
+        """Whether a field is compared with the blanks around it."""
+        return number in self._exact
+
     def trimmed_part(self, value: str, number: int) -> str:
-        """The same for a value that is already trimmed and never NULL: four times as fast."""
+        """:meth:`part` for a value that is already trimmed and never NULL: four times as fast."""
         return f"(CASE WHEN {value} = '' THEN 0 ELSE hash({value}, {number}::UTINYINT) >> 8 END)"

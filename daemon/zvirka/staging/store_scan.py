@@ -13,7 +13,7 @@ import msgspec
 
 from zvirka.domain import Client
 from zvirka.erp.protocol import IMAGE_SEPARATOR, ScanBatch, ScanBlock, Scanned
-from zvirka.identity import duckdb_key, duckdb_trimmed
+from zvirka.identity import duckdb_key, duckdb_trimmed, duckdb_trimmed_list
 from zvirka.staging.database import Page, Staging, page_of
 from zvirka.staging.values import LONGEST, STABLE_DIGEST, shortened_sql, staged_text
 
@@ -109,20 +109,22 @@ class StoreScan:
 
     def _add(self, rows: Scanned, table: str) -> None:
         staging = self._staging
-        numbers = range(len(staging.mapping.fields))
-        digest = " + ".join(staging.trimmed_part(f"texts[{n + 1}]", n) for n in numbers)
-        texts = ", ".join(staging.trimmed(f"parts[{n + _HEAD + 1}]", n) for n in numbers)
+        values = [
+            f"{'raw' if staging.is_exact(number) else 'parts'}[{number + _HEAD + 1}]"
+            for number in range(len(staging.mapping.fields))
+        ]
+        digest = " + ".join(staging.trimmed_part(value, n) for n, value in enumerate(values))
+        text = f"concat_ws({_SEPARATOR}, {', '.join(values)})"
         columns = f"""
-            row_id, {self._key}, try_cast({duckdb_trimmed("parts[2]")} AS UUID), parts[1] = '1',
-            ({digest})::UBIGINT, {self._image},
-            {STABLE_DIGEST.format(text=f"array_to_string(texts, {_SEPARATOR})")}
+            row_id, {self._key}, try_cast(parts[2] AS UUID), parts[1] = '1',
+            ({digest})::UBIGINT, {self._image}, {STABLE_DIGEST.format(text=text)}
         """
         for piece in _pieces(rows):
             page, source = _columns(piece)
             separated = f"""
                 (
-                    SELECT *, [{texts}] AS texts
-                    FROM (SELECT *, string_split(image, {_SEPARATOR}) AS parts FROM {source})
+                    SELECT *, {duckdb_trimmed_list("raw", "image", IMAGE_SEPARATOR)} AS parts
+                    FROM (SELECT *, string_split(image, {_SEPARATOR}) AS raw FROM {source})
                 )
             """
             staging.insert(page, table, select=columns, source=separated)

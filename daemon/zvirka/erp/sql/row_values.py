@@ -40,21 +40,28 @@ class RowValues(msgspec.Struct, frozen=True):
 
 
 def prepare(
-    layout: TableLayout, correction: Correction, *, nul: bool, children: Container[tuple[str, Any]]
+    layout: TableLayout,
+    correction: Correction,
+    *,
+    nul: bool,
+    children: Container[tuple[str, Any]],
+    partly: bool = False,
 ) -> RowValues:
     """Convert the values of a correction; ``nul`` as in ``conversion.storable``.
 
-    ``children`` holds name and parent of the child rows that are there.
+    ``children`` holds name and parent of the child rows that are there. ``partly`` leaves out the
+    fields that cannot be stored.
 
     Raises:
-        UnstorableError: the key cannot be stored, or a field without which nothing can be written.
+        UnstorableError: a value cannot be stored; with ``partly``, one without which nothing can
+            be written.
     """
     row = native(layout.pk, correction.row) if correction.row else None
     if correction.action is Action.DELETE:
         return RowValues(correction, row, {})
     key = correction.key if correction.action is Action.CREATE else correction.new_key
     required = layout.required if correction.action is Action.CREATE else frozenset()
-    convert = _Conversion(required | {layout.key_field}, nul)
+    convert = _Conversion(required | {layout.key_field} if partly else layout.fields, nul)
     after = layout.with_canonical_key(correction.after)
     values = convert(layout.columns.values(), after)
     if key:

@@ -73,7 +73,8 @@ class Transaction:
             clean: no stored key needs trimming to match.
             doubled: keys found under two rows after a create. New ones are added; while there are
                 any, no client is created.
-            partly: leave out the fields the database refuses and write the others.
+            partly: leave out the fields that cannot be stored or that the database refuses, and
+                write the others.
         """
         self._connection = connection
         self._layout = layout
@@ -192,7 +193,8 @@ class Transaction:
         return None
 
     def _prepared(self, correction: Correction) -> RowValues:
-        return prepare(self._layout, correction, nul=self._nul, children=self._children.known)
+        known, partly = self._children.known, self._partly
+        return prepare(self._layout, correction, nul=self._nul, children=known, partly=partly)
 
     def _lock_and_read(self, rows: Sequence[str]) -> dict[str, Client]:
         natural = natives(self._layout.pk, rows)

@@ -92,7 +92,7 @@ class Upsert:
         answers: dict[int, UpsertResult] = {}
         waiting = dict(enumerate(wishes))
         doubled: list[str] = []
-        for look in range(1, LOOKS + 1):
+        for _ in range(LOOKS):
             found = self._found(connection, waiting.values())
             corrections: dict[int, Correction] = {}
             for number, wish in waiting.items():
@@ -102,12 +102,7 @@ class Upsert:
                 else:
                     answers[number] = judged
             transaction = Transaction(
-                connection,
-                self._layout,
-                self._reading,
-                clean=self._clean,
-                doubled=doubled,
-                partly=look == LOOKS,
+                connection, self._layout, self._reading, clean=self._clean, doubled=doubled
             )
             overtaken = set()
             for outcome in transaction.bulk([*corrections.values()]):
@@ -123,8 +118,11 @@ class Upsert:
     def _found(self, connection: Connection, wishes: Collection[UpsertRequest]) -> _Found:
         """The clients by key, and by Ref_Key those whose key is not there."""
         wanted = {wish.key: wish.ref for wish in wishes}
+        # A row that another program wrote as 1C pads its code is found through the index, too.
+        as_sent = {wish.values.get(self._layout.key_field) or wish.key for wish in wishes}
+        keys = [*wanted, *sorted(as_sent - wanted.keys())]
         by_key: dict[str, list[Client]] = defaultdict(list)
-        for client in self._reading.by_keys(connection, [*wanted], clean=self._clean):
+        for client in self._reading.by_keys(connection, keys, clean=self._clean):
             by_key[client.key].append(client)
         by_ref: dict[str, list[Client]] = defaultdict(list)
         if self._keeps_ref:
