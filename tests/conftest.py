@@ -24,7 +24,7 @@ _SERVERS = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     """Name one directory of database servers to all workers."""
     if not hasattr(config, "workerinput"):
-        config.stash[_SERVERS] = databases.make_directory()
+        config.stash[_SERVERS] = databases.name_directory()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,7 +2,7 @@
 
 ``fresh(backend, directory)`` gives the URL of a new, empty database. All workers of a session share
 one server of each kind: the first to need it starts it under a file lock, in a directory that
-``tests/conftest.py`` makes and hands to ``stop`` when the session ends. The servers do not sync to
+``tests/conftest.py`` names and hands to ``stop`` when the session ends. The servers do not sync to
 disk: the tests never cut the power.
 """
 
@@ -49,9 +49,9 @@ def fresh(backend: str, directory: Path) -> str:
     return server.url.set(database=name).render_as_string(hide_password=False)
 
 
-def make_directory() -> Path:
-    """Make the directory of this session's servers, and name it to the processes started later."""
-    directory = Path(tempfile.mkdtemp(prefix="zvirka-servers-"))
+def name_directory() -> Path:
+    """Name the directory of this session's servers to the processes started later."""
+    directory = Path(tempfile.gettempdir()) / f"zvirka-servers-{uuid.uuid4().hex[:8]}"
     os.environ[DIRECTORY] = str(directory)
     return directory
 
@@ -71,8 +71,9 @@ def stop(directory: Path) -> None:
 def _server(backend: str) -> Engine:
     start = {"postgresql": _start_postgresql, "mariadb": _start_mariadb}[backend]
     if DIRECTORY not in os.environ:
-        atexit.register(stop, make_directory())
+        atexit.register(stop, name_directory())
     directory = Path(os.environ[DIRECTORY])
+    directory.mkdir(mode=0o700, exist_ok=True)
     address = directory / f"{backend}.url"
     with (directory / f"{backend}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
