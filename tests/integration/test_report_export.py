@@ -81,7 +81,7 @@ def test_an_act_stands_between_two_digests(autumn: Journal) -> None:
     assert told["Digest at the end of the period"] == autumn.get(8).digest
     assert told["of them failed"] == 1
     assert told["Last reconciliation"] == "Reconciliation № 7"
-    assert told["Left"] == 4
+    assert told["Left"] == 5
     assert told["For the accounting side (1C)"]
 
 

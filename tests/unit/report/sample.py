@@ -424,7 +424,6 @@ def hostile_run(journal: Journal) -> int:
     return seal_run(
         journal,
         differences,
-        trigger=evil,
         who=evil,
         reason=evil,
         states=[(OutcomeState.FAILED, evil)],
