@@ -58,9 +58,8 @@ class Candidate(msgspec.Struct, frozen=True):
 class Candidates:
     """The comparison of one run. ``marks_count`` says whether a deletion mark has an effect.
 
-    ``clients`` stages the store's rows, ``unchanged`` and ``pairing`` prepare the comparison,
-    ``agreement`` is the last agreement. The mirror must be opened after the agreement, which may
-    be taken over from an older mirror.
+    ``clients`` stages the store's rows, ``unchanged`` and ``pairing`` prepare the comparison. Open
+    the agreement before the mirror: it may be taken over from an older mirror.
     """
 
     def __init__(
@@ -379,8 +378,7 @@ class Candidates:
     def agree_on(self, pairs: Sequence[tuple[Counterparty, Client]]) -> None:
         """Record the agreement for these pairs and those settled before, and for nothing else.
 
-        For a run over named counterparties: what it judged equal or verified is agreed on as at
-        the end of a night.
+        For a run over named counterparties, with the same effect as :meth:`agree` has on them.
         """
         self.settle(pairs)
         self._write(complete=False)
