@@ -62,9 +62,8 @@ class Candidate(msgspec.Struct, frozen=True):
 class Candidates:
     """The comparison of one run. ``marks_count`` says whether a deletion mark has an effect.
 
-    ``clients`` stages the store's rows, ``unchanged`` and ``pairing`` prepare the comparison,
-    ``agreement`` is the last agreement. The mirror must be opened after the agreement, which may
-    be taken over from an older mirror.
+    ``clients`` stages the store's rows, ``unchanged`` and ``pairing`` prepare the comparison. Open
+    the agreement before the mirror: it may be taken over from an older mirror.
     """
 
     def __init__(

@@ -137,7 +137,7 @@ class StoreScan:
 
 
 def _columns(rows: Scanned) -> tuple[Page, str]:
-    """A page of the scan, and the subquery that gives its columns row_id, key and image."""
+    """A page of the scan, and what to select its columns row_id, key and image from."""
     if isinstance(rows, ScanBatch):
         page, read = page_of(row_id=rows.rows, key=rows.keys, image=rows.images), "page"
     else:
@@ -146,6 +146,8 @@ def _columns(rows: Scanned) -> tuple[Page, str]:
             f"unnest(from_json(decode({name}), '[\"VARCHAR\"]')) AS {name}" for name in page
         )
         read = f"(SELECT {texts} FROM page)"
+    if _longest(rows) <= LONGEST:
+        return page, read
     return (
         page,
         f"""
@@ -153,19 +155,23 @@ def _columns(rows: Scanned) -> tuple[Page, str]:
             SELECT
                 row_id,
                 {shortened_sql("key")} AS key,
-                CASE
-                    WHEN strlen(image) <= {LONGEST} THEN image
-                    ELSE array_to_string(
-                        list_transform(
-                            string_split(image, {_SEPARATOR}), lambda part: {_SHORT_PART}
-                        ),
-                        {_SEPARATOR}
-                    )
-                END AS image
+                array_to_string(
+                    list_transform(
+                        string_split(image, {_SEPARATOR}), lambda part: {_SHORT_PART}
+                    ),
+                    {_SEPARATOR}
+                ) AS image
             FROM {read}
         )
     """,
     )
+
+
+def _longest(rows: Scanned) -> int:
+    """The length of the longest key or image, or more: in a block, they are not decoded for it."""
+    if isinstance(rows, ScanBatch):
+        return max(map(len, (*rows.keys, *rows.images)), default=0)
+    return max(len(text) for column in (rows.keys, rows.images) for text in column.split(b'","'))
 
 
 def _pieces(rows: Scanned) -> Iterator[Scanned]:
