@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_PATIENCE = 10.0
+_PATIENCE = 2.0
 """Seconds to wait for the current request when no more items are needed."""
 
 

@@ -1,6 +1,7 @@
 """Signals: the exit codes they lead to, and how Ctrl+C and SIGTERM end a run.
 
-The first signal ends the run at the next safe place, the second one at once.
+The first signal ends the run at the next safe place, the second one at once. If there is no safe
+place within some seconds, as while 1C does not answer, the first signal then counts as the second.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ INTERRUPTED = 128 + signal.SIGINT
 OUTPUT_CLOSED = 128 + signal.SIGPIPE
 """The exit code when the reader of standard output went away, as shells have it."""
 
+GRACE_SECONDS = 10.0
+"""How long a run may take to the next safe place: with closing the session it stays below 20 s."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -32,9 +36,17 @@ class GracefulStop:
         stop: set at the first signal.
         begun: whether a run has begun that checks ``stop``; waiting for a lock ends at once.
         words: written to standard error at the first signal.
+        grace: seconds to the next safe place.
     """
 
-    def __init__(self, stop: threading.Event, begun: Callable[[], bool], words: str) -> None:
+    def __init__(
+        self,
+        stop: threading.Event,
+        begun: Callable[[], bool],
+        words: str,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        self._grace = grace
         self._stop = stop
         self._begun = begun
         self._words = words
@@ -43,6 +55,7 @@ class GracefulStop:
 
     def __enter__(self) -> GracefulStop:
         self._before = [signal.signal(number, self._take) for number in _SIGNALS]
+        self._before.append(signal.signal(signal.SIGALRM, self._run_out))
         return self
 
     def __exit__(
@@ -51,7 +64,8 @@ class GracefulStop:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for number, before in zip(_SIGNALS, self._before, strict=True):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, before in zip((*_SIGNALS, signal.SIGALRM), self._before, strict=True):
             signal.signal(number, before)  # type: ignore[arg-type]
 
     def end(self) -> None:
@@ -68,5 +82,9 @@ class GracefulStop:
         if again or not self._begun():
             raise KeyboardInterrupt
         self._stop.set()
+        signal.setitimer(signal.ITIMER_REAL, self._grace)
         # Not through sys.stderr: the signal may have interrupted a write to it.
         os.write(2, f"{self._words}\n".encode())
+
+    def _run_out(self, _number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt

@@ -41,7 +41,7 @@ HEAVY = (
 """What a smaller page may avoid."""
 
 _LONGEST_WAIT = 60.0
-_CLOSING = Limits(connect=5.0, read=20.0, total=20.0, answer_bytes=1_000_000)
+_CLOSING = Limits(connect=3.0, read=5.0, total=5.0, answer_bytes=1_000_000)
 _SAFE = "/(),':;="
 """What 1C and IIS take as it is in a query; everything else, spaces above all, as %XX, never +."""
 

@@ -29,7 +29,7 @@ from zvirka.settings.loading import Loaded
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 
-STOP_WITHIN = 75.0
+STOP_WITHIN = 15.0
 """Seconds a run may take to leave after SIGTERM; the unit's TimeoutStopSec is longer."""
 
 
