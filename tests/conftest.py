@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Alembic keeps the sys.stdout of its first import. Inside a test that is a captured one, closed
+# when that test ends.
+import alembic.config  # noqa: F401
 import pytest
 from hypothesis import settings
 

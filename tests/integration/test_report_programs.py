@@ -173,6 +173,7 @@ def test_a_page_of_two_thousand_differences_is_whole(browser, reports: dict[str,
 @pytest.mark.parametrize(
     "story", [pytest.param("story_run", marks=pytest.mark.slow), "hostile_run"]
 )
+@pytest.mark.slow
 def test_libreoffice_opens_the_workbook_and_reads_the_same(
     reports: dict[str, Path], tmp_path: Path, story: str
 ) -> None:

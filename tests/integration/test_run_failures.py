@@ -150,6 +150,7 @@ def test_1c_is_down(night: World) -> None:
     assert night.shape.tables() == before
 
 
+@pytest.mark.slow
 def test_a_locked_database_of_the_erp(night: World) -> None:
     before = night.shape.tables()
     file = night.shape.erp.url.removeprefix("sqlite:///")
@@ -184,6 +185,7 @@ def small_disk(directory: Path) -> Iterator[bool]:
             subprocess.run(["umount", str(directory)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_staging(tmp_path: Path) -> None:
     with world(tmp_path, counterparties=2000, report={"formats": ["json"]}) as made:
         before = made.shape.tables()
@@ -236,6 +238,7 @@ def waiting(made: World) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_of_two_runs_at_once_the_second_says_who_runs_or_waits(night: World) -> None:
     with busy(night) as first:
         code, said = zvirka(night, "reconcile")

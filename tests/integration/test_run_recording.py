@@ -64,9 +64,10 @@ def served(recording: Path) -> Iterator[dict[str, str]]:
             assert process.wait(timeout=20) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recording", "tax_id"),
-    [pytest.param("recording", "КодПоЕДРПОУ", marks=pytest.mark.slow), ("onec", "ИНН")],
+    [("recording", "КодПоЕДРПОУ"), ("onec", "ИНН")],
 )
 def test_a_recorded_base_is_planned_reconciled_and_then_in_sync(
     recording: str, tax_id: str, tmp_path: Path

@@ -304,6 +304,7 @@ def test_one_counterparty_is_resynced_for_real(page: Any, held: Night) -> None:
     assert set(held.codes) <= set(held.world.in_store())
 
 
+@pytest.mark.slow
 def test_while_another_run_holds_the_lock_the_page_says_who(page: Any, held: Night) -> None:
     sign_in(page, held.site, "taras")
     page.goto(f"{held.site}/runs/{held.run}")

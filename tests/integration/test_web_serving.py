@@ -100,6 +100,7 @@ def test_the_page_is_off_unless_it_is_switched_on(tmp_path: Path) -> None:
         ended(process)
 
 
+@pytest.mark.slow
 def test_the_page_is_served_beside_the_receiver(tmp_path: Path) -> None:
     receiver, web = written(tmp_path, enabled=True)
     with served(tmp_path) as process:
