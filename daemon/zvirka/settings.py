@@ -274,10 +274,22 @@ class BslSettings(Table):
     """``[bsl]``: what ``zvirka bsl render`` writes into the push module."""
 
     address: str = ""
+    user: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    server_ca: str = ""
+    client_certificate: str = ""
+    certificate_password: SecretStr | None = None
+    certificate_password_file: Path | None = None
+    proxy: str = ""
+    base: str = ""
     log_file: str = ""
     timeout: Duration = timedelta(seconds=30)
     strict_echo: bool = True
     push_exchange_loads: bool = False
+    compatibility: Annotated[str, Field(pattern=r"^8\.3\.(1[1-9]|2\d)$")] = "8.3.23"
+    language: str = "Русский"
+    language_code: str = "ru"
 
 
 class Settings(Table):

@@ -22,6 +22,7 @@ from tests.bsl.world import (
     World,
     contact,
     core_for,
+    echo,
     lines,
     running_erp,
 )
@@ -145,9 +146,8 @@ IN_SECTION = 'ПолеКонтакт("Телефон", "Телефон", "", "П
 OF_PARTNER = IN_SECTION.replace(")", ', "Партнер")')
 
 
-@pytest.mark.parametrize("privileged_may", [True, False])
-def test_a_partner_its_user_may_not_read_never_stops_a_deletion(
-    erp: Erp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, privileged_may: bool
+def test_a_deletion_reads_nothing_that_could_fail(
+    erp: Erp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = world_for(erp, tmp_path, TRADE, PARTNERS, KINDS, **{IN_SECTION: OF_PARTNER})
     section = lines(contact(None, "Телефон", "+380 44 1"))
@@ -155,22 +155,66 @@ def test_a_partner_its_user_may_not_read_never_stops_a_deletion(
     partner.Записать()
     made = world.new(Наименование="Альфа", Партнер=partner.bsl_get("Ссылка"))
     made.Записать()
-    opened = Ref.ПолучитьОбъект
-
-    def guarded(ref: Ref) -> Any:
-        if ref.meta is PARTNERS and not (privileged_may and world.base.session.privileged):
-            raise BslError("Нарушение прав доступа")
-        return opened(ref)
-
-    monkeypatch.setattr(Ref, "ПолучитьОбъект", guarded)
+    monkeypatch.setattr(Ref, "ПолучитьОбъект", unreadable(PARTNERS))
     made.Удалить()
     assert erp.actions == ["create", "delete"]
     data = erp.messages[1]["clientData"]
-    assert data.get("Телефон") == ("+380 44 1" if privileged_may else None)
+    assert "Телефон" not in data
     assert (data["Наименование"], data["Ссылка"]) == ("Альфа", str(made.guid))
-    warned = [line[6] for line in world.log_lines() if line[1] == "WARNING"]
+    assert [line[1] for line in world.log_lines()] == ["INFO", "INFO"]
+
+
+def unreadable(meta: CatalogMeta) -> Any:
+    opened = Ref.ПолучитьОбъект
+
+    def guarded(ref: Ref) -> Any:
+        if ref.meta is meta:
+            raise BslError("Таблица не найдена")
+        return opened(ref)
+
+    return guarded
+
+
+def test_a_contact_that_cannot_be_read_does_not_lose_the_change(
+    erp: Erp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_for(erp, tmp_path, TRADE, PARTNERS, KINDS, **{IN_SECTION: OF_PARTNER})
+    partner = world.new("Партнеры", КонтактнаяИнформация=lines())
+    partner.Записать()
+    monkeypatch.setattr(Ref, "ПолучитьОбъект", unreadable(PARTNERS))
+    world.new(Наименование="Альфа", Партнер=partner.bsl_get("Ссылка")).Записать()
+    assert erp.actions == ["create"]
+    assert "Телефон" not in erp.messages[0]["clientData"]
     without = "contacts not read, sent without them; details in the event log"
-    assert warned == ([] if privileged_may else [without])
+    assert [(line[1], line[6]) for line in world.log_lines()] == [
+        ("WARNING", without),
+        ("INFO", "delivered"),
+    ]
+
+
+def test_a_row_that_cannot_be_read_at_all_is_told_once_and_not_as_a_lock(
+    erp: Erp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_for(erp, tmp_path, TRADE, PARTNERS, KINDS)
+    monkeypatch.setattr(Ref, "ПолучитьОбъект", unreadable(TRADE))
+    world.new(Наименование="Альфа").Записать()
+    assert erp.messages == []
+    errors = [line[6] for line in world.log_lines() if line[1] == "ERROR"]
+    assert errors == ["counterparty not read; details in the event log"]
+
+
+def test_a_lock_that_is_never_free_is_told_as_a_lock(erp: Erp, world: World) -> None:
+    world.base.begin()
+    written(world)
+    for _ in range(3):
+        world.base.give_up()
+    told = "row is locked by another transaction; details in the event log"
+    assert [(line[1], line[6]) for line in world.log_lines()] == [
+        ("WARNING", told),
+        ("WARNING", told),
+        ("ERROR", told),
+    ]
+    world.base.rollback()
 
 
 def refuse(source: Any, refusal: Any) -> None:
@@ -279,12 +323,13 @@ def test_the_request_is_json_with_the_token_and_without_a_byte_order_mark(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ((500, b"{}"), "HTTP 500"),
+        ((422, b"{}"), "HTTP 422"),
         ((302, b""), "HTTP 302"),
         ((200, b"<html>login</html>"), "HTTP 200 with a page instead of JSON"),
         ((200, b'{"messageId": "another"}'), "HTTP 200 without this messageId"),
         ((200, b"OK"), "HTTP 200 without this messageId"),
         ((200, b'{"messageId": '), "HTTP 200 without this messageId"),
+        ((200, b'{"success": false}'), "HTTP 200 with success: false"),
         ((200, b""), "HTTP 200 without this messageId"),
     ],
 )
@@ -304,10 +349,11 @@ def test_an_old_receiver_delivers_with_any_2xx_but_not_with_a_login_page(
         erp, tmp_path, **{'"СтрогоеПодтверждение", Истина': '"СтрогоеПодтверждение", Ложь'}
     )
     made = written(world)
-    for answer in ((204, b""), (201, b"OK"), (200, b" <!doctype html>")):
+    refused = (200, b" <!doctype html>"), (200, b'{"success": false, "reason": "duplicate"}')
+    for answer in ((204, b""), (201, b"OK"), *refused):
         erp.answer = lambda _, given=answer: given  # type: ignore[misc]
         made.Записать()
-    assert [line[1] for line in world.log_lines()] == ["INFO", "INFO", "INFO", "ERROR"]
+    assert [line[1] for line in world.log_lines()] == ["INFO"] * 3 + ["ERROR"] * 2
 
 
 def test_a_dead_network_never_stops_the_save_and_is_logged_with_its_error(tmp_path: Path) -> None:
@@ -316,10 +362,24 @@ def test_a_dead_network_never_stops_the_save_and_is_logged_with_its_error(tmp_pa
     world = World(tmp_path, modules={"Zvirka": core_for(port)}, object_module=read(OBJECT))
     made = written(world)
     assert (made.meta.name, made.guid) in world.base.committed.rows
-    [line] = world.log_lines()
-    assert line[1:6] == ["ERROR", "create", str(made.guid), "000000001", "0"]
-    assert line[6].startswith("Ошибка работы с Интернет")
-    assert world.base.event_log[-1].bsl_get("Уровень") == "Ошибка"
+    attempts = world.log_lines()
+    assert [line[2] for line in attempts] == ["create", "update", "update"]
+    assert attempts[0][1:6] == ["ERROR", "create", str(made.guid), "000000001", "0"]
+    assert attempts[0][6].startswith("Ошибка работы с Интернет")
+    entry = world.base.event_log[-1]
+    assert entry.bsl_get("Уровень") == "Ошибка"
+    assert (entry.bsl_get("Метаданные"), entry.bsl_get("Данные")) == (
+        made.meta,
+        made.bsl_get("Ссылка"),
+    )
+
+
+def test_a_create_of_unknown_outcome_is_repeated_as_an_update(erp: Erp, world: World) -> None:
+    failures = iter([(504, b"")])
+    erp.answer = lambda message: next(failures, None) or echo(message)
+    written(world)
+    assert erp.actions == ["create", "update"]
+    assert erp.messages[0]["messageId"] == erp.messages[1]["messageId"]
 
 
 def test_a_job_that_cannot_start_never_stops_the_save_and_is_logged(erp: Erp, world: World) -> None:
@@ -332,7 +392,7 @@ def test_a_job_that_cannot_start_never_stops_the_save_and_is_logged(erp: Erp, wo
 def test_no_log_holds_names_phones_or_addresses(erp: Erp, world: World) -> None:
     section = lines(contact(None, "Телефон", "+380441234567"))
     made = written(world, КонтактнаяИнформация=section, КодПоЕДРПОУ="12345678")
-    erp.answer = lambda message: (500, str(message).encode())
+    erp.answer = lambda message: (422, str(message).encode())
     made.Записать()
     made.Удалить()
     everything = world.log.read_text(encoding="utf-8") + str(
@@ -350,13 +410,13 @@ def test_a_log_file_that_cannot_be_written_is_told_in_the_event_log(
     written(world)
     assert erp.actions == ["create"]
     levels = [entry.bsl_get("Уровень") for entry in world.base.event_log]
-    assert levels == ["Информация", *["Предупреждение"] * 5]
+    assert levels == ["Информация", "Предупреждение"]
 
 
 def test_the_deletion_lock_is_what_keeps_a_deletion_from_being_lost(
     erp: Erp, tmp_path: Path
 ) -> None:
-    lock = "\tЗаблокировать(Объект.Ссылка, РежимБлокировкиДанных.Исключительный);\n"
+    lock = "\t\t\tЗаблокировать(Контрагент.Ссылка, РежимБлокировкиДанных.Исключительный);\n"
     core = core_for(erp.port)
     assert lock in core
     world = World(tmp_path, modules={"Zvirka": core.replace(lock, "")}, object_module=read(OBJECT))
@@ -365,10 +425,14 @@ def test_the_deletion_lock_is_what_keeps_a_deletion_from_being_lost(
 
 
 def test_the_shared_lock_is_what_makes_a_job_wait_for_the_commit(erp: Erp, tmp_path: Path) -> None:
-    lock = "\t\tЗаблокировать(Ссылка, РежимБлокировкиДанных.Разделяемый);\n"
+    lock = "\t\tЗаблокировать(Ссылка, РежимБлокировкиДанных.Разделяемый);\n\t\tПодготовка"
     core = core_for(erp.port)
     assert lock in core
-    world = World(tmp_path, modules={"Zvirka": core.replace(lock, "")}, object_module=read(OBJECT))
+    world = World(
+        tmp_path,
+        modules={"Zvirka": core.replace(lock, "\t\tПодготовка")},
+        object_module=read(OBJECT),
+    )
     written(world)
     assert erp.messages == []
 
@@ -378,3 +442,136 @@ def test_another_catalogue_is_left_alone(erp: Erp, tmp_path: Path) -> None:
     world.base.open_object = lambda this: None
     world.names["Zvirka"].call("НачатьОтправкуЗаписи", world.new("Партнеры"))
     assert erp.messages == []
+
+
+NOT_FOUND = "contact kind not found, its key is left out: ЮрАдресКонтрагента"
+
+
+def kinds_world(erp: Erp, directory: Path, kinds: CatalogMeta, **kind: str) -> tuple[World, Ref]:
+    world = world_for(erp, directory, ACCOUNTING, kinds)
+    for key in [key for key in world.base.committed.rows if key[0] == kinds.name]:
+        del world.base.committed.rows[key]
+    made = world.new(kinds.name, **kind)
+    made.Записать()
+    return world, made.bsl_get("Ссылка")
+
+
+LIBRARY_3 = CatalogMeta("ВидыКонтактнойИнформации", ("ИмяПредопределенногоВида",))
+
+
+@pytest.mark.parametrize(
+    ("catalog", "kind"),
+    [
+        (LIBRARY_3, {"ИмяПредопределенногоВида": "ЮрАдресКонтрагента"}),
+        (KINDS, {"ИмяПредопределенныхДанных": "ЮРАДРЕСКОНТРАГЕНТА"}),
+        (KINDS, {"Наименование": "юрадресконтрагента "}),
+    ],
+)
+def test_a_kind_is_found_by_any_of_its_names_without_case(
+    erp: Erp, tmp_path: Path, catalog: CatalogMeta, kind: dict[str, str]
+) -> None:
+    world, ref = kinds_world(erp, tmp_path, catalog, **kind)
+    written(world, КонтактнаяИнформация=lines(contact(ref, "адрес", "Київ")))
+    assert erp.messages[0]["clientData"]["Адрес"] == "Київ"
+    assert [line[1] for line in world.log_lines()] == ["INFO"]
+
+
+def test_a_kinds_own_name_comes_before_the_description_of_another(erp: Erp, tmp_path: Path) -> None:
+    world, ref = kinds_world(
+        erp, tmp_path, LIBRARY_3, ИмяПредопределенногоВида="ЮрАдресКонтрагента"
+    )
+    namesake = world.new(KINDS.name, Наименование="ЮрАдресКонтрагента")
+    namesake.Записать()
+    section = lines(
+        contact(namesake.bsl_get("Ссылка"), "Адрес", "Львів"), contact(ref, "Адрес", "Київ")
+    )
+    written(world, КонтактнаяИнформация=section)
+    assert erp.messages[0]["clientData"]["Адрес"] == "Київ"
+
+
+def test_a_kind_the_base_does_not_have_leaves_its_key_out_and_is_told(
+    erp: Erp, tmp_path: Path
+) -> None:
+    world, ref = kinds_world(erp, tmp_path, KINDS, Наименование="Поштова")
+    written(world, КонтактнаяИнформация=lines(contact(ref, "Адрес", "Київ")))
+    assert "Адрес" not in erp.messages[0]["clientData"]
+    assert [(line[1], line[6]) for line in world.log_lines()] == [
+        ("WARNING", NOT_FOUND),
+        ("INFO", "delivered"),
+    ]
+
+
+def test_a_kind_found_without_a_line_still_clears(erp: Erp, world: World) -> None:
+    written(world)
+    assert erp.messages[0]["clientData"]["Адрес"] == ""
+
+
+def test_one_line_calls_of_a_foreign_handler_respect_the_loading_flag(
+    erp: Erp, tmp_path: Path
+) -> None:
+    foreign = """
+Процедура ПередЗаписью(Отказ)
+	Zvirka.ЗапомнитьПередЗаписью(ЭтотОбъект, ЭтоНовый());
+КонецПроцедуры
+Процедура ПриЗаписи(Отказ)
+	Zvirka.НачатьОтправкуЗаписи(ЭтотОбъект, Отказ);
+КонецПроцедуры
+Процедура ПередУдалением(Отказ)
+	Zvirka.НачатьОтправкуУдаления(ЭтотОбъект, Отказ);
+КонецПроцедуры
+"""
+    world = World(tmp_path, modules={"Zvirka": core_for(erp.port)}, object_module=foreign)
+    loaded = world.new(Код="1", Наименование="Альфа")
+    loaded.bsl_get("ОбменДанными").put("Загрузка", True)
+    loaded.Записать()
+    loaded.Удалить()
+    assert erp.messages == []
+    written(world)
+    assert erp.actions == ["create"]
+
+
+def test_code_that_called_the_seed_keeps_working(erp: Erp, world: World) -> None:
+    made = written(world)
+    zvirka = world.names["Zvirka"]
+    assert zvirka.call_exported("ОтправитьДанныеКлиента", made, "update") is True
+    assert zvirka.call_exported("ОтправитьДанныеКлиента", made.bsl_get("Ссылка"), "update") is True
+    assert erp.actions == ["create", "update", "update"]
+    erp.answer = lambda _: (200, b"OK")
+    assert zvirka.call_exported("ОтправитьWebhook", "/other", '{"a": 1}') is True
+    assert erp.paths[-1] == "/other"
+    erp.answer = lambda _: (500, b"")
+    assert zvirka.call_exported("ОтправитьWebhook", "/other", '{"a": 1}') is False
+    zvirka.call_exported("ЗаписатьЛог", "просто текст")
+    zero = "00000000-0000-0000-0000-000000000000"
+    assert world.log_lines()[-1][1:] == ["INFO", "note", zero, "", "0", "просто текст"]
+
+
+def test_the_pasted_module_is_silent_where_the_extension_is_loaded(erp: Erp, world: World) -> None:
+    world.base.modules["ZvirkaOutbox"] = object()
+    written(world).Удалить()
+    assert erp.messages == []
+
+
+def test_automatic_locks_never_stop_a_deletion(erp: Erp, world: World) -> None:
+    world.base.constants["locks"] = "Автоматический"
+    made = written(world)
+    made.Удалить()
+    assert world.base.locks == {}
+    assert (made.meta.name, made.guid) not in world.base.committed.rows
+
+
+def test_switched_off_nothing_is_sent_and_the_log_says_so(erp: Erp, tmp_path: Path) -> None:
+    world = world_for(erp, tmp_path, **{'"Включено", Истина': '"Включено", Ложь'})
+    written(world)
+    assert erp.messages == []
+    assert world.log_lines()[-1][6] == "not sent: sending is switched off"
+
+
+def test_a_copy_of_the_base_is_silent_and_says_why(erp: Erp, tmp_path: Path) -> None:
+    own = '"РабочаяБаза", "srvr=""SRV"";ref=""base"";"'
+    world = world_for(erp, tmp_path, **{'"РабочаяБаза", ""': own})
+    written(world)
+    world.base.constants["connection"] = 'Srvr="srv";Ref="base_copy";'
+    written(world, Код="000000002")
+    assert erp.actions == ["create"]
+    assert world.log_lines()[-1][6].startswith("not sent: this base is a copy")

@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from lxml import etree
 
+from tests.bsl.infobase import CatalogMeta
 from tests.bsl.syntax import parse as parse_module
 from tests.bsl.syntax import read, routines
-from tests.bsl.values import BslError
-from tests.bsl.world import BSL, CORE, OUTBOX, QUEUE, Erp, World, core_for, echo, running_erp
+from tests.bsl.values import Array, BslError, Structure
+from tests.bsl.world import (
+    ACCOUNTING,
+    BSL,
+    CORE,
+    KINDS,
+    OUTBOX,
+    QUEUE,
+    SETTINGS,
+    Erp,
+    World,
+    core_for,
+    echo,
+    running_erp,
+)
 from zvirka.onec.outbox import Outbox
 from zvirka.onec.session import Session
 from zvirka.simulator import Simulator, SimulatorOptions
@@ -30,8 +45,21 @@ def erp() -> Iterator[Erp]:
 
 @pytest.fixture
 def world(erp: Erp, tmp_path: Path) -> World:
-    modules = {"Zvirka": core_for(erp.port), "ZvirkaOutbox": read(OUTBOX)}
-    made = World(tmp_path, modules=modules, registers=(QUEUE,))
+    return extended(erp, tmp_path)
+
+
+LATER = {'"ОтправлятьСразу", Истина': '"ОтправлятьСразу", Ложь'}
+"""The queue is sent by the scheduled job alone."""
+
+
+def extended(erp: Erp, directory: Path, *catalogs: CatalogMeta, **settings: str) -> World:
+    core = core_for(erp.port, **(settings or LATER))
+    made = World(
+        directory,
+        *catalogs,
+        modules={"ZvirkaPush": core, "ZvirkaOutbox": read(OUTBOX)},
+        registers=(QUEUE, SETTINGS),
+    )
     made.subscribe()
     return made
 
@@ -69,11 +97,12 @@ def test_create_update_delete_arrive_in_order_each_once(erp: Erp, world: World) 
     made = written(world)
     world.send_queue()
     made.Записать()
+    world.send_queue()
     made.Удалить()
     world.send_queue()
     world.send_queue()
-    assert erp.actions == ["create", "delete"]
-    assert erp.messages[1]["clientData"]["ИНН"] == "12345678"
+    assert erp.actions == ["create", "update", "delete"]
+    assert erp.messages[2]["clientData"]["ИНН"] == "12345678"
     assert world.queue == []
 
 
@@ -102,7 +131,7 @@ def test_a_create_of_unknown_outcome_is_repeated_as_an_update(erp: Erp, world: W
 
 
 def test_the_pause_between_attempts_grows_to_an_hour_and_no_further(erp: Erp, world: World) -> None:
-    erp.answer = lambda _: (503, b"")
+    erp.answer = lambda _: (500, b"")
     written(world)
     pauses = []
     for _ in range(9):
@@ -114,32 +143,246 @@ def test_the_pause_between_attempts_grows_to_an_hour_and_no_further(erp: Erp, wo
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_a_failed_message_holds_back_later_ones_of_the_same_counterparty_only(
+def test_changes_of_one_counterparty_make_one_message_of_its_last_state(
     erp: Erp, world: World
 ) -> None:
+    made = written(world)
+    for name in ("Бета", "Гамма"):
+        made.bsl_set("Наименование", name)
+        made.Записать()
+    assert len(world.queue) == 1
+    world.send_queue()
+    assert [(m["action"], m["clientData"]["Наименование"]) for m in erp.messages] == [
+        ("create", "Гамма")
+    ]
+
+
+def test_what_the_erp_never_had_is_not_deleted_there(erp: Erp, world: World) -> None:
+    written(world).Удалить()
+    world.send_queue()
+    assert world.queue == []
+    assert erp.messages == []
+
+
+def test_a_failed_create_that_may_have_arrived_is_deleted(erp: Erp, world: World) -> None:
+    erp.answer = lambda _: (500, b"")
+    made = written(world)
+    world.send_queue()
+    made.Удалить()
+    erp.answer = echo
+    world.send_queue()
+    assert erp.actions == ["create", "delete"]
+
+
+def test_no_later_change_overtakes_a_failed_one_in_any_run(erp: Erp, world: World) -> None:
     erp.answer = lambda message: (
         echo(message) if message["clientData"]["Код"] == "2" else (500, b"")
     )
     first = written(world, "1")
+    world.send_queue()
+    first.bsl_set("Наименование", "Бета")
     first.Записать()
     written(world, "2")
+    erp.answer = echo
     world.send_queue()
     assert [(m["clientData"]["Код"], m["action"]) for m in erp.messages] == [
         ("1", "create"),
+        ("1", "update"),
         ("2", "create"),
     ]
-    assert len(world.queue) == 2
+    assert erp.messages[1]["clientData"]["Наименование"] == "Бета"
+    assert world.queue == []
+
+
+def test_a_change_during_the_sending_stays_and_the_create_is_not_sent_again(
+    erp: Erp, world: World
+) -> None:
+    made = written(world)
+    world.base.order = Random(1)
+    world.send_queue()
+    while not erp.messages:
+        world.base.step()
+    made.bsl_set("Наименование", "Бета")
+    made.Записать()
+    world.base.run_ready()
+    world.base.order = None
+    world.send_queue()
+    sent = [(m["action"], m["clientData"]["Наименование"]) for m in erp.messages]
+    assert sent == [("create", "Альфа"), ("update", "Бета")]
+    assert world.queue == []
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 422])
+def test_a_refusal_of_the_data_stops_the_message_until_a_person_or_a_change(
+    erp: Erp, world: World, status: int
+) -> None:
+    erp.answer = lambda _: (status, b"")
+    made = written(world)
+    world.send_queue()
+    world.send_queue(after=timedelta(days=1))
+    [row] = world.queue
+    assert (row["Остановлено"], row["КодСостояния"], row["Попыток"]) == (True, status, 1)
+    erp.answer = echo
+    world.names["ZvirkaOutbox"].call_exported("Повторить", Array([row["Ссылка"]]))
+    assert world.queue == []
+    erp.answer = lambda _: (status, b"")
+    made.Записать()
+    world.send_queue()
+    made.Записать()
+    erp.answer = echo
+    world.send_queue()
+    assert world.queue == []
+    assert len(erp.messages) == 4
+
+
+def test_a_message_that_is_dropped_leaves_the_queue_unsent(erp: Erp, world: World) -> None:
+    made = written(world)
+    world.names["ZvirkaOutbox"].call_exported("Убрать", Array([str(made.guid)]))
+    world.send_queue()
+    assert (world.queue, erp.messages) == ([], [])
+
+
+def test_commands_need_the_right_to_change_the_queue(erp: Erp, world: World) -> None:
+    made = written(world)
+    world.base.may_change = False
+    outbox = world.names["ZvirkaOutbox"]
+    calls: list[tuple[str, tuple[Any, ...]]] = [
+        ("Повторить", (Array([str(made.guid)]),)),
+        ("Убрать", (Array([str(made.guid)]),)),
+        ("ОтправитьОдного", (made.bsl_get("Ссылка"),)),
+        ("ОтправитьВсех", ()),
+        ("ПрочитатьНастройки", ()),
+        ("ЗаписатьНастройки", (Structure("Токен", "x"),)),
+        ("ПодтвердитьБазу", ()),
+    ]
+    for name, arguments in calls:
+        with pytest.raises(BslError, match="ZvirkaAdmin"):
+            outbox.call_exported(name, *arguments)
+    assert len(world.queue) == 1
+    assert world.settings == {}
+
+
+def test_one_counterparty_and_all_of_them_are_sent_on_demand(erp: Erp, world: World) -> None:
+    first = written(world, "1")
+    written(world, "2")
+    world.new(Код="3", Наименование="Група", ЭтоГруппа=True).Записать()
+    world.send_queue()
+    outbox = world.names["ZvirkaOutbox"]
+    outbox.call_exported("ОтправитьОдного", first.bsl_get("Ссылка"))
+    assert erp.actions == ["create", "create", "update"]
+    outbox.call_exported("ОтправитьВсех")
+    assert erp.actions == ["create", "create", *["update"] * 3]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
+def test_a_refusal_common_to_all_ends_the_run(erp: Erp, world: World, status: int) -> None:
+    erp.answer = lambda _: (status, b"")
+    for number in range(20):
+        written(world, str(number))
+    world.send_queue()
+    assert len(erp.messages) == 1
+    assert not any(row["Остановлено"] for row in world.queue)
+
+
+def test_a_silent_erp_costs_one_attempt_a_run_and_the_pause_grows(tmp_path: Path) -> None:
+    with running_erp() as erp:
+        world = extended(erp, tmp_path)
+    for number in range(60):
+        written(world, str(number))
+    tried = []
+    for _ in range(16):
+        before = sum(row["Попыток"] for row in world.queue)
+        world.send_queue(after=timedelta(minutes=1))
+        tried.append(sum(row["Попыток"] for row in world.queue) - before)
+    assert tried == [1, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_the_first_delivery_lifts_the_pause(erp: Erp, world: World) -> None:
+    erp.answer = lambda _: (503, b"")
+    written(world, "1")
+    written(world, "2")
+    world.send_queue()
+    assert world.settings["Отказов"] == "1"
+    erp.answer = echo
+    world.send_queue(after=timedelta(minutes=1))
+    assert world.queue == []
+    assert world.settings["Отказов"] == "0"
+
+
+def test_a_404_to_a_deletion_stops_this_deletion_only(erp: Erp, world: World) -> None:
+    first, second = written(world, "1"), written(world, "2")
+    world.send_queue()
+    first.Удалить()
+    second.Записать()
+    erp.answer = lambda m: (404, b"") if m["action"] == "delete" else echo(m)
+    world.send_queue()
+    assert [(row["Действие"], row["Остановлено"]) for row in world.queue] == [("delete", True)]
 
 
 def test_an_error_before_the_sending_postpones_the_message_and_is_logged(
     erp: Erp, world: World
 ) -> None:
     made = written(world)
+    world.send_queue()
     made.Удалить()
-    world.queue[1]["Данные"] = "{broken"
+    world.queue[0]["Данные"] = "{broken"
     world.send_queue()
     assert [row["Попыток"] for row in world.queue] == [1]
     assert world.log_lines()[-1][6] == "not sent; details in the event log"
+
+
+def test_a_write_is_sent_at_once_after_its_commit(erp: Erp, tmp_path: Path) -> None:
+    world = extended(erp, tmp_path, ACCOUNTING, KINDS, **{'"Токен", ""': '"Токен", "t"'})
+    world.base.begin()
+    written(world)
+    assert erp.messages == []
+    world.base.commit()
+    assert erp.actions == ["create"]
+    assert world.queue == []
+
+
+def test_background_jobs_refused_leave_the_message_to_the_schedule(
+    erp: Erp, tmp_path: Path
+) -> None:
+    world = extended(erp, tmp_path, ACCOUNTING, KINDS, **{'"Токен", ""': '"Токен", "t"'})
+    world.base.jobs_refused = True
+    written(world)
+    assert len(world.queue) == 1
+    world.send_queue()
+    assert erp.actions == ["create"]
+
+
+def test_the_base_remembers_itself_and_a_copy_is_silent_until_it_is_confirmed(
+    erp: Erp, world: World
+) -> None:
+    written(world, "1")
+    world.send_queue()
+    assert world.settings["РабочаяБаза"] == 'Srvr="srv";Ref="base";'
+    world.base.constants["connection"] = 'Srvr="srv";Ref="copy";'
+    written(world, "2")
+    world.send_queue()
+    world.send_queue()
+    assert erp.actions == ["create"]
+    assert len(world.queue) == 1
+    copies = [line for line in world.log_lines() if "is a copy" in line[6]]
+    assert [line[1] for line in copies] == ["WARNING"]
+    world.names["ZvirkaOutbox"].call_exported("ПодтвердитьБазу")
+    world.send_queue()
+    assert erp.actions == ["create", "create"]
+
+
+def test_settings_are_changed_without_the_configurator(erp: Erp, world: World) -> None:
+    outbox = world.names["ZvirkaOutbox"]
+    outbox.call_exported("ЗаписатьНастройки", Structure("Включено, Токен", False, "new"))
+    written(world)
+    world.send_queue()
+    assert erp.messages == []
+    assert outbox.call_exported("ПрочитатьНастройки").bsl_get("Токен") == "new"
+    changed = Structure("Включено, Путь, Таймаут", True, "/hook", 5)
+    outbox.call_exported("ЗаписатьНастройки", changed)
+    world.send_queue()
+    assert erp.paths == ["/hook"]
+    assert erp.headers[0]["Authorization"] == "Bearer new"
 
 
 def test_exchange_loads_and_other_catalogues_leave_no_message(erp: Erp, world: World) -> None:
@@ -161,6 +404,8 @@ def test_the_sources_list_exactly_the_objects_that_have_files() -> None:
         "EventSubscription": "EventSubscriptions",
         "ScheduledJob": "ScheduledJobs",
         "InformationRegister": "InformationRegisters",
+        "CommonForm": "CommonForms",
+        "Subsystem": "Subsystems",
     }
     present = {
         (kind, file.stem)
@@ -193,7 +438,7 @@ def test_subscriptions_and_the_job_name_exported_routines_that_exist() -> None:
             value = etree.parse(file).getroot().find(f".//{MD}{tag}")
             assert value is not None
             named.add(str(value.text).removeprefix("CommonModule.ZvirkaOutbox."))
-    assert named == exported
+    assert named <= exported
 
 
 def test_the_register_of_the_sources_has_the_fields_the_module_uses() -> None:
@@ -208,7 +453,7 @@ def test_the_register_of_the_sources_has_the_fields_the_module_uses() -> None:
 
 
 def test_both_variants_ship_one_and_the_same_core() -> None:
-    assert read(EXTENSION / "CommonModules" / "Zvirka" / "Ext" / "Module.bsl") == read(CORE)
+    assert read(EXTENSION / "CommonModules" / "ZvirkaPush" / "Ext" / "Module.bsl") == read(CORE)
 
 
 SOURCES = sorted(EXTENSION.rglob("*.xml"))
@@ -250,15 +495,31 @@ def test_the_common_modules_run_on_the_server_and_no_client_can_call_them() -> N
         assert found == ["true", "true", "true", "false", "false"], file.stem
 
 
-def test_the_role_gives_reading_of_the_queue_and_nothing_else() -> None:
-    rights = etree.parse(EXTENSION / "Roles" / "ZvirkaReader" / "Ext" / "Rights.xml").getroot()
-    roles = "{http://v8.1c.ru/8.2/roles}"
-    granted = [
-        (given.findtext(f"{roles}name"), right.findtext(f"{roles}name"))
-        for given in rights.iter(f"{roles}object")
-        for right in given.iter(f"{roles}right")
-    ]
-    assert granted == [("InformationRegister.ZvirkaOutbox", "Read")]
+ROLES = {
+    "ZvirkaReader": {
+        "InformationRegister.ZvirkaOutbox": ["Read", "View"],
+        "Subsystem.ZvirkaSubsystem": ["View"],
+    },
+    "ZvirkaAdmin": {
+        "InformationRegister.ZvirkaOutbox": ["Read", "Update", "View", "Edit"],
+        "InformationRegister.ZvirkaSettings": ["Read", "Update"],
+        "CommonForm.ZvirkaSettings": ["View"],
+        "Subsystem.ZvirkaSubsystem": ["View"],
+    },
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_gives_what_its_name_says_and_nothing_else(role: str) -> None:
+    rights = etree.parse(EXTENSION / "Roles" / role / "Ext" / "Rights.xml").getroot()
+    space = "{http://v8.1c.ru/8.2/roles}"
+    granted = {
+        str(given.findtext(f"{space}name")): [
+            str(right.findtext(f"{space}name")) for right in given.iter(f"{space}right")
+        ]
+        for given in rights.iter(f"{space}object")
+    }
+    assert granted == ROLES[role]
 
 
 def test_what_the_sender_writes_fits_the_fields_of_the_register(erp: Erp, world: World) -> None:
@@ -269,18 +530,21 @@ def test_what_the_sender_writes_fits_the_fields_of_the_register(erp: Erp, world:
         for found in root.iter(f"{MD}{kind}"):
             name = str(found.findtext(f"{MD}Properties/{MD}Name"))
             length, digits = (found.findtext(f".//{core}{tag}") for tag in ("Length", "Digits"))
-            limits[name] = ("text", int(length)) if length else ("number", int(digits or 0))
+            kinds = {"xs:string": "text", "xs:decimal": "number", "xs:boolean": "flag"}
+            limits[name] = (
+                kinds[str(found.findtext(f".//{core}Type"))],
+                int(length or digits or 0),
+            )
     erp.answer = lambda _: (599, b"x" * 2000)
     made = written(world, "Я" * 50)
     world.send_queue()
-    made.Удалить()
-    world.send_queue()
-    assert len(world.queue) == 2
-    for row in world.queue:
+    for kinds in ({"text": str, "number": int, "flag": bool},) * 2:
+        [row] = world.queue
+        assert set(row) == set(limits)
         for name, (kind, limit) in limits.items():
-            value = row[name]
-            assert isinstance(value, str) == (kind == "text"), name
-            assert limit == 0 or len(str(value)) <= limit, name
+            assert type(row[name]) is kinds[kind], name
+            assert limit == 0 or len(str(row[name])) <= limit, name
+        made.Удалить() if row["Действие"] == "create" else None
 
 
 def test_the_daemon_reads_what_the_extension_wrote(erp: Erp, world: World) -> None:

@@ -24,7 +24,13 @@ CORE = BSL / "dropin" / "Zvirka.bsl"
 OBJECT = BSL / "dropin" / "ObjectModule.bsl"
 OUTBOX = BSL / "extension" / "CommonModules" / "ZvirkaOutbox" / "Ext" / "Module.bsl"
 PROCESSING = BSL / "processing" / "ObjectModule.bsl"
-SHIPPED = (CORE, OBJECT, OUTBOX, PROCESSING, BSL / "processing" / "FormModule.bsl")
+SENDER = BSL / "processing" / "SenderObjectModule.bsl"
+FORMS = (
+    BSL / "processing" / "FormModule.bsl",
+    BSL / "extension/CommonForms/ZvirkaSettings/Ext/Form/Module.bsl",
+    BSL / "extension/InformationRegisters/ZvirkaOutbox/Forms/ListForm/Ext/Form/Module.bsl",
+)
+SHIPPED = (CORE, OBJECT, OUTBOX, PROCESSING, SENDER, *FORMS)
 
 ACCOUNTING = CatalogMeta("Контрагенты", ("КодПоЕДРПОУ",), ("КонтактнаяИнформация",), groups=True)
 TRADE = CatalogMeta("Контрагенты", ("ИНН", "Партнер"), (), code_length=0)
@@ -32,12 +38,13 @@ PARTNERS = CatalogMeta("Партнеры", (), ("КонтактнаяИнфор�
 KINDS = CatalogMeta("ВидыКонтактнойИнформации")
 QUEUE = Register(
     "ZvirkaOutbox",
-    ("Идентификатор",),
+    ("Ссылка",),
     (
-        "Ссылка", "Действие", "Код", "Данные", "Порядок", "Создано", "Попыток",
-        "СледующаяПопытка", "КодСостояния", "Ошибка",
+        "Идентификатор", "Действие", "Код", "Данные", "Порядок", "Создано", "Попыток",
+        "СледующаяПопытка", "КодСостояния", "Ошибка", "Остановлено",
     ),
 )  # fmt: skip
+SETTINGS = Register("ZvirkaSettings", ("Имя",), ("Значение",))
 
 Answer = Callable[[dict[str, Any]], tuple[int, bytes]]
 
@@ -113,12 +120,16 @@ class World:
         self.base = Infobase(*(catalogs or (ACCOUNTING, KINDS)), registers=registers)
         self.names = platform(self.base, lambda: self.now, directory)
         for name, source in modules.items():
-            self.names[name] = Module(source, self.names)
+            self.names[name] = self.base.modules[name] = Module(source, self.names)
         if object_module:
             self.base.open_object = lambda this: (
                 Module(object_module, self.names, this) if this.meta.name == "Контрагенты" else None
             )
         self.log = directory / "zvirka-push.log"
+        if "ВидыКонтактнойИнформации" in self.base.catalogs:
+            self.new(
+                "ВидыКонтактнойИнформации", ИмяПредопределенныхДанных="ЮрАдресКонтрагента"
+            ).Записать()
 
     def subscribe(self) -> None:
         """Wire the extension's event subscriptions as its XML sources do."""
@@ -151,6 +162,12 @@ class World:
     @property
     def queue(self) -> list[dict[str, Any]]:
         return self.base.committed.records["ZvirkaOutbox"]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the base keeps in ZvirkaSettings."""
+        rows = self.base.committed.records["ZvirkaSettings"]
+        return {row["Имя"]: row["Значение"] for row in rows}
 
     def log_lines(self) -> list[list[str]]:
         if not self.log.exists():
