@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from tests.bsl.world import (
     lines,
     running_erp,
 )
+from zvirka.receiver.message import Refusal
+from zvirka.receiver.signature import HEADER, Signatures
 
 
 @pytest.fixture
@@ -575,3 +579,41 @@ def test_a_copy_of_the_base_is_silent_and_says_why(erp: Erp, tmp_path: Path) -> 
     written(world, Код="000000002")
     assert erp.actions == ["create"]
     assert world.log_lines()[-1][6].startswith("not sent: this base is a copy")
+
+
+@pytest.mark.parametrize("key", ["ключ підпису", "k" * 100])
+def test_a_request_is_signed_as_the_receiver_checks_it(erp: Erp, tmp_path: Path, key: str) -> None:
+    world = world_for(erp, tmp_path, **{'"КлючПодписи", ""': f'"КлючПодписи", "{key}"'})
+    written(world)
+    header = erp.headers[0][HEADER]
+    Signatures((key,)).check(header, erp.bodies[0], world.now.replace(tzinfo=UTC))
+    with pytest.raises(Refusal):
+        Signatures((key,)).check(header, erp.bodies[0] + b" ", world.now.replace(tzinfo=UTC))
+
+
+def test_user_and_password_are_shown_as_basic_authentication(erp: Erp, tmp_path: Path) -> None:
+    password = "дуже довгий пароль, довший за рядок Base64" * 3
+    login = {
+        '"Пользователь", ""': '"Пользователь", "1c"',
+        '"Пароль", ""': f'"Пароль", "{password}"',
+    }
+    written(world_for(erp, tmp_path, **login))
+    scheme, _, encoded = erp.headers[0]["Authorization"].partition(" ")
+    assert scheme == "Basic"
+    assert b64decode(encoded).decode() == f"1c:{password}"
+
+
+def test_a_proxy_stands_between_1c_and_the_erp(erp: Erp, tmp_path: Path) -> None:
+    through = {
+        '"Сервер", "127.0.0.1"': '"Сервер", "erp.example.com"',
+        '"ПроксиСервер", ""': '"ПроксиСервер", "127.0.0.1"',
+        '"ПроксиПорт", 0': f'"ПроксиПорт", {erp.port}',
+    }
+    core = core_for(erp.port)
+    for before, after in through.items():
+        assert before in core
+        core = core.replace(before, after)
+    world = World(tmp_path, modules={"Zvirka": core}, object_module=read(OBJECT))
+    written(world)
+    assert erp.paths == [f"http://erp.example.com:{erp.port}/api/webhook/1c/clients"]
+    assert erp.actions == ["create"]

@@ -61,12 +61,14 @@ class Erp:
         self.messages: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
+        self.bodies: list[bytes] = []
         self.answer: Answer = echo
         erp = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                erp.bodies.append(body)
                 message = json.loads(body)
                 erp.messages.append(message)
                 erp.headers.append(dict(self.headers))
