@@ -244,6 +244,9 @@ class ReceiverSettings(Table):
     path: str = "/api/webhook/1c/clients"
     tokens: list[SecretStr] = []
     tokens_file: Path | None = None
+    signature_key: SecretStr | None = None
+    signature_key_file: Path | None = None
+    signature_window: Duration = timedelta(minutes=5)
     max_body: Annotated[int, Field(ge=1024)] = 262_144
 
 

@@ -157,6 +157,15 @@ def test_the_own_machine_and_plain_http_are_warned_of(tmp_path: Path, warnings: 
     assert warnings == []
 
 
+@pytest.mark.parametrize("own_webhook", [True, False])
+def test_the_signature_key_goes_to_our_receiver_only(tmp_path: Path, own_webhook: bool) -> None:
+    erp: dict[str, Any] = {"url": "sqlite:///c.db"}
+    if own_webhook:
+        erp["webhook"] = {"url": "https://erp/hook"}
+    core = rendered(tmp_path, receiver={"signature_key": "k"}, erp=erp)["dropin/Zvirka.bsl"]
+    assert f'"КлючПодписи", "{"" if own_webhook else "k"}"' in core
+
+
 LOGIN = {"user": "1c", "password": "p@ss"}
 
 

@@ -82,7 +82,7 @@ def _warn(settings: Settings, mapping: Mapping, out: Path) -> None:
     """Say what an administrator would find out too late."""
     url = urlsplit(address(settings))
     credentials = credentials_of(settings)
-    if credentials.token or credentials.password:
+    if credentials.token or credentials.password or _signature_key(settings):
         logger.warning(
             "the rendered modules hold secrets; keep them private and delete them after loading",
             directory=str(out),
@@ -126,7 +126,7 @@ def _settings_lines(settings: Settings, mapping: Mapping) -> list[str]:
         "Токен": literal(credentials.token),
         "Пользователь": literal(credentials.user),
         "Пароль": literal(credentials.password),
-        "КлючПодписи": literal(""),
+        "КлючПодписи": literal(_signature_key(settings)),
         "ПроксиСервер": literal(proxy),
         "ПроксиПорт": str(proxy_port),
         "ПроксиПользователь": literal(""),
@@ -203,6 +203,14 @@ def credentials_of(settings: Settings) -> Credentials:
     if settings.receiver.tokens:
         return Credentials(settings.receiver.tokens[0].get_secret_value())
     return Credentials()
+
+
+def _signature_key(settings: Settings) -> str:
+    """Return the key our receiver checks; the ERP's own webhook knows nothing of it."""
+    webhook = settings.erp.webhook
+    if webhook is not None and address(settings) == webhook.url:
+        return ""
+    return _secret(settings.receiver.signature_key)
 
 
 def _secret(value: SecretStr | None) -> str:

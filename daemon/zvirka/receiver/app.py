@@ -21,9 +21,11 @@ from zvirka.receiver.access import Tokens, check_type, read_body
 from zvirka.receiver.desk import Verdict
 from zvirka.receiver.intake import BusyError, Intake, Taker
 from zvirka.receiver.message import Reader, Refusal
+from zvirka.receiver.signature import HEADER, Signatures
 
 _STATUS: dict[str, int] = {Effect.REFUSED: 422, Effect.FAILED: 409, Effect.HELD: 409}
 _RETRY_SECONDS = "5"
+_UNSIGNED = Signatures(())
 
 
 class Taken(BaseModel):
@@ -57,7 +59,7 @@ class Health(BaseModel):
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"model": Taken, "description": "Taken in, durably"},
-    401: {"model": Declined, "description": "No valid bearer token"},
+    401: {"model": Declined, "description": "No valid bearer token or signature"},
     409: {"model": Declined, "description": "The store cannot take it, or a person must decide"},
     413: {"model": Declined, "description": "The body is too long"},
     415: {"model": Declined, "description": "The body is not JSON in UTF-8"},
@@ -71,6 +73,7 @@ def create_app(
     reader: Reader,
     tokens: Tokens,
     *,
+    signatures: Signatures = _UNSIGNED,
     path: str = "/api/webhook/1c/clients",
     max_body: int = 262_144,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -100,7 +103,9 @@ def create_app(
         try:
             tokens.check(request.headers.get("authorization"))
             check_type(request.headers.get("content-type"))
-            message = reader.read(await read_body(request, max_body), clock())
+            body = await read_body(request, max_body)
+            signatures.check(request.headers.get(HEADER), body, clock())
+            message = reader.read(body, clock())
             message_id = message.message_id
             verdict = await intake.submit(message)
         except Refusal as refusal:

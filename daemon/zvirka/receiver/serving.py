@@ -25,6 +25,7 @@ from zvirka.receiver.access import address_of, tokens_of
 from zvirka.receiver.app import create_app
 from zvirka.receiver.desk import Desk, Policy
 from zvirka.receiver.message import Reader
+from zvirka.receiver.signature import signatures_of
 from zvirka.settings import Settings
 
 STOP_SECONDS = 20
@@ -113,6 +114,7 @@ def receiver_app(
             desk,
             Reader(mapping),
             tokens,
+            signatures=signatures_of(settings.receiver),
             path=settings.receiver.path,
             max_body=settings.receiver.max_body,
             clock=clock,

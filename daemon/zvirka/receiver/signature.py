@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
+from zvirka.errors import SettingsError
 from zvirka.receiver.message import Refusal
+from zvirka.settings import ReceiverSettings
 
 HEADER = "X-Zvirka-Signature"
 WINDOW = 300
@@ -60,6 +62,24 @@ class Signatures:
         matches = [hmac.compare_digest(one, digest) for one in expected for digest in digests]
         if not any(matches):
             raise Refusal(401, "the signature does not match the body", HEADER)
+
+
+def signatures_of(settings: ReceiverSettings) -> Signatures:
+    """The signatures the settings ask for.
+
+    Raises:
+        SettingsError: the key is empty.
+    """
+    if settings.signature_key is None:
+        return Signatures(())
+    key = settings.signature_key.get_secret_value()
+    if not key.strip():
+        raise SettingsError(
+            "the signature key of the receiver is empty",
+            place="receiver.signature_key",
+            remedy="write it, e.g. from openssl rand -base64 32, or unset it",
+        )
+    return Signatures((key,), round(settings.signature_window.total_seconds()))
 
 
 def _parts(header: str) -> tuple[str, list[str]]:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from starlette.testclient import TestClient
 
-from zvirka.receiver.message import Refusal
-from zvirka.receiver.signature import HEADER, WINDOW, Signatures, sign
+from zvirka.errors import SettingsError
+from zvirka.profiles import mapping_of
+from zvirka.receiver.access import Tokens
+from zvirka.receiver.app import create_app
+from zvirka.receiver.desk import Verdict
+from zvirka.receiver.message import Message, Reader, Refusal
+from zvirka.receiver.signature import HEADER, WINDOW, Signatures, sign, signatures_of
+from zvirka.settings import ReceiverSettings, Settings
 
 NOW = datetime(2026, 1, 31, 22, 15, 7, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
-BODY = '{"action": "update", "clientData": {"Код": "1"}}'.encode()
+BODY = '{"action": "update", "clientData": {"Код": "1", "Наименование": "А"}}'.encode()
 KEY = "a shared key"
 
 
@@ -93,3 +101,46 @@ def test_a_refusal_gives_nothing_away() -> None:
     refusal = refused(header, keys=("another",))
     assert KEY not in str(refusal.reason)
     assert header.partition("v1=")[2] not in str(refusal.reason)
+
+
+def test_the_settings_give_the_key_and_the_window() -> None:
+    assert not signatures_of(ReceiverSettings()).needed
+    made = signatures_of(
+        ReceiverSettings.model_validate({"signature_key": KEY, "signature_window": "10s"})
+    )
+    made.check(sign(KEY, SECONDS - 10, BODY), BODY, NOW)
+    with pytest.raises(Refusal):
+        made.check(sign(KEY, SECONDS - 11, BODY), BODY, NOW)
+
+
+def test_an_empty_key_is_a_mistake_of_the_settings() -> None:
+    with pytest.raises(SettingsError, match="empty"):
+        signatures_of(ReceiverSettings.model_validate({"signature_key": " "}))
+
+
+class Accepting:
+    """A desk that takes everything in."""
+
+    def take(self, messages: Sequence[Message]) -> list[Verdict]:
+        return [Verdict("updated") for _ in messages]
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [(sign(KEY, SECONDS, BODY), 200), (sign("another", SECONDS, BODY), 401), (None, 401)],
+)
+def test_the_receiver_takes_nothing_in_without_a_good_signature(
+    header: str | None, status: int
+) -> None:
+    settings = Settings.model_validate({"onec": {"url": "http://1c"}, "erp": {"url": "sqlite://"}})
+    app = create_app(
+        Accepting(),
+        Reader(mapping_of(settings)),
+        Tokens(()),
+        signatures=Signatures((KEY,)),
+        clock=lambda: NOW,
+    )
+    headers = {"Content-Type": "application/json"} | ({HEADER: header} if header else {})
+    with TestClient(app) as client:
+        answer = client.post("/api/webhook/1c/clients", content=BODY, headers=headers)
+    assert answer.status_code == status, answer.text
