@@ -556,8 +556,9 @@ def test_the_pasted_module_is_silent_where_the_extension_is_loaded(erp: Erp, wor
     assert erp.messages == []
 
 
-def test_automatic_locks_never_stop_a_deletion(erp: Erp, world: World) -> None:
-    world.base.constants["locks"] = "Автоматический"
+@pytest.mark.parametrize("mode", ["Автоматический", "Automatic", "Автоматичний"])
+def test_automatic_locks_never_stop_a_deletion(erp: Erp, world: World, mode: str) -> None:
+    world.base.constants["locks"] = mode
     made = written(world)
     made.Удалить()
     assert world.base.locks == {}

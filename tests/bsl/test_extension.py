@@ -212,6 +212,30 @@ def test_a_change_during_the_sending_stays_and_the_create_is_not_sent_again(
     assert world.queue == []
 
 
+def test_two_senders_at_once_send_each_message_once(erp: Erp, world: World) -> None:
+    for number in range(12):
+        written(world, str(number))
+    world.base.order = Random(3)
+    world.send_queue()
+    world.send_queue()
+    world.base.run_ready()
+    assert sorted(int(m["clientData"]["Код"]) for m in erp.messages) == list(range(12))
+    assert world.queue == []
+
+
+def test_a_sender_killed_midway_sends_the_create_again_as_an_update(erp: Erp, world: World) -> None:
+    written(world)
+    world.base.order = Random(1)
+    world.send_queue()
+    while not erp.messages:
+        world.base.step()
+    world.base.jobs.clear()
+    world.base.order = None
+    world.send_queue(after=timedelta(minutes=1))
+    assert erp.actions == ["create", "update"]
+    assert world.queue == []
+
+
 @pytest.mark.parametrize("status", [400, 409, 413, 422])
 def test_a_refusal_of_the_data_stops_the_message_until_a_person_or_a_change(
     erp: Erp, world: World, status: int
