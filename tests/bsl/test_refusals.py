@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.bsl.interpreter import Names, compile_module
+from tests.bsl.compiling import compile_module
+from tests.bsl.interpreter import Names
 from tests.bsl.refusals import (
     REFUSALS,
     RESERVED,

@@ -198,3 +198,39 @@ def core_for(erp_port: int, **settings: str) -> str:
         assert before in source, before
         source = source.replace(before, after)
     return source
+
+
+def world_for(erp: Erp, directory: Path, *catalogs: CatalogMeta, **settings: str) -> World:
+    return World(
+        directory,
+        *catalogs,
+        modules={"Zvirka": core_for(erp.port, **settings)},
+        object_module=read(OBJECT),
+    )
+
+
+def written(world: World, **values: Any) -> Any:
+    made = world.new(**{"Код": "000000001", "Наименование": "Альфа"} | values)
+    made.Записать()
+    return made
+
+
+LATER = {'"ОтправлятьСразу", Истина': '"ОтправлятьСразу", Ложь'}
+
+
+def extended(erp: Erp, directory: Path, *catalogs: CatalogMeta, **settings: str) -> World:
+    core = core_for(erp.port, **(settings or LATER))
+    made = World(
+        directory,
+        *catalogs,
+        modules={"ZvirkaPush": core, "ZvirkaOutbox": read(OUTBOX)},
+        registers=(QUEUE, SETTINGS),
+    )
+    made.subscribe()
+    return made
+
+
+def queued(world: World, code: str = "1") -> Any:
+    made = world.new(Код=code, Наименование="Альфа", КодПоЕДРПОУ="12345678")
+    made.Записать()
+    return made
