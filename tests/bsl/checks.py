@@ -215,6 +215,17 @@ def dashes(source: str) -> list[str]:
     ]
 
 
+def shadowed_routines(source: str) -> list[str]:
+    """No variable or parameter has the name of a routine of its module."""
+    root = parse(source)
+    own = {name.casefold() for name in routines(root)}
+    return [
+        f"line {_line(node)}: {name} is a routine as well"
+        for node, name in refusals.declared(list(walk(root)))
+        if node.type not in ROUTINES and name.casefold() in own
+    ]
+
+
 def scattered_deprecated_calls(source: str) -> list[str]:
     """What newer platforms advise against is called in one place, to be replaced there."""
     deprecated = ("подробноепредставлениеошибки", "краткоепредставлениеошибки")

@@ -32,7 +32,7 @@ def _line(node: Node) -> int:
     return node.start_point.row + 1
 
 
-def _declared(nodes: Sequence[Node]) -> Iterator[tuple[Node, str]]:
+def declared(nodes: Sequence[Node]) -> Iterator[tuple[Node, str]]:
     """Every name a module gives: routines, parameters, Перем, assignments, loop variables."""
     for node in nodes:
         if node.type in {*ROUTINES, "parameter"}:
@@ -52,7 +52,7 @@ def reserved_names(nodes: Sequence[Node]) -> list[str]:
     """A keyword is no name."""
     return [
         f"line {_line(node)}: {name} is a keyword"
-        for node, name in _declared(nodes)
+        for node, name in declared(nodes)
         if name.casefold() in RESERVED
     ]
 
