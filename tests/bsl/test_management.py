@@ -79,6 +79,14 @@ def test_the_base_remembers_itself_and_a_copy_is_silent_until_it_is_confirmed(
     assert erp.actions == ["create", "create"]
 
 
+def test_a_stored_value_of_another_type_does_not_stop_the_sending(erp: Erp, world: World) -> None:
+    world.base.committed.records["ZvirkaSettings"].append({"Имя": "Таймаут", "Значение": "довго"})
+    queued(world)
+    world.send_queue()
+    assert erp.actions == ["create"]
+    assert world.log_lines()[0][6].endswith("used: Таймаут")
+
+
 def test_settings_are_changed_without_the_configurator(erp: Erp, world: World) -> None:
     outbox = world.names["ZvirkaOutbox"]
     outbox.call_exported("ЗаписатьНастройки", Structure("Включено, Токен", False, "new"))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 from base64 import b64decode
-from datetime import UTC
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.bsl.syntax import read
 from tests.bsl.world import (
@@ -132,3 +140,63 @@ def test_a_create_of_unknown_outcome_is_repeated_as_an_update(erp: Erp, world: W
     written(world)
     assert erp.actions == ["create", "update"]
     assert erp.messages[0]["messageId"] == erp.messages[1]["messageId"]
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority in files: its own certificate, and one it signed for 127.0.0.1."""
+
+    certificate: Path
+    identity: Path
+
+
+def authority(directory: Path) -> Authority:
+    directory.mkdir()
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)]) for n in ("ca", "erp")]
+    now = datetime.now(UTC)
+    made = []
+    for position, (key, name) in enumerate(zip(keys, names, strict=True)):
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(names[0])
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=position == 0, path_length=None), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False
+            )
+        )
+        made.append(builder.sign(keys[0], SHA256()).public_bytes(Encoding.PEM))
+    private = keys[1].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    files = Authority(directory / "ca.pem", directory / "erp.pem")
+    files.certificate.write_bytes(made[0])
+    files.identity.write_bytes(private + made[1])
+    return files
+
+
+@pytest.mark.parametrize(
+    ("trusted", "identified", "arrives"),
+    [("ours", True, True), ("ours", False, False), ("theirs", True, False)],
+)
+def test_certificates_are_checked_on_both_sides(
+    tmp_path: Path, trusted: str, identified: bool, arrives: bool
+) -> None:
+    ours, theirs = authority(tmp_path / "ours"), authority(tmp_path / "theirs")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ours.certificate)
+    server.load_cert_chain(ours.identity)
+    server.verify_mode = ssl.CERT_REQUIRED
+    bundle = {"ours": ours, "theirs": theirs}[trusted].certificate
+    with running_erp(server) as erp:
+        core = core_for(erp.port, **{'"ФайлСертификатов", ""': f'"ФайлСертификатов", "{bundle}"'})
+        core = core.replace('"ЗащищенноеСоединение", Ложь', '"ЗащищенноеСоединение", Истина')
+        if identified:
+            own = f'"ФайлСертификатаКлиента", "{ours.identity}"'
+            core = core.replace('"ФайлСертификатаКлиента", ""', own)
+        world = World(tmp_path, modules={"Zvirka": core}, object_module=read(OBJECT))
+        written(world)
+        assert erp.actions == (["create"] if arrives else [])
+    assert world.log_lines()[-1][1] == ("INFO" if arrives else "ERROR")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -91,8 +92,10 @@ class Erp:
 
 
 @contextmanager
-def running_erp() -> Iterator[Erp]:
+def running_erp(tls: ssl.SSLContext | None = None) -> Iterator[Erp]:
     erp = Erp()
+    if tls is not None:
+        erp.server.socket = tls.wrap_socket(erp.server.socket, server_side=True)
     thread = Thread(target=erp.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
