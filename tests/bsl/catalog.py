@@ -31,6 +31,9 @@ class Ref:
     def bsl_get(self, name: str) -> Any:
         return CatalogObject(self.base, self.meta, self.guid).bsl_get(name)
 
+    def Метаданные(self) -> CatalogMeta:
+        return self.meta
+
     def ПолучитьОбъект(self) -> CatalogObject | None:
         if (self.meta.name, self.guid) not in self.base.store.rows:
             return None
@@ -91,7 +94,7 @@ class CatalogObject:
             self.base.lock(self.meta.name, self.guid, exclusive=True)
             row: Row = dict(self.data.items()) | {"ВерсияДанных": self.base.next_version()}
             self.base.store.rows[self.meta.name, self.guid] = copy.deepcopy(row)
-            self.new = False
+            self.new, self.base.session.written = False, True
             self._event("ПриЗаписи")
             self.base.commit()
         except BslError:
@@ -106,6 +109,7 @@ class CatalogObject:
             self._event("ПередУдалением")
             self.base.lock(self.meta.name, self.guid, exclusive=True)
             del self.base.store.rows[self.meta.name, self.guid]
+            self.base.session.written = True
             self.base.commit()
         except BslError:
             self.base.rollback()
@@ -158,6 +162,15 @@ class RecordSet:
         self.records.append(Record(**dict.fromkeys(names)))
         return self.records[-1]  # type: ignore[no-any-return]
 
+    def Количество(self) -> int:
+        return len(self.records)
+
+    def Очистить(self) -> None:
+        self.records.clear()
+
+    def __getitem__(self, index: int) -> Record:
+        return self.records[index]  # type: ignore[no-any-return]
+
     def Прочитать(self) -> None:
         stored = self.base.store.records[self.register.name]
         self.records = Array(Record(**row) for row in stored if self._mine(row))
@@ -166,6 +179,7 @@ class RecordSet:
         if self.register.name.startswith("Zvirka") and not self.base.session.privileged:
             raise BslError("Нарушение прав доступа")
         self.base.begin()
+        self.base.session.written = True
         kept = [r for r in self.base.store.records[self.register.name] if not self._mine(r)]
         self.base.store.records[self.register.name] = [*kept, *(dict(r.items()) for r in self)]
         self.base.commit()

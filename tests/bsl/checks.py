@@ -7,11 +7,11 @@ the docstrings are the vendor's standards.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from tree_sitter import Node
 
+from tests.bsl import refusals
 from tests.bsl.syntax import (
     ROUTINES,
     arguments_of,
@@ -106,13 +106,19 @@ def is_new_outside_before_write(source: str) -> list[str]:
 
 
 def handlers_without_load_check(source: str) -> list[str]:
-    """773: a handler begins with the ОбменДанными.Загрузка check."""
+    """773: a handler leaves the Загрузка check to the common module it calls, or begins with it.
+
+    ``Zvirka`` and ``ZvirkaPush`` check in НадоОтправлять; that they do is executed elsewhere.
+    """
     found = []
     for name, node in routines(parse(source)).items():
         if is_handler(name):
-            first = next((c for c in node.children if c.type.endswith("_statement")), None)
-            if first is None or "ОбменДанными.Загрузка" not in text(first.children[1]):
-                found.append(f"{name} does not begin with the Загрузка check")
+            statements = [c for c in node.children if c.type.endswith("_statement")]
+            checked = bool(statements) and "ОбменДанными.Загрузка" in text(statements[0])
+            owners = {text(c.parent.children[0]) for c in _calls(node) if c.parent is not None}
+            delegated = any(owner.startswith("Zvirka") for owner in owners)
+            if not checked and not delegated:
+                found.append(f"{name} does not check Загрузка")
     return found
 
 
@@ -161,7 +167,7 @@ def hard_coded_paths(source: str) -> list[str]:
 
 
 def loose_transactions(source: str) -> list[str]:
-    """783: НачатьТранзакцию stands right before a Попытка that commits and, failing, rolls back."""
+    """783: НачатьТранзакцию stands before a Попытка that commits and, failing, first rolls back."""
     found = []
     for node in walk(parse(source)):
         if node.type == "call_statement" and text(node).startswith("НачатьТранзакцию("):
@@ -170,26 +176,16 @@ def loose_transactions(source: str) -> list[str]:
                 attempt is not None
                 and attempt.type == "try_statement"
                 and "ЗафиксироватьТранзакцию();" in text(attempt)
-                and any("ОтменитьТранзакцию();" in text(n) for n in _except_part(attempt))
+                and text(_except_part(attempt)[1]) == "ОтменитьТранзакцию();"
             )
             if not good:
                 found.append(f"line {_line(node)}: the transaction can stay open")
     return found
 
 
-def missing_semicolons(source: str) -> list[str]:
-    """The grammar lets a missing «;» pass; the platform does not."""
-    return [
-        f"line {_line(node)}: no «;»"
-        for node in walk(parse(source))
-        if node.type.endswith("_statement") and text(node.children[-1]) != ";"
-    ]
-
-
-def doubled_routines(source: str) -> list[str]:
-    """A second routine of the same name stops the whole module."""
-    names = [name_of(n).casefold() for n in walk(parse(source)) if n.type in ROUTINES]
-    return [f"{name} is there {count} times" for name, count in Counter(names).items() if count > 1]
+def refused(source: str) -> list[str]:
+    """What the platform does not compile; see :mod:`tests.bsl.refusals`."""
+    return refusals.refused(parse(source))
 
 
 def layout(source: str) -> list[str]:
@@ -208,6 +204,37 @@ def layout(source: str) -> list[str]:
         if known and word.isalpha() and word not in KEYWORDS:
             found.append(f"line {_line(node)}: {word} is not the canonical spelling")
     return found
+
+
+def dashes(source: str) -> list[str]:
+    """456: no dash but the hyphen-minus, in code and in comments."""
+    return [
+        f"line {number}: a dash"
+        for number, line in enumerate(source.splitlines(), 1)
+        if re.search("[\u2010-\u2015\u2212]", line)
+    ]
+
+
+def shadowed_routines(source: str) -> list[str]:
+    """No variable or parameter has the name of a routine of its module."""
+    root = parse(source)
+    own = {name.casefold() for name in routines(root)}
+    return [
+        f"line {_line(node)}: {name} is a routine as well"
+        for node, name in refusals.declared(list(walk(root)))
+        if node.type not in ROUTINES and name.casefold() in own
+    ]
+
+
+def scattered_deprecated_calls(source: str) -> list[str]:
+    """What newer platforms advise against is called in one place, to be replaced there."""
+    deprecated = ("подробноепредставлениеошибки", "краткоепредставлениеошибки")
+    names = [name_of(c).casefold() for c in _calls(parse(source))]
+    return [
+        f"{name} is called {names.count(name)} times"
+        for name in deprecated
+        if names.count(name) > 1
+    ]
 
 
 def regions(source: str) -> list[str]:
@@ -244,6 +271,8 @@ def undocumented_exports(source: str) -> list[str]:
 def _comment_above(node: Node) -> str:
     gathered: list[str] = []
     above = node.prev_sibling
+    while above is not None and text(above).startswith("&"):
+        above = above.prev_sibling
     while above is not None and above.type == "line_comment":
         gathered.insert(0, text(above))
         above = above.prev_sibling

@@ -1,19 +1,21 @@
 """An infobase in miniature: metadata, catalogues, registers, transactions, locks, jobs.
 
-A background job starts at once in a session of its own and sees only what is committed; when it
-asks for a lock another session holds, it waits for the end of that transaction. There is one
-thread: a waiting job is started over afterwards, which is the same as long as nothing before the
-lock leaves a trace.
+A background job starts in a session of its own and sees only what is committed. It is a greenlet:
+where the platform would wait (a lock of another session, another job, an answer over the network)
+it gives way and goes on when what it waits for has come. By default a job starts at once and runs
+as far as it can; with ``order`` set, jobs run interleaved, as that random generator decides.
 """
 
 from __future__ import annotations
 
 import base64
-import copy
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
+
+from greenlet import getcurrent, greenlet
 
 from tests.bsl.values import Array, BslError, EnumValue, Named, Structure
 
@@ -21,8 +23,39 @@ ZERO = uuid.UUID(int=0)
 Row = dict[str, Any]
 
 
-class MustWait(Exception):
-    """The job asked for a lock another session holds."""
+Condition = Callable[[], bool]
+
+
+class Job:
+    """A background job: what it runs, its session, and what it waits for."""
+
+    type_name = "ФоновоеЗадание"
+
+    def __init__(self, base: Infobase, run: Callable[[], None], key: str, title: str) -> None:
+        self.base, self.key, self.title = base, key, title
+        self.session = Session()
+        self.ready: Condition = lambda: True
+        self.task = greenlet(lambda: base.run_job(self, run))
+        self.guid = uuid.uuid4()
+
+    @property
+    def active(self) -> bool:
+        return not self.task.dead
+
+    def bsl_get(self, name: str) -> Any:
+        state = EnumValue("Активно" if self.active else "Завершено")
+        members = {
+            "Наименование": self.title,
+            "Ключ": self.key,
+            "Состояние": state,
+            "УникальныйИдентификатор": self.guid,
+        }
+        if name not in members:
+            raise BslError(f"Поле объекта не обнаружено ({name})")
+        return members[name]
+
+    def ОжидатьЗавершения(self, timeout: int) -> None:
+        self.base.wait(lambda: not self.active, "Превышено время ожидания задания")
 
 
 @dataclass
@@ -35,6 +68,7 @@ class CatalogMeta:
     code_length: int = 9
     description_length: int = 100
     groups: bool = False
+    predefined: bool = True
     type_name = "ОбъектМетаданных"
 
     @property
@@ -119,6 +153,10 @@ class Store:
     rows: dict[tuple[str, uuid.UUID], Row] = field(default_factory=dict)
     records: dict[str, list[Row]] = field(default_factory=dict)
 
+    def copy(self) -> Store:
+        """Rows are replaced whole, never changed in place: copying the tables is enough."""
+        return Store(dict(self.rows), {name: list(rows) for name, rows in self.records.items()})
+
 
 @dataclass
 class Session:
@@ -128,6 +166,7 @@ class Session:
     depth: int = 0
     broken: bool = False
     privileged: bool = False
+    written: bool = False
 
 
 Handler = Callable[[Any, Any], None]
@@ -141,14 +180,17 @@ class Infobase:
         self.registers = {register.name: register for register in registers}
         self.committed = Store(records={register.name: [] for register in registers})
         self.session = Session()
-        self.locks: dict[tuple[str, uuid.UUID], tuple[Session, bool]] = {}
-        self.waiting: list[Callable[[], None]] = []
+        self.locks: dict[tuple[str, Any], tuple[Session, bool]] = {}
+        self.jobs: list[Job] = []
+        self.order: Random | None = None
         self.event_log: list[Structure] = []
         self.subscriptions: dict[str, list[Handler]] = {}
-        self.modules: dict[str, str] = {}
+        self.modules: dict[str, Any] = {}
         self.versions = 0
         self.open_object: Callable[..., Any] | None = None
         self.jobs_refused = False
+        self.may_change = True
+        self.constants = {"connection": 'Srvr="srv";Ref="base";', "locks": "Управляемый"}
         self.extern_calls_in_transaction = 0
 
     @property
@@ -157,7 +199,7 @@ class Infobase:
 
     def begin(self) -> None:
         if self.session.depth == 0:
-            self.session.store = copy.deepcopy(self.committed)
+            self.session.store = self.committed.copy()
         self.session.depth += 1
 
     def commit(self) -> None:
@@ -176,33 +218,102 @@ class Infobase:
             self._end()
 
     def _end(self) -> None:
-        self.session.store, self.session.broken = None, False
+        self.session.store, self.session.broken, self.session.written = None, False, False
         self.locks = {k: held for k, held in self.locks.items() if held[0] is not self.session}
-        due, self.waiting = self.waiting, []
-        for job in due:
-            self.start(job)
+        if self.order is None and not self._current():
+            self.run_ready()
 
-    def lock(self, catalog: str, ref: uuid.UUID, *, exclusive: bool) -> None:
+    def lock(self, space: str, key: Any, *, exclusive: bool) -> None:
         if self.session.depth == 0:
             raise BslError("Блокировка вне транзакции")
-        holder = self.locks.get((catalog, ref))
-        if holder and holder[0] is not self.session and (exclusive or holder[1]):
-            raise MustWait
-        if not holder or exclusive:
-            self.locks[catalog, ref] = (self.session, exclusive)
+        place, session = (space, key), self.session
 
-    def start(self, job: Callable[[], None]) -> None:
-        """Run a job in a session of its own, now or after the transaction it must wait for."""
-        outer, self.session = self.session, Session()
+        def free() -> bool:
+            held = self.locks.get(place)
+            return held is None or held[0] is session or not (exclusive or held[1])
+
+        self.wait(free, "Конфликт блокировок при выполнении транзакции")
+        if place not in self.locks or exclusive:
+            self.locks[place] = (session, exclusive)
+
+    def start(self, run: Callable[[], None], key: str = "", title: str = "") -> Job:
+        """Start a job; without ``order`` it runs at once as far as it can."""
+        if key and any(job.key == key for job in self.active_jobs()):
+            raise BslError("Задание с таким значением ключа уже выполняется")
+        job = Job(self, run, key, title)
+        self.jobs.append(job)
+        if self.order is None:
+            self._resume(job)
+            if not self._current():
+                self.run_ready()
+        return job
+
+    def run_job(self, job: Job, run: Callable[[], None]) -> None:
         try:
-            job()
-        except MustWait:
-            self.locks = {k: h for k, h in self.locks.items() if h[0] is not self.session}
-            self.waiting.append(job)
+            run()
         except BslError as error:
             self.event_log.append(Structure("Уровень, Комментарий", "Ошибка", str(error)))
+
+    def active_jobs(self) -> list[Job]:
+        self.jobs = [job for job in self.jobs if job.active]
+        return list(self.jobs)
+
+    def wait(self, ready: Condition, error: str) -> None:
+        """Give way until ``ready``; outside a job nobody would ever make it so.
+
+        Raises:
+            BslError: the wait is over, as the platform says it.
+        """
+        job = self._current()
+        if ready():
+            return
+        if job is None:
+            raise BslError(error)
+        if self.session.written:
+            raise AssertionError(
+                "a job that has written waits: this model cannot merge its changes"
+            )
+        job.ready = ready
+        assert job.task.parent is not None
+        if job.task.parent.switch() == "give up":
+            raise BslError(error)
+        job.ready = lambda: True
+        if self.session.store is not None:
+            self.session.store = self.committed.copy()
+
+    def give_way(self) -> None:
+        """Let other jobs run here, when jobs are interleaved."""
+        job = self._current()
+        if self.order is not None and job is not None and job.task.parent is not None:
+            job.task.parent.switch()
+
+    def run_ready(self) -> None:
+        """Run every job that can go on, until none can."""
+        while ready := [job for job in self.active_jobs() if job.ready()]:
+            self._resume(self.order.choice(ready) if self.order else ready[0])
+
+    def step(self) -> None:
+        """Let one job that can go on run to its next stop, if there is one."""
+        assert self.order is not None
+        if ready := [job for job in self.active_jobs() if job.ready()]:
+            self._resume(self.order.choice(ready))
+
+    def give_up(self) -> None:
+        """Every job that waits is told that its time is over."""
+        for job in self.active_jobs():
+            self._resume(job, "give up")
+
+    def _current(self) -> Job | None:
+        current = getcurrent()
+        return next((job for job in self.jobs if job.task is current), None)
+
+    def _resume(self, job: Job, message: str = "") -> None:
+        outer, self.session = self.session, job.session
+        job.task.parent = getcurrent()
+        try:
+            job.task.switch(*([message] if job.task else []))
         finally:
-            self.session = outer
+            job.session, self.session = self.session, outer
 
     def next_version(self) -> str:
         self.versions += 1

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tree_sitter import Node
-
-from tests.bsl.syntax import ROUTINES, arguments_of, errors, name_of, parse, string_value, text
-from tests.bsl.values import NULL, Array, BslError, Cell, add, member, method
+from tests.bsl.compiling import Step, compile_module
+from tests.bsl.syntax import literal_value
+from tests.bsl.values import NULL, Array, BslError, BslMap, Cell, Structure, add, member, method
 
 Scope = dict[str, Cell]
-DEFINED = frozenset({"сервер"})
-"""What the preprocessor finds true: the modules run on a server."""
 
 
 class Returned(Exception):
@@ -30,31 +27,34 @@ class Continued(Exception):
     pass
 
 
+class Names(dict[str, Any]):
+    """The names of the platform and the common modules, found without case."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__()
+        for name, value in values.items():
+            self[name] = value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name.casefold(), value)
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(name.casefold())
+
+
 class Module:
-    """A compiled module: its routines, its variables, and the object it belongs to.
+    """A module at work: its variables, and the object it belongs to.
 
     ``names`` are what the platform offers besides: globals, common modules, managers.
     """
 
     def __init__(self, source: str, names: dict[str, Any], this: Any = None) -> None:
-        root = parse(source)
-        if found := errors(root):
-            raise SyntaxError(found[0])
-        self.names = {name.casefold(): value for name, value in names.items()}
-        self.this = this
-        self.variables: Scope = {}
-        self.routines: dict[str, Node] = {}
-        self.body: list[Node] = []
-        self.caught: Cell = self.names["#caught"]
-        for node in _compiled(root):
-            if node.type in ROUTINES:
-                self.routines[name_of(node).casefold()] = node
-            elif node.type == "var_definition":
-                for child in node.children_by_field_name("var_name"):
-                    self.variables[text(child).casefold()] = Cell()
-            else:
-                self.body.append(node)
-        self._run(self.body, {})
+        compiled = compile_module(source)
+        self.names, self.this = names, this
+        self.variables: Scope = {name: Cell() for name in compiled.variables}
+        self.routines = compiled.routines
+        self.caught: Cell = names["#caught"]
+        self._run(compiled.body, {})
 
     def has(self, name: str) -> bool:
         return name.casefold() in self.routines
@@ -62,7 +62,7 @@ class Module:
     def call_exported(self, name: str, *arguments: Any) -> Any:
         """Call a routine from outside the module, as the platform allows it: exported only."""
         routine = self.routines.get(name.casefold())
-        if routine is None or routine.child_by_field_name("export") is None:
+        if routine is None or routine.field("export") is None:
             raise BslError(f"Метод объекта не обнаружен ({name})")
         return self.call(name, *arguments)
 
@@ -70,52 +70,52 @@ class Module:
         """Call a routine; an argument that is a Cell is passed by reference."""
         node = self.routines[name.casefold()]
         scope: Scope = {}
-        declared = node.child_by_field_name("parameters")
-        listed = [] if declared is None else declared.children_by_field_name("parameter")
+        declared = node.field("parameters")
+        listed = [] if declared is None else declared.fields.get("parameter", [])
         if len(arguments) > len(listed):
             raise BslError(f"Слишком много фактических параметров ({name})")
         for position, parameter in enumerate(listed):
             given = arguments[position] if position < len(arguments) else None
-            default = parameter.child_by_field_name("def")
+            default = parameter.field("def")
             if given is None and default is not None:
                 given = Cell(self._literal(default))
             cell = given if isinstance(given, Cell) else Cell(given)
-            by_value = parameter.child_by_field_name("val") is not None
-            scope[name_of(parameter).casefold()] = Cell(cell.value) if by_value else cell
+            by_value = parameter.field("val") is not None
+            scope[parameter.name.casefold()] = Cell(cell.value) if by_value else cell
         try:
             self._run(node.children, scope)
         except Returned as returned:
             return returned.value
         return None
 
-    def _run(self, nodes: Sequence[Node], scope: Scope) -> None:
+    def _run(self, nodes: Sequence[Step], scope: Scope) -> None:
         for node in nodes:
             if node.type.endswith("_statement"):
                 getattr(self, "_" + node.type)(node, scope)
 
-    def _call_statement(self, node: Node, scope: Scope) -> None:
+    def _call_statement(self, node: Step, scope: Scope) -> None:
         self._eval(node.children[0], scope)
 
-    def _var_statement(self, node: Node, scope: Scope) -> None:
-        for child in node.children_by_field_name("var_name"):
-            scope[text(child).casefold()] = Cell()
+    def _var_statement(self, node: Step, scope: Scope) -> None:
+        for child in node.fields.get("var_name", []):
+            scope[child.word.casefold()] = Cell()
 
-    def _assignment_statement(self, node: Node, scope: Scope) -> None:
-        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+    def _assignment_statement(self, node: Step, scope: Scope) -> None:
+        left, right = node.field("left"), node.field("right")
         assert left is not None
         assert right is not None
         value = self._eval(right, scope)
         if left.type == "identifier":
-            self._variable(text(left), scope).value = value
+            self._variable(left.word, scope).value = value
             return
         owner = self._eval(left.children[0], scope)
         last = left.children[-1]
         if last.type == "property":
-            owner.bsl_set(text(last), value)
+            owner.bsl_set(last.word, value)
         else:
             _set_item(owner, self._eval(left.children[2], scope), value)
 
-    def _if_statement(self, node: Node, scope: Scope) -> None:
+    def _if_statement(self, node: Step, scope: Scope) -> None:
         branches = [node, *(c for c in node.children if c.type == "elseif_clause")]
         for branch in branches:
             if self._condition(branch.children[1], scope):
@@ -125,7 +125,7 @@ class Module:
             if child.type == "else_clause":
                 self._run(child.children, scope)
 
-    def _try_statement(self, node: Node, scope: Scope) -> None:
+    def _try_statement(self, node: Step, scope: Scope) -> None:
         split = next(i for i, c in enumerate(node.children) if c.type == "EXCEPT_KEYWORD")
         try:
             self._run(node.children[:split], scope)
@@ -136,14 +136,16 @@ class Module:
             finally:
                 self.caught.value = before
 
-    def _for_each_statement(self, node: Node, scope: Scope) -> None:
-        self._loop(node, scope, list(self._eval(node.children[4], scope)), text(node.children[2]))
+    def _for_each_statement(self, node: Step, scope: Scope) -> None:
+        over = self._eval(node.children[4], scope)
+        values = over.pairs() if isinstance(over, (BslMap, Structure)) else list(over)
+        self._loop(node, scope, values, node.children[2].word)
 
-    def _for_statement(self, node: Node, scope: Scope) -> None:
+    def _for_statement(self, node: Step, scope: Scope) -> None:
         first, last = self._eval(node.children[3], scope), self._eval(node.children[5], scope)
-        self._loop(node, scope, range(int(first), int(last) + 1), text(node.children[1]))
+        self._loop(node, scope, range(int(first), int(last) + 1), node.children[1].word)
 
-    def _loop(self, node: Node, scope: Scope, values: Any, name: str) -> None:
+    def _loop(self, node: Step, scope: Scope, values: Any, name: str) -> None:
         for value in values:
             self._variable(name, scope).value = value
             try:
@@ -153,20 +155,20 @@ class Module:
             except Continued:
                 continue
 
-    def _break_statement(self, node: Node, scope: Scope) -> None:
+    def _break_statement(self, node: Step, scope: Scope) -> None:
         raise BrokeOff
 
-    def _continue_statement(self, node: Node, scope: Scope) -> None:
+    def _continue_statement(self, node: Step, scope: Scope) -> None:
         raise Continued
 
-    def _return_statement(self, node: Node, scope: Scope) -> None:
-        result = node.child_by_field_name("result")
+    def _return_statement(self, node: Step, scope: Scope) -> None:
+        result = node.field("result")
         raise Returned(None if result is None else self._eval(result, scope))
 
-    def _rise_error_statement(self, node: Node, scope: Scope) -> None:
+    def _rise_error_statement(self, node: Step, scope: Scope) -> None:
         raise BslError(self._eval(node.children[1], scope))
 
-    def _condition(self, node: Node, scope: Scope) -> bool:
+    def _condition(self, node: Step, scope: Scope) -> bool:
         value = self._eval(node, scope)
         if not isinstance(value, bool):
             raise BslError("Преобразование значения к типу Булево не может быть выполнено")
@@ -180,11 +182,11 @@ class Module:
             return self.variables[key]
         return scope.setdefault(key, Cell())
 
-    def _literal(self, node: Node) -> Any:
+    def _literal(self, node: Step) -> Any:
         return self._eval(node, {})
 
-    def _eval(self, node: Node, scope: Scope) -> Any:
-        handler: Callable[[Node, Scope], Any] | None = getattr(self, "_eval_" + node.type, None)
+    def _eval(self, node: Step, scope: Scope) -> Any:
+        handler: Callable[[Step, Scope], Any] | None = getattr(self, "_eval_" + node.type, None)
         if handler is not None:
             return handler(node, scope)
         if node.type in {"property_access", "call_expression", "access"} and node.child_count > 1:
@@ -196,20 +198,20 @@ class Module:
             return constants[node.type]
         if node.type == "UNDEFINED_KEYWORD":
             return None
-        raise SyntaxError(f"{node.type}: {text(node)}")
+        raise SyntaxError(f"{node.type}: {node.word}")
 
-    def _eval_number(self, node: Node, scope: Scope) -> Any:
-        written = text(node)
+    def _eval_number(self, node: Step, scope: Scope) -> Any:
+        written = node.word
         return Decimal(written) if "." in written else int(written)
 
-    def _eval_string(self, node: Node, scope: Scope) -> str:
-        return string_value(node)
+    def _eval_string(self, node: Step, scope: Scope) -> str:
+        return literal_value(node.word)
 
-    def _eval_date(self, node: Node, scope: Scope) -> datetime:
-        return datetime.strptime(text(node).strip("'").ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007
+    def _eval_date(self, node: Step, scope: Scope) -> datetime:
+        return datetime.strptime(node.word.strip("'").ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007
 
-    def _eval_identifier(self, node: Node, scope: Scope) -> Any:
-        key = text(node).casefold()
+    def _eval_identifier(self, node: Step, scope: Scope) -> Any:
+        key = node.word.casefold()
         for place in (scope, self.variables):
             if key in place:
                 return place[key].value
@@ -220,39 +222,37 @@ class Module:
                 return self.this.bsl_get(key)
         if key in self.names:
             return self.names[key]
-        raise BslError(f"Переменная не определена ({text(node)})")
+        raise BslError(f"Переменная не определена ({node.word})")
 
-    def _eval_unary_expression(self, node: Node, scope: Scope) -> Any:
-        sign, value = text(node.children[0]).casefold(), node.children[1]
+    def _eval_unary_expression(self, node: Step, scope: Scope) -> Any:
+        sign, value = node.children[0].word.casefold(), node.children[1]
         return not self._condition(value, scope) if sign == "не" else -self._eval(value, scope)
 
-    def _eval_ternary_expression(self, node: Node, scope: Scope) -> Any:
-        condition, yes, no = (
-            node.child_by_field_name(f) for f in ("condition", "consequence", "alternative")
-        )
+    def _eval_ternary_expression(self, node: Step, scope: Scope) -> Any:
+        condition, yes, no = (node.field(f) for f in ("condition", "consequence", "alternative"))
         assert condition is not None
         assert yes is not None
         assert no is not None
         return self._eval(yes if self._condition(condition, scope) else no, scope)
 
-    def _eval_binary_expression(self, node: Node, scope: Scope) -> Any:
-        left, sign, right = node.children[0], text(node.children[1]).casefold(), node.children[2]
+    def _eval_binary_expression(self, node: Step, scope: Scope) -> Any:
+        left, sign, right = node.children[0], node.children[1].word.casefold(), node.children[2]
         if sign == "и":
             return self._condition(left, scope) and self._condition(right, scope)
         if sign == "или":
             return self._condition(left, scope) or self._condition(right, scope)
         return _operate(sign, self._eval(left, scope), self._eval(right, scope))
 
-    def _eval_new_expression(self, node: Node, scope: Scope) -> Any:
-        kind = node.child_by_field_name("type")
+    def _eval_new_expression(self, node: Step, scope: Scope) -> Any:
+        kind = node.field("type")
         assert kind is not None
-        constructor = self.names.get("новый " + text(kind).casefold())
+        constructor = self.names.get("новый " + kind.word.casefold())
         if constructor is None:
-            raise BslError(f"Тип не определен ({text(kind)})")
+            raise BslError(f"Тип не определен ({kind.word})")
         return constructor(*(cell.value for cell in self._cells(node, scope)))
 
-    def _eval_method_call(self, node: Node, scope: Scope) -> Any:
-        name, cells = name_of(node), self._cells(node, scope)
+    def _eval_method_call(self, node: Step, scope: Scope) -> Any:
+        name, cells = node.name, self._cells(node, scope)
         if self.has(name):
             return self.call(name, *cells)
         values = [cell.value for cell in cells]
@@ -263,51 +263,31 @@ class Module:
             raise BslError(f"Процедура или функция с указанным именем не определена ({name})")
         return function(*values)
 
-    def _access(self, node: Node, scope: Scope) -> Any:
+    def _access(self, node: Step, scope: Scope) -> Any:
         owner, last = self._eval(node.children[0], scope), node.children[-1]
         if last.type == "property":
-            return member(owner, text(last))
+            return member(owner, last.word)
         if last.type == "method_call":
             cells = self._cells(last, scope)
             if isinstance(owner, Module):
-                return owner.call_exported(name_of(last), *cells)
-            called = method(owner, name_of(last))
+                return owner.call_exported(last.name, *cells)
+            called = method(owner, last.name)
             by_reference = getattr(called, "takes_cells", False)
             first = [cell.value for cell in cells[:1]]
             return called(*first, *cells[1:]) if by_reference else called(*(c.value for c in cells))
         return _item(owner, self._eval(node.children[2], scope))
 
-    def _cells(self, node: Node, scope: Scope) -> list[Cell]:
-        return [Cell() if a is None else self._cell(a, scope) for a in arguments_of(node)]
+    def _cells(self, node: Step, scope: Scope) -> list[Cell]:
+        return [Cell() if a is None else self._cell(a, scope) for a in node.arguments]
 
-    def _cell(self, node: Node, scope: Scope) -> Cell:
+    def _cell(self, node: Step, scope: Scope) -> Cell:
         """The variable itself when the argument is one, else its value in a fresh cell."""
         inner = node.children[0] if node.child_count == 1 else node
         if inner.type == "identifier":
             for place in (scope, self.variables):
-                if text(inner).casefold() in place:
-                    return place[text(inner).casefold()]
+                if inner.word.casefold() in place:
+                    return place[inner.word.casefold()]
         return Cell(self._eval(node, scope))
-
-
-def _compiled(root: Node) -> list[Node]:
-    """The top-level nodes the preprocessor leaves, in order."""
-    kept: list[Node] = []
-    active = [True]
-    for node in root.children:
-        if node.type != "preprocessor":
-            if all(active):
-                kept.append(node)
-            continue
-        directive = text(node).split()[0].casefold()
-        if directive == "#если":
-            words = {word.casefold() for word in text(node).split()}
-            active.append(bool(words & DEFINED))
-        elif directive == "#иначе":
-            active[-1] = not active[-1]
-        elif directive == "#конецесли":
-            active.pop()
-    return kept
 
 
 def _operate(sign: str, left: Any, right: Any) -> Any:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
-import re
 import uuid
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.bsl.binary import Buffer, Bytes, Hashing
 from tests.bsl.catalog import CatalogObject, RecordSet, Ref
-from tests.bsl.infobase import Infobase
-from tests.bsl.interpreter import Module
-from tests.bsl.net import Certificates, Connection, Request, Tls
+from tests.bsl.infobase import Infobase, Job
+from tests.bsl.interpreter import Module, Names
+from tests.bsl.net import Certificates, ClientCertificate, Connection, Proxy, Request, Tls
+from tests.bsl.query import Query
 from tests.bsl.values import (
     Array,
     BslError,
@@ -27,6 +29,7 @@ from tests.bsl.values import (
     presentation,
     type_of,
     xml_string,
+    xml_value,
 )
 
 
@@ -99,17 +102,17 @@ class Lock:
     def Заблокировать(self) -> None:
         for element in self.elements:
             exclusive = element.bsl_get("Режим") == EnumValue("Исключительный")
-            self.base.lock(element.catalog, element.ref, exclusive=exclusive)
+            self.base.lock(element.space, element.key, exclusive=exclusive)
 
 
 class LockElement(Named):
-    def __init__(self, catalog: str) -> None:
+    def __init__(self, space: str) -> None:
         super().__init__(Режим=EnumValue("Исключительный"))
-        self.catalog = catalog
-        self.ref = uuid.UUID(int=0)
+        self.space = space
+        self.key: Any = None
 
-    def УстановитьЗначение(self, field: str, value: Ref) -> None:
-        self.ref = value.guid
+    def УстановитьЗначение(self, field: str, value: Any) -> None:
+        self.key = value.guid if isinstance(value, Ref) else value
 
 
 class Jobs:
@@ -118,44 +121,25 @@ class Jobs:
     def __init__(self, base: Infobase, names: dict[str, Any]) -> None:
         self.base, self.names = base, names
 
-    def Выполнить(self, method: str, given: Array, key: Any = None, title: str = "") -> None:
+    def Выполнить(self, method: str, given: Any = None, key: Any = None, title: str = "") -> Job:
         if self.base.jobs_refused:
             raise BslError("Превышено число фоновых заданий")
         module, _, routine = method.partition(".")
         target: Module = self.names[module]
-        self.base.start(lambda: target.call_exported(routine, *(Cell(value) for value in given)))
-
-
-class Query:
-    """Запрос of the one shape the modules use: one register, one «<=», one order."""
-
-    def __init__(self, base: Infobase) -> None:
-        self.base = base
-        self.Текст = ""
-        self.given: dict[str, Any] = {}
-
-    def bsl_set(self, name: str, value: str) -> None:
-        self.Текст = value
-
-    def УстановитьПараметр(self, name: str, value: Any) -> None:
-        self.given[name] = value
-
-    def Выполнить(self) -> Query:
-        return self
-
-    def Выгрузить(self) -> Array:
-        source = re.search(r"РегистрСведений\.(\w+)", self.Текст)
-        limit = re.search(r"Очередь\.(\w+) <= &(\w+)", self.Текст)
-        order = re.search(r"УПОРЯДОЧИТЬ ПО\s+(\w+)", self.Текст)
-        assert source
-        assert limit
-        assert order
-        columns = re.findall(r"КАК (\w+),?\n", self.Текст.partition("ИЗ\n")[0])
-        rows = self.base.store.records[source[1]]
-        due = sorted(
-            (r for r in rows if r[limit[1]] <= self.given[limit[2]]), key=lambda r: r[order[1]]
+        arguments = [Cell(value) for value in given or ()]
+        return self.base.start(
+            lambda: target.call_exported(routine, *arguments), key or "", title or ""
         )
-        return Array(Named(**{column: row[column] for column in columns}) for row in due)
+
+    def ПолучитьФоновыеЗадания(self, wanted: Structure) -> Array:
+        if not self.base.session.privileged:
+            raise BslError("Нарушение прав доступа")
+        wishes = list(wanted.items())
+        jobs = self.base.active_jobs()
+        return Array(j for j in jobs if all(j.bsl_get(n) == value for n, value in wishes))
+
+    def НайтиПоУникальномуИдентификатору(self, guid: Any) -> Job | None:
+        return next((job for job in self.base.active_jobs() if job.guid == guid), None)
 
 
 class Managers:
@@ -193,6 +177,10 @@ class MetadataTree:
     def bsl_get(self, name: str) -> Any:
         if name == "СвойстваОбъектов":
             return Named(ВидИерархии=Choice())
+        if name == "РежимУправленияБлокировкойДанных":
+            return EnumValue(self.base.constants["locks"])
+        if name == "ОбщиеМодули":
+            return MetadataBranch(self.base.modules)
         return MetadataBranch(self.base.catalogs if name == "Справочники" else self.base.registers)
 
     def НайтиПоТипу(self, type_name: str) -> Any:
@@ -208,6 +196,11 @@ class MetadataBranch:
     def __init__(self, objects: Any) -> None:
         self.objects = objects
 
+    def bsl_get(self, name: str) -> Any:
+        if name not in self.objects:
+            raise BslError(f"Поле объекта не обнаружено ({name})")
+        return self.objects[name]
+
     def Найти(self, name: str) -> Any:
         return self.objects.get(name)
 
@@ -215,25 +208,27 @@ class MetadataBranch:
         return found in self.objects.values()
 
 
-def platform(base: Infobase, clock: Callable[[], datetime], temporary: Path) -> dict[str, Any]:
+def platform(base: Infobase, clock: Callable[[], datetime], temporary: Path) -> Names:
     """The names modules may use; functions end in ``()``, types begin with «новый »."""
     caught = Cell()
-    names: dict[str, Any] = {"#caught": caught}
+    names = Names({"#caught": caught})
     enumerations = (
         "РежимБлокировкиДанных", "УровеньЖурналаРегистрации", "КодировкаТекста",
-        "ИспользованиеByteOrderMark", "ПереносСтрокJSON",
+        "ИспользованиеByteOrderMark", "ПереносСтрокJSON", "СостояниеФоновогоЗадания", "ХешФункция",
     )  # fmt: skip
-    names |= {name: Choice() for name in enumerations}
-    names |= {
+    given: dict[str, Any] = {name: Choice() for name in enumerations}
+    given |= {
         "Символы": Named(Таб="\t", ПС="\n", ВК="\r"),
         "Метаданные": MetadataTree(base),
         "ФоновыеЗадания": Jobs(base, names),
         "Справочники": Managers(lambda name: CatalogManager(base, name)),
         "РегистрыСведений": Managers(lambda name: RegisterManager(base, name)),
     }
-    names |= _constructors(base) | _text_functions() | _data_functions(base, caught)
-    names |= _clock_functions(clock)
-    names["КаталогВременныхФайлов()"] = lambda: f"{temporary}/"
+    given |= _constructors(base) | _text_functions() | _data_functions(base, caught)
+    given |= _clock_functions(clock)
+    given["КаталогВременныхФайлов()"] = lambda: f"{temporary}/"
+    for name, value in given.items():
+        names[name] = value
     return names
 
 
@@ -252,6 +247,10 @@ def _constructors(base: Infobase) -> dict[str, Any]:
         "новый httpсоединение": lambda *given: Connection(base, *given),
         "новый httpзапрос": Request,
         "новый защищенноесоединениеopenssl": Tls,
+        "новый сертификатклиентафайл": ClientCertificate,
+        "новый интернетпрокси": Proxy,
+        "новый буфердвоичныхданных": Buffer,
+        "новый хешированиеданных": Hashing,
         "новый сертификатыудостоверяющихцентровос": Certificates,
         "новый сертификатыудостоверяющихцентровфайл": Certificates,
     }
@@ -267,12 +266,21 @@ def _text_functions() -> dict[str, Any]:
         "СтрСоединить()": lambda parts, separator: separator.join(parts),
         "СтрНачинаетсяС()": lambda text, start: text.startswith(start),
         "Формат()": format_value,
+        "НСтр()": lambda text: text,
+        "НРег()": lambda text: text.lower(),
         "XMLСтрока()": xml_string,
+        "XMLЗначение()": xml_value,
+        "Base64Строка()": lambda data: base64.encodebytes(data.content).decode(),
+        "ПолучитьДвоичныеДанныеИзСтроки()": lambda text, encoding=None: Bytes(text.encode()),
+        "ПолучитьHexСтрокуИзДвоичныхДанных()": lambda data: data.content.hex().upper(),
+        "ПолучитьБуферДвоичныхДанныхИзДвоичныхДанных()": lambda data: Buffer(0, data.content),
+        "ПолучитьДвоичныеДанныеИзБуфераДвоичныхДанных()": lambda data: Bytes(bytes(data.content)),
         "ТипЗнч()": type_of,
         "Тип()": lambda name: name,
         "ЗначениеЗаполнено()": lambda value: (
             value.guid.int != 0 if isinstance(value, Ref) else value not in (None, "", 0)
         ),
+        "Число()": lambda text: int(text),
         "Цел()": lambda number: math.trunc(number),
         "Мин()": min,
         "Pow()": pow,
@@ -295,9 +303,8 @@ def _data_functions(base: Infobase, caught: Cell) -> dict[str, Any]:
     def log(
         event: str, level: EnumValue, meta: Any = None, data: Any = None, comment: str = ""
     ) -> None:
-        base.event_log.append(
-            Structure("Событие, Уровень, Комментарий", event, level.name, comment)
-        )
+        names = "Событие, Уровень, Метаданные, Данные, Комментарий"
+        base.event_log.append(Structure(names, event, level.name, meta, data, comment))
 
     def write_json(writer: JsonWriter, value: Any) -> None:
         writer.text = json.dumps(_plain(value), ensure_ascii=False)
@@ -320,6 +327,9 @@ def _data_functions(base: Infobase, caught: Cell) -> dict[str, Any]:
         "НачатьТранзакцию()": base.begin,
         "ЗафиксироватьТранзакцию()": base.commit,
         "ОтменитьТранзакцию()": base.rollback,
+        "ТранзакцияАктивна()": lambda: base.session.depth > 0,
+        "СтрокаСоединенияИнформационнойБазы()": lambda: base.constants["connection"],
+        "ПравоДоступа()": lambda right, meta: base.may_change,
         "УстановитьПривилегированныйРежим()": privileged,
         "ЗаписьЖурналаРегистрации()": log,
         "ИнформацияОбОшибке()": lambda: caught.value,

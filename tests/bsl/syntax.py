@@ -44,13 +44,19 @@ def name_of(node: Node) -> str:
 
 
 def walk(node: Node, *, into_routines: bool = True) -> Iterator[Node]:
-    yield node
-    for child in node.children:
-        if into_routines or child.type not in ROUTINES:
-            yield from walk(child, into_routines=into_routines)
+    left = [node]
+    while left:
+        found = left.pop()
+        yield found
+        children = found.children
+        if not into_routines:
+            children = [child for child in children if child.type not in ROUTINES]
+        left.extend(reversed(children))
 
 
 def errors(root: Node) -> list[str]:
+    if not root.has_error:
+        return []
     return [
         f"{node.start_point.row + 1}: {text(node)[:40]!r}"
         for node in walk(root)
@@ -64,7 +70,14 @@ def routines(root: Node) -> dict[str, Node]:
 
 def string_value(node: Node) -> str:
     """The value of a string literal, continuation lines and doubled quotes resolved."""
-    return re.sub(r"\r?\n[ \t]*\|", "\n", text(node)[1:-1]).replace('""', '"')
+    return literal_value(text(node))
+
+
+def literal_value(written: str) -> str:
+    """The value of a string literal as written."""
+    if "|" not in written and '""' not in written[1:-1]:
+        return written[1:-1]
+    return re.sub(r"\r?\n[ \t]*\|", "\n", written[1:-1]).replace('""', '"')
 
 
 def arguments_of(call: Node) -> list[Node | None]:

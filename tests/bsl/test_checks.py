@@ -11,7 +11,7 @@ import pytest
 from tests.bsl import checks
 from tests.bsl.names import client_data_keys, unknown_names
 from tests.bsl.syntax import errors, parse, read
-from tests.bsl.world import CORE, OBJECT, OUTBOX, PROCESSING, SEED, SHIPPED
+from tests.bsl.world import CORE, OBJECT, OUTBOX, PROCESSING, SEED, SENDER, SHIPPED
 from zvirka.bsl.field_calls import EXTRAS, field_lines
 from zvirka.receiver.payload import PayloadReader
 from zvirka.settings.model import Settings
@@ -27,16 +27,23 @@ CHECKS: tuple[Check, ...] = (
     checks.careless_connections,
     checks.hard_coded_paths,
     checks.loose_transactions,
-    checks.missing_semicolons,
-    checks.doubled_routines,
+    checks.refused,
+    checks.dashes,
+    checks.shadowed_routines,
+    checks.scattered_deprecated_calls,
     checks.layout,
     checks.regions,
     checks.undocumented_exports,
 )
-COMMON = {"Zvirka": read(CORE), "ZvirkaOutbox": read(OUTBOX)}
-FORM = frozenset({"итог"})
+COMMON = {"Zvirka": read(CORE), "ZvirkaPush": read(CORE), "ZvirkaOutbox": read(OUTBOX)}
+FORM = frozenset({"итог", "элементы"})
 SIX = {"Код", "Наименование", "ИНН", "Телефон", "Email", "Адрес"}
 ROUTINE = "Процедура А(Отказ)\n{}\nКонецПроцедуры\n"
+DEPRECATED = "\tПодробноеПредставлениеОшибки(ИнформацияОбОшибке());\n"
+LATE_ROLLBACK = ROUTINE.format(
+    "НачатьТранзакцию();\nПопытка\nЗафиксироватьТранзакцию();\n"
+    "Исключение\nБ();\nОтменитьТранзакцию();\nКонецПопытки;"
+)
 
 
 def relative(path: Path) -> str:
@@ -83,8 +90,11 @@ def test_the_check_fails_on_the_seed(check: Check) -> None:
     [
         (checks.refusal_reset, ROUTINE.format("\tОтказ = Ложь;")),
         (checks.loose_transactions, ROUTINE.format("\tНачатьТранзакцию();\n\tБ();")),
-        (checks.missing_semicolons, ROUTINE.format("\tБ = 1")),
-        (checks.doubled_routines, ROUTINE.format("") * 2),
+        (checks.loose_transactions, LATE_ROLLBACK),
+        (checks.refused, ROUTINE.format("").replace("А(", "Выполнить(")),
+        (checks.shadowed_routines, ROUTINE.format("\tА = 1;")),
+        (checks.dashes, ROUTINE.format("\t// а – б")),
+        (checks.scattered_deprecated_calls, ROUTINE.format(2 * DEPRECATED)),
         (checks.undocumented_exports, ROUTINE.format("").replace(")", ") Экспорт", 1)),
         (
             checks.undocumented_exports,
@@ -105,7 +115,7 @@ def test_handlers_never_reach_http(path: Path) -> None:
 
 
 def test_a_handler_that_reaches_http_through_the_common_module_is_found() -> None:
-    direct = read(OBJECT).replace("НачатьОтправкуЗаписи(", "ОтправитьСообщение(")
+    direct = read(OBJECT).replace("НачатьОтправкуЗаписи(", "ОтправитьWebhook(")
     assert checks.http_in_handlers(direct, COMMON) == ["ПриЗаписи reaches HTTP"]
 
 
@@ -136,7 +146,7 @@ def test_a_call_of_what_the_common_module_does_not_export_is_found() -> None:
     assert unknown_names(wrong, COMMON) == ["Zvirka.ЗаписатьФайл()"]
 
 
-@pytest.mark.parametrize("path", [OBJECT, PROCESSING], ids=relative)
+@pytest.mark.parametrize("path", [OBJECT, PROCESSING, SENDER], ids=relative)
 def test_object_modules_are_wrapped_for_the_server(path: Path) -> None:
     assert checks.unguarded_object_module(read(path)) == []
 

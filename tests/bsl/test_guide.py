@@ -30,7 +30,7 @@ def test_every_fault_of_the_old_module_has_its_row() -> None:
 
 
 def test_every_setting_of_the_module_is_explained() -> None:
-    body = text(routines(parse(read(CORE)))["Настройки"])
+    body = text(routines(parse(read(CORE)))["НастройкиМодуля"])
     for name in re.findall(r'Вставить\("([^"]+)"', body):
         assert f"`{name}`" in GUIDE, name
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loguru import logger
 
 from tests.bsl.infobase import CatalogMeta
 from tests.bsl.names import client_data_keys, unknown_names
 from tests.bsl.syntax import errors, parse, read, string_value, walk
 from tests.bsl.test_checks import CHECKS, FORM
-from tests.bsl.world import KINDS, OBJECT, PARTNERS, Erp, World, contact, lines, running_erp
+from tests.bsl.world import (
+    KINDS,
+    OBJECT,
+    PARTNERS,
+    SHIPPED,
+    Erp,
+    World,
+    contact,
+    lines,
+    running_erp,
+)
 from zvirka.bsl.field_calls import literal, objects, payload_keys
 from zvirka.bsl.render import address, render
 from zvirka.errors import SettingsError, ZvirkaError
@@ -58,9 +70,10 @@ def test_every_rendered_module_parses_and_passes_the_checks_of_the_shipped(tmp_p
     modules = rendered(tmp_path, bsl={"address": "https://erp.example.com:8443/hook?from=1c"})
     common = {
         "Zvirka": modules["dropin/Zvirka.bsl"],
+        "ZvirkaPush": modules["dropin/Zvirka.bsl"],
         "ZvirkaOutbox": modules["extension/CommonModules/ZvirkaOutbox/Ext/Module.bsl"],
     }
-    assert len(modules) == 6
+    assert len(modules) == len(SHIPPED) + 1
     for name, source in modules.items():
         assert errors(parse(source)) == [], name
         assert unknown_names(source, common, FORM) == [], name
@@ -89,13 +102,15 @@ def test_push_and_pull_agree_for_every_profile(tmp_path: Path, profile: str) -> 
 
 def test_both_variants_are_filled_in_alike(tmp_path: Path) -> None:
     modules = rendered(tmp_path)
-    assert modules["dropin/Zvirka.bsl"] == modules["extension/CommonModules/Zvirka/Ext/Module.bsl"]
+    assert (
+        modules["dropin/Zvirka.bsl"] == modules["extension/CommonModules/ZvirkaPush/Ext/Module.bsl"]
+    )
 
 
 def test_the_module_that_holds_the_token_is_its_owners_only(tmp_path: Path) -> None:
     core = rendered(tmp_path, receiver={"tokens": ["first", "second"]})["dropin/Zvirka.bsl"]
     assert 'Результат.Вставить("Токен", "first");' in core
-    for name in ("dropin/Zvirka.bsl", "extension/CommonModules/Zvirka/Ext/Module.bsl"):
+    for name in ("dropin/Zvirka.bsl", "extension/CommonModules/ZvirkaPush/Ext/Module.bsl"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
@@ -111,6 +126,112 @@ def test_the_erps_own_token_goes_with_the_erps_own_address(tmp_path: Path) -> No
     core = rendered(tmp_path, erp=webhook, receiver={"tokens": ["ours"]})["dropin/Zvirka.bsl"]
     assert '"Токен", "theirs"' in core
     assert "ours" not in core
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8791", "[::]:8791"])
+def test_an_address_of_every_interface_is_refused_with_the_remedy(
+    tmp_path: Path, listen: str
+) -> None:
+    with pytest.raises(SettingsError, match="cannot post to") as told:
+        rendered(tmp_path, receiver={"listen": listen, "tokens": ["t"]})
+    assert "bsl.address" in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def warnings() -> Iterator[list[str]]:
+    told: list[str] = []
+    handler = logger.add(lambda message: told.append(str(message)), level="WARNING")
+    yield told
+    logger.remove(handler)
+
+
+def test_the_own_machine_and_plain_http_are_warned_of(tmp_path: Path, warnings: list[str]) -> None:
+    rendered(tmp_path / "a")
+    assert any("its own machine" in told for told in warnings)
+    warnings.clear()
+    rendered(tmp_path / "b", bsl={"address": "http://erp.example.com/hook"})
+    assert any("unencrypted" in told for told in warnings)
+    warnings.clear()
+    rendered(tmp_path / "c", bsl={"address": "https://erp.example.com/hook", "base": "x"})
+    assert warnings == []
+
+
+@pytest.mark.parametrize("own_webhook", [True, False])
+def test_the_signature_key_goes_to_our_receiver_only(tmp_path: Path, own_webhook: bool) -> None:
+    erp: dict[str, Any] = {"url": "sqlite:///c.db"}
+    if own_webhook:
+        erp["webhook"] = {"url": "https://erp/hook"}
+    core = rendered(tmp_path, receiver={"signature_key": "k"}, erp=erp)["dropin/Zvirka.bsl"]
+    assert f'"КлючПодписи", "{"" if own_webhook else "k"}"' in core
+
+
+LOGIN = {"user": "1c", "password": "p@ss"}
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"bsl": {"address": "https://erp/hook", **LOGIN}},
+        {"bsl": {"address": "https://1c:p%40ss@erp/hook"}},
+        {"erp": {"url": "sqlite:///c.db", "webhook": {"url": "https://erp/hook", **LOGIN}}},
+    ],
+)
+def test_user_and_password_travel_as_basic_authentication(
+    tmp_path: Path, tables: dict[str, Any]
+) -> None:
+    core = rendered(tmp_path, receiver={"tokens": ["ours"]}, **tables)["dropin/Zvirka.bsl"]
+    for name, value in (("Сервер", "erp"), ("Пользователь", "1c"), ("Пароль", "p@ss")):
+        assert f'"{name}", "{value}"' in core
+    assert '"Токен", ""' in core
+
+
+def test_proxy_certificates_and_the_base_are_filled_in(tmp_path: Path) -> None:
+    bsl = {
+        "address": "https://erp/hook",
+        "proxy": "proxy.local:3128",
+        "server_ca": "/etc/ca.pem",
+        "client_certificate": "/etc/1c.pem",
+        "certificate_password": "secret",
+        "base": 'Srvr="srv";Ref="base";',
+    }
+    core = rendered(tmp_path, bsl=bsl)["dropin/Zvirka.bsl"]
+    for line in (
+        '"ПроксиСервер", "proxy.local"',
+        '"ПроксиПорт", 3128',
+        '"ФайлСертификатов", "/etc/ca.pem"',
+        '"ФайлСертификатаКлиента", "/etc/1c.pem"',
+        '"ПарольСертификатаКлиента", "secret"',
+        '"РабочаяБаза", "Srvr=""srv"";Ref=""base"";"',
+    ):
+        assert line in core
+
+
+@pytest.mark.parametrize(
+    ("mode", "has_job"), [("8.3.17", False), ("8.3.22", False), ("8.3.24", True)]
+)
+def test_older_compatibility_modes_get_an_extension_without_the_job(
+    tmp_path: Path, mode: str, has_job: bool
+) -> None:
+    written = render(settings(bsl={"compatibility": mode}), TRADE_MAPPING, tmp_path)
+    root = (tmp_path / "extension" / "Configuration.xml").read_text(encoding="utf-8-sig")
+    assert f"<ConfigurationExtensionCompatibilityMode>Version{mode.replace('.', '_')}<" in root
+    assert ("<ScheduledJob>" in root) == has_job
+    assert any("ScheduledJobs" in str(path) for path in written) == has_job
+
+
+def test_a_base_of_another_default_language_gets_its_own(tmp_path: Path) -> None:
+    made = settings(bsl={"language": "Українська", "language_code": "uk"})
+    render(made, TRADE_MAPPING, tmp_path)
+    languages = list((tmp_path / "extension" / "Languages").iterdir())
+    assert [path.name for path in languages] == ["Українська.xml"]
+    language = languages[0].read_text(encoding="utf-8-sig")
+    assert "<Name>Українська</Name>" in language
+    assert "<LanguageCode>uk</LanguageCode>" in language
+    root = (tmp_path / "extension" / "Configuration.xml").read_text(encoding="utf-8-sig")
+    assert "<DefaultLanguage>Language.Українська</DefaultLanguage>" in root
+    assert "<Language>Українська</Language>" in root
+    assert "Русский" not in root
 
 
 @pytest.mark.parametrize("wrong", ["erp.example.com", "ftp://erp/x", "http://erp:port/x"])

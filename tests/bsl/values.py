@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 
@@ -59,6 +60,11 @@ class Named:
 
 
 class Structure(Named):
+    """Структура; a loop over it gives pairs."""
+
+    def pairs(self) -> list[Named]:
+        return [Named(Ключ=name, Значение=value) for name, value in self.items()]
+
     def __init__(self, keys: str = "", *values: Any) -> None:
         super().__init__()
         for position, key in enumerate(name.strip() for name in keys.split(",") if name.strip()):
@@ -77,9 +83,12 @@ class Structure(Named):
 
 
 class BslMap(dict[Any, Any]):
-    """Соответствие."""
+    """Соответствие; a loop over it gives pairs."""
 
     type_name = "Соответствие"
+
+    def pairs(self) -> list[Named]:
+        return [Named(Ключ=key, Значение=value) for key, value in self.items()]
 
     def Вставить(self, key: Any, value: Any = None) -> None:
         self[key] = value
@@ -101,6 +110,9 @@ class Array(list[Any]):
 
     def Количество(self) -> int:
         return len(self)
+
+    def Очистить(self) -> None:
+        self.clear()
 
     def Найти(self, value: Any) -> int | None:
         return self.index(value) if value in self else None
@@ -138,10 +150,14 @@ def method(owner: Any, name: str) -> Callable[..., Any]:
 
 
 def _method(owner: Any, name: str) -> Any:
-    for candidate in dir(type(owner)):
-        if candidate.casefold() == name.casefold():
-            return getattr(owner, candidate)
-    return None
+    written = _members(type(owner)).get(name.casefold())
+    return None if written is None else getattr(owner, written)
+
+
+@cache
+def _members(kind: type) -> dict[str, str]:
+    """The members of a class by their names without case."""
+    return {name.casefold(): name for name in dir(kind) if not name.startswith("_")}
 
 
 def type_of(value: Any) -> str:
@@ -190,6 +206,21 @@ def xml_string(value: Any) -> str:
         case EnumValue():
             return value.name
     return str(value.guid)
+
+
+def xml_value(type_name: str, text: str) -> Any:
+    """XMLЗначение() for the types settings have."""
+    try:
+        match type_name:
+            case "Булево":
+                return {"true": True, "false": False}[text]
+            case "Число":
+                return int(text)
+            case "Строка":
+                return text
+    except (KeyError, ValueError) as error:
+        raise BslError("Значение не может быть преобразовано из XML") from error
+    raise BslError(f"Тип не поддерживается ({type_name})")
 
 
 def add(left: Any, right: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -24,7 +25,13 @@ CORE = BSL / "dropin" / "Zvirka.bsl"
 OBJECT = BSL / "dropin" / "ObjectModule.bsl"
 OUTBOX = BSL / "extension" / "CommonModules" / "ZvirkaOutbox" / "Ext" / "Module.bsl"
 PROCESSING = BSL / "processing" / "ObjectModule.bsl"
-SHIPPED = (CORE, OBJECT, OUTBOX, PROCESSING, BSL / "processing" / "FormModule.bsl")
+SENDER = BSL / "processing" / "SenderObjectModule.bsl"
+FORMS = (
+    BSL / "processing" / "FormModule.bsl",
+    BSL / "extension/CommonForms/ZvirkaSettings/Ext/Form/Module.bsl",
+    BSL / "extension/InformationRegisters/ZvirkaOutbox/Forms/ListForm/Ext/Form/Module.bsl",
+)
+SHIPPED = (CORE, OBJECT, OUTBOX, PROCESSING, SENDER, *FORMS)
 
 ACCOUNTING = CatalogMeta("Контрагенты", ("КодПоЕДРПОУ",), ("КонтактнаяИнформация",), groups=True)
 TRADE = CatalogMeta("Контрагенты", ("ИНН", "Партнер"), (), code_length=0)
@@ -32,12 +39,13 @@ PARTNERS = CatalogMeta("Партнеры", (), ("КонтактнаяИнфор�
 KINDS = CatalogMeta("ВидыКонтактнойИнформации")
 QUEUE = Register(
     "ZvirkaOutbox",
-    ("Идентификатор",),
+    ("Ссылка",),
     (
-        "Ссылка", "Действие", "Код", "Данные", "Порядок", "Создано", "Попыток",
-        "СледующаяПопытка", "КодСостояния", "Ошибка",
+        "Идентификатор", "Действие", "Код", "Данные", "Порядок", "Создано", "Попыток",
+        "СледующаяПопытка", "КодСостояния", "Ошибка", "Остановлено",
     ),
 )  # fmt: skip
+SETTINGS = Register("ZvirkaSettings", ("Имя",), ("Значение",))
 
 Answer = Callable[[dict[str, Any]], tuple[int, bytes]]
 
@@ -54,12 +62,14 @@ class Erp:
         self.messages: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
+        self.bodies: list[bytes] = []
         self.answer: Answer = echo
         erp = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                erp.bodies.append(body)
                 message = json.loads(body)
                 erp.messages.append(message)
                 erp.headers.append(dict(self.headers))
@@ -82,8 +92,10 @@ class Erp:
 
 
 @contextmanager
-def running_erp() -> Iterator[Erp]:
+def running_erp(tls: ssl.SSLContext | None = None) -> Iterator[Erp]:
     erp = Erp()
+    if tls is not None:
+        erp.server.socket = tls.wrap_socket(erp.server.socket, server_side=True)
     thread = Thread(target=erp.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
@@ -113,12 +125,16 @@ class World:
         self.base = Infobase(*(catalogs or (ACCOUNTING, KINDS)), registers=registers)
         self.names = platform(self.base, lambda: self.now, directory)
         for name, source in modules.items():
-            self.names[name] = Module(source, self.names)
+            self.names[name] = self.base.modules[name] = Module(source, self.names)
         if object_module:
             self.base.open_object = lambda this: (
                 Module(object_module, self.names, this) if this.meta.name == "Контрагенты" else None
             )
         self.log = directory / "zvirka-push.log"
+        if "ВидыКонтактнойИнформации" in self.base.catalogs:
+            self.new(
+                "ВидыКонтактнойИнформации", ИмяПредопределенныхДанных="ЮрАдресКонтрагента"
+            ).Записать()
 
     def subscribe(self) -> None:
         """Wire the extension's event subscriptions as its XML sources do."""
@@ -152,6 +168,12 @@ class World:
     def queue(self) -> list[dict[str, Any]]:
         return self.base.committed.records["ZvirkaOutbox"]
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the base keeps in ZvirkaSettings."""
+        rows = self.base.committed.records["ZvirkaSettings"]
+        return {row["Имя"]: row["Значение"] for row in rows}
+
     def log_lines(self) -> list[list[str]]:
         if not self.log.exists():
             return []
@@ -179,3 +201,39 @@ def core_for(erp_port: int, **settings: str) -> str:
         assert before in source, before
         source = source.replace(before, after)
     return source
+
+
+def world_for(erp: Erp, directory: Path, *catalogs: CatalogMeta, **settings: str) -> World:
+    return World(
+        directory,
+        *catalogs,
+        modules={"Zvirka": core_for(erp.port, **settings)},
+        object_module=read(OBJECT),
+    )
+
+
+def written(world: World, **values: Any) -> Any:
+    made = world.new(**{"Код": "000000001", "Наименование": "Альфа"} | values)
+    made.Записать()
+    return made
+
+
+LATER = {'"ОтправлятьСразу", Истина': '"ОтправлятьСразу", Ложь'}
+
+
+def extended(erp: Erp, directory: Path, *catalogs: CatalogMeta, **settings: str) -> World:
+    core = core_for(erp.port, **(settings or LATER))
+    made = World(
+        directory,
+        *catalogs,
+        modules={"ZvirkaPush": core, "ZvirkaOutbox": read(OUTBOX)},
+        registers=(QUEUE, SETTINGS),
+    )
+    made.subscribe()
+    return made
+
+
+def queued(world: World, code: str = "1") -> Any:
+    made = world.new(Код=code, Наименование="Альфа", КодПоЕДРПОУ="12345678")
+    made.Записать()
+    return made

@@ -21,6 +21,7 @@ from zvirka.receiver.access import Tokens, check_type, read_body
 from zvirka.receiver.batching import Batcher, BusyError, Taker
 from zvirka.receiver.ingest import LEFT, IngestResult
 from zvirka.receiver.payload import PayloadReader, PayloadRefusal
+from zvirka.receiver.signature import HEADER, Signatures
 
 _STATUS: dict[str, int] = {
     Effect.REFUSED: 422,
@@ -29,6 +30,7 @@ _STATUS: dict[str, int] = {
     LEFT: 503,
 }
 _RETRY_SECONDS = "5"
+_UNSIGNED = Signatures(())
 
 
 class Taken(BaseModel):
@@ -62,7 +64,7 @@ class Health(BaseModel):
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"model": Taken, "description": "Taken in, durably"},
-    401: {"model": Declined, "description": "No valid bearer token"},
+    401: {"model": Declined, "description": "No valid bearer token or signature"},
     409: {"model": Declined, "description": "The store cannot take it, or a person must decide"},
     413: {"model": Declined, "description": "The body is too long"},
     415: {"model": Declined, "description": "The body is not JSON in UTF-8"},
@@ -76,6 +78,7 @@ def create_app(
     reader: PayloadReader,
     tokens: Tokens,
     *,
+    signatures: Signatures = _UNSIGNED,
     path: str = "/api/webhook/1c/clients",
     max_body: int = 262_144,
     clock: Now = utc_now,
@@ -106,7 +109,9 @@ def create_app(
         try:
             tokens.check(request.headers.get("authorization"))
             check_type(request.headers.get("content-type"))
-            message = reader.read(await read_body(request, max_body), clock())
+            body = await read_body(request, max_body)
+            signatures.check(request.headers.get(HEADER), body, clock())
+            message = reader.read(body, clock())
             message_id = message.message_id
             verdict = await intake.submit(message)
         except PayloadRefusal as refusal:

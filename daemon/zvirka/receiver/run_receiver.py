@@ -23,6 +23,7 @@ from zvirka.receiver.access import tokens_of
 from zvirka.receiver.api import create_app
 from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader
+from zvirka.receiver.signature import signatures_of
 from zvirka.settings.model import Settings
 
 T = TypeVar("T")
@@ -91,6 +92,7 @@ def receiver_app(
             desk,
             PayloadReader(mapping),
             tokens,
+            signatures=signatures_of(settings.receiver),
             path=settings.receiver.path,
             max_body=settings.receiver.max_body,
             clock=clock,

@@ -284,6 +284,9 @@ class ReceiverSettings(Table):
     path: str = "/api/webhook/1c/clients"
     tokens: list[SecretStr] = []
     tokens_file: Path | None = None
+    signature_key: SecretStr | None = None
+    signature_key_file: Path | None = None
+    signature_window: Duration = timedelta(minutes=5)
     max_body: Annotated[int, Field(ge=1024)] = 262_144
 
 
@@ -314,10 +317,22 @@ class BslSettings(Table):
     """``[bsl]``: what ``zvirka bsl render`` writes into the push module."""
 
     address: str = ""
+    user: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    server_ca: str = ""
+    client_certificate: str = ""
+    certificate_password: SecretStr | None = None
+    certificate_password_file: Path | None = None
+    proxy: str = ""
+    base: str = ""
     log_file: str = ""
     timeout: Duration = timedelta(seconds=30)
     strict_echo: bool = True
     push_exchange_loads: bool = False
+    compatibility: Annotated[str, Field(pattern=r"^8\.3\.(1[1-9]|2\d)$")] = "8.3.23"
+    language: str = "Русский"
+    language_code: str = "ru"
 
 
 class Settings(Table):

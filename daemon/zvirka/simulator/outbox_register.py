@@ -17,10 +17,10 @@ OUTBOX = "InformationRegister_ZvirkaOutbox"
 
 OUTBOX_TYPE = EntityType(
     OUTBOX,
-    ("Идентификатор",),
+    ("Ссылка",),
     (
-        Property("Идентификатор"),
         Property("Ссылка"),
+        Property("Идентификатор"),
         Property("Действие"),
         Property("Код"),
         Property("Данные", unlimited=True),
@@ -30,6 +30,7 @@ OUTBOX_TYPE = EntityType(
         Property("СледующаяПопытка", "Edm.Int64"),
         Property("КодСостояния", "Edm.Int16"),
         Property("Ошибка"),
+        Property("Остановлено", "Edm.Boolean"),
     ),
     presentation="Идентификатор",
 )
@@ -61,6 +62,7 @@ class OutboxRegister:
             "СледующаяПопытка": "0",
             "КодСостояния": 0,
             "Ошибка": "",
+            "Остановлено": False,
         }
         self._change([*self.table.rows, row])
         return message

@@ -147,8 +147,9 @@ def test_reader_and_simulator_name_what_the_extension_has() -> None:
     kinds = {}
     for tag in ("Dimension", "Resource"):
         for found in root.iter(f"{{*}}{tag}"):
-            digits = found.findtext(".//{*}Digits")
-            kinds[found.findtext("{*}Properties/{*}Name")] = _edm(digits)
+            boolean = found.findtext(".//{http://v8.1c.ru/8.1/data/core}Type") == "xs:boolean"
+            kind = "Edm.Boolean" if boolean else _edm(found.findtext(".//{*}Digits"))
+            kinds[found.findtext("{*}Properties/{*}Name")] = kind
     assert {one.name: one.type for one in OUTBOX_TYPE.properties} == kinds
     assert {name: kinds[name] for name in PROPERTIES} == PROPERTIES
     dimensions = [one.findtext("{*}Properties/{*}Name") for one in root.iter("{*}Dimension")]
