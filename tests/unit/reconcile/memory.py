@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,7 +143,7 @@ class MemorySource:
 class MemoryStore:
     """A table of clients, each owned. ``longest`` is where names are cut."""
 
-    name = "memory"
+    name = key_column = "memory"
 
     def __init__(self, *, has_ref: bool = True, soft_delete: bool = True) -> None:
         self.has_ref = has_ref
@@ -177,6 +177,12 @@ class MemoryStore:
             ],
         )
 
+    def unfit_key(self, keys: Iterable[str]) -> str:
+        return ""
+
+    def newest(self, size: int) -> list[Client]:
+        return list(self.rows.values())[-size:]
+
     def read_rows(self, rows: Sequence[str]) -> list[Client]:
         return [self.rows[row] for row in dict.fromkeys(rows) if row in self.rows]
 
@@ -196,10 +202,14 @@ class MemoryStore:
 class MemoryWriter:
     """Does what corrections say, without a doubt."""
 
+    doubled = ()
+
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+    def apply(
+        self, corrections: Sequence[Correction], *, partly: bool = False
+    ) -> Iterator[Outcome]:
         for one in corrections:
             row = one.row or str(len(self._store.rows) + 1)
             if one.action is Action.CREATE:

@@ -173,7 +173,7 @@ def test_a_rejection_lists_what_it_rejected_and_says_who_and_why(environment: En
         (f"{number:06}", Cause.REJECTED, Disposition.REPORTED) for number in (1, 2)
     ]
     assert told[0].note.startswith(f"rejected by olena on 2026-11-24 (run {run}): сверка")
-    assert environment.journal.get(run).facts["remaining"] == 2
+    assert environment.journal.get(run).facts.remaining == 2
     assert environment.journal.held(NOW) == []
 
 
