@@ -16,6 +16,7 @@ from zvirka.domain import Action, Cause, Difference, Disposition, FieldDifferenc
 from zvirka.errors import AlteredJournalError, SourceError, UsageError
 from zvirka.journal.journal import Journal
 from zvirka.journal.row_mapping import approved_content
+from zvirka.journal.run_facts import Facts
 from zvirka.journal.suppressions import Reason, Suppression
 from zvirka.reconcile.approving import check_answerable, narrow_to_approved
 from zvirka.reconcile.environment import Environment
@@ -155,6 +156,7 @@ def rejected(environment: Environment, held: int, **more: Any) -> int:
     check_rejectable(journal, request)
     run = begin(journal, "reject", parent=held)
     reject(environment, run, request)
+    journal.save_facts(run, Facts(compared=True))
     journal.finish(run, status="finished", exit_code=1, now=NOW)
     return run
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.unit.reconcile.memory import MAPPING, Memory, MemoryWriter, memory
-from zvirka.domain import Action, Cause, Client, Disposition, Kind
+from zvirka.domain import Action, Cause, Client, Correction, Disposition, Kind
 from zvirka.mapping import ContactLine, Field
 from zvirka.reconcile import guarding
 from zvirka.reconcile.absence import CANNOT_ASK, KEY_IN_USE, STILL_THERE, absence_of
@@ -260,8 +260,8 @@ def test_what_reads_back_otherwise_did_not_take(
 ) -> None:
     usual = MemoryWriter.apply
 
-    def deaf(writer: MemoryWriter, corrections: object) -> object:
-        outcomes = list(usual(writer, corrections))  # type: ignore[arg-type]
+    def deaf(writer: MemoryWriter, corrections: Sequence[Correction], **how: bool) -> object:
+        outcomes = list(usual(writer, corrections, **how))
         both.store.edit(both.store.by_key("1")[0].row, name="Інше")
         return iter(outcomes)
 
