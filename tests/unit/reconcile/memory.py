@@ -6,14 +6,16 @@ import dataclasses
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from zvirka.domain import (
     Action,
     Client,
+    Command,
     Correction,
     Counterparty,
     Difference,
@@ -115,6 +117,9 @@ class MemorySource:
     def versions(self) -> Iterator[VersionBatch]:
         batch = self._batch(self._visible())
         yield VersionBatch(batch.refs, batch.versions, batch.marks)
+
+    def taking_effect(self, since: date) -> Iterator[list[str]]:
+        return iter(())
 
     def fetch(self, refs: Sequence[str]) -> Iterator[tuple[ObjectBatch, list[LineBatch]]]:
         yield self._batch([one for one in self._visible() if one.ref in set(refs)]), []
@@ -242,12 +247,10 @@ class Memory:
     store: MemoryStore
     environment: Environment
 
-    def run(self, command: str = "reconcile", **asked: object) -> Summary:
+    def run(self, command: Command = Command.RECONCILE, **asked: Any) -> Summary:
         """Perform one run."""
-        return perform(
-            self.environment,
-            Request(command=command, who="test", reason="test", **asked),  # type: ignore[arg-type]
-        )
+        request = Request(command=command, who="test", reason="test", **asked)
+        return perform(self.environment, request)
 
     def differences(self, run: int) -> list[Difference]:
         """What a run found."""
