@@ -135,7 +135,7 @@ def test_a_journal_that_cannot_be_opened_stops_the_start_with_its_reason(
 HANGS = """
 import sys, time
 from pathlib import Path
-from zvirka.service.daemon import run_daemon
+from zvirka.service.run_daemon import run_daemon
 from zvirka.settings.loading import load_settings
 file = Path(sys.argv[1])
 def hang(settings, request, pulse):

@@ -19,7 +19,7 @@ def daemon(context: typer.Context) -> int:
 
     SIGHUP reads the settings again; SIGTERM ends the current run at the next safe place.
     """
-    from zvirka.service.daemon import run_daemon
+    from zvirka.service.run_daemon import run_daemon
     from zvirka.settings.loading import load_settings
 
     call: Invocation = context.obj

@@ -34,7 +34,7 @@ from zvirka.service.watchdog import Pulse, patience
 from zvirka.settings.model import Settings
 
 Runner = Callable[[Settings, Request, Pulse], Summary]
-"""Performs one run; :func:`zvirka.service.daemon.run_here` except in tests."""
+"""Performs one run; :func:`zvirka.service.run_daemon.run_here` except in tests."""
 
 _LOOK_EVERY = timedelta(minutes=5)
 _LONGEST_PAUSE = 60.0

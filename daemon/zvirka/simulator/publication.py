@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from zvirka.simulator import options
+from zvirka.simulator import query_options
 from zvirka.simulator.configurations import COUNTERPARTIES
 from zvirka.simulator.faults import Faults
 from zvirka.simulator.infobase import Infobase
@@ -27,7 +27,7 @@ from zvirka.simulator.odata_answers import (
     tombstone,
     turned,
 )
-from zvirka.simulator.options import Options
+from zvirka.simulator.query_options import Options
 from zvirka.simulator.refusals import (
     BAD_URL,
     NO_RIGHTS,
@@ -98,7 +98,7 @@ class Publication:
             return self._exchange(path, params)
         if method != "GET":
             raise OdataRefusal(NOT_SUPPORTED, f"Метод {method} не поддерживается")
-        asked = options.read(params, accept)
+        asked = query_options.read(params, accept)
         first, *rest = path.split("/")
         if first == "":
             return self._service_document(asked)

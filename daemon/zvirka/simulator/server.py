@@ -23,8 +23,8 @@ import msgspec
 from zvirka.simulator.faults import Faults
 from zvirka.simulator.ib_sessions import IbSessions
 from zvirka.simulator.odata_answers import TEXT, OdataAnswer, html
-from zvirka.simulator.options import decoded
 from zvirka.simulator.publication import Publication
+from zvirka.simulator.query_options import decoded
 
 MAX_QUERY = 2048
 """Characters of a query a default IIS accepts."""

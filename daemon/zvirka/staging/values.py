@@ -13,8 +13,9 @@ from zvirka.mapping import Comparison, Mapping
 LONGEST = 10_000
 """Characters of a value that is staged as it is; a longer one would not fit into memory."""
 
-_MARK = "\x1ezvirka:"
-"""Begins a short form. U+001E does not occur in a text that 1C can publish."""
+_MARK = "\x02zvirka:"
+"""Begins a short form. U+0002 does not occur in a text that 1C can publish, and is no blank: a
+short form is left as it is when it is trimmed."""
 
 
 def stable_digest(mapping: Mapping, values: MappingABC[str, str | None]) -> int:

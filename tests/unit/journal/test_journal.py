@@ -362,7 +362,7 @@ def test_a_held_run_waits_until_an_answer_was_carried_out(journal: Journal) -> N
 def test_a_rejection_of_a_part_leaves_the_rest_waiting(journal: Journal) -> None:
     run = night(journal, status="held")
     part = begin(journal, "reject", parent=run)
-    journal.set_mode(part, "targeted")
+    journal.set_mode(part, Mode.TARGETED)
     journal.finish(part, status="finished", exit_code=1, now=NOW)
     assert waiting(journal) == [run]
     whole = ended(journal, "reject", run)
@@ -376,7 +376,7 @@ def test_the_next_run_over_everything_supersedes_a_held_one(journal: Journal) ->
     partial = begin(journal)
     journal.finish(partial, status="finished", exit_code=0, now=NOW)
     one = begin(journal, "resync")
-    journal.set_mode(one, "targeted")
+    journal.set_mode(one, Mode.TARGETED)
     journal.save_facts(one, Facts(complete=True))
     journal.finish(one, status="finished", exit_code=0, now=NOW)
     plan = begin(journal, "plan")

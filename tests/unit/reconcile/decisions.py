@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from tests.unit.journal import world
-from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState, Values
+from zvirka.domain import Action, Client, Correction, Mode, Outcome, OutcomeState, RunStatus, Values
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.run_facts import Facts, Hold
 from zvirka.mapping import Attribute, Field, Mapping
+from zvirka.policy import Policy
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request
 from zvirka.reconcile.run_context import RunContext
-from zvirka.reconcile.snapshot import CompleteSnapshot
 from zvirka.settings.model import Settings
 
 MAPPING = Mapping(
@@ -32,7 +32,7 @@ NOW = world.NOW
 class MemoryStore:
     """Clients by primary key; a delete is soft."""
 
-    name = "memory"
+    name = key_column = "memory"
     soft_delete = True
     has_ref = True
 
@@ -41,6 +41,12 @@ class MemoryStore:
 
     def scan(self) -> Iterator[Any]:
         raise AssertionError("nothing here scans the store")
+
+    def unfit_key(self, keys: Iterable[str]) -> str:
+        return ""
+
+    def newest(self, size: int) -> list[Client]:
+        raise AssertionError("nothing here checks the store")
 
     def read_rows(self, rows: Sequence[str]) -> list[Client]:
         return [self.rows[row] for row in rows if row in self.rows]
@@ -66,10 +72,14 @@ class MemoryStore:
 class MemoryWriter:
     """Compare and swap on a :class:`MemoryStore`."""
 
+    doubled = ()
+
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+    def apply(
+        self, corrections: Sequence[Correction], *, partly: bool = False
+    ) -> Iterator[Outcome]:
         for one in corrections:
             now = self._store.rows.get(one.row)
             state = OutcomeState.SUPERSEDED
@@ -117,12 +127,11 @@ def context_of(environment: Environment, run: int, **asked: Any) -> RunContext:
         environment=environment,
         run=run,
         request=Request(who="olena", **asked),
-        facts=Facts(),
         source=nothing,
         store=nothing,
         mirror=nothing,
         matching=nothing,
-        snapshot=CompleteSnapshot(10),
+        policy=Policy.of(environment.settings.policy, soft_delete=True),
         standings=environment.journal.standings(),
     )
 
@@ -138,10 +147,10 @@ def good_run(
 ) -> int:
     """A run over everything that saw so many counterparties; held when a limit is given."""
     run = world.begin(journal, command, fingerprint=fingerprint, parent=parent)
-    journal.set_mode(run, "full")
+    journal.set_mode(run, Mode.FULL)
     facts = Facts(complete=True, source_rows=rows, store_active=rows, held=list(held))
     journal.save_facts(run, facts)
-    status = "held" if held else "finished"
+    status = RunStatus.HELD if held else RunStatus.FINISHED
     journal.finish(run, status=status, exit_code=0, now=NOW)
     return run
 

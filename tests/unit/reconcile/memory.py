@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from zvirka.domain import (
     Action,
     Client,
+    Command,
     Correction,
     Counterparty,
     Difference,
@@ -116,6 +118,9 @@ class MemorySource:
         batch = self._batch(self._visible())
         yield VersionBatch(batch.refs, batch.versions, batch.marks)
 
+    def taking_effect(self, since: date) -> Iterator[list[str]]:
+        return iter(())
+
     def fetch(self, refs: Sequence[str]) -> Iterator[tuple[ObjectBatch, list[LineBatch]]]:
         yield self._batch([one for one in self._visible() if one.ref in set(refs)]), []
 
@@ -143,7 +148,7 @@ class MemorySource:
 class MemoryStore:
     """A table of clients, each owned. ``longest`` is where names are cut."""
 
-    name = "memory"
+    name = key_column = "memory"
 
     def __init__(self, *, has_ref: bool = True, soft_delete: bool = True) -> None:
         self.has_ref = has_ref
@@ -177,6 +182,12 @@ class MemoryStore:
             ],
         )
 
+    def unfit_key(self, keys: Iterable[str]) -> str:
+        return ""
+
+    def newest(self, size: int) -> list[Client]:
+        return list(self.rows.values())[-size:]
+
     def read_rows(self, rows: Sequence[str]) -> list[Client]:
         return [self.rows[row] for row in dict.fromkeys(rows) if row in self.rows]
 
@@ -196,10 +207,14 @@ class MemoryStore:
 class MemoryWriter:
     """Does what corrections say, without a doubt."""
 
+    doubled = ()
+
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
+    def apply(
+        self, corrections: Sequence[Correction], *, partly: bool = False
+    ) -> Iterator[Outcome]:
         for one in corrections:
             row = one.row or str(len(self._store.rows) + 1)
             if one.action is Action.CREATE:
@@ -232,12 +247,10 @@ class Memory:
     store: MemoryStore
     environment: Environment
 
-    def run(self, command: str = "reconcile", **asked: object) -> Summary:
+    def run(self, command: Command = Command.RECONCILE, **asked: Any) -> Summary:
         """Perform one run."""
-        return perform(
-            self.environment,
-            Request(command=command, who="test", reason="test", **asked),  # type: ignore[arg-type]
-        )
+        request = Request(command=command, who="test", reason="test", **asked)
+        return perform(self.environment, request)
 
     def differences(self, run: int) -> list[Difference]:
         """What a run found."""

@@ -12,10 +12,11 @@ from sqlalchemy import text
 from tests.unit.journal.world import DAY, NOW, begin, difference, ref
 from tests.unit.reconcile.decisions import MAPPING, MemoryStore, context_of, environment_of
 from zvirka.comparison import ABSENT, values_digest
-from zvirka.domain import Action, Cause, Difference, Disposition, FieldDifference
+from zvirka.domain import Action, Cause, Command, Difference, Disposition, FieldDifference, Trigger
 from zvirka.errors import AlteredJournalError, SourceError, UsageError
 from zvirka.journal.journal import Journal
 from zvirka.journal.row_mapping import approved_content
+from zvirka.journal.run_facts import Facts
 from zvirka.journal.suppressions import Reason, Suppression
 from zvirka.reconcile.approving import check_answerable, narrow_to_approved
 from zvirka.reconcile.environment import Environment
@@ -53,7 +54,7 @@ def answer(journal: Journal, command: str, parent: int, status: str = "finished"
 
 
 def asked(parent: int, **more: Any) -> Request:
-    return Request(**{"command": "approve", "who": "olena", "parent": parent, **more})
+    return Request(**{"command": Command.APPROVE, "who": "olena", "parent": parent, **more})
 
 
 # -- who may still answer --------------------------------------------------------------------------
@@ -151,10 +152,11 @@ def test_deletions_are_not_approved_on_a_partial_snapshot(
 
 
 def rejected(environment: Environment, held: int, **more: Any) -> int:
-    journal, request = environment.journal, asked(held, command="reject", **more)
+    journal, request = environment.journal, asked(held, command=Command.REJECT, **more)
     check_rejectable(journal, request)
     run = begin(journal, "reject", parent=held)
     reject(environment, run, request)
+    journal.save_facts(run, Facts(compared=True))
     journal.finish(run, status="finished", exit_code=1, now=NOW)
     return run
 
@@ -173,7 +175,7 @@ def test_a_rejection_lists_what_it_rejected_and_says_who_and_why(environment: En
         (f"{number:06}", Cause.REJECTED, Disposition.REPORTED) for number in (1, 2)
     ]
     assert told[0].note.startswith(f"rejected by olena on 2026-11-24 (run {run}): сверка")
-    assert environment.journal.get(run).facts["remaining"] == 2
+    assert environment.journal.get(run).facts.remaining == 2
     assert environment.journal.held(NOW) == []
 
 
@@ -193,9 +195,9 @@ def test_a_rejected_difference_is_only_reported_while_it_is_the_same(
 def test_a_resync_by_a_person_takes_it_up_again(environment: Environment, for_good: bool) -> None:
     rejected(environment, held_run(environment.journal, 1), for_good=for_good)
     one = difference(1)
-    named = stands(environment, one, command="resync", targets=ONE)
-    everything = stands(environment, one, command="resync", targets=ALL)
-    feed = stands(environment, one, command="resync", targets=ONE, trigger="feed")
+    named = stands(environment, one, command=Command.RESYNC, targets=ONE)
+    everything = stands(environment, one, command=Command.RESYNC, targets=ALL)
+    feed = stands(environment, one, command=Command.RESYNC, targets=ONE, trigger=Trigger.FEED)
     assert named == one
     assert (everything == one) is not for_good
     assert feed.cause is Cause.REJECTED
@@ -274,7 +276,7 @@ def test_what_was_undone_is_done_again_when_1c_changes(
         ({}, {ref(1)}, True, True),
         ({}, {ref(1)}, False, False),
         ({}, set(), False, True),
-        ({"command": "plan"}, {ref(1)}, False, True),
+        ({"command": Command.PLAN}, {ref(1)}, False, True),
     ],
 )
 def test_a_suppression_is_forgotten_when_its_difference_is_gone(
@@ -298,9 +300,9 @@ def test_a_suppression_is_forgotten_when_its_difference_is_gone(
 def test_what_was_rejected_for_good_is_forgotten_only_by_name(environment: Environment) -> None:
     suppress(environment, Reason.NEVER)
     journal = environment.journal
-    for request in ({}, {"command": "resync", "targets": ALL}):
+    for request in ({}, {"command": Command.RESYNC, "targets": ALL}):
         forget_settled(context_of(environment, begin(journal), **request), {ref(1)})
         assert ref(1) in journal.standings()
-    named = context_of(environment, begin(journal), command="resync", targets=ONE)
+    named = context_of(environment, begin(journal), command=Command.RESYNC, targets=ONE)
     forget_settled(named, {ref(1)})
     assert journal.standings() == {}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.unit.reconcile.memory import MAPPING, Memory, MemoryWriter, memory
-from zvirka.domain import Action, Cause, Client, Disposition, Kind
+from zvirka.domain import Action, Cause, Client, Command, Correction, Disposition, Kind, Trigger
 from zvirka.mapping import ContactLine, Field
 from zvirka.reconcile import guarding
 from zvirka.reconcile.absence import CANNOT_ASK, KEY_IN_USE, STILL_THERE, absence_of
@@ -59,7 +59,7 @@ def test_a_change_in_1c_and_an_edit_in_the_erp_have_their_causes(
     both.source.put("3", "Обидва", ref=ref_of(both, "3"))
     both.store.edit("3", name="Теж обидва")
     targets = Targets(refs=tuple(ref_of(both, key) for key in "123"))
-    run = both.run("resync", targets=targets) if targeted else both.run()
+    run = both.run(Command.RESYNC, targets=targets) if targeted else both.run()
     assert {d.key: d.cause for d in both.differences(run.run)} == {
         "1": Cause.MISSED_UPDATE,
         "2": Cause.ERP_EDIT,
@@ -79,7 +79,7 @@ def test_a_client_that_arrives_during_the_run_is_no_create(both: Memory, targete
         return usual(refs)
 
     both.source.fetch = fetch  # type: ignore[method-assign,assignment]
-    run = both.run("resync", targets=Targets(refs=(ref,))) if targeted else both.run()
+    run = both.run(Command.RESYNC, targets=Targets(refs=(ref,))) if targeted else both.run()
     assert (run.exit_code, run.causes) == (0, {})
     assert len(both.store.by_key("4")) == 1
 
@@ -87,14 +87,14 @@ def test_a_client_that_arrives_during_the_run_is_no_create(both: Memory, targete
 def test_a_partial_snapshot_only_suspects(both: Memory) -> None:
     both.source.drop(ref_of(both, "1"))
     both.source.restricted = True
-    for run in (both.run(full=True), both.run("resync", targets=Targets(codes=("1",)))):
+    for run in (both.run(full=True), both.run(Command.RESYNC, targets=Targets(codes=("1",)))):
         assert (run.causes, run.exit_code) == ({}, 1)
     assert all(client.active for client in both.store.rows.values())
 
 
 def test_two_counterparties_under_one_key_are_reported(both: Memory) -> None:
     refs = [both.source.put("9", name) for name in ("Перший", "Другий")]
-    for run in (both.run(), both.run("resync", targets=Targets(refs=tuple(refs)))):
+    for run in (both.run(), both.run(Command.RESYNC, targets=Targets(refs=tuple(refs)))):
         [difference] = both.differences(run.run)
         assert (difference.kind, difference.disposition) == (Kind.DUPLICATE, Disposition.REPORTED)
         assert all(ref in difference.note for ref in refs)
@@ -102,7 +102,7 @@ def test_two_counterparties_under_one_key_are_reported(both: Memory) -> None:
 
 def test_a_second_row_under_a_key_is_reported_by_code_as_in_a_night(both: Memory) -> None:
     both.store.put(foreign("90", "1"))
-    for run in (both.run(), both.run("resync", targets=Targets(codes=("1",)))):
+    for run in (both.run(), both.run(Command.RESYNC, targets=Targets(codes=("1",)))):
         [difference] = both.differences(run.run)
         assert (difference.kind, difference.rows) == (Kind.DUPLICATE, ("90",))
 
@@ -185,7 +185,7 @@ def test_a_resync_touches_only_what_was_named(both: Memory, by: str) -> None:
         both.store.edit(both.store.by_key(key)[0].row, name="Правка")
     both.source.drop(ref_of(both, "3"))
     targets = Targets(codes=("1",)) if by == "code" else Targets(refs=(ref_of(both, "1"),))
-    run = both.run("resync", targets=targets)
+    run = both.run(Command.RESYNC, targets=targets)
     assert [d.key for d in both.differences(run.run)] == ["1"]
     assert {c.key: c.values["name"] for c in both.store.rows.values()} == {
         "1": "Назва 1",
@@ -199,7 +199,7 @@ def test_a_resync_deletes_what_is_gone(both: Memory, by: str) -> None:
     ref = ref_of(both, "2")
     both.source.drop(ref)
     run = both.run(
-        "resync", targets=Targets(codes=("2",)) if by == "code" else Targets(refs=(ref,))
+        Command.RESYNC, targets=Targets(codes=("2",)) if by == "code" else Targets(refs=(ref,))
     )
     assert told(both, run.run) == [("2", Cause.MISSED_DELETE, Action.DELETE, Disposition.CORRECT)]
     assert [client.active for client in both.store.by_key("2")] == [False]
@@ -208,16 +208,16 @@ def test_a_resync_deletes_what_is_gone(both: Memory, by: str) -> None:
 def test_a_code_changed_in_1c_is_found_by_the_old_one(both: Memory) -> None:
     both.source.put("7", "Назва 2", ref=ref_of(both, "2"), tax_id="12345672")
     row = both.store.by_key("2")[0].row
-    run = both.run("resync", targets=Targets(codes=("2",)))
+    run = both.run(Command.RESYNC, targets=Targets(codes=("2",)))
     assert run.exit_code == 0
     assert [client.row for client in both.store.by_key("7")] == [row]
 
 
 def test_the_feed_passes_over_what_nobody_knows_and_a_person_is_told(both: Memory) -> None:
     targets = Targets(refs=("00000000-0000-0000-0000-0000000000ff",))
-    fed = both.run("resync", trigger="feed", targets=targets)
+    fed = both.run(Command.RESYNC, trigger=Trigger.FEED, targets=targets)
     assert (fed.status, fed.exit_code, fed.causes) == ("finished", 0, {})
-    asked = both.run("resync", targets=targets)
+    asked = both.run(Command.RESYNC, targets=targets)
     assert (asked.status, asked.exit_code) == ("failed", 64)
 
 
@@ -260,8 +260,8 @@ def test_what_reads_back_otherwise_did_not_take(
 ) -> None:
     usual = MemoryWriter.apply
 
-    def deaf(writer: MemoryWriter, corrections: object) -> object:
-        outcomes = list(usual(writer, corrections))  # type: ignore[arg-type]
+    def deaf(writer: MemoryWriter, corrections: Sequence[Correction], **how: bool) -> object:
+        outcomes = list(usual(writer, corrections, **how))
         both.store.edit(both.store.by_key("1")[0].row, name="Інше")
         return iter(outcomes)
 
@@ -277,6 +277,6 @@ def test_what_reads_back_otherwise_did_not_take(
 def test_what_was_written_and_verified_is_agreed_on(both: Memory) -> None:
     for name in ("Перша", "Друга"):
         ref = both.source.put("1", name, ref=ref_of(both, "1"), tax_id="12345671")
-        assert both.run("resync", targets=Targets(refs=(ref,))).causes == {"missed_update": 1}
+        assert both.run(Command.RESYNC, targets=Targets(refs=(ref,))).causes == {"missed_update": 1}
     both.store.edit(both.store.by_key("1")[0].row, name="Правка")
     assert both.run().causes == {"erp_edit": 1}

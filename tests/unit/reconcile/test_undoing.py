@@ -133,7 +133,7 @@ def test_an_undo_of_some_leaves_the_others(environment: Environment, store: Memo
     [
         """UPDATE correction SET before = replace(before, 'Стара', 'Чужа')""",
         "UPDATE correction SET digest = 'x'",
-        "UPDATE run SET facts = replace(facts, '0', '1') WHERE id = 1",
+        "UPDATE run SET facts = json_set(facts, '$.writer', 'webhook') WHERE id = 1",
         "DELETE FROM correction WHERE id = 2",
     ],
 )
