@@ -72,16 +72,11 @@ def test_a_night_with_corrections_counts_what_was_done_and_what_is_left(journal:
 
 
 def test_a_plan_says_that_nothing_was_written(journal: Journal) -> None:
-    run = journal.begin(
-        command="plan",
-        trigger="manual",
-        who="ira",
-        reason="",
-        now=findings_of(journal, 1).started_at,
-    )
+    now = findings_of(journal, seal_run(journal, (), seen=facts())).started_at
+    run = journal.begin(command="plan", trigger="manual", who="ira", reason="", now=now)
     journal.save_facts(run, facts())
     journal.add_differences(run, STORY[:2])
-    journal.finish(run, status="finished", exit_code=1, now=findings_of(journal, 1).started_at)
+    journal.finish(run, status="finished", exit_code=1, now=now)
     text = verdict(journal, run)[1]
     assert text == "2 differences found. Only a plan: nothing was written."
 
