@@ -18,9 +18,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The inner loop: everything that needs no server, no browser and no second process.
+# The inner loop: unit tests, without the laws that try many examples.
 check: lint
-	$(BIN)/pytest $(PARALLEL) -m "not slow and not process" tests/unit $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not hypothesis" tests/unit $(PYTEST_ARGS)
 
 test: lint
 	$(BIN)/pytest $(PARALLEL) -m "not system and not slow" $(PYTEST_ARGS)
