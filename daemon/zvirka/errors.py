@@ -90,7 +90,7 @@ class StagingError(ZvirkaError):
 
 
 class LockHeldError(ZvirkaError):
-    """Another run holds the lock; ``place`` says who."""
+    """Another run, or another receiver, holds the lock; ``place`` says who."""
 
     passing = True
 

@@ -20,12 +20,21 @@ from typing import Any, TextIO
 import msgspec
 from loguru import logger
 
+from zvirka.i18n.visible_text import one_line
 from zvirka.redaction import Redactor
 from zvirka.settings.model import LogSettings
 
 JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
-_BRIDGED = ("urllib3", "uvicorn", "uvicorn.error", "uvicorn.access", "sqlalchemy", "pyodata")
-"""Libraries whose warnings are worth reading; below that they print addresses and bodies."""
+_BRIDGED = {
+    "urllib3": logging.WARNING,
+    "uvicorn": logging.WARNING,
+    # It warns of every malformed request, which anybody can send at any rate.
+    "uvicorn.error": logging.ERROR,
+    "uvicorn.access": logging.WARNING,
+    "sqlalchemy": logging.WARNING,
+    "pyodata": logging.WARNING,
+}
+"""Libraries and the lowest level worth reading; below it they print addresses and bodies."""
 
 _LONGEST_DATAGRAM = 100_000
 _PRIORITIES = (("ERROR", 3), ("WARNING", 4), ("SUCCESS", 5), ("INFO", 6))
@@ -208,17 +217,18 @@ def _plain(value: Any) -> str:
     """A field's value on one line: line breaks in data must not look like entries of their own."""
     if isinstance(value, str) and value.isprintable():
         return value
-    return msgspec.json.encode(value).decode()
+    # JSON leaves C1 controls and bidirectional marks as they are.
+    return one_line(msgspec.json.encode(value).decode())
 
 
 def _bridge() -> None:
     """Send warnings of libraries the same way; drop everything below a warning."""
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
-    for name in _BRIDGED:
+    for name, level in _BRIDGED.items():
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
-        library.setLevel(logging.WARNING)
+        library.setLevel(level)
     logging.captureWarnings(True)
 
 

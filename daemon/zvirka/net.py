@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -52,22 +52,31 @@ def is_loopback(host: str) -> bool:
 
 
 def serve_applications(
-    applications: list[tuple[Any, tuple[str, int]]], on_ready: Callable[[], None] | None = None
+    applications: list[tuple[Any, tuple[str, int]]],
+    on_ready: Callable[[], None] | None = None,
+    *,
+    trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve ASGI applications, each on its host and port, until SIGTERM or SIGINT.
 
-    ``on_ready`` is called once every port is open.
+    Args:
+        applications: each with its host and port.
+        on_ready: called once every port is open.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For and
+            X-Forwarded-Proto are believed; from others the headers are ignored.
 
     Raises:
         ZvirkaError: a port cannot be opened.
     """
-    asyncio.run(_serve(applications, on_ready))
+    asyncio.run(_serve(applications, on_ready, trusted_proxies))
 
 
 async def _serve(
-    applications: list[tuple[Any, tuple[str, int]]], on_ready: Callable[[], None] | None
+    applications: list[tuple[Any, tuple[str, int]]],
+    on_ready: Callable[[], None] | None,
+    trusted_proxies: Sequence[str],
 ) -> None:
-    servers = [_server(app, host, port) for app, (host, port) in applications]
+    servers = [_server(app, host, port, trusted_proxies) for app, (host, port) in applications]
 
     def stop() -> None:
         for server in servers:
@@ -86,14 +95,21 @@ async def _serve(
         await asyncio.gather(*tasks, ready, return_exceptions=True)
 
 
-def _server(app: Any, host: str, port: int) -> uvicorn.Server:
+def _server(app: Any, host: str, port: int, trusted_proxies: Sequence[str]) -> uvicorn.Server:
     import uvicorn
+
+    from zvirka.bounded_http import BoundedProtocol
 
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
+            http=BoundedProtocol,
+            ws="none",
+            # By default uvicorn believes the headers of everybody on this machine.
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             lifespan="on",
             access_log=False,
             log_config=None,

@@ -31,6 +31,7 @@ FLOORS = (
         "now",
         "package_files",
         "prefetch",
+        "private_files",
         "push_log",
         "redaction",
     },

@@ -167,6 +167,14 @@ def test_line_break_in_data_cannot_forge_an_entry() -> None:
     assert len(stream.getvalue().splitlines()) == 1
 
 
+@pytest.mark.parametrize("hidden", ["\x1b", "\x9b", "\u202e", "\u2028"])
+def test_hidden_characters_in_data_do_not_reach_the_terminal(hidden: str) -> None:
+    stream = configured()
+    logger.info("said", detail=f"x{hidden}y")
+    assert hidden not in stream.getvalue()
+    assert "x" in stream.getvalue().partition("detail=")[2]
+
+
 def test_without_a_journal_socket_every_line_carries_its_level(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ def _report_usage(error: TyperException, call: Invocation) -> int:
 
 
 def _report_error(error: ZvirkaError, call: Invocation) -> int:
+    from zvirka.i18n.visible_text import visible
     from zvirka.redaction import Redactor
 
     parts = [f"{call.say('error')}: {error.cause.rstrip()}"]
@@ -84,7 +85,7 @@ def _report_error(error: ZvirkaError, call: Invocation) -> int:
         parts.append(f"{call.say('place')}: {error.place}")
     if error.remedy:
         parts.append(f"{call.say('remedy')}: {error.remedy}")
-    sys.stderr.write(Redactor(call.secrets).secrets("\n".join(parts)) + "\n")
+    sys.stderr.write(visible(Redactor(call.secrets).secrets("\n".join(parts))) + "\n")
     return int(error.exit_code)
 
 

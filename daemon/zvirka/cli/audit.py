@@ -63,9 +63,11 @@ def verify(
         end = {"run": sealed[0], "digest": sealed[1]} if sealed else None
         call.print_json({"whole": not problems, "end": end, "problems": problems})
     elif problems:
+        from zvirka.i18n.visible_text import one_line
+
         call.print(f"{call.say('chain_bad')}:")
         for problem in problems:
-            call.print(f"  ✗ {problem}")
+            call.print(f"  ✗ {one_line(problem)}")
     elif sealed is None:
         call.print(call.say("no_runs"))
     else:

@@ -97,7 +97,9 @@ def _guarded(subject: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
 
 def print_finding(call: Invocation, finding: Finding) -> None:
     """Print one line of a check, and its remedy below."""
+    from zvirka.i18n.visible_text import visible
+
     mark, level = _MARKS[finding.level], call.say(finding.level)
-    call.print(f"{mark} {level}: {finding.subject}: {finding.text}")
+    call.print(f"{mark} {level}: {finding.subject}: {visible(finding.text)}")
     if finding.remedy and finding.level != "ok":
-        call.print(f"    → {finding.remedy}")
+        call.print(f"    → {visible(finding.remedy)}")

@@ -48,11 +48,12 @@ def show_summary(call: Invocation, summary: Summary) -> None:
     if call.common.json:
         call.print_json(summary)
         return
+    from zvirka.i18n.visible_text import one_line
     from zvirka.report.holds import hold_line
 
     call.print(_headline(call, summary))
     if summary.error:
-        call.print(f"  {summary.error}")
+        call.print(f"  {one_line(summary.error)}")
     _print_counts(call, summary)
     found = summary.causes
     if summary.command == Command.REJECT:

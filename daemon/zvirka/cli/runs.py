@@ -99,6 +99,7 @@ def show(
 def _print_head(
     call: Invocation, run: RunRecord, decision: Decision | None, plan_digest: str
 ) -> None:
+    from zvirka.i18n.visible_text import one_line
     from zvirka.report.holds import hold_line
     from zvirka.report.sentences import told
 
@@ -106,17 +107,17 @@ def _print_head(
     for heading, value in zip(headings, _run_line(call, run, decision), strict=True):
         call.print(f"{call.say(heading)}: {value}")
     if run.reason:
-        call.print(f"{call.say('reason')}: {told(run.reason, call.words)}")
+        call.print(f"{call.say('reason')}: {one_line(told(run.reason, call.words))}")
     error = run.error
     for part in (error.cause, error.place, error.remedy) if error is not None else ():
         if part:
-            call.print(f"  {part}")
+            call.print(f"  {one_line(part)}")
     for hold in run.facts.held:
         call.print(f"  ! {hold_line(hold, call.words)}")
     if plan_digest:
         call.print(f"{call.say('plan_digest')}: {plan_digest}")
     if decision is not None and decision.by is not None:
-        call.print(call.say("decided", run=decision.by, who=decision.who))
+        call.print(call.say("decided", run=decision.by, who=one_line(decision.who)))
 
 
 def _run_content(run: RunRecord, decision: Decision | None) -> dict[str, Any]:
@@ -141,6 +142,7 @@ def _run_content(run: RunRecord, decision: Decision | None) -> dict[str, Any]:
 
 
 def _run_line(call: Invocation, run: RunRecord, decision: Decision | None) -> list[str]:
+    from zvirka.i18n.visible_text import one_line
     from zvirka.i18n.words import COMMANDS, STATUSES
 
     words = call.words
@@ -151,15 +153,17 @@ def _run_line(call: Invocation, run: RunRecord, decision: Decision | None) -> li
         words.plan_state(decision.state) if decision else words.word(STATUSES, run.status),
         words.count(run.facts.found),
         words.count(run.facts.remaining),
-        run.who,
+        one_line(run.who),
     ]
 
 
 def _difference_line(call: Invocation, difference: Difference) -> list[str]:
+    from zvirka.i18n.visible_text import one_line
+
     words = call.words
     return [
         str(difference.number),
-        difference.key or difference.ref,
+        one_line(difference.key or difference.ref),
         words.kind(difference.kind),
         words.cause(difference.cause),
         words.action(difference.action) if difference.action else "—",

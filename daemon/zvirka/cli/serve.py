@@ -48,6 +48,7 @@ def serve(
             settings,
             call.mapping,
             web_app=app,
+            who=call.who,
             on_ready=lambda: notifier.ready(settings.receiver.listen),
         )
     return ExitCode.IN_SYNC

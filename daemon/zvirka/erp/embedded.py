@@ -6,6 +6,7 @@ and the settings that go with it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sqlmodel import Field, SQLModel
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.errors import StoreError
 from zvirka.mapping import Mapping
+from zvirka.private_files import create_private_file
 from zvirka.settings.model import ColumnSettings, DeleteSettings, ErpSettings, SqlExpression
 
 TABLE = "clients"
@@ -105,6 +107,10 @@ def create_embedded(url: str, mapping: Mapping) -> None:
             place=place,
             remedy="create it, or set erp.url to a file in an existing directory",
         )
+    if address.get_backend_name() == "sqlite" and address.database not in {None, "", ":memory:"}:
+        # A file that cannot be created is told by the engine, in the same words as every fault.
+        with suppress(OSError):
+            create_private_file(Path(place))
     engine = create_engine(address, hide_parameters=True)
     try:
         with engine.begin() as connection:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from zvirka.errors import JournalError, SettingsError
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.tables import SCHEMA
+from zvirka.private_files import create_private_file, make_private_directory
 from zvirka.settings.model import Settings
 
 LOCK_WAIT_SECONDS = 30
@@ -113,16 +113,10 @@ def journal_engine(url: URL, **options: Any) -> Engine:
 
 
 def _ensure_file(path: Path) -> None:
-    """Create an empty file only its owner may read, before SQLite creates one with the umask.
-
-    A file that is there is never opened: closing it would drop the locks of every connection this
-    process has to it (sqlite.org/howtocorrupt.html, 2.2), another process would then take itself
-    for the last one and delete the log that is still written to.
-    """
+    """Make sure that the file is there, readable by its owner only, and can be written."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        make_private_directory(path.parent)
+        create_private_file(path)
         if not os.access(path, os.R_OK | os.W_OK) or not path.is_file():
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:

@@ -1,8 +1,8 @@
-"""One run at a time: a lock that ends with its process and records who holds it.
+"""One run and one receiver at a time: locks that end with their process and record who holds them.
 
-With the journal on SQLite it is ``flock`` on ``state_dir/run.lock``, the holder's words inside.
-On PostgreSQL it is an advisory lock of the journal's database, held by a connection of its own
-whose ``application_name`` has the words: two machines can be active and standby.
+With the journal on SQLite a lock is ``flock`` on a file in ``state_dir``, the holder's words
+inside. On PostgreSQL it is an advisory lock of the journal's database, held by a connection of its
+own whose ``application_name`` has the words: two machines can be active and standby.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Protocol
@@ -26,10 +27,8 @@ from zvirka.errors import JournalError, LockHeldError
 from zvirka.journal.database import journal_engine, journal_name, journal_url
 from zvirka.journal.error_messages import guarded
 from zvirka.now import Now, utc_now
+from zvirka.private_files import make_private_directory
 from zvirka.settings.model import Settings
-
-_KEY = 0x7A76_6972_6B61
-"""The advisory lock's number: «zvirka» in ASCII."""
 
 _PAUSE_SECONDS = 0.2
 _NAME_BYTES = 63
@@ -61,6 +60,30 @@ class HeldLock(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What a lock is for: the name of its file, the key of its advisory lock, and its refusal."""
+
+    file: str
+    key: int
+    refusal: str
+    remedy: str
+
+
+_RUN = _Kind(
+    file="run.lock",
+    key=0x7A76_6972_6B61,  # «zvirka» in ASCII
+    refusal="another run is under way",
+    remedy="wait for it to end, or run again with --wait",
+)
+_RECEIVER = _Kind(
+    file="receiver.lock",
+    key=0x7A76_6972_7263,  # «zvirrc»
+    refusal="another receiver works on this journal",
+    remedy="stop it first: systemctl stop the unit that runs `zvirka serve`",
+)
+
+
 @contextmanager
 def run_lock(
     settings: Settings,
@@ -70,7 +93,7 @@ def run_lock(
     wait: float | None = 0,
     now: Now = utc_now,
 ) -> Iterator[HeldLock]:
-    """Hold the lock while the block runs.
+    """Hold the lock of runs while the block runs.
 
     Args:
         settings: say where journal and state directory are.
@@ -83,18 +106,60 @@ def run_lock(
         LockHeldError: another run holds it; the message and ``place`` say who.
         JournalError: the lock cannot be tried at all.
     """
-    holder = Holder(
+    with _lock(settings, _RUN, _holder(who, command, now), wait) as held:
+        yield held
+
+
+@contextmanager
+def receiver_lock(
+    settings: Settings, *, who: str, now: Now = utc_now
+) -> Iterator[Callable[[], bool]]:
+    """Hold the lock of receivers while the block runs: two would fork the chain of receipts.
+
+    A receiver outlives restarts of the journal's database, and a lock does not. The function that
+    is yielded takes a lost lock again; it returns whether the lock was held all the time, and is
+    to be called before each batch of writes.
+
+    Raises:
+        LockHeldError: another receiver holds it; also from the function.
+        JournalError: the lock cannot be tried at all; also from the function.
+    """
+    holder = _holder(who, "serve", now)
+    with ExitStack() as taken:
+        held = taken.enter_context(_lock(settings, _RECEIVER, holder, 0))
+
+        def keep() -> bool:
+            nonlocal held
+            try:
+                held.check()
+            except JournalError:
+                taken.close()
+                held = taken.enter_context(_lock(settings, _RECEIVER, holder, 0))
+                return False
+            return True
+
+        yield keep
+
+
+def _holder(who: str, command: str, now: Now) -> Holder:
+    return Holder(
         who=who,
         command=command,
         host=socket.gethostname(),
         pid=os.getpid(),
         since=now().astimezone(UTC).isoformat(timespec="seconds"),
     )
+
+
+@contextmanager
+def _lock(
+    settings: Settings, kind: _Kind, holder: Holder, wait: float | None
+) -> Iterator[HeldLock]:
     if journal_url(settings).get_backend_name() == "sqlite":
-        with _file_lock(settings.state_dir / "run.lock", holder, wait) as held:
+        with _file_lock(settings.state_dir, kind, holder, wait) as held:
             yield held
     else:
-        with _advisory_lock(settings, holder, wait) as held:
+        with _advisory_lock(settings, kind, holder, wait) as held:
             yield held
 
 
@@ -112,12 +177,8 @@ def _until(wait: float | None, attempt: Callable[[], bool]) -> bool:
     return True
 
 
-def _held_by(holder: Holder | None, place: str) -> LockHeldError:
-    return LockHeldError(
-        "another run is under way",
-        place=str(holder) if holder else place,
-        remedy="wait for it to end, or run again with --wait",
-    )
+def _held_by(kind: _Kind, holder: Holder | None, place: str) -> LockHeldError:
+    return LockHeldError(kind.refusal, place=str(holder) if holder else place, remedy=kind.remedy)
 
 
 class _FileLock:
@@ -126,11 +187,14 @@ class _FileLock:
 
 
 @contextmanager
-def _file_lock(path: Path, holder: Holder, wait: float | None) -> Iterator[HeldLock]:
+def _file_lock(
+    directory: Path, kind: _Kind, holder: Holder, wait: float | None
+) -> Iterator[HeldLock]:
+    path = directory / kind.file
     descriptor = _open(path)
     try:
         if not _until(wait, lambda: _flock(descriptor)):
-            raise _held_by(_read_holder(path), str(path))
+            raise _held_by(kind, _read_holder(path), str(path))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, msgspec.json.encode(holder), 0)
         try:
@@ -143,11 +207,11 @@ def _file_lock(path: Path, holder: Holder, wait: float | None) -> Iterator[HeldL
 
 def _open(path: Path) -> int:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(path.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise JournalError(
-            f"the file of the run lock cannot be opened ({error.strerror})",
+            f"the file of the {path.stem} lock cannot be opened ({error.strerror})",
             place=str(path),
             remedy="check state_dir and the rights of zvirka's user on it",
         ) from None
@@ -187,7 +251,9 @@ class _AdvisoryLock:
 
 
 @contextmanager
-def _advisory_lock(settings: Settings, holder: Holder, wait: float | None) -> Iterator[HeldLock]:
+def _advisory_lock(
+    settings: Settings, kind: _Kind, holder: Holder, wait: float | None
+) -> Iterator[HeldLock]:
     url = journal_url(settings)
     place = journal_name(url)
     engine = journal_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
@@ -197,10 +263,10 @@ def _advisory_lock(settings: Settings, holder: Holder, wait: float | None) -> It
         with connection:
             with guarded(place):
                 _introduce(connection, holder)
-                taken = _until(wait, lambda: _try_advisory(connection))
-                other = None if taken else _session_holder(connection)
+                taken = _until(wait, lambda: _try_advisory(connection, kind.key))
+                other = None if taken else _session_holder(connection, kind.key)
             if not taken:
-                raise _held_by(other, place)
+                raise _held_by(kind, other, place)
             yield _AdvisoryLock(connection, place)
     finally:
         engine.dispose()
@@ -214,11 +280,11 @@ def _introduce(connection: Connection, holder: Holder) -> None:
     connection.execute(text("SET idle_session_timeout = 0"))
 
 
-def _try_advisory(connection: Connection) -> bool:
-    return bool(connection.execute(text("SELECT pg_try_advisory_lock(:k)"), {"k": _KEY}).scalar())
+def _try_advisory(connection: Connection, key: int) -> bool:
+    return bool(connection.execute(text("SELECT pg_try_advisory_lock(:k)"), {"k": key}).scalar())
 
 
-def _session_holder(connection: Connection) -> Holder | None:
+def _session_holder(connection: Connection, key: int) -> Holder | None:
     row = connection.execute(
         text(
             "SELECT a.application_name, a.backend_start FROM pg_locks l"
@@ -227,7 +293,7 @@ def _session_holder(connection: Connection) -> Holder | None:
             " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
             " AND (l.classid::bigint << 32) + l.objid::bigint = :k"
         ),
-        {"k": _KEY},
+        {"k": key},
     ).first()
     parts = str(row[0]).split("/", 4) if row else []
     if row is None or len(parts) != 5 or not parts[2].isdigit():

@@ -24,6 +24,7 @@ from pyodata.v2.model import MetadataBuilder
 from pyodata.v2.service import Service
 
 from zvirka.onec.failures import NotOdataError
+from zvirka.private_files import create_private_file, make_private_directory
 
 _EDMX = "http://schemas.microsoft.com/ado/2007/06/edmx"
 _NAMESPACE = "StandardODATA"
@@ -253,7 +254,8 @@ class SchemaCache:
         """Put it in place whole; a cache that cannot be written costs time, not the run."""
         new = self.path.with_suffix(".new")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_directory(self.path.parent)
+            create_private_file(new)
             new.write_bytes(edmx)
             new.replace(self.path)
         except OSError as error:

@@ -68,7 +68,9 @@ class IngestResult(msgspec.Struct, frozen=True):
 class Ingest:
     """One process's way from messages to store and receipts. Not for several threads at a time.
 
-    ``shared`` says that ``journal`` and ``store`` are engines of one database.
+    ``shared`` says that ``journal`` and ``store`` are engines of one database. ``keep_lock`` is
+    asked before each batch: it answers whether the receiver's lock was held all the time, and
+    raises LockHeldError when another receiver has it by now. Without it nothing is asked.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Ingest:
         clock: Callable[[], datetime],
         *,
         shared: bool,
+        keep_lock: Callable[[], bool] = lambda: True,
     ) -> None:
         self._journal = journal
         self._store = store
@@ -88,6 +91,7 @@ class Ingest:
         self._policy = policy
         self._clock = clock
         self._shared = shared
+        self._keep_lock = keep_lock
         self._tip: str | None = None
         with _as_store_error(layout.name), store.connect() as connection:
             clean = Reading(layout).keys_are_clean(connection)
@@ -140,7 +144,11 @@ class Ingest:
         Raises:
             JournalError, StoreError: a database cannot be used. Nothing of the batch counts as
                 taken in; a part of it may be in the store, and is repeated without harm.
+            LockHeldError: another receiver works on this journal.
         """
+        if not self._keep_lock():
+            # Another receiver may have written since.
+            self._tip = None
         if self._tip is None:
             self.recover()
         try:

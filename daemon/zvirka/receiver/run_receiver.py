@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,9 @@ from sqlalchemy import URL, Engine
 
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql.engines import store_url
-from zvirka.errors import LockHeldError, SettingsError
+from zvirka.errors import SettingsError
 from zvirka.journal.database import journal_url, open_engine
+from zvirka.journal.run_lock import receiver_lock
 from zvirka.mapping import Mapping
 from zvirka.net import address_of, serve_applications
 from zvirka.now import Now, utc_now
@@ -28,32 +28,36 @@ from zvirka.settings.model import Settings
 
 T = TypeVar("T")
 
+_WHO = "zvirka"
+
 
 def serve(
     settings: Settings,
     mapping: Mapping,
     *,
     web_app: Any = None,
+    who: str = _WHO,
     clock: Now = utc_now,
     on_ready: Callable[[], None] | None = None,
     on_taken: Callable[[int], None] | None = None,
 ) -> None:
     """Serve webhooks, and the web page where its application is given, until SIGTERM or SIGINT.
 
-    What waits is taken in and answered before this returns. ``on_ready`` is called once every
-    port is open, ``on_taken`` with the size of each batch taken in.
+    What waits is taken in and answered before this returns. ``who`` is named to a second receiver
+    that finds this one at work. ``on_ready`` is called once every port is open, ``on_taken`` with
+    the size of each batch taken in.
 
     Raises:
         SettingsError: no token on an open address, or a store the receiver must not write.
         JournalError, StoreError: a database cannot be used.
-        LockHeldError: another receiver runs on this state directory.
+        LockHeldError: another receiver works on this journal.
         ZvirkaError: a port cannot be opened.
     """
-    with receiver_app(settings, mapping, clock=clock, on_taken=on_taken) as app:
+    with receiver_app(settings, mapping, who=who, clock=clock, on_taken=on_taken) as app:
         applications = [(app, address_of(settings.receiver.listen, "receiver.listen"))]
         if web_app is not None:
             applications.append((web_app, address_of(settings.web.listen, "web.listen")))
-        serve_applications(applications, on_ready)
+        serve_applications(applications, on_ready, trusted_proxies=settings.web.trusted_proxies)
 
 
 @contextmanager
@@ -61,6 +65,7 @@ def receiver_app(
     settings: Settings,
     mapping: Mapping,
     *,
+    who: str = _WHO,
     clock: Now = utc_now,
     on_taken: Callable[[int], None] | None = None,
 ) -> Iterator[FastAPI]:
@@ -79,14 +84,16 @@ def receiver_app(
             remedy='let 1C post to the ERP, or set erp.writer = "sql"',
         )
     with (
-        _alone(settings.state_dir / "receiver.lock"),
+        receiver_lock(settings, who=who, now=clock) as keep_lock,
         # The store first: where both are one SQLite file, an embedded store creates it.
         _disposed(open_layout(settings.erp, mapping)) as (store, layout),
         _disposed(open_engine(settings)) as (journal, _),
     ):
         policy = Policy.of(settings.policy, soft_delete=layout.soft is not None)
         shared = same_database(journal_url(settings), store_url(settings.erp))
-        desk = Ingest(journal, store, layout, mapping, policy, clock, shared=shared)
+        desk = Ingest(
+            journal, store, layout, mapping, policy, clock, shared=shared, keep_lock=keep_lock
+        )
         desk.recover()
         yield create_app(
             desk,
@@ -119,19 +126,3 @@ def same_database(one: URL, other: URL) -> bool:
 
 def _path(url: URL) -> Path | None:
     return Path(url.database).resolve() if url.database and url.database != ":memory:" else None
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock file: two receivers on one journal would break each other's receipts."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LockHeldError(
-                "another receiver runs on this state directory",
-                place=str(path),
-                remedy="stop it first: systemctl stop the unit that runs `zvirka serve`",
-            ) from None
-        yield

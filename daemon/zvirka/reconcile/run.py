@@ -187,6 +187,7 @@ class _Run:
                 assert request.parent is not None
                 with self._phase("apply"):
                     undoing.undo(environment, self._run, store, request.parent, request.targets)
+                self._facts.compared = True
                 return RunStatus.FINISHED, None
             with (
                 environment.open_source() as source,

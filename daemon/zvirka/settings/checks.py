@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 import pytz
@@ -142,6 +143,12 @@ def _listen_problems(settings: Settings) -> Iterator[Problem]:
             continue
         if not given and not is_loopback(host):
             yield needed, f"required when {key} ({listen}) can be reached from other machines"
+    for proxy in web.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError:
+            expected = "expected an address such as 127.0.0.1, or a network such as 10.0.0.0/24"
+            yield "web.trusted_proxies", f'found "{proxy}", {expected}'
     if not receiver.path.startswith("/"):
         yield "receiver.path", f'found "{receiver.path}", expected it to begin with /'
 

@@ -302,11 +302,13 @@ class WebSettings(Table):
     """``[web]``: the page for admins and auditors; off by default.
 
     ``public_url`` is how browsers reach it; over https the cookies are marked Secure.
+    ``trusted_proxies`` counts for the receiver as well.
     """
 
     enabled: bool = False
     listen: str = "127.0.0.1:8792"
     public_url: str = ""
+    trusted_proxies: list[str] = []
     users: list[UserSettings] = []
     secret: SecretStr | None = None
     secret_file: Path | None = None

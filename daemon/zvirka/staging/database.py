@@ -39,6 +39,7 @@ from loguru import logger
 from zvirka.errors import StagingError
 from zvirka.identity import duckdb_trimmed
 from zvirka.mapping import Comparison, Mapping
+from zvirka.private_files import make_private_directory
 
 _MEMORY = "64MB"
 _ROW_GROUP = 20480
@@ -160,7 +161,7 @@ class Staging:
             if mapping.comparison(field) is Comparison.EXACT
         ]
         with staging_errors(directory):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_directory(directory)
             self._db = duckdb.connect(
                 config={
                     "memory_limit": _MEMORY,

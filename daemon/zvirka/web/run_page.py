@@ -45,4 +45,4 @@ def serve_page(
         )
     with page(settings, mapping) as app:
         address = address_of(settings.web.listen, "web.listen")
-        serve_applications([(app, address)], on_ready)
+        serve_applications([(app, address)], on_ready, trusted_proxies=settings.web.trusted_proxies)

@@ -236,6 +236,8 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ('[receiver]\npath = "hook"', "receiver.path"),
         ('[metrics]\nlisten = "127.0.0.1:99999"', "metrics.listen"),
         ("[web]\nenabled = true", "web.users"),
+        ('[web]\ntrusted_proxies = ["*"]', "web.trusted_proxies"),
+        ('[web]\ntrusted_proxies = ["10.0.0.1/24"]', "web.trusted_proxies"),
         (
             '[web]\nenabled = true\nusers = [{name = "a", role = "admin", password_hash = "x"}]',
             "web.users.0.password_hash",
