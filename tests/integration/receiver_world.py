@@ -18,7 +18,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from zvirka.erp import open_store
 from zvirka.erp.protocol import Store
-from zvirka.journal.database import open_engine
+from zvirka.journal.engine import open_engine
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.receiver.run_receiver import receiver_app
 from zvirka.settings.model import Settings

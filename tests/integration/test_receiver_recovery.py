@@ -26,7 +26,7 @@ from zvirka.domain import (
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql.upsert import Upsert, UpsertRequest, UpsertResult
 from zvirka.errors import JournalError
-from zvirka.journal.database import open_engine
+from zvirka.journal.engine import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import find_receipts, verify_receipts
 from zvirka.policy import Policy

@@ -20,7 +20,7 @@ from zvirka.domain import Command, Correction, Difference, Disposition, Outcome,
 from zvirka.erp.open_store import open_layout
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
-from zvirka.journal.database import open_engine
+from zvirka.journal.engine import open_engine
 from zvirka.journal.receipts import STORED
 from zvirka.onec.open_source import open_feed
 from zvirka.policy import Policy

@@ -58,9 +58,6 @@ MAY_REPEAT = {
     "protocol.py": "what a package asks of its implementations",
     "writer.py": "an implementation of erp.protocol.Writer",
 }
-RENAMED = {"database.py": "journal/ and staging/ have one each, behind no common protocol"}
-"""Repeated file names that are being changed."""
-
 Imports = dict[tuple[str, str], list[str]]
 
 
@@ -155,12 +152,6 @@ def _repeated() -> dict[str, list[str]]:
     return {name: paths for name, paths in sorted(places.items()) if len(paths) > 1}
 
 
-def _repeated_parameters() -> Iterator[object]:
-    for name, paths in _repeated().items():
-        marks = [pytest.mark.xfail(reason=RENAMED[name], strict=True)] if name in RENAMED else []
-        yield pytest.param(name, paths, marks=marks)
-
-
-@pytest.mark.parametrize(("name", "paths"), _repeated_parameters())
+@pytest.mark.parametrize(("name", "paths"), list(_repeated().items()))
 def test_a_file_name_repeats_only_with_a_reason(name: str, paths: list[str]) -> None:
     assert name in MAY_REPEAT, f"one name, several things: {paths}"

@@ -32,13 +32,13 @@ from zvirka.domain import (
 from zvirka.errors import AlteredJournalError
 from zvirka.journal import difference_queries, held_runs, queries, suppressions
 from zvirka.journal.column_types import canonical
-from zvirka.journal.database import WRITES, open_engine
 from zvirka.journal.difference_queries import (
     page_of_corrections,
     page_of_differences,
     tallies,
     totals_of,
 )
+from zvirka.journal.engine import WRITES, open_engine
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.held_runs import Decision
 from zvirka.journal.records import HistoryEntry, RunRecord, Totals
@@ -84,7 +84,7 @@ class Journal:
     """The journal. ``name`` says where it is; every method may raise :class:`JournalError`.
 
     Args:
-        engine: as :func:`zvirka.journal.database.open_engine` makes it.
+        engine: as :func:`zvirka.journal.engine.open_engine` makes it.
         name: where the journal is, for messages.
         signer: signs sealed runs when given.
         random: gives that many random bytes, for the salts.

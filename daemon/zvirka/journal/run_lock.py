@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from zvirka.errors import JournalError, LockHeldError
-from zvirka.journal.database import journal_engine, journal_name, journal_url
+from zvirka.journal.engine import journal_engine, journal_name, journal_url
 from zvirka.journal.error_messages import guarded
 from zvirka.now import Now, utc_now
 from zvirka.private_files import make_private_directory

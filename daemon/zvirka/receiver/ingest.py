@@ -23,7 +23,7 @@ from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.upsert import Effect, Upsert, UpsertRequest, waves
 from zvirka.errors import StoreError, ZvirkaError
-from zvirka.journal.database import WRITES as JOURNAL_WRITES
+from zvirka.journal.engine import WRITES as JOURNAL_WRITES
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.receipts import (
     SETTLED_LATER,

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Engine
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql.engines import store_url
 from zvirka.errors import SettingsError
-from zvirka.journal.database import journal_url, open_engine
+from zvirka.journal.engine import journal_url, open_engine
 from zvirka.journal.run_lock import receiver_lock
 from zvirka.mapping import Mapping
 from zvirka.net import address_of, serve_applications

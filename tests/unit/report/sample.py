@@ -22,7 +22,7 @@ from zvirka.domain import (
     OutcomeState,
 )
 from zvirka.errors import SourceError
-from zvirka.journal.database import open_engine
+from zvirka.journal.engine import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.run_facts import Facts, FieldFact, Hold
 from zvirka.settings.model import ErpSettings, JournalSettings, OnecSettings, Settings

@@ -87,11 +87,10 @@ def test_a_night_with_corrections_counts_what_was_done_and_what_is_left(journal:
 
 
 def test_a_plan_says_that_nothing_was_written(journal: Journal) -> None:
-    now = findings_of(journal, seal_run(journal, (), seen=facts())).started_at
     run = begin(journal, Command.PLAN)
     journal.save_facts(run, facts())
     journal.add_differences(run, STORY[:2])
-    journal.finish(run, status=RunStatus.FINISHED, exit_code=1, now=now)
+    journal.finish(run, status=RunStatus.FINISHED, exit_code=1, now=NIGHT)
     text = verdict(journal, run)[1]
     assert text == "2 differences found. Only a plan: nothing was written."
 

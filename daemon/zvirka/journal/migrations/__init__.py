@@ -1,1 +1,1 @@
-"""The journal's schema, step by step. Run in-process by :mod:`zvirka.journal.database`."""
+"""The journal's schema, step by step. Run in-process by :mod:`zvirka.journal.engine`."""
