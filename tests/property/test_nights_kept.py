@@ -45,6 +45,32 @@ def a_code_moves_to_another_counterparty_while_a_run_is_killed(state: NightsLaw)
     state.undo_of_the_last_run()
 
 
+@kept
+def a_run_is_killed_after_it_read_back_a_client_without_its_tax_id(state: NightsLaw) -> None:
+    state.first_night(shape="production", rekey="apply", mark="keep")
+    state.touch(pick=27)
+    state.feed()
+    state.feed()
+    state.update(deliver=False, field=("tax_id", "11111111"), pick=4, sent=True)
+    state.night(full=False)
+    state.take_a_row_out_of_our_hands(pick=5)
+    state.killed_night(steps=42)
+    state.resync_of_one(by_code=False, pick=7)
+
+
+@kept
+def a_client_is_created_without_the_tax_id_that_a_row_by_hand_has(state: NightsLaw) -> None:
+    state.first_night(shape="production", rekey="apply", mark="keep")
+    state.touch(pick=27)
+    state.feed()
+    state.undo_of_the_last_run_twice()
+    state.night_with_a_row_1c_forbids(pick=19)
+    state.night_in_which_the_erp_edits(field="name", pick=25, steps=31)
+    state.take_a_row_out_of_our_hands(pick=25)
+    state.undo_of_the_last_run_twice()
+    state.night_in_which_the_erp_edits(field="gone", pick=18, steps=45)
+
+
 @pytest.mark.parametrize("history", KEPT, ids=lambda history: history.__name__)
 def test_a_kept_history_obeys_the_law(history: History) -> None:
     state = NightsLaw()

@@ -180,7 +180,7 @@ def _inactive(pair: Pair, wanted: Counterparty, client: Client) -> Difference:
         ref=wanted.ref,
         name=name_of(wanted.values),
         row=client.row,
-        fields=field_differences(pair.mapping, wanted.values, client.values),
+        fields=_differing(pair, wanted, client),
         action=Action.RESTORE,
     )
 
@@ -194,8 +194,16 @@ def _in_step(pair: Pair, wanted: Counterparty, client: Client) -> bool:
     )
 
 
+def _differing(pair: Pair, wanted: Counterparty, client: Client) -> tuple[FieldDifference, ...]:
+    """The fields the client should hold otherwise; a value the store has cut is no difference."""
+    return tuple(
+        msgspec.structs.replace(one, wanted=wanted.values.get(one.field))
+        for one in field_differences(pair.mapping, pair.fitted, client.values)
+    )
+
+
 def _different(pair: Pair, wanted: Counterparty, client: Client) -> Difference:
-    fields = field_differences(pair.mapping, wanted.values, client.values)
+    fields = _differing(pair, wanted, client)
     another_key = wanted.key != client.key
     another_ref = client.ref not in {None, wanted.ref}
     if not fields and another_key and pair.mapping.key != "ref":

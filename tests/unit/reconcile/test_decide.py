@@ -247,6 +247,17 @@ def test_a_value_the_store_can_only_hold_cut_is_no_difference() -> None:
     assert [(f.field, f.wanted, f.found) for f in decided.fields] == [("name", "Альфа", "Ал")]
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_a_cut_value_is_not_listed_beside_one_that_differs(active: bool) -> None:
+    held = {**RECORD.values, "name": "Аль", "tax_id": "1"}
+    fitted = {**RECORD.values, "name": "Аль"}
+    decided = decide(
+        pair(record=RECORD, client=client(values=held, active=active), fitted=fitted), KEEP
+    )
+    assert decided is not None
+    assert [f.field for f in decided.fields] == ["tax_id"]
+
+
 @pytest.mark.parametrize(
     "known",
     [
