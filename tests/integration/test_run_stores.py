@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.engine_world import World, world
 from tests.integration.store_shapes import CASES, params
-from zvirka.domain import Action, Cause, Difference, Disposition, Kind, OutcomeState
+from zvirka.domain import Action, Cause, Difference, Disposition, Kind
 
 NAME = {"embedded": "name", "production": "name", "hard": "title"}
 KEY = {"embedded": "code", "production": "external_id", "hard": "guid"}
