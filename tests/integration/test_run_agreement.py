@@ -25,7 +25,7 @@ def night(tmp_path: Path) -> Iterator[World]:
     """A world after its first good night: both sides agree."""
     with world(tmp_path, counterparties=8, report={"formats": []}) as made:
         first = made.run()
-        assert (first.exit_code, made.row(first.run).facts["warnings"]) == (0, [])
+        assert (first.exit_code, made.row(first.run).facts.warnings) == (0, [])
         yield made
 
 
@@ -113,7 +113,7 @@ def test_losing_the_cache_costs_a_full_pull_and_no_cause(
     night.assert_in_sync()
     calm = night.run()
     assert (calm.exit_code, calm.causes, night.row(calm.run).mode) == (0, {}, "light")
-    assert night.row(calm.run).facts["warnings"] == []
+    assert night.row(calm.run).facts.warnings == []
 
 
 def test_a_resync_after_a_change_of_the_hash_still_knows_the_causes(
@@ -132,10 +132,10 @@ def test_a_lost_agreement_is_told_once_and_rebuilt(night: World) -> None:
     plan = night.run("plan")
     run = night.run()
     for told in (plan, run):
-        assert night.row(told.run).facts["warnings"] == [MISSING]
+        assert night.row(told.run).facts.warnings == [MISSING]
         assert set(causes(night, told).values()) == {Cause.UNKNOWN}
     calm = night.run()
-    assert (calm.exit_code, night.row(calm.run).facts["warnings"]) == (0, [])
+    assert (calm.exit_code, night.row(calm.run).facts.warnings) == (0, [])
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -144,10 +144,10 @@ def test_a_damaged_agreement_is_set_aside_and_told(
 ) -> None:
     damage(agreement(night))
     run = night.run()
-    assert (run.exit_code, night.row(run.run).facts["warnings"]) == (0, [MISSING])
+    assert (run.exit_code, night.row(run.run).facts.warnings) == (0, [MISSING])
     assert len(list(agreement(night).parent.glob("agreement.duckdb.damaged-*"))) == 1
     calm = night.run()
-    assert (calm.exit_code, night.row(calm.run).facts["warnings"]) == (0, [])
+    assert (calm.exit_code, night.row(calm.run).facts.warnings) == (0, [])
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -177,7 +177,7 @@ def test_a_damage_found_during_a_light_pull_leads_to_a_full_one(
     monkeypatch.setattr(SourceMirror, "renew_light_lines", fail)
     plan = night.run("plan")
     assert (causes(night, plan), night.row(plan.run).mode) == (expected, "full")
-    assert night.row(plan.run).facts["store_rows"] == 7
+    assert night.row(plan.run).facts.store_rows == 7
 
 
 def test_a_full_pull_from_the_future_is_not_a_recent_one(night: World) -> None:
@@ -243,7 +243,7 @@ def test_the_agreement_of_version_0_1_0_is_taken_over(upgraded: World) -> None:
     assert len(held) == 5
     plan = upgraded.run("plan")
     assert (causes(upgraded, plan), upgraded.row(plan.run).mode) == (held, "full")
-    assert upgraded.row(plan.run).facts["warnings"] == []
+    assert upgraded.row(plan.run).facts.warnings == []
     assert upgraded.run().exit_code == 0
     upgraded.assert_in_sync()
 
@@ -253,5 +253,5 @@ def test_an_agreement_of_version_0_1_0_under_another_duckdb_is_told_as_missing(
 ) -> None:
     written_by(upgraded, "0.0.1")
     plan = upgraded.run("plan")
-    assert upgraded.row(plan.run).facts["warnings"] == [MISSING]
+    assert upgraded.row(plan.run).facts.warnings == [MISSING]
     assert plan.causes == {"unknown": 5}

@@ -76,13 +76,13 @@ def test_a_run_that_failed_before_it_compared_counts_no_differences(night: World
     assert '"remaining": null' in report(night, run.run, "json")
 
 
-def test_a_rejection_counts_nothing(night: World) -> None:
+def test_a_rejection_counts_what_it_leaves(night: World) -> None:
     careful = night.with_settings(guard={"max_deletes": 0})
     night.base.delete(night.refs()[0])
     held = careful.run()
     assert held.status is RunStatus.HELD
     rejected = careful.run("reject", parent=held.run, reason="ні")
-    assert (rejected.causes, rejected.remaining) == (None, None)
+    assert (rejected.causes, rejected.remaining, rejected.exit_code) == ({"rejected": 1}, 1, 1)
 
 
 def test_a_1c_that_never_yields_a_complete_snapshot_raises_the_stale_alert(night: World) -> None:
@@ -98,14 +98,14 @@ def test_a_1c_that_never_yields_a_complete_snapshot_raises_the_stale_alert(night
     night.simulator.faults.hide = frozenset(night.refs()[:5])
     alerts = Alerts(restricted.settings, send)
     records = JournalRecords(lambda: restricted.settings)
-    before = records.situation().good
+    before = records.situation(night.clock()).good
     assert before is not None
     for _ in range(3):
         night.clock.forward(days=1)
         run = restricted.run(full=True, trigger=Trigger.SCHEDULE)
         assert run.status is RunStatus.FINISHED
-        alerts.judge(records.situation(), None, night.clock())
+        alerts.judge(records.situation(night.clock()), None, night.clock())
     alerts.flush(night.clock())
-    assert records.situation().good == before
+    assert records.situation(night.clock()).good == before
     assert night.clock() - before > timedelta(days=2)
     assert mail.count("zvirka: no run has succeeded for long") == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.engine_world import World, world
-from zvirka.domain import Cause, Correction, Disposition, Outcome, OutcomeState, PlanState
+from zvirka.domain import Cause, Command, Correction, Disposition, Outcome, OutcomeState, PlanState
 from zvirka.erp.protocol import Writer
 from zvirka.errors import JournalError, UsageError
 from zvirka.journal.chain import verify_chain
@@ -148,8 +148,14 @@ class Dying:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
-    def apply(self, corrections: Sequence[Correction]) -> Iterator[Outcome]:
-        yield from islice(self._writer.apply(corrections), 2)
+    @property
+    def doubled(self) -> Sequence[str]:
+        return self._writer.doubled
+
+    def apply(
+        self, corrections: Sequence[Correction], *, partly: bool = False
+    ) -> Iterator[Outcome]:
+        yield from islice(self._writer.apply(corrections, partly=partly), 2)
         raise KeyboardInterrupt
 
     def close(self) -> None:
@@ -164,12 +170,14 @@ def test_an_approval_that_was_cut_off_can_be_given_again(careful: World) -> None
             environment, open_writer=lambda confirm: Dying(environment.open_writer(confirm))
         )
         with pytest.raises(KeyboardInterrupt):
-            perform(dying, Request(command="approve", who="test", reason="так", parent=held.run))
+            perform(
+                dying, Request(command=Command.APPROVE, who="test", reason="так", parent=held.run)
+            )
     assert careful.row(held.run + 1).status == "interrupted"
     assert waiting(careful) == [held.run]
     approved = careful.run("approve", parent=held.run, reason="так")
     assert (approved.status, approved.exit_code) == ("finished", 0)
-    assert careful.row(approved.run).facts["changed_meanwhile"] == 0
+    assert careful.row(approved.run).facts.changed_meanwhile == 0
     assert not set(codes) & set(careful.in_store())
     assert state_of(careful, held.run) == (PlanState.APPROVED, approved.run)
 
@@ -292,7 +300,7 @@ def test_holds_are_numbers_with_a_true_relation(careful: World) -> None:
         true = {">": hold.found > hold.allowed, "<": hold.found < hold.allowed}
         assert true[hold.relation], hold
     found = {hold.limit: (hold.found, hold.relation, hold.allowed) for hold in run.held}
-    rows = share.row(run.run).facts["store_active"]
+    rows = share.row(run.run).facts.store_active
     assert found["max_delete_share"] == (8 / rows, ">", 0.02)
     assert found["shrink_share"][1] == "<"
 
@@ -356,7 +364,7 @@ def test_a_client_can_be_rejected_for_good_and_taken_up_again_by_name(careful: W
     assert waiting(careful) == [held.run], "the rest of the plan still waits"
     approved = careful.run("approve", parent=held.run, reason="решта — так")
     assert approved.outcomes == {"applied": 3}
-    assert careful.row(approved.run).facts["changed_meanwhile"] == 0
+    assert careful.row(approved.run).facts.changed_meanwhile == 0
     careful.shape.sql("UPDATE clients SET name = 'Інша назва' WHERE code = ?", (codes[0],))
     night = careful.run()
     assert left(careful, night) == {codes[0]: (Cause.REJECTED, Disposition.REPORTED)}

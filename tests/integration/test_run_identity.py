@@ -220,7 +220,7 @@ def test_a_second_row_that_comes_with_a_create_is_an_alarm(
                 for page in environment.journal.corrections(night.run)
                 for _, _, outcome in page
             ]
-            warnings = environment.journal.get(night.run).facts["warnings"]
+            warnings = environment.journal.get(night.run).facts.warnings
         assert {state for state, _ in told} <= {OutcomeState.FAILED, OutcomeState.REFUSED}
         assert sum("another row has the same key" in detail for _, detail in told) == 1
         assert any("creates stopped" in warning for warning in warnings)
@@ -247,7 +247,7 @@ def test_a_number_column_that_cannot_hold_the_codes_ends_every_run(
             made.shape.sql("INSERT INTO clients (code, name) VALUES (?, ?)", (number, "давній"))
         for command in ("plan", "reconcile"):
             run = made.run(command)
-            assert (run.status, run.exit_code, run.causes) == ("failed", 64, {})
+            assert (run.status, run.exit_code, run.causes) == ("failed", 64, None)
             error = str(made.row(run.run).error)
             assert "000000001" in error
             assert "clients.code" in error

@@ -37,7 +37,7 @@ def test_a_night_with_nothing_to_do_finds_nothing_and_asks_1c_for_little(night: 
     light = night.row(calm.run).facts
     assert (calm.exit_code, calm.causes, calm.outcomes) == (0, {}, {})
     assert night.row(calm.run).mode == "light"
-    assert light["bytes"] < full["bytes"] / 2
+    assert light.bytes < full.bytes / 2
 
 
 def test_each_lost_webhook_is_found_named_and_corrected(night: World) -> None:

@@ -95,13 +95,20 @@ def _apply_batch(
         number, correction = by_id[outcome.correction]
         failed = outcome.state in _UNLUCKY or bool(outcome.left_out)
         if failed or _is_taken(correction, outcome):
-            unlucky.append(_Tried(differences[number], correction, failed))
+            unlucky.append(_Tried(differences[number], _as_written(correction, outcome), failed))
         if len(waiting) >= environment.settings.erp.batch:
             environment.journal.settle(run, waiting, environment.now())
             waiting = []
             environment.tick()
     environment.journal.settle(run, waiting, environment.now())
     return unlucky
+
+
+def _as_written(correction: Correction, outcome: Outcome) -> Correction:
+    """The correction; a create that was written in part gets its row, which is no collision."""
+    if outcome.left_out and not correction.row:
+        return msgspec.structs.replace(correction, row=outcome.row)
+    return correction
 
 
 def _is_taken(correction: Correction, outcome: Outcome) -> bool:

@@ -25,7 +25,8 @@ def scanned(connection: Connection, reading: Reading) -> Iterator[Scanned]:
     if _can_be_walked(connection, reading):
         yield from _blocks(connection, reading)
         return
-    scan = connection.execution_options(yield_per=BATCH).execute(reading.scan())
+    # An option of the statement: as one of the connection, it would make a cursor of every other.
+    scan = connection.execute(reading.scan().execution_options(yield_per=BATCH))
     for rows in scan.partitions():
         # Column by column: zip(*rows) takes three times as long for so many rows.
         yield ScanBatch(
