@@ -82,6 +82,6 @@ class Prefetch(Generic[T]):
             return
 
 
-def ahead(*sources: Iterator[T], meanwhile: Callable[[], object] | None = None) -> Iterator[T]:
+def prefetch(*sources: Iterator[T], meanwhile: Callable[[], object] | None = None) -> Iterator[T]:
     """Return the items of the sources, requesting the next while the last is processed."""
     return iter(Prefetch(*sources, meanwhile=meanwhile))

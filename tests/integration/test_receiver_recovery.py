@@ -30,7 +30,7 @@ from zvirka.journal.engine import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import find_receipts, verify_receipts
 from zvirka.policy import Policy
-from zvirka.receiver import ingest as desk_module
+from zvirka.receiver import ingest as ingest_module
 from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader, WebhookMessage
 
@@ -40,14 +40,14 @@ class Killed(BaseException):
 
 
 class Station:
-    """A desk over real databases, and what a look from aside sees."""
+    """An ingest over real databases, and what a look from aside sees."""
 
     def __init__(self, directory: Path) -> None:
         made = settings(directory)
         self.store, layout = open_layout(made.erp, MAPPING)
         self.journal, _ = open_engine(made)
         policy = Policy(deletes_marked=False, rekey="propose")
-        self.desk = Ingest(
+        self.ingest = Ingest(
             self.journal, self.store, layout, MAPPING, policy, lambda: NOW, shared=False
         )
 
@@ -84,7 +84,7 @@ def die_at(monkeypatch: pytest.MonkeyPatch, function: str) -> None:
     def dies(*_: object, **__: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(desk_module, function, dies)
+    monkeypatch.setattr(ingest_module, function, dies)
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,17 @@ def test_what_a_crash_left_open_is_settled_at_the_next_start(
 ) -> None:
     batch = [message(new_body("create")), message(body("create", code="2"))]
     with station(tmp_path) as killed, monkeypatch.context() as patched:
-        killed.desk.recover()
+        killed.ingest.recover()
         die_at(patched, step)
         with pytest.raises(Killed):
-            killed.desk.take(batch)
+            killed.ingest.take(batch)
         assert killed.outcomes() == ["", ""]
         assert len(killed.clients()) == (2 if in_store else 0)
     with station(tmp_path) as again:
-        assert again.desk.recover() == 2
+        assert again.ingest.recover() == 2
         assert again.clients() == [("000000001", "Альфа"), ("2", "Альфа")]
         assert again.outcomes() == ["unchanged" if in_store else "created"] * 2
-        assert again.desk.recover() == 0
+        assert again.ingest.recover() == 0
         assert list(verify_receipts(again.journal)) == []
         assert _rows(again.journal, "SELECT DISTINCT payload FROM receipt") == [("{}",)]
 
@@ -114,16 +114,16 @@ def test_a_receipt_that_could_not_be_settled_is_settled_before_the_next_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with station(tmp_path) as one:
-        one.desk.recover()
+        one.ingest.recover()
         with monkeypatch.context() as patched:
 
             def full(*_: object) -> None:
                 raise JournalError("the disk is full")
 
-            patched.setattr(desk_module, "settle_receipts", full)
+            patched.setattr(ingest_module, "settle_receipts", full)
             with pytest.raises(JournalError):
-                one.desk.take([message(body("create"))])
-        one.desk.take([message(body("update", name="Бета"))])
+                one.ingest.take([message(body("create"))])
+        one.ingest.take([message(body("update", name="Бета"))])
         assert one.outcomes() == ["unchanged", "updated"]
         assert list(verify_receipts(one.journal)) == []
 
@@ -131,21 +131,21 @@ def test_a_receipt_that_could_not_be_settled_is_settled_before_the_next_batch(
 def test_a_message_that_cannot_be_taken_in_keeps_neither_the_others_nor_the_start_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grant = Upsert.grant
+    apply = Upsert.apply
 
     def stumbles(
-        self: Upsert, connection: Connection, wishes: Sequence[UpsertRequest]
+        self: Upsert, connection: Connection, requests: Sequence[UpsertRequest]
     ) -> list[UpsertResult]:
-        if any(wish.key == "poison" for wish in wishes):
+        if any(request.key == "poison" for request in requests):
             raise TypeError
-        return grant(self, connection, wishes)
+        return apply(self, connection, requests)
 
-    monkeypatch.setattr(Upsert, "grant", stumbles)
+    monkeypatch.setattr(Upsert, "apply", stumbles)
     batch = [message(body("create", code=code)) for code in ("1", "poison", "2")]
     with station(tmp_path) as one:
         with pytest.raises(TypeError):
-            one.desk.take(batch)
-        one.desk.take([message(body("create", code="3"))])
+            one.ingest.take(batch)
+        one.ingest.take([message(body("create", code="3"))])
         assert [code for code, _ in one.clients()] == ["1", "2", "3"]
         assert one.outcomes() == ["created", "left", "created", "created"]
         assert list(verify_receipts(one.journal)) == []
@@ -155,14 +155,14 @@ def test_an_open_receipt_of_another_version_of_zvirka_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with station(tmp_path) as killed, monkeypatch.context() as patched:
-        killed.desk.recover()
+        killed.ingest.recover()
         die_at(patched, "waves")
         with pytest.raises(Killed):
-            killed.desk.take([message(body("create"))])
+            killed.ingest.take([message(body("create"))])
         with killed.journal.begin() as connection:
             connection.exec_driver_sql('UPDATE receipt SET payload = \'{"of": "old"}\'')
     with station(tmp_path) as again:
-        assert again.desk.recover() == 1
+        assert again.ingest.recover() == 1
         assert again.outcomes() == ["left"]
 
 
@@ -181,10 +181,10 @@ def test_after_a_run_that_may_have_written_an_open_receipt_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, status: str
 ) -> None:
     with station(tmp_path) as killed, monkeypatch.context() as patched:
-        killed.desk.recover()
+        killed.ingest.recover()
         die_at(patched, "waves")
         with pytest.raises(Killed):
-            killed.desk.take([message(body("create"))])
+            killed.ingest.take([message(body("create"))])
         journal = Journal(killed.journal, "journal")
         moment = NOW + timedelta(minutes=1)
         run = journal.begin(
@@ -193,7 +193,7 @@ def test_after_a_run_that_may_have_written_an_open_receipt_is_left_alone(
         if status != "running":
             journal.finish(run, status=RunStatus(status), exit_code=0, now=moment)
     with station(tmp_path) as again:
-        again.desk.recover()
+        again.ingest.recover()
         assert again.clients() == []
         assert again.outcomes() == ["left"]
         assert list(verify_receipts(again.journal)) == []
@@ -203,23 +203,23 @@ def test_after_a_plan_an_open_receipt_is_taken_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with station(tmp_path) as killed, monkeypatch.context() as patched:
-        killed.desk.recover()
+        killed.ingest.recover()
         die_at(patched, "waves")
         with pytest.raises(Killed):
-            killed.desk.take([message(body("create"))])
+            killed.ingest.take([message(body("create"))])
         journal = Journal(killed.journal, "journal")
         run = journal.begin(
             command=Command.PLAN, trigger=Trigger.MANUAL, who="a", reason="", now=NOW
         )
         journal.finish(run, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     with station(tmp_path) as again:
-        again.desk.recover()
+        again.ingest.recover()
         assert again.outcomes() == ["created"]
 
 
 def test_a_message_that_a_run_has_overtaken_is_sent_again_by_1c(tmp_path: Path) -> None:
     with station(tmp_path) as one:
-        one.desk.take([message(body("create", name="V1")), message(body("create", code="2"))])
+        one.ingest.take([message(body("create", name="V1")), message(body("create", code="2"))])
         journal = Journal(one.journal, "journal")
         moment = NOW + timedelta(seconds=1)
         run = journal.begin(
@@ -239,10 +239,10 @@ def test_a_message_that_a_run_has_overtaken_is_sent_again_by_1c(tmp_path: Path) 
         journal.intend(run, [(1, correction)], moment)
         with one.store.begin() as store:
             store.execute(text("UPDATE clients SET name = 'V3' WHERE code = '000000001'"))
-        verdicts = one.desk.take(
+        results = one.ingest.take(
             [message(body("update", name="V2")), message(body("update", code="2", name="Б"))]
         )
-        assert [verdict.outcome for verdict in verdicts] == ["left", "updated"]
+        assert [result.outcome for result in results] == ["left", "updated"]
         assert one.clients() == [("000000001", "V3"), ("2", "Б")]
 
 
@@ -256,8 +256,8 @@ def test_in_one_batch_each_message_sees_what_those_before_it_did(tmp_path: Path)
         body("create", code="2"),
     ]
     with station(tmp_path) as one:
-        verdicts = one.desk.take([message(content) for content in batch])
-        assert [verdict.outcome for verdict in verdicts] == [
+        results = one.ingest.take([message(content) for content in batch])
+        assert [result.outcome for result in results] == [
             "created",
             "updated",
             "stale",
@@ -270,7 +270,7 @@ def test_in_one_batch_each_message_sees_what_those_before_it_did(tmp_path: Path)
 
 def test_receipts_are_found_by_ref_and_by_key_since_a_moment(tmp_path: Path) -> None:
     with station(tmp_path) as one:
-        one.desk.take([message(new_body("create")), message(body("create", code="2"))])
+        one.ingest.take([message(new_body("create")), message(body("create", code="2"))])
         first = message(new_body("create"))
         found = find_receipts(one.journal, refs=[first.ref], keys=["2", "000000001"], since=NOW)
         assert sorted((receipt.key, receipt.outcome) for receipt in found) == [
@@ -286,7 +286,7 @@ def test_receipts_are_found_by_ref_and_by_key_since_a_moment(tmp_path: Path) -> 
 def filled(tmp_path: Path) -> Iterator[Station]:
     with station(tmp_path) as one:
         for number in range(1, 4):
-            one.desk.take(
+            one.ingest.take(
                 [
                     message(body("create", code=f"{number}-{half}") | {"origin": "x"})
                     for half in range(2)
@@ -344,16 +344,16 @@ def test_a_full_disk_of_the_journal_is_explained_as_to_a_run(filled: Station) ->
     event.listen(filled.journal, "connect", no_more_pages)
     long = [message(body("create", code=str(number), name="я" * 900)) for number in range(10, 40)]
     with pytest.raises(JournalError, match="the disk of the journal is full"):
-        filled.desk.take(long)
+        filled.ingest.take(long)
 
 
 def test_a_second_writer_cannot_fork_the_chain(filled: Station, tmp_path: Path) -> None:
     other = Station(tmp_path)
     try:
-        other.desk.recover()
-        filled.desk.take([message(body("create", code="9"))])
+        other.ingest.recover()
+        filled.ingest.take([message(body("create", code="9"))])
         with pytest.raises(JournalError, match="make sure only one zvirka writes to it"):
-            other.desk.take([message(body("create", code="10"))])
+            other.ingest.take([message(body("create", code="10"))])
     finally:
         other.close()
     assert list(verify_receipts(filled.journal)) == []

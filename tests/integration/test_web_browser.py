@@ -20,7 +20,7 @@ from tests.unit.report.sample import (
     seal_run,
     story_run,
 )
-from tests.unit.web.desk import SECRET, USERS, desk
+from tests.unit.web.page_client import SECRET, USERS, open_page
 from zvirka.errors import LockHeldError
 from zvirka.journal.run_lock import run_lock
 from zvirka.web.site import create_app
@@ -39,7 +39,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A page over a journal of sample runs; nothing in it is ever performed."""
-    with desk(tmp_path_factory.mktemp("page")) as made:
+    with open_page(tmp_path_factory.mktemp("page")) as made:
         nights(made.journal, 5)
         assert story_run(made.journal) == STORY
         assert held_run(made.journal) == HELD
@@ -326,7 +326,7 @@ def test_a_report_of_a_hundred_thousand_differences_is_read_by_page(
     from tests.unit.report.sample import missing
 
     many = [missing(n, f"ТОВ «Клієнт {n}»", f"{n:09}", tax_id=f"{n:08}") for n in range(1, 100_001)]
-    with desk(tmp_path) as made:
+    with open_page(tmp_path) as made:
         run = seal_run(made.journal, many)
         with serving(made.client.app) as address:
             context = browser.new_context()

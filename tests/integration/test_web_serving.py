@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.web.desk import HASH, PASSWORD, SECRET, token_of
+from tests.unit.web.page_client import HASH, PASSWORD, SECRET, token_of
 
 WAIT_SECONDS = 60
 SETTINGS = """

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from tests.unit.web.desk import PASSWORD
+from tests.unit.web.page_client import PASSWORD
 
 
 @contextmanager

@@ -147,7 +147,7 @@ class Nights:
         self.journal = open_engine(self.world.settings)[0]
         self._stack.callback(engine.dispose)
         self._stack.callback(self.journal.dispose)
-        self.desk = Ingest(
+        self.page = Ingest(
             self.journal,
             engine,
             layout,
@@ -211,7 +211,7 @@ class Nights:
             if json.loads(body)["clientData"]["Код"].strip()
         ]
         before = self.owned()
-        verdicts = self.desk.take(messages)
+        verdicts = self.page.take(messages)
         changed = self._changes(before)
         stored = [m for m, v in zip(messages, verdicts, strict=True) if v.outcome in STORED]
         for row, (old, new) in changed.items():
@@ -432,7 +432,7 @@ class Nights:
     def memory(self) -> dict[str, tuple[str, str]]:
         """What later runs leave alone, and why."""
         with self.world.environment() as environment:
-            kept = environment.journal.standings()
+            kept = environment.journal.suppressions()
         return {ident: (one.reason, one.wanted) for ident, one in kept.items()}
 
     def held_differences(self, run: int) -> list[Difference]:

@@ -117,14 +117,14 @@ class Life:
     def remember(self, keys: list[str]) -> None:
         if self.run is not None:
             self.journal.put_pairings([(key, key, "1") for key in keys])
-            self.journal.put_standings(
+            self.journal.put_suppressions(
                 [world.standing(1, ref="", key=key, run=self.run) for key in keys]
             )
 
     def forget(self, key: str) -> None:
         if self.run is not None:
             self.journal.drop_pairings([key])
-            self.journal.drop_standings([key])
+            self.journal.drop_suppressions([key])
 
     def receive(self, number: int) -> None:
         world.receipts(self.journal, self.now, range(number))

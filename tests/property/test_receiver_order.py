@@ -40,7 +40,7 @@ NUMBERS = itertools.count(1)
 
 
 class Station:
-    """A desk that can be replaced by a fresh one at any time, as a restart does."""
+    """A page that can be replaced by a fresh one at any time, as a restart does."""
 
     def __init__(self, directory: Path) -> None:
         made = Settings.model_validate(
@@ -54,7 +54,7 @@ class Station:
         self.journal: Engine = open_engine(made)[0]
         self.store: Store = open_store(made.erp, MAPPING)
 
-    def desk(self) -> Ingest:
+    def page(self) -> Ingest:
         policy = Policy(deletes_marked=False, rekey="propose")
         return Ingest(
             self.journal, self.engine, self.layout, MAPPING, policy, lambda: NOW, shared=False
@@ -113,13 +113,13 @@ def test_however_messages_arrive_the_newest_one_counts(
     sent = [message(number, 1000 + at, *change) for at, change in enumerate(changes)]
     repeats = data.draw(st.lists(st.sampled_from(sent), max_size=4))
     arriving = data.draw(st.permutations([*sent, *repeats]))
-    desk = station.desk()
+    page = station.page()
     while arriving:
         size = data.draw(st.integers(1, len(arriving)))
-        desk.take(arriving[:size])
+        page.take(arriving[:size])
         arriving = arriving[size:]
         if data.draw(st.booleans()):
-            desk = station.desk()
+            page = station.page()
     action, name, phone = changes[-1]
     found = station.clients(f"{number:09d}")
     if action == "delete":

@@ -191,9 +191,9 @@ def language_of(
 
     ``report.language`` counts only when it is set; a locale of neither language is ignored.
     """
-    for wish in (asked, environ.get("ZVIRKA_LANG")):
-        if wish in LANGUAGES:
-            return wish
+    for choice in (asked, environ.get("ZVIRKA_LANG")):
+        if choice in LANGUAGES:
+            return choice
     if report is not None and "language" in report.model_fields_set:
         return report.language
     locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""

@@ -61,7 +61,7 @@ def open_writer(
         endpoint,
         mapping,
         confirm=confirm or _always,
-        pace=RequestRate(erp.webhook.per_second, time.monotonic, time.sleep),
+        rate=RequestRate(erp.webhook.per_second, time.monotonic, time.sleep),
         concurrency=erp.webhook.concurrency,
         settle=erp.webhook.timeout.total_seconds(),
         clock=time.monotonic,

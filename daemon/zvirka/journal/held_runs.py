@@ -74,7 +74,7 @@ def decisions(
             _successor().label("successor"),
         ).where(RUN.c.id.in_(runs), RUN.c.status == RunStatus.HELD.value)
     ).all()
-    deciding = {
+    decided_by = {
         row.id: min(run for run in (row.answer, row.successor) if run)
         for row in found
         if row.answer or row.successor
@@ -82,7 +82,7 @@ def decisions(
     by = {
         row.id: row
         for row in connection.execute(
-            select(RUN.c.id, RUN.c.command, RUN.c.who).where(RUN.c.id.in_(deciding.values()))
+            select(RUN.c.id, RUN.c.command, RUN.c.who).where(RUN.c.id.in_(decided_by.values()))
         )
     }
     states = {
@@ -91,8 +91,8 @@ def decisions(
     }
     told: dict[int, Decision] = {}
     for row in found:
-        if row.id in deciding:
-            other = by[deciding[row.id]]
+        if row.id in decided_by:
+            other = by[decided_by[row.id]]
             told[row.id] = Decision(
                 run=row.id,
                 state=states.get(other.command, PlanState.SUPERSEDED),

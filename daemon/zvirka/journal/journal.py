@@ -344,17 +344,17 @@ class Journal:
         """The life of one counterparty across runs, oldest first."""
         return self._read(difference_queries.history, key=key, ref=ref)
 
-    def standings(self) -> dict[str, Suppression]:
-        """All standings, by Ref_Key or, without one, by key."""
-        return self._read(suppressions.read_standings)
+    def suppressions(self) -> dict[str, Suppression]:
+        """All suppressions, by Ref_Key or, without one, by key."""
+        return self._read(suppressions.read_suppressions)
 
-    def put_standings(self, standings: Iterable[Suppression]) -> None:
-        """Add standings, or replace those of the same counterparty."""
-        self._write(suppressions.put_standings, standings)
+    def put_suppressions(self, given: Iterable[Suppression]) -> None:
+        """Add suppressions, or replace those of the same counterparty."""
+        self._write(suppressions.put_suppressions, given)
 
-    def drop_standings(self, idents: Iterable[str]) -> None:
-        """Forget standings by Ref_Key or, without one, by key."""
-        self._write(suppressions.drop_standings, idents)
+    def drop_suppressions(self, idents: Iterable[str]) -> None:
+        """Forget suppressions by Ref_Key or, without one, by key."""
+        self._write(suppressions.drop_suppressions, idents)
 
     def pairings(self, batch: int = 5000) -> Iterator[list[Pairing]]:
         """All pairings (Ref_Key, key, row) by Ref_Key, in batches, in flat memory."""

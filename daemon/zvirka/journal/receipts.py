@@ -161,8 +161,8 @@ def chain_tip(connection: Connection) -> str:
         if settled:
             links.append(settled)
             followed.add(settled_previous)
-    loose = [link for link in links if link not in followed]
-    return (loose or links or [GENESIS])[0]
+    unfollowed = [link for link in links if link not in followed]
+    return (unfollowed or links or [GENESIS])[0]
 
 
 def unsettled_receipts(connection: Connection) -> list[OpenReceipt]:

@@ -19,11 +19,11 @@ from zvirka.journal.bulk_writes import among, insert_rows
 from zvirka.journal.column_types import UtcTime, iso, plain
 from zvirka.journal.digests import raw_column
 from zvirka.journal.set_digest import SetDigest
-from zvirka.journal.tables import ChainRow, PairingRow, StandingRow, table_of
+from zvirka.journal.tables import ChainRow, PairingRow, SuppressionRow, table_of
 
-STANDING = table_of(StandingRow)
+SUPPRESSION = table_of(SuppressionRow)
 PAIRING = table_of(PairingRow)
-_TABLES = {"standing": STANDING, "pairing": PAIRING}
+_TABLES = {"standing": SUPPRESSION, "pairing": PAIRING}
 CHAIN = table_of(ChainRow)
 _CHUNK = 5000
 _T = TypeVar("_T")
@@ -64,9 +64,9 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
         return self.ref or self.key
 
 
-def read_standings(connection: Connection) -> dict[str, Suppression]:
+def read_suppressions(connection: Connection) -> dict[str, Suppression]:
     """All suppressions by ident."""
-    rows = connection.execute(select(STANDING)).mappings()
+    rows = connection.execute(select(SUPPRESSION)).mappings()
     return {
         row["ident"]: Suppression(
             key=row["key"],
@@ -82,29 +82,29 @@ def read_standings(connection: Connection) -> dict[str, Suppression]:
     }
 
 
-def put_standings(connection: Connection, standings: Iterable[Suppression]) -> None:
+def put_suppressions(connection: Connection, suppressions: Iterable[Suppression]) -> None:
     """Add suppressions; those of the same ident are replaced."""
     _put(
         connection,
         "standing",
         (
             {
-                "ident": plain(standing.ident),
-                "key": plain(standing.key),
-                "ref": plain(standing.ref),
-                "state": standing.reason.value,
-                "wanted": standing.wanted,
-                "found": standing.found,
-                "nights": standing.nights,
-                "run_id": standing.run,
-                "since": standing.since,
+                "ident": plain(suppression.ident),
+                "key": plain(suppression.key),
+                "ref": plain(suppression.ref),
+                "state": suppression.reason.value,
+                "wanted": suppression.wanted,
+                "found": suppression.found,
+                "nights": suppression.nights,
+                "run_id": suppression.run,
+                "since": suppression.since,
             }
-            for standing in standings
+            for suppression in suppressions
         ),
     )
 
 
-def drop_standings(connection: Connection, idents: Iterable[str]) -> None:
+def drop_suppressions(connection: Connection, idents: Iterable[str]) -> None:
     """Delete suppressions; unknown idents are ignored."""
     _drop(connection, "standing", idents)
 

@@ -52,7 +52,7 @@ class RunRow(JournalModel, table=True):
     :class:`zvirka.journal.run_facts.Facts`, ``error`` :class:`zvirka.journal.records.Fault`.
 
     ``seal`` counts the sealed runs from 1, ``sealed`` holds the digests of the run's rows and of
-    the standings, pairings and receipts at that moment, ``previous_digest`` is the digest of the
+    the suppressions, pairings and receipts at that moment, ``previous_digest`` is the digest of the
     run sealed before. ``salt`` goes into the digests of personal values and leaves with them.
     """
 
@@ -181,7 +181,7 @@ class ChainRow(JournalModel, table=True):
     pairing: str = ""
 
 
-class StandingRow(JournalModel, table=True):
+class SuppressionRow(JournalModel, table=True):
     """A :class:`zvirka.journal.suppressions.Suppression`; ``state`` is its reason.
 
     ``ident`` is the Ref_Key, or the key where there is none.

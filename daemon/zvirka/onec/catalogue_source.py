@@ -120,7 +120,7 @@ class CatalogueSource:
         rows = layout.reader.rows(query, shape)
         if rows:
             layout.reader.prove_filters(layout.entity, shape.refs(rows)[0])
-        logger.debug("mapped places are known", related=len(layout.outside))
+        logger.debug("mapped places are known", related=len(layout.related))
 
     def count(self) -> int:
         """The number of counterparties in scope now."""
@@ -134,18 +134,18 @@ class CatalogueSource:
 
     def lines(self) -> Iterator[LineBatch]:
         """All outside values, in pages."""
-        return (batch for place in self.layout.outside for batch in place.all())
+        return (batch for place in self.layout.related for batch in place.all())
 
     def light_lines(self) -> Iterator[LineBatch]:
         """Outside values that no DataVersion of a counterparty covers."""
-        return (batch for place in self.layout.outside if place.light for batch in place.all())
+        return (batch for place in self.layout.related if place.light for batch in place.all())
 
     def taking_effect(self, since: date) -> Iterator[list[str]]:
         """Ref_Keys of counterparties with a contact line in force from after ``since`` up to today.
 
         No DataVersion changes on that day.
         """
-        for place in self.layout.outside:
+        for place in self.layout.related:
             if isinstance(place, ContactLines) and not place.light:
                 yield from place.taking_effect(since)
 
@@ -250,13 +250,13 @@ def counterparties(
 
     Of several lines of one field the lowest order counts.
     """
-    outside: dict[tuple[str, str], tuple[int, str | None]] = {}
+    related: dict[tuple[str, str], tuple[int, str | None]] = {}
     via = {batch.field: batch.via for batch in lines}
     for batch in lines:
         for ref, order, value in zip(batch.refs, batch.orders, batch.values, strict=True):
-            known = outside.get((batch.field, ref))
+            known = related.get((batch.field, ref))
             if known is None or order < known[0]:
-                outside[batch.field, ref] = (order, value)
+                related[batch.field, ref] = (order, value)
     found = []
     for number, ref in enumerate(objects.refs):
         values: dict[str, str | None] = {}
@@ -266,7 +266,7 @@ def counterparties(
                 continue
             link = via.get(name, "")
             holder = objects.links[link][number] if link else ref
-            values[name] = outside.get((name, holder), (0, None))[1]
+            values[name] = related.get((name, holder), (0, None))[1]
         key = ref if mapping.key == "ref" else canonical_key(values[mapping.key])
         found.append(
             Counterparty(

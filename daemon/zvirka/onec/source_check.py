@@ -207,7 +207,7 @@ def _reading(layout: SourceLayout, onec: OnecSettings) -> Iterator[Finding]:
     )
     if rows:
         yield _filters(layout, shape.refs(rows)[0])
-    yield from _outside(layout)
+    yield from _related(layout)
     if onec.allowed_only:
         yield Finding(
             "warning",
@@ -225,10 +225,10 @@ def _filters(layout: SourceLayout, known: str) -> Finding:
     return Finding("ok", "$filter", "1C returns what a filter asks for and nothing else")
 
 
-def _outside(layout: SourceLayout) -> Iterator[Finding]:
+def _related(layout: SourceLayout) -> Iterator[Finding]:
     """Read the beginning of every place outside the object: rights, kinds, publication."""
     try:
-        places = layout.outside
+        places = layout.related
     except OnecError as error:
         yield _failure("contact kinds", error)
         return

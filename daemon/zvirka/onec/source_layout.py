@@ -144,12 +144,12 @@ class SourceLayout:
     def _own_sections(self) -> list[ContactLines]:
         return [
             place
-            for place in self.outside
+            for place in self.related
             if isinstance(place, ContactLines) and not place.via and place.nested
         ]
 
     @cached_property
-    def outside(self) -> list[RelatedValues]:
+    def related(self) -> list[RelatedValues]:
         """Every place outside the object where mapped values live."""
         places: dict[tuple[str, ...], list[Field]] = {}
         for field in self._mapping.fields:
@@ -250,7 +250,7 @@ class SourceLayout:
         shape = self.fetched
         objects = self.object_batch(shape, rows)
         lines: list[LineBatch] = []
-        for place in self.outside:
+        for place in self.related:
             if isinstance(place, ContactLines) and place in self._own_sections:
                 lines += place.dealt(shape, rows)
             elif objects.refs:

@@ -74,7 +74,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(
-    desk: Taker,
+    ingest: Taker,
     reader: PayloadReader,
     tokens: Tokens,
     *,
@@ -91,7 +91,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Batcher(desk, on_taken=on_taken) as intake:
+        async with Batcher(ingest, on_taken=on_taken) as intake:
             app.state.intake = intake
             yield
 
@@ -113,7 +113,7 @@ def create_app(
             signatures.check(request.headers.get(HEADER), body, clock())
             message = reader.read(body, clock())
             message_id = message.message_id
-            verdict = await intake.submit(message)
+            result = await intake.submit(message)
         except PayloadRefusal as refusal:
             return refusal
         except BusyError:
@@ -121,7 +121,7 @@ def create_app(
         except ZvirkaError as error:
             return PayloadRefusal(503, error.cause, message_id=message_id)
         request.state.message_id = message_id
-        return verdict
+        return result
 
     @app.post(
         path,

@@ -1,6 +1,6 @@
 """Group commit: whatever is waiting is taken in together, and answered when it is on disk.
 
-One task hands batches to one thread, so the desk needs no locks and the event loop goes on
+One task hands batches to one thread, so :class:`Ingest` needs no locks and the event loop goes on
 reading requests while a batch is being written. Under load the batches grow, not the waiting.
 """
 
@@ -42,7 +42,10 @@ Waiting = tuple[WebhookMessage, asyncio.Future[IngestResult]]
 
 
 class Batcher:
-    """The queue before the desk. An asynchronous context manager: leaving it empties the queue."""
+    """The queue before :class:`Ingest`, as an asynchronous context manager.
+
+    Leaving it empties the queue.
+    """
 
     def __init__(self, ingest: Taker, *, on_taken: Callable[[int], None] | None = None) -> None:
         self._ingest = ingest
@@ -50,7 +53,7 @@ class Batcher:
         self._queue: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="zvirka-desk")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="zvirka-ingest")
         self._worker: asyncio.Task[None] | None = None
         self.trouble = ""
         """Why the last batch was not taken in; empty when it was."""
@@ -99,7 +102,7 @@ class Batcher:
         messages = [message for message, _ in batch]
         loop = asyncio.get_running_loop()
         try:
-            verdicts = await loop.run_in_executor(self._thread, self._ingest.take, messages)
+            results = await loop.run_in_executor(self._thread, self._ingest.take, messages)
         except ZvirkaError as error:
             self._refuse(batch, error)
             return
@@ -112,9 +115,9 @@ class Batcher:
                 await self._take([single])
             return
         self.trouble = ""
-        for (_, future), verdict in zip(batch, verdicts, strict=True):
+        for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
-                future.set_result(verdict)
+                future.set_result(result)
         if self._on_taken is not None:
             self._on_taken(len(batch))
 

@@ -139,7 +139,7 @@ class Ingest:
             self._settle([receipts[0].receipt], [IngestResult(LEFT, detail)])
 
     def take(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
-        """Take a batch in; a verdict each, given only when everything of it is on disk.
+        """Take a batch in; a result each, given only when everything of it is on disk.
 
         Raises:
             JournalError, StoreError: a database cannot be used. Nothing of the batch counts as
@@ -166,12 +166,12 @@ class Ingest:
 
         def work(connection: Connection) -> tuple[list[IngestResult], str]:
             opened, tip = open_receipts(connection, _openings(messages), before)
-            verdicts = self._judge(connection, messages, earlier)
-            settlements = _settlements(opened, verdicts)
-            return verdicts, settle_receipts(connection, settlements, tip, self._clock())
+            results = self._judge(connection, messages, earlier)
+            settlements = _settlements(opened, results)
+            return results, settle_receipts(connection, settlements, tip, self._clock())
 
-        verdicts, self._tip = self._in_store(work)
-        return verdicts
+        results, self._tip = self._in_store(work)
+        return results
 
     def _in_steps(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
         assert self._tip is not None
@@ -185,16 +185,16 @@ class Ingest:
         """The store, and then the outcomes, for receipts that are on disk already."""
         earlier = self._earlier(messages)
         try:
-            verdicts = self._in_store(lambda store: self._judge(store, messages, earlier))
+            results = self._in_store(lambda store: self._judge(store, messages, earlier))
         except StoreError as error:
             self._settle(opened, [IngestResult(Effect.FAILED, error.cause)] * len(opened))
             raise
-        self._settle(opened, verdicts)
-        return verdicts
+        self._settle(opened, results)
+        return results
 
-    def _settle(self, opened: Sequence[Opened], verdicts: Sequence[IngestResult]) -> None:
+    def _settle(self, opened: Sequence[Opened], results: Sequence[IngestResult]) -> None:
         assert self._tip is not None
-        settlements = _settlements(opened, verdicts)
+        settlements = _settlements(opened, results)
         with _writing_journal(self._journal) as connection:
             self._tip = settle_receipts(connection, settlements, self._tip, self._clock())
 
@@ -219,20 +219,20 @@ class Ingest:
         overtaken: frozenset[str] = frozenset()
         while True:
             with store.begin_nested() as attempt:
-                verdicts = self._write(store, messages, earlier, overtaken)
-                late = self._overtaken(messages, verdicts) - overtaken
+                results = self._write(store, messages, earlier, overtaken)
+                late = self._overtaken(messages, results) - overtaken
                 if not late:
-                    return verdicts
+                    return results
                 attempt.rollback()
             overtaken |= late
 
     def _overtaken(
-        self, messages: Sequence[WebhookMessage], verdicts: Sequence[IngestResult]
+        self, messages: Sequence[WebhookMessage], results: Sequence[IngestResult]
     ) -> frozenset[str]:
         received = {
             message.key: message.received_at
-            for message, verdict in zip(messages, verdicts, strict=True)
-            if verdict.outcome in WROTE
+            for message, result in zip(messages, results, strict=True)
+            if result.outcome in WROTE
         }
         if not received:
             return frozenset()
@@ -247,28 +247,28 @@ class Ingest:
         overtaken: frozenset[str],
     ) -> list[IngestResult]:
         """Leave out what is older than the store, and do the rest."""
-        wishes = [self._wish(message) for message in messages]
+        requests = [self._request_of(message) for message in messages]
         known = earlier.copy()
-        verdicts: dict[int, IngestResult] = {}
-        for wave in waves(wishes):
+        results: dict[int, IngestResult] = {}
+        for wave in waves(requests):
             fresh: list[int] = []
             for number in wave:
-                verdict = known.verdict(messages[number])
-                if verdict is None and messages[number].key in overtaken:
-                    verdict = IngestResult(LEFT, "a run wrote this client meanwhile; send again")
-                if verdict is None:
+                result = known.result(messages[number])
+                if result is None and messages[number].key in overtaken:
+                    result = IngestResult(LEFT, "a run wrote this client meanwhile; send again")
+                if result is None:
                     fresh.append(number)
                 else:
-                    verdicts[number] = verdict
-            granted = self._upsert.grant(store, [wishes[number] for number in fresh])
-            for number, grant in zip(fresh, granted, strict=True):
-                detail = grant.detail or _clock_note(messages[number])
-                verdicts[number] = IngestResult(str(grant.effect), detail)
-                if grant.effect not in SETTLED_LATER:
+                    results[number] = result
+            upserted = self._upsert.apply(store, [requests[number] for number in fresh])
+            for number, done in zip(fresh, upserted, strict=True):
+                detail = done.detail or _clock_note(messages[number])
+                results[number] = IngestResult(str(done.effect), detail)
+                if done.effect not in SETTLED_LATER:
                     known.note(messages[number])
-        return [verdicts[number] for number in range(len(messages))]
+        return [results[number] for number in range(len(messages))]
 
-    def _wish(self, message: WebhookMessage) -> UpsertRequest:
+    def _request_of(self, message: WebhookMessage) -> UpsertRequest:
         marked = bool(message.marked) and self._policy.deletes_marked
         gone = message.action == "delete" or marked
         return UpsertRequest(key=message.key, ref=message.ref, gone=gone, values=message.values)
@@ -299,7 +299,7 @@ class Earlier(msgspec.Struct, frozen=True):
             Stamps(**{name: dict(part) for name, part in parts.items()}), dict(self.messages)
         )
 
-    def verdict(self, message: WebhookMessage) -> IngestResult | None:
+    def result(self, message: WebhookMessage) -> IngestResult | None:
         """What becomes of a message that is not news; ``None`` when it is to be written.
 
         A messageId stands for one message: sent again it changes nothing, and another body under
@@ -351,9 +351,9 @@ def _openings(messages: Sequence[WebhookMessage]) -> list[Opening]:
     ]
 
 
-def _settlements(opened: Sequence[Opened], verdicts: Sequence[IngestResult]) -> list[Settlement]:
-    pairs = zip(opened, verdicts, strict=True)
-    return [Settlement(receipt, verdict.outcome, verdict.detail) for receipt, verdict in pairs]
+def _settlements(opened: Sequence[Opened], results: Sequence[IngestResult]) -> list[Settlement]:
+    pairs = zip(opened, results, strict=True)
+    return [Settlement(receipt, result.outcome, result.detail) for receipt, result in pairs]
 
 
 @contextmanager

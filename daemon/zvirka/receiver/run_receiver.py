@@ -91,12 +91,12 @@ def receiver_app(
     ):
         policy = Policy.of(settings.policy, soft_delete=layout.soft is not None)
         shared = same_database(journal_url(settings), store_url(settings.erp))
-        desk = Ingest(
+        ingest = Ingest(
             journal, store, layout, mapping, policy, clock, shared=shared, keep_lock=keep_lock
         )
-        desk.recover()
+        ingest.recover()
         yield create_app(
-            desk,
+            ingest,
             PayloadReader(mapping),
             tokens,
             signatures=signatures_of(settings.receiver),

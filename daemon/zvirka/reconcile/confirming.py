@@ -15,7 +15,7 @@ from zvirka.reconcile.pairs import PairReader
 from zvirka.reconcile.rekeying import Decided, Rekeys
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.snapshot import Absence, NamedOnly, PartialSnapshot, Snapshot
-from zvirka.reconcile.suppressing import as_it_stands
+from zvirka.reconcile.suppressing import as_suppressed
 from zvirka.reconcile.targeting import Named
 
 _WRITTEN_AT_ONCE = 1000
@@ -109,7 +109,7 @@ class _Recorder:
 
     def add(self, decided: Decided) -> None:
         """Record one difference."""
-        difference = as_it_stands(self._context, decided.difference, decided.wanted, decided.found)
+        difference = as_suppressed(self._context, decided.difference, decided.wanted, decided.found)
         number = self.planned.total() + 1
         self._waiting.append(msgspec.structs.replace(difference, number=number))
         self.planned[str(difference.action or ""), difference.disposition] += 1

@@ -47,7 +47,7 @@ class Evidence:
         receiving: bool,
         warnings: list[str],
     ) -> None:
-        self._book = journal
+        self._journal = journal
         self._errors = errors
         self._outbox = cache(outbox)
         self._since = since
@@ -95,7 +95,7 @@ class Evidence:
             return {}
         newest: dict[str, Receipt] = {}
         for receipt in find_receipts(
-            self._book.engine,
+            self._journal.engine,
             refs=[difference.ref for difference in differences],
             keys=[difference.key for difference in differences],
             since=self._since,

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from zvirka.domain import Client, Command, Counterparty
-from zvirka.prefetch import ahead
+from zvirka.prefetch import prefetch
 from zvirka.reconcile.absence import absence_of
 from zvirka.reconcile.decide import AgreementState, Pair
 from zvirka.reconcile.run_context import RunContext
@@ -53,7 +53,7 @@ class PairReader:
             context.targeted
             or context.request.command == Command.APPROVE
             # Suppressed deletions are not written, so they do not count towards the limit.
-            or extras - len(context.standings) <= context.environment.settings.guard.max_deletes
+            or extras - len(context.suppressions) <= context.environment.settings.guard.max_deletes
         )
         self._refresh = not context.targeted and candidates <= _ASK_SINGLY_UP_TO
         if candidates > _ASK_SINGLY_UP_TO and not context.targeted:
@@ -62,7 +62,7 @@ class PairReader:
     def _refresh_all(self) -> None:
         context = self._context
         context.mirror.seen.forget()
-        for batch in ahead(context.source.versions()):
+        for batch in prefetch(context.source.versions()):
             context.mirror.seen.add(batch)
             context.environment.tick()
         stale = context.mirror.moved().stale

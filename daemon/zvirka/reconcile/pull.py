@@ -15,7 +15,7 @@ from loguru import logger
 from zvirka.domain import Mode
 from zvirka.erp.protocol import Scanned
 from zvirka.onec.protocol import LineBatch, ObjectBatch, Source, VersionBatch
-from zvirka.prefetch import ahead
+from zvirka.prefetch import prefetch
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.run_summary import prepare_report
 from zvirka.reconcile.scanning import Scan
@@ -93,7 +93,7 @@ def _full(
 ) -> Pulled:
     with mirror.full_pull(now.isoformat()):
         # Two requests at a time: 1C makes one page while the other is decoded and staged.
-        pages: Iterator[ObjectBatch | LineBatch] = ahead(
+        pages: Iterator[ObjectBatch | LineBatch] = prefetch(
             source.objects(), source.lines(), meanwhile=partial(prepare_report, environment)
         )
         for batch in pages:
@@ -160,7 +160,7 @@ def _light(
     reasons = _doubts(source, mirror.seen.count(), after)
     if not reasons:
         mirror.forget([*gone, *(set(stale) - fetched)])
-    mirror.renew_light_lines(ahead(source.light_lines()), environment.tick)
+    mirror.renew_light_lines(prefetch(source.light_lines()), environment.tick)
     return Pulled(judged(mirror.count(), reasons), Mode.LIGHT, len(fetched), after, scanned=True)
 
 
@@ -169,7 +169,7 @@ def _see_versions(
 ) -> None:
     mirror.seen.forget()
     beside = [scan.pages()] if scan is not None else []
-    pages: Iterator[VersionBatch | Scanned] = ahead(
+    pages: Iterator[VersionBatch | Scanned] = prefetch(
         source.versions(), *beside, meanwhile=partial(prepare_report, environment)
     )
     for batch in pages:

@@ -76,7 +76,7 @@ def reject(environment: Environment, run: int, request: Request) -> None:
             ],
         )
         number += len(batch)
-        journal.put_standings(suppressions)
+        journal.put_suppressions(suppressions)
         environment.tick(len(batch))
 
 

@@ -231,7 +231,7 @@ class _Run:
             mirror=mirror,
             matching=matching,
             policy=policy,
-            standings=environment.journal.standings(),
+            suppressions=environment.journal.suppressions(),
         )
         stage = self._stage_named if context.targeted else self._stage_both_sides
         staged = stage(context)
@@ -343,7 +343,7 @@ class _Run:
         if staged.named is not None:
             suppressing.forget_settled(context, staged.named.refs | staged.named.keys)
         elif isinstance(staged.snapshot, CompleteSnapshot):
-            suppressing.forget_settled(context, context.standings)
+            suppressing.forget_settled(context, context.suppressions)
 
     def _agree(self, context: RunContext, staged: _Staged) -> None:
         """Record on what both sides agree: the next run derives causes from it."""

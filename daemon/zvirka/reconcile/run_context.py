@@ -20,7 +20,7 @@ from zvirka.staging.source_mirror import SourceMirror
 class RunContext:
     """One run and everything that is open for it. Phases return what they find.
 
-    ``standings`` are by Ref_Key, or by key where there is none.
+    ``suppressions`` are by Ref_Key, or by key where there is none.
     """
 
     environment: Environment
@@ -31,7 +31,7 @@ class RunContext:
     mirror: SourceMirror
     matching: Candidates
     policy: Policy
-    standings: dict[str, Suppression]
+    suppressions: dict[str, Suppression]
 
     @property
     def mapping(self) -> Mapping:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from zvirka.erp.protocol import ScanBlock, Scanned, Store, no_text
 from zvirka.errors import StagingError
-from zvirka.prefetch import ahead
+from zvirka.prefetch import prefetch
 from zvirka.reconcile.environment import Environment
 from zvirka.staging.candidates import Candidates
 
@@ -66,7 +66,7 @@ class Scan:
     def read(self, environment: Environment) -> None:
         """Stage the whole store."""
         with self.staging():
-            for rows in ahead(self.pages()):
+            for rows in prefetch(self.pages()):
                 self.stage(rows)
                 environment.tick(rows.size)
 

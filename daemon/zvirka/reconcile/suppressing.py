@@ -25,14 +25,14 @@ _LASTS = {
 }
 
 
-def as_it_stands(
+def as_suppressed(
     context: RunContext, difference: Difference, wanted: Side, found: Side
 ) -> Difference:
     """The difference as it was, or as reported only when a suppression applies to it.
 
     ``wanted`` and ``found`` are all mapped values of 1C and of the store.
     """
-    suppression = context.standings.get(difference.ref or difference.key)
+    suppression = context.suppressions.get(difference.ref or difference.key)
     if (
         suppression is None
         or _overridden(context, suppression)
@@ -97,7 +97,10 @@ def forget_settled(context: RunContext, seen: Container[str]) -> None:
     ``seen`` holds the Ref_Keys and keys that the run compared completely. What was rejected for
     good stays until somebody resyncs it by name.
     """
-    if not context.standings or context.request.command not in {Command.RECONCILE, Command.RESYNC}:
+    if not context.suppressions or context.request.command not in {
+        Command.RECONCILE,
+        Command.RESYNC,
+    }:
         return
     journal = context.environment.journal
     kept = {
@@ -106,10 +109,10 @@ def forget_settled(context: RunContext, seen: Container[str]) -> None:
         for difference in batch
         if difference.cause in _CAUSES or difference.disposition is Disposition.HELD
     }
-    journal.drop_standings(
+    journal.drop_suppressions(
         [
             ident
-            for ident, suppression in context.standings.items()
+            for ident, suppression in context.suppressions.items()
             if (ident in seen and ident not in kept)
             and (suppression.reason is not Reason.NEVER or _overridden(context, suppression))
         ]

@@ -79,7 +79,7 @@ def undo(environment: Environment, run: int, store: Store, parent: int, targets:
         StoreError: the store cannot be read or written.
     """
     number = 0
-    before = environment.journal.standings()
+    before = environment.journal.suppressions()
     writer = environment.open_writer(None)
     try:
         for page in environment.journal.corrections(parent, batch=_AT_ONCE):
@@ -182,7 +182,7 @@ def _put_back(
         return
     environment.journal.add_differences(run, [shown for shown, _, _ in batch])
     # Remembered first: after a kill in between, the next night reports and does not redo.
-    environment.journal.put_standings(_to_remember(environment, run, batch, suppressed))
+    environment.journal.put_suppressions(_to_remember(environment, run, batch, suppressed))
     environment.still_ours()
     intended = environment.journal.intend(
         run, [(shown.number, back) for shown, back, _ in batch], environment.now()
@@ -191,10 +191,10 @@ def _put_back(
     environment.journal.settle(run, outcomes, environment.now())
     applied = {one.correction for one in outcomes if one.state is OutcomeState.APPLIED}
     not_applied = [one.ref or one.key for one in intended if one.id not in applied]
-    environment.journal.put_standings(
+    environment.journal.put_suppressions(
         [suppressed[ident] for ident in not_applied if ident in suppressed]
     )
-    environment.journal.drop_standings([one for one in not_applied if one not in suppressed])
+    environment.journal.drop_suppressions([one for one in not_applied if one not in suppressed])
     shown = {one.id: difference for one, (difference, _, _) in zip(intended, batch, strict=True)}
     by_id = {outcome.correction: outcome for outcome in outcomes}
     _verify(
@@ -245,7 +245,7 @@ def _to_remember(
     suppressed: dict[str, Suppression],
 ) -> list[Suppression]:
     """What is undone, except for clients whose corrections were rejected for good already."""
-    undone = [_standing(environment, run, original) for _, _, original in batch]
+    undone = [_suppression(environment, run, original) for _, _, original in batch]
     return [
         one
         for one in undone
@@ -253,7 +253,7 @@ def _to_remember(
     ]
 
 
-def _standing(environment: Environment, run: int, original: Correction) -> Suppression:
+def _suppression(environment: Environment, run: int, original: Correction) -> Suppression:
     """A suppression with what 1C held when the run corrected the client."""
     gone = original.action is Action.DELETE
     wanted = None if gone else {**original.before, **original.after}

@@ -50,7 +50,7 @@ def _verify_batch(context: RunContext, batch: Sequence[tuple[int, Correction, Ou
     parties = context.mirror.counterparties(refs)
     told: list[Difference] = []
     verdicts: list[Outcome] = []
-    standings: list[Suppression] = []
+    suppressions: list[Suppression] = []
     settled: list[tuple[Counterparty, Client]] = []
     for number, correction, outcome in done:
         client = now.get(correction.id)
@@ -67,7 +67,7 @@ def _verify_batch(context: RunContext, batch: Sequence[tuple[int, Correction, Ou
                     row=outcome.row,
                 )
             )
-            standings.append(_standing(context, correction, client))
+            suppressions.append(_suppression(context, correction, client))
         elif (
             client is not None
             and (party := parties.get(correction.ref)) is not None
@@ -76,7 +76,7 @@ def _verify_batch(context: RunContext, batch: Sequence[tuple[int, Correction, Ou
             settled.append((party, client))
     journal.settle(context.run, verdicts, context.environment.now())
     journal.update_differences(context.run, told)
-    journal.put_standings(standings)
+    journal.put_suppressions(suppressions)
     context.matching.settle(settled)
 
 
@@ -152,7 +152,7 @@ def with_read_back(
     return msgspec.structs.replace(changed, cause=Cause.NOT_CONVERGING)
 
 
-def _standing(context: RunContext, correction: Correction, client: Client | None) -> Suppression:
+def _suppression(context: RunContext, correction: Correction, client: Client | None) -> Suppression:
     """Count the runs in which the same correction of the same values had no effect."""
     is_delete = correction.action is Action.DELETE
     merged = None if is_delete else {**correction.before, **correction.after}
@@ -160,7 +160,7 @@ def _standing(context: RunContext, correction: Correction, client: Client | None
     active = client.values if client is not None and client.active else None
     found = values_digest(context.mapping, active)
     key = correction.new_key or correction.key
-    before = context.standings.get(correction.ref or key)
+    before = context.suppressions.get(correction.ref or key)
     same = before is not None and (before.reason, before.wanted, before.found) == (
         Reason.GIVEN_UP,
         wanted,

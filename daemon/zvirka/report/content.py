@@ -89,7 +89,7 @@ class ReportContent:
         return self.run.facts.remaining
 
     @property
-    def quiet(self) -> bool:
+    def in_sync(self) -> bool:
         """Whether a run that compared the sides ended well and found no difference."""
         compares = self.run.command in {Command.RECONCILE, Command.PLAN, Command.RESYNC}
         return (

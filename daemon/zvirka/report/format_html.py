@@ -116,7 +116,7 @@ def environment(language: str) -> Environment:
     made.filters["told"] = lambda text: told(text, words)
     made.tests["tall"] = _tall
     made.globals.update(
-        telling=summary_text,
+        texts=summary_text,
         version=__version__,
         css=style(),
         css_hash=style_hash(),

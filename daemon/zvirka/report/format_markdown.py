@@ -51,13 +51,13 @@ def _lines(findings: ReportContent, words: Words) -> Iterator[str]:
     _ = words.gettext
     yield f"# zvirka: {escaped(summary_text.title(findings, words))}"
     yield ""
-    yield f"**{summary_text.verdict(findings, words)}**"
+    yield f"**{summary_text.headline(findings, words)}**"
     yield ""
     if lines := summary_text.fault(findings, words):
         yield from _section(_("Error"))
         yield from _list(lines)
     yield from _section(_("Who asked, and when"))
-    yield from _list(summary_text.circumstances(findings, words))
+    yield from _list(summary_text.request_lines(findings, words))
     if lines := summary_text.compared(findings, words):
         yield from _section(_("What was compared"))
         yield from _list(lines)

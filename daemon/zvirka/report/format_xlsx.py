@@ -45,25 +45,25 @@ class Workbook:
     def __init__(self, stream: BinaryIO, words: Words, *, title: str, created: datetime) -> None:
         """Begin a workbook; ``created`` rather than the clock, so that the bytes are repeatable."""
         self.words = words
-        self._book = xlsxwriter.Workbook(stream, dict(_OPTIONS))
-        self._book.set_properties(
+        self._writer = xlsxwriter.Workbook(stream, dict(_OPTIONS))
+        self._writer.set_properties(
             {"title": cell(title), "author": "zvirka", "created": created.replace(tzinfo=None)}
         )
-        self.plain = self._book.add_format({"valign": "top"})
-        self.bold = self._book.add_format({"bold": True, "valign": "top"})
-        self.wrapped = self._book.add_format({"valign": "top", "text_wrap": True})
-        self.heading = self._book.add_format({"bold": True, "font_size": 14})
-        self.header = self._book.add_format(
+        self.plain = self._writer.add_format({"valign": "top"})
+        self.bold = self._writer.add_format({"bold": True, "valign": "top"})
+        self.wrapped = self._writer.add_format({"valign": "top", "text_wrap": True})
+        self.heading = self._writer.add_format({"bold": True, "font_size": 14})
+        self.header = self._writer.add_format(
             {"bold": True, "bg_color": "#E8ECE9", "bottom": 1, "valign": "top", "text_wrap": True}
         )
-        self.number = self._book.add_format({"num_format": "#,##0", "valign": "top"})
-        self.moment = self._book.add_format(
+        self.number = self._writer.add_format({"num_format": "#,##0", "valign": "top"})
+        self.moment = self._writer.add_format(
             {"num_format": "yyyy-mm-dd hh:mm:ss", "align": "left", "valign": "top"}
         )
 
     def sheet(self, name: str) -> Any:
         """A new sheet, A4 landscape, one page wide."""
-        sheet = self._book.add_worksheet(name)
+        sheet = self._writer.add_worksheet(name)
         sheet.set_landscape()
         sheet.set_paper(9)
         sheet.fit_to_pages(1, 0)
@@ -106,7 +106,7 @@ class Workbook:
             OSError: it cannot be written.
         """
         try:
-            self._book.close()
+            self._writer.close()
         except FileCreateError as error:
             raise OSError(str(error)) from error
 
@@ -173,13 +173,13 @@ def summary(workbook: Workbook, sheet: Any, findings: ReportContent) -> None:
     """The first sheet: what was compared, who asked, totals, limits, errors, digests."""
     words = workbook.words
     workbook.put(sheet, 0, 0, summary_text.title(findings, words), workbook.heading)
-    workbook.put(sheet, 1, 0, summary_text.verdict(findings, words), workbook.bold)
+    workbook.put(sheet, 1, 0, summary_text.headline(findings, words), workbook.bold)
     workbook.blocks(sheet, 3, _blocks(findings, words))
 
 
 def _blocks(findings: ReportContent, words: Words) -> Iterable[tuple[str, list[tuple[Cell, ...]]]]:
     _ = words.gettext
-    yield _("Who asked, and when"), [*summary_text.circumstances(findings, words)]
+    yield _("Who asked, and when"), [*summary_text.request_lines(findings, words)]
     yield _("Error"), [*summary_text.fault(findings, words)]
     yield _("What was compared"), [*summary_text.compared(findings, words)]
     yield _("Counts"), [*summary_text.counts(findings, words)]

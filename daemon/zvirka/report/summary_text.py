@@ -39,7 +39,7 @@ def title(findings: ReportContent, words: Words) -> str:
     return f"{words.word(COMMANDS, findings.run.command)} № {findings.run.id}"
 
 
-def verdict(findings: ReportContent, words: Words) -> str:
+def headline(findings: ReportContent, words: Words) -> str:
     """How the run ended, in one line."""
     _ = words.gettext
     if findings.run.status == RunStatus.FAILED and findings.counted:
@@ -55,8 +55,8 @@ def verdict(findings: ReportContent, words: Words) -> str:
     if findings.run.command == Command.PRUNE:
         count = words.number(len(findings.run.facts.pruned))
         return _("Personal values were removed from runs: %(count)s.") % {"count": count}
-    if findings.quiet:
-        return _quiet(findings, words)
+    if findings.in_sync:
+        return _in_sync(findings, words)
     if not findings.counted:
         return _("Differences were not counted in this run.")
     if not findings.found:
@@ -67,7 +67,7 @@ def verdict(findings: ReportContent, words: Words) -> str:
     return ". ".join([found, *_ending(findings, words)]) + "."
 
 
-def _quiet(findings: ReportContent, words: Words) -> str:
+def _in_sync(findings: ReportContent, words: Words) -> str:
     """The one line of a run that found nothing, which claims no more than was looked at."""
     _ = words.gettext
     if findings.run.mode is Mode.TARGETED:
@@ -100,13 +100,13 @@ def tone(findings: ReportContent) -> str:
     """``good``, ``warning`` or ``bad``: the colour of the verdict."""
     if findings.run.status.broke_off:
         return "bad"
-    unsure = findings.quiet and findings.partial
+    unsure = findings.in_sync and findings.partial
     if findings.run.status is RunStatus.HELD or findings.left or unsure:
         return "warning"
     return "good" if findings.run.status == RunStatus.FINISHED else "warning"
 
 
-def circumstances(findings: ReportContent, words: Words) -> list[Line]:
+def request_lines(findings: ReportContent, words: Words) -> list[Line]:
     """Who or what asked for the run, why, and when it ran."""
     _ = words.gettext
     lines = [

@@ -31,7 +31,7 @@ class Clock:
         self.zone = pytz.timezone(settings.timezone)
         self._jitter = settings.jitter
         self._random = random
-        self._quiet = _quiet(settings)
+        self._quiet_hours = _quiet_hours(settings)
         self._between: tuple[datetime, datetime] | None = None
         self._scheduler = schedule.Scheduler()
         jobs = [
@@ -65,9 +65,9 @@ class Clock:
 
     def allowed_from(self, now: datetime) -> datetime:
         """``now``, or the end of the quiet hours that ``now`` falls into."""
-        if self._quiet is None:
+        if self._quiet_hours is None:
             return now
-        begins, ends = self._quiet
+        begins, ends = self._quiet_hours
         local = now.astimezone(self.zone)
         days = 1 if ends <= begins else 0
         for back in (1, 0):
@@ -106,7 +106,7 @@ class Clock:
         return local.astimezone(UTC)
 
 
-def _quiet(settings: ScheduleSettings) -> tuple[time, time] | None:
+def _quiet_hours(settings: ScheduleSettings) -> tuple[time, time] | None:
     if settings.quiet_from is None or settings.quiet_to is None:
         return None
     begins, ends = (time.fromisoformat(text) for text in (settings.quiet_from, settings.quiet_to))

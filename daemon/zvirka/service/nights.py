@@ -49,7 +49,7 @@ class Due:
 
 
 @dataclass(frozen=True)
-class NightVerdict:
+class NightResult:
     """What a run's end means for the night.
 
     ``kind`` names the failure for alerts (the same kind twice is one message); ``why`` is cause,
@@ -61,27 +61,27 @@ class NightVerdict:
     why: str = ""
 
 
-def verdict_of(ending: Summary | BaseException) -> NightVerdict:
+def night_result(ending: Summary | BaseException) -> NightResult:
     """Judge a run by its summary or by what it raised.
 
     Of an unexpected error only the type is reported: its text may contain personal data.
     """
     if isinstance(ending, Summary):
         if ending.status in SETTLED:
-            return NightVerdict("settled")
+            return NightResult("settled")
         if ending.status == RunStatus.INTERRUPTED:
-            return NightVerdict("interrupted", kind=ending.kind, why=ending.error)
+            return NightResult("interrupted", kind=ending.kind, why=ending.error)
         return _failed(ending.passing, ending.kind or ending.status, ending.error)
     kind = type(ending).__name__
     if isinstance(ending, RunInterrupted):
-        return NightVerdict("interrupted", kind=kind, why="the run was interrupted")
+        return NightResult("interrupted", kind=kind, why="the run was interrupted")
     if isinstance(ending, ZvirkaError):
         return _failed(ending.passing, kind, str(ending))
-    return NightVerdict("permanent", kind, f"unexpected error: {kind}; the log names the place")
+    return NightResult("permanent", kind, f"unexpected error: {kind}; the log names the place")
 
 
-def _failed(passing: bool, kind: str, why: str) -> NightVerdict:
-    return NightVerdict("passing" if passing else "permanent", kind, why)
+def _failed(passing: bool, kind: str, why: str) -> NightResult:
+    return NightResult("passing" if passing else "permanent", kind, why)
 
 
 class Nights:
@@ -145,14 +145,14 @@ class Nights:
             return None
         return Due(self._slot, self._trigger, self._attempts + 1)
 
-    def ended(self, verdict: NightVerdict, now: datetime) -> bool:
+    def ended(self, result: NightResult, now: datetime) -> bool:
         """Record how the due run ended; return whether the night is over."""
         self._attempts += 1
         self._begin = None
-        if verdict.status == "passing":
+        if result.status == "passing":
             self._try_again(now)
         else:
-            self._given_up = verdict.status == "permanent"
+            self._given_up = result.status == "permanent"
         return self._begin is None
 
     def adopt(self, earlier: Nights) -> None:

@@ -27,7 +27,7 @@ from zvirka.service.background_task import Background, Ending
 from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import Records, Situation
 from zvirka.service.metrics import Exposition, Metrics
-from zvirka.service.nights import Due, Nights, verdict_of
+from zvirka.service.nights import Due, Nights, night_result
 from zvirka.service.status_line import status_line
 from zvirka.service.systemd_notify import Notifier
 from zvirka.service.watchdog import Pulse, patience
@@ -202,14 +202,14 @@ class Supervisor:
     def _take_up(self, ending: Ending[Summary], now: datetime) -> None:
         result = ending.error if ending.error is not None else ending.value
         assert result is not None
-        verdict = verdict_of(result)
-        over = self._nights.ended(verdict, now)
+        night = night_result(result)
+        over = self._nights.ended(night, now)
         if not isinstance(result, Summary):
-            logger.error("the run did not start", why=verdict.why, place=_place_of(result))
-        if verdict.status == "settled":
+            logger.error("the run did not start", why=night.why, place=_place_of(result))
+        if night.status == "settled":
             self._failure = None
-        elif over and verdict.status != "interrupted":
-            self._failure = (verdict.kind, verdict.why)
+        elif over and night.status != "interrupted":
+            self._failure = (night.kind, night.why)
 
     def _look(self, now: datetime) -> None:
         settings, alerts, metrics, failure = (
@@ -256,8 +256,8 @@ class Supervisor:
         if self.running and self.pulse.silence() > longest:
             logger.error("the run makes no progress", phase=self.pulse.name)
             return False
-        looking = self._ports.look_task.busy
-        return not (looking and self._ports.monotonic() - self._look_began > longest)
+        busy = self._ports.look_task.busy
+        return not (busy and self._ports.monotonic() - self._look_began > longest)
 
     def _status(self) -> str:
         language = self.settings.report.language

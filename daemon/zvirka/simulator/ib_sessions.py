@@ -34,10 +34,10 @@ class IbSessions:
         """Find or start the session of a request: headers to add to its answer, or a refusal."""
         if self.mode == "autouse":
             return self._refused(500) if self.faults.no_licence else {}
-        wish = headers.get("ibsession", "").strip().lower()
+        asked = headers.get("ibsession", "").strip().lower()
         token = _cookie(headers.get("cookie", ""))
         with self._lock:
-            if wish == "start":
+            if asked == "start":
                 return self._start()
             if token:
                 if self.faults.expire("lose_session_after"):
@@ -45,7 +45,7 @@ class IbSessions:
                     self.open.clear()
                 if token not in self.open:
                     return OdataAnswer(_LOST.encode(), TEXT, self.faults.lost_session_status)
-                if wish == "finish":
+                if asked == "finish":
                     self.open.discard(token)
                     self.finished += 1
                     return {"Set-Cookie": "ibsession=; Max-Age=0; Path=/"}

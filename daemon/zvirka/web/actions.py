@@ -140,9 +140,9 @@ def _begin(context: RequestContext, request: Request) -> Response:
     if not worker.begin(request):
         return show_work(context, worker.work, answer=409)
     logger.info("a run was asked for on the page", command=request.command, who=request.who)
-    standing = worker.wait(_AT_ONCE_SECONDS)
-    if standing is not None and standing.summary is not None:
-        return context.redirect(f"/runs/{standing.summary.run}")
+    work = worker.wait(_AT_ONCE_SECONDS)
+    if work is not None and work.summary is not None:
+        return context.redirect(f"/runs/{work.summary.run}")
     return context.redirect("/work")
 
 

@@ -182,23 +182,21 @@ def show_life(
 def work(context: RequestContext) -> Response:
     """The progress of the run an admin started; its report once it has ended."""
     following = "follow" in context.query
-    standing = context.web.worker.wait(0.5)
-    if standing is not None and standing.summary is not None:
-        return context.redirect(f"/runs/{standing.summary.run}")
-    response = show_work(context, standing, following=following)
-    if following and standing is not None and not standing.over:
+    work = context.web.worker.wait(0.5)
+    if work is not None and work.summary is not None:
+        return context.redirect(f"/runs/{work.summary.run}")
+    response = show_work(context, work, following=following)
+    if following and work is not None and not work.over:
         response.headers["Refresh"] = "3"
     return response
 
 
 def show_work(
-    context: RequestContext, standing: Work | None, *, following: bool = False, answer: int = 200
+    context: RequestContext, work: Work | None, *, following: bool = False, answer: int = 200
 ) -> Response:
     """The page of the run in progress."""
-    locked = standing is not None and isinstance(standing.error, LockHeldError)
-    return context.render(
-        "work.html", answer, standing=standing, following=following, locked=locked
-    )
+    locked = work is not None and isinstance(work.error, LockHeldError)
+    return context.render("work.html", answer, shown=work, following=following, locked=locked)
 
 
 def _entries(findings: ReportContent, sifted: FilteredDifferences) -> Any:

@@ -269,9 +269,9 @@ def _no_such(words: Words) -> str:
 
 
 def _language(web: WebContext, request: Request) -> str:
-    for wish in (request.query_params.get("lang"), request.cookies.get("lang")):
-        if wish in LANGUAGES:
-            return str(wish)
+    for choice in (request.query_params.get("lang"), request.cookies.get("lang")):
+        if choice in LANGUAGES:
+            return str(choice)
     return web.language
 
 

@@ -34,10 +34,10 @@ class Work:
 
 
 class Worker:
-    """Performs requests on a house, one at a time.
+    """Performs requests in an environment, one at a time.
 
     Args:
-        house: its ``stop`` is set when the page is told to end.
+        environment: its ``stop`` is set when the page is told to end.
         performed: what performs a request.
     """
 
@@ -46,7 +46,7 @@ class Worker:
         environment: Environment,
         performed: Callable[[Environment, Request], Summary] = perform,
     ) -> None:
-        self._house = environment
+        self._environment = environment
         self._perform = performed
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -64,7 +64,7 @@ class Worker:
             if self._work is not None and not self._work.over:
                 return False
             self._ended.clear()
-            self._work = Work(request, self._house.now())
+            self._work = Work(request, self._environment.now())
             self._thread = threading.Thread(
                 target=self._body, args=(request,), name="web-run", daemon=True
             )
@@ -79,12 +79,12 @@ class Worker:
 
     def close(self, seconds: float) -> None:
         """Ask the run under way to leave at the next safe place, and wait so long for it."""
-        self._house.stop.set()
+        self._environment.stop.set()
         if self._thread is not None:
             self._thread.join(seconds)
 
     def _body(self, request: Request) -> None:
-        environment = replace(self._house, progress=_Telling(self._note))
+        environment = replace(self._environment, progress=_WorkProgress(self._note))
         try:
             summary = self._perform(environment, request)
         except ZvirkaError as error:
@@ -105,7 +105,7 @@ class Worker:
         self._work = replace(self._work, **news)  # type: ignore[arg-type]
 
 
-class _Telling(Progress):
+class _WorkProgress(Progress):
     """Notes the progress of a run where the page reads it."""
 
     def __init__(self, note: Callable[..., None]) -> None:

@@ -425,11 +425,11 @@ def test_the_last_good_runs_are_finished_and_saw_everything(journal: Journal) ->
 
 
 def test_standings_are_known_by_ref_or_key_and_replaced(journal: Journal) -> None:
-    journal.put_standings([standing(1), standing(2, ref="")])
-    journal.put_standings([standing(1, nights=3)])
-    assert journal.standings() == {ref(1): standing(1, nights=3), "000002": standing(2, ref="")}
-    journal.drop_standings([ref(1), "nobody"])
-    assert list(journal.standings()) == ["000002"]
+    journal.put_suppressions([standing(1), standing(2, ref="")])
+    journal.put_suppressions([standing(1, nights=3)])
+    assert journal.suppressions() == {ref(1): standing(1, nights=3), "000002": standing(2, ref="")}
+    journal.drop_suppressions([ref(1), "nobody"])
+    assert list(journal.suppressions()) == ["000002"]
 
 
 def test_pairings_are_replaced_and_read_in_batches(journal: Journal) -> None:

@@ -179,7 +179,7 @@ def receipts(journal: Journal, now: datetime, numbers: range) -> None:
 
 def remember(journal: Journal) -> None:
     """Two suppressions and two pairings."""
-    journal.put_standings([standing(1), standing(2, ref="", reason=Reason.UNDONE)])
+    journal.put_suppressions([standing(1), standing(2, ref="", reason=Reason.UNDONE)])
     journal.put_pairings([(ref(number), f"{number:06}", str(number)) for number in (1, 2)])
 
 

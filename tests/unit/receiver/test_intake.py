@@ -1,4 +1,4 @@
-"""The queue before the desk: batches, order, and answers only after the batch is through."""
+"""The queue before the page: batches, order, and answers only after the batch is through."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def message(key: str) -> WebhookMessage:
 
 
 class Slow:
-    """A desk that waits until it is let go; keeps the batches it was given."""
+    """A page that waits until it is let go; keeps the batches it was given."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -53,44 +53,44 @@ class Slow:
         return [IngestResult(f"done {key}") for key in keys]
 
 
-async def posted(desk: Slow, keys: list[str]) -> list[IngestResult | BaseException]:
-    async with Batcher(desk) as intake:
+async def posted(page: Slow, keys: list[str]) -> list[IngestResult | BaseException]:
+    async with Batcher(page) as intake:
         tasks = [asyncio.create_task(intake.submit(message(key))) for key in keys]
-        while not desk.batches:
+        while not page.batches:
             await asyncio.sleep(0.001)
-        desk.go.set()
+        page.go.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def test_what_came_while_a_batch_was_under_way_is_the_next_batch_and_each_gets_its_own() -> None:
     async def story() -> None:
-        desk = Slow()
-        async with Batcher(desk) as intake:
+        page = Slow()
+        async with Batcher(page) as intake:
             first = asyncio.create_task(intake.submit(message("1")))
-            while not desk.batches:
+            while not page.batches:
                 await asyncio.sleep(0.001)
             rest = [asyncio.create_task(intake.submit(message(key))) for key in "234"]
             await asyncio.sleep(0.01)
             assert not first.done()
             assert intake.waiting == 3
-            desk.go.set()
-            verdicts = await asyncio.gather(first, *rest)
-        assert desk.batches == [["1"], ["2", "3", "4"]]
-        assert [verdict.outcome for verdict in verdicts] == [f"done {key}" for key in "1234"]
+            page.go.set()
+            results = await asyncio.gather(first, *rest)
+        assert page.batches == [["1"], ["2", "3", "4"]]
+        assert [result.outcome for result in results] == [f"done {key}" for key in "1234"]
 
     asyncio.run(story())
 
 
 def test_an_unusable_database_fails_the_batch_and_is_told_until_one_goes_through() -> None:
     async def story() -> None:
-        desk = Slow()
-        desk.go.set()
-        async with Batcher(desk) as intake:
-            desk.error = StoreError("the store is gone")
+        page = Slow()
+        page.go.set()
+        async with Batcher(page) as intake:
+            page.error = StoreError("the store is gone")
             with pytest.raises(StoreError):
                 await intake.submit(message("1"))
             assert intake.trouble == "the store is gone"
-            desk.error = None
+            page.error = None
             await intake.submit(message("2"))
             assert intake.trouble == ""
 
@@ -98,9 +98,9 @@ def test_an_unusable_database_fails_the_batch_and_is_told_until_one_goes_through
 
 
 def test_a_message_nobody_thought_of_does_not_take_the_others_down() -> None:
-    desk = Slow()
-    desk.poison = "2"
-    outcomes = asyncio.run(posted(desk, ["1", "2", "3"]))
+    page = Slow()
+    page.poison = "2"
+    outcomes = asyncio.run(posted(page, ["1", "2", "3"]))
     assert [getattr(outcome, "outcome", "") for outcome in outcomes] == ["done 1", "", "done 3"]
     error = outcomes[1]
     assert isinstance(error, ZvirkaError)
@@ -110,9 +110,9 @@ def test_a_message_nobody_thought_of_does_not_take_the_others_down() -> None:
 
 def test_leaving_answers_what_waits_and_turns_away_what_comes_after() -> None:
     async def story() -> None:
-        desk = Slow()
-        desk.go.set()
-        async with Batcher(desk) as intake:
+        page = Slow()
+        page.go.set()
+        async with Batcher(page) as intake:
             tasks = [asyncio.create_task(intake.submit(message(str(n)))) for n in range(5)]
             await asyncio.sleep(0)
         assert len(await asyncio.gather(*tasks)) == 5
@@ -124,22 +124,22 @@ def test_leaving_answers_what_waits_and_turns_away_what_comes_after() -> None:
 
 def test_more_than_may_wait_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "WAITING", 2)
-    desk = Slow()
-    outcomes = asyncio.run(posted(desk, ["1", "2", "3"]))
+    page = Slow()
+    outcomes = asyncio.run(posted(page, ["1", "2", "3"]))
     assert [type(outcome) for outcome in outcomes] == [IngestResult, IngestResult, BusyError]
 
 
 def test_a_client_that_hung_up_does_not_disturb_the_batch() -> None:
     async def story() -> None:
-        desk = Slow()
-        async with Batcher(desk) as intake:
+        page = Slow()
+        async with Batcher(page) as intake:
             gone = asyncio.create_task(intake.submit(message("1")))
             stays = asyncio.create_task(intake.submit(message("2")))
-            while not desk.batches:
+            while not page.batches:
                 await asyncio.sleep(0.001)
             gone.cancel()
             await asyncio.sleep(0)
-            desk.go.set()
+            page.go.set()
             assert (await stays).outcome == "done 2"
 
     asyncio.run(story())

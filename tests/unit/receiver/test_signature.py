@@ -122,7 +122,7 @@ def test_an_empty_key_is_a_mistake_of_the_settings() -> None:
 
 
 class Accepting:
-    """A desk that takes everything in."""
+    """A page that takes everything in."""
 
     def take(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
         return [IngestResult("updated") for _ in messages]

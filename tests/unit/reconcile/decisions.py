@@ -132,7 +132,7 @@ def context_of(environment: Environment, run: int, **asked: Any) -> RunContext:
         mirror=nothing,
         matching=nothing,
         policy=Policy.of(environment.settings.policy, soft_delete=True),
-        standings=environment.journal.standings(),
+        suppressions=environment.journal.suppressions(),
     )
 
 

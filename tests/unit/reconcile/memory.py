@@ -283,7 +283,7 @@ class Memory:
                 mirror=mirror,
                 matching=Candidates(staging, mirror, agreement, marks_count=marks_count),
                 policy=policy,
-                standings=environment.journal.standings(),
+                suppressions=environment.journal.suppressions(),
             )
 
 

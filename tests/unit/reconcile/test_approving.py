@@ -22,7 +22,7 @@ from zvirka.reconcile.approving import check_answerable, narrow_to_approved
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.rejecting import check_rejectable, reject
 from zvirka.reconcile.request import Request, Targets
-from zvirka.reconcile.suppressing import as_it_stands, forget_settled
+from zvirka.reconcile.suppressing import as_suppressed, forget_settled
 
 WANTED = {"code": "000001", "name": "ТОВ «Мрія»", "phone": "1"}
 FOUND = {"code": "000001", "name": "ТОВ «Мрія»", "phone": "2"}
@@ -164,7 +164,7 @@ def rejected(environment: Environment, held: int, **more: Any) -> int:
 def stands(environment: Environment, one: Difference, **request: Any) -> Difference:
     """The difference as the next run has it."""
     context = context_of(environment, begin(environment.journal), **request)
-    return as_it_stands(context, one, WANTED, FOUND)
+    return as_suppressed(context, one, WANTED, FOUND)
 
 
 def test_a_rejection_lists_what_it_rejected_and_says_who_and_why(environment: Environment) -> None:
@@ -228,7 +228,7 @@ def suppress(environment: Environment, reason: Reason, **more: Any) -> Suppressi
     journal = environment.journal
     run = begin(journal)
     one = Suppression(key="000001", ref=ref(1), reason=reason, run=run, since=NOW, **more)
-    journal.put_standings([one])
+    journal.put_suppressions([one])
     journal.finish(run, status="finished", exit_code=0, now=NOW)
     return one
 
@@ -291,10 +291,10 @@ def test_a_suppression_is_forgotten_when_its_difference_is_gone(
     run = begin(environment.journal)
     context = context_of(environment, run, **request_)
     if reported:
-        told = as_it_stands(context, one, WANTED, FOUND)
+        told = as_suppressed(context, one, WANTED, FOUND)
         environment.journal.add_differences(run, [told])
     forget_settled(context, seen)
-    assert (ref(1) in environment.journal.standings()) is kept
+    assert (ref(1) in environment.journal.suppressions()) is kept
 
 
 def test_what_was_rejected_for_good_is_forgotten_only_by_name(environment: Environment) -> None:
@@ -302,7 +302,7 @@ def test_what_was_rejected_for_good_is_forgotten_only_by_name(environment: Envir
     journal = environment.journal
     for request in ({}, {"command": Command.RESYNC, "targets": ALL}):
         forget_settled(context_of(environment, begin(journal), **request), {ref(1)})
-        assert ref(1) in journal.standings()
+        assert ref(1) in journal.suppressions()
     named = context_of(environment, begin(journal), command=Command.RESYNC, targets=ONE)
     forget_settled(named, {ref(1)})
-    assert journal.standings() == {}
+    assert journal.suppressions() == {}

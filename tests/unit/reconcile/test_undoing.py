@@ -83,7 +83,7 @@ def test_each_action_is_put_back(environment: Environment, store: MemoryStore) -
     assert store.rows["1"].values == OLD
     assert not store.rows["2"].active
     assert store.rows["3"].active
-    reasons = {ident: one.reason for ident, one in environment.journal.standings().items()}
+    reasons = {ident: one.reason for ident, one in environment.journal.suppressions().items()}
     assert reasons == {ref(number): Reason.UNDONE for number in (1, 2, 3)}
 
 
@@ -94,15 +94,15 @@ def test_what_changed_since_is_left_and_not_remembered(
     store.edit("1", name="Хтось інший")
     assert undone(environment, store, run) == [OutcomeState.SUPERSEDED]
     assert store.rows["1"].values["name"] == "Хтось інший"
-    assert environment.journal.standings() == {}
+    assert environment.journal.suppressions() == {}
 
 
 def test_a_second_undo_changes_no_memory(environment: Environment, store: MemoryStore) -> None:
     run = corrected(environment, renamed())
     undone(environment, store, run)
-    remembered = environment.journal.standings()
+    remembered = environment.journal.suppressions()
     assert undone(environment, store, run) == [OutcomeState.SUPERSEDED]
-    assert environment.journal.standings() == remembered
+    assert environment.journal.suppressions() == remembered
     assert store.rows["1"].values == OLD
 
 
@@ -115,10 +115,10 @@ def test_an_undo_does_not_lift_a_rejection_for_good(
     never = Suppression(
         key="000001", ref=ref(1), reason=Reason.NEVER, wanted="w", run=rejecting, since=NOW
     )
-    journal.put_standings([never])
+    journal.put_suppressions([never])
     journal.finish(rejecting, status="finished", exit_code=1, now=NOW)
     assert undone(environment, store, run) == [OutcomeState.APPLIED]
-    assert journal.standings() == {ref(1): never}
+    assert journal.suppressions() == {ref(1): never}
 
 
 def test_an_undo_of_some_leaves_the_others(environment: Environment, store: MemoryStore) -> None:

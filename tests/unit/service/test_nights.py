@@ -13,7 +13,7 @@ from tests.unit.service.supervised import Act, World, clock, daemon, live, setti
 from zvirka.errors import LockHeldError, SettingsError, StoreError
 from zvirka.onec.failures import AccessDeniedError, TimedOutError
 from zvirka.reconcile.request import Request, Summary
-from zvirka.service.nights import verdict_of
+from zvirka.service.nights import night_result
 
 SPRING = datetime(2026, 3, 29, tzinfo=UTC)
 AUTUMN = datetime(2026, 10, 25, tzinfo=UTC)
@@ -329,4 +329,4 @@ def test_a_summary_says_what_its_run_means_for_the_night(
     summary = Summary(
         run=1, command="reconcile", status=status, exit_code=2, kind="X", passing=passing
     )
-    assert verdict_of(summary).status == expected
+    assert night_result(summary).status == expected

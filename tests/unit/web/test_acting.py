@@ -11,20 +11,20 @@ import pytest
 from sqlalchemy import text
 
 from tests.unit.report.sample import STORY, held_run, ref, seal_run, story_run
-from tests.unit.web.desk import Desk, desk
+from tests.unit.web.page_client import PageClient, open_page
 from zvirka.errors import LockHeldError, RunInterrupted
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary, Targets
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Desk]:
-    with desk(tmp_path) as made:
+def page(tmp_path: Path) -> Iterator[PageClient]:
+    with open_page(tmp_path) as made:
         made.sign_in("taras")
         yield made
 
 
-def test_an_approval_names_who_why_and_the_very_plan(page: Desk) -> None:
+def test_an_approval_names_who_why_and_the_very_plan(page: PageClient) -> None:
     run = held_run(page.journal)
     digest = page.journal.get(run).plan_digest
     answer = page.post(f"/runs/{run}/approve", digest=digest, reason=" філію\r\n закрито ")
@@ -42,7 +42,7 @@ def test_an_approval_names_who_why_and_the_very_plan(page: Desk) -> None:
     ]
 
 
-def test_a_rejection_is_asked_for_the_same_way(page: Desk) -> None:
+def test_a_rejection_is_asked_for_the_same_way(page: PageClient) -> None:
     run = held_run(page.journal)
     digest = page.journal.get(run).plan_digest
     page.post(f"/runs/{run}/reject", digest=digest, reason="стара копія 1С")
@@ -52,7 +52,7 @@ def test_a_rejection_is_asked_for_the_same_way(page: Desk) -> None:
 
 @pytest.mark.parametrize("reason", ["", "   ", "\n"])
 @pytest.mark.parametrize("deed", ["approve", "reject"])
-def test_without_a_reason_nothing_is_done(page: Desk, deed: str, reason: str) -> None:
+def test_without_a_reason_nothing_is_done(page: PageClient, deed: str, reason: str) -> None:
     run = held_run(page.journal)
     digest = page.journal.get(run).plan_digest
     answer = page.post(f"/runs/{run}/{deed}", digest=digest, reason=reason)
@@ -62,14 +62,14 @@ def test_without_a_reason_nothing_is_done(page: Desk, deed: str, reason: str) ->
 
 
 @pytest.mark.parametrize("digest", ["", "f" * 64])
-def test_another_plan_than_the_one_shown_is_not_approved(page: Desk, digest: str) -> None:
+def test_another_plan_than_the_one_shown_is_not_approved(page: PageClient, digest: str) -> None:
     run = held_run(page.journal)
     answer = page.post(f"/runs/{run}/approve", digest=digest, reason="так")
     assert answer.status_code == 409
     assert page.performed.asked == []
 
 
-def test_a_plan_shown_in_part_is_not_approved_as_the_whole(page: Desk) -> None:
+def test_a_plan_shown_in_part_is_not_approved_as_the_whole(page: PageClient) -> None:
     run = held_run(page.journal)
     hide = "UPDATE difference SET disposition = :now WHERE run_id = :run AND number = 2"
     for now in ("reported", "held"):
@@ -83,14 +83,14 @@ def test_a_plan_shown_in_part_is_not_approved_as_the_whole(page: Desk) -> None:
     assert page.performed.asked == []
 
 
-def test_a_run_that_is_not_held_cannot_be_approved(page: Desk) -> None:
+def test_a_run_that_is_not_held_cannot_be_approved(page: PageClient) -> None:
     run = story_run(page.journal)
     assert page.post(f"/runs/{run}/approve", digest="", reason="так").status_code == 409
     assert page.post("/runs/77/approve", digest="", reason="так").status_code == 409
     assert page.performed.asked == []
 
 
-def test_a_resync_goes_by_ref_key_where_there_is_one(page: Desk) -> None:
+def test_a_resync_goes_by_ref_key_where_there_is_one(page: PageClient) -> None:
     page.post("/resync", key="000000317", ref=ref(2), reason="дзвонив клієнт")
     [request] = page.performed.asked
     assert request.command == "resync"
@@ -98,19 +98,19 @@ def test_a_resync_goes_by_ref_key_where_there_is_one(page: Desk) -> None:
     assert (request.who, request.trigger, request.reason) == ("taras", "web", "дзвонив клієнт")
 
 
-def test_a_resync_goes_by_code_where_there_is_no_ref_key(page: Desk) -> None:
+def test_a_resync_goes_by_code_where_there_is_no_ref_key(page: PageClient) -> None:
     page.post("/resync", key="000000999", ref="", reason="новий")
     [request] = page.performed.asked
     assert request.targets == Targets(codes=("000000999",))
 
 
-def test_a_resync_without_reason_or_target_does_nothing(page: Desk) -> None:
+def test_a_resync_without_reason_or_target_does_nothing(page: PageClient) -> None:
     assert page.post("/resync", key="1", ref="", reason=" ").status_code == 422
     assert page.post("/resync", key="", ref="", reason="так").status_code == 422
     assert page.performed.asked == []
 
 
-def test_a_code_with_characters_nobody_sees_reaches_the_request_unchanged(page: Desk) -> None:
+def test_a_code_with_characters_nobody_sees_reaches_the_request_unchanged(page: PageClient) -> None:
     odd = STORY[0].key + "\u00a0\u202ex"
     text = page.post("/counterparty", key=odd).text
     assert f'name="key" value="{odd}"' in text
@@ -138,7 +138,7 @@ def test_one_run_at_a_time_and_everybody_sees_how_far_it_is(
 ) -> None:
     monkeypatch.setattr("zvirka.web.actions._AT_ONCE_SECONDS", 0.2)
     slow = Slow()
-    with desk(tmp_path, performed=slow) as page:
+    with open_page(tmp_path, performed=slow) as page:
         run = seal_run(page.journal, ())
         page.sign_in("taras")
         assert page.post("/resync", key="1", reason="перше").headers["location"] == "/work"
@@ -162,7 +162,7 @@ def test_the_page_that_ends_asks_its_run_to_leave_at_a_safe_place(
 ) -> None:
     monkeypatch.setattr("zvirka.web.actions._AT_ONCE_SECONDS", 0.2)
     slow = Slow()
-    with desk(tmp_path, performed=slow) as page:
+    with open_page(tmp_path, performed=slow) as page:
         page.sign_in("taras")
         page.post("/resync", key="1", reason="довге")
         worker = page.client.app.state.web.worker
@@ -170,12 +170,12 @@ def test_the_page_that_ends_asks_its_run_to_leave_at_a_safe_place(
 
 
 def test_who_holds_the_lock_is_said(tmp_path: Path) -> None:
-    def locked(_house: Environment, _request: Request) -> Summary:
+    def locked(_environment: Environment, _request: Request) -> Summary:
         raise LockHeldError(
             "another run is under way", place="reconcile by zvirka.service since 02:30"
         )
 
-    with desk(tmp_path, performed=locked) as page:
+    with open_page(tmp_path, performed=locked) as page:
         page.sign_in("taras")
         assert page.post("/resync", key="1", reason="так").headers["location"] == "/work"
         text = page.get("/work").text
@@ -184,10 +184,10 @@ def test_who_holds_the_lock_is_said(tmp_path: Path) -> None:
 
 
 def test_a_run_that_breaks_is_said_and_the_next_one_can_be_asked_for(tmp_path: Path) -> None:
-    def broken(_house: Environment, _request: Request) -> Summary:
+    def broken(_environment: Environment, _request: Request) -> Summary:
         raise RuntimeError("ТОВ «Особисте»")
 
-    with desk(tmp_path, performed=broken) as page:
+    with open_page(tmp_path, performed=broken) as page:
         page.sign_in("taras")
         page.post("/resync", key="1", reason="так")
         text = page.get("/work").text

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.web.desk import SECRET, USERS, Clock
+from tests.unit.web.page_client import SECRET, USERS, Clock
 from zvirka.settings.model import UserSettings
 from zvirka.web.sign_in_limits import WINDOW, SignInLimits
 from zvirka.web.user_sessions import UserSessions

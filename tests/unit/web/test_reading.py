@@ -20,13 +20,13 @@ from tests.unit.report.sample import (
     seal_run,
     story_run,
 )
-from tests.unit.web.desk import Desk, desk
+from tests.unit.web.page_client import PageClient, open_page
 from zvirka.web import pages
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Desk]:
-    with desk(tmp_path) as made:
+def page(tmp_path: Path) -> Iterator[PageClient]:
+    with open_page(tmp_path) as made:
         made.sign_in("olena")
         yield made
 
@@ -41,11 +41,11 @@ def shown(text: str) -> list[int]:
     return [int(number) for number in re.findall(r'<article class="d[^>]*id="d(\d+)"', text)]
 
 
-def test_an_empty_journal_says_so(page: Desk) -> None:
+def test_an_empty_journal_says_so(page: PageClient) -> None:
     assert "There are no runs yet." in page.get("/runs").text
 
 
-def test_runs_come_newest_first_and_page_by_page(page: Desk) -> None:
+def test_runs_come_newest_first_and_page_by_page(page: PageClient) -> None:
     for _ in range(pages.RUNS + 3):
         quiet_run(page.journal)
     first = page.get("/runs").text
@@ -54,7 +54,7 @@ def test_runs_come_newest_first_and_page_by_page(page: Desk) -> None:
     assert listed(page.get(older).text) == [3, 2, 1]
 
 
-def test_runs_are_narrowed_by_status_and_command(page: Desk) -> None:
+def test_runs_are_narrowed_by_status_and_command(page: PageClient) -> None:
     story_run(page.journal)
     held_run(page.journal)
     failed_run(page.journal)
@@ -65,7 +65,7 @@ def test_runs_are_narrowed_by_status_and_command(page: Desk) -> None:
     assert listed(page.get("/runs?status=%27%3B--&before=x").text) == [4, 3, 2, 1]
 
 
-def test_paging_keeps_what_was_chosen(page: Desk) -> None:
+def test_paging_keeps_what_was_chosen(page: PageClient) -> None:
     for _ in range(pages.RUNS + 1):
         quiet_run(page.journal)
     assert 'href="/runs?status=finished&amp;before=2"' in page.get("/runs?status=finished").text
@@ -86,7 +86,7 @@ def test_paging_keeps_what_was_chosen(page: Desk) -> None:
     ],
 )
 def test_differences_are_narrowed_by_the_address(
-    page: Desk, query: str, numbers: list[int]
+    page: PageClient, query: str, numbers: list[int]
 ) -> None:
     run = story_run(page.journal)
     assert shown(page.get(f"/runs/{run}?{query}").text) == numbers
@@ -108,24 +108,24 @@ def test_differences_are_narrowed_by_the_address(
     ],
 )
 def test_a_text_is_found_in_code_name_values_and_evidence(
-    page: Desk, text: str, numbers: list[int]
+    page: PageClient, text: str, numbers: list[int]
 ) -> None:
     run = story_run(page.journal)
     assert shown(page.post(f"/runs/{run}/search", text=text).text) == numbers
 
 
-def test_text_and_kind_narrow_together(page: Desk) -> None:
+def test_text_and_kind_narrow_together(page: PageClient) -> None:
     run = story_run(page.journal)
     assert shown(page.post(f"/runs/{run}/search", text="ТОВ", kind="extra").text) == [5]
 
 
-def test_a_text_that_json_writes_with_escapes_is_found_in_a_value(page: Desk) -> None:
+def test_a_text_that_json_writes_with_escapes_is_found_in_a_value(page: PageClient) -> None:
     run = seal_run(page.journal, [missing(1, "a", "1", phone='він сказав "так"\nі пішов \\')])
     assert shown(page.post(f"/runs/{run}/search", text='"так"').text) == [1]
     assert shown(page.post(f"/runs/{run}/search", text="пішов \\").text) == [1]
 
 
-def test_a_searched_text_is_in_no_address(page: Desk) -> None:
+def test_a_searched_text_is_in_no_address(page: PageClient) -> None:
     run = story_run(page.journal)
     answer = page.post(f"/runs/{run}/search", text="Коваленко")
     assert answer.status_code == 200
@@ -133,14 +133,14 @@ def test_a_searched_text_is_in_no_address(page: Desk) -> None:
     assert not [address for address in addresses if "%D0" in address or "Коваленко" in address]
 
 
-def test_choices_without_a_text_become_an_address_to_keep(page: Desk) -> None:
+def test_choices_without_a_text_become_an_address_to_keep(page: PageClient) -> None:
     run = story_run(page.journal)
     answer = page.post(f"/runs/{run}/search", text=" ", kind="extra", cause="")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/runs/{run}?kind=extra#differences"
 
 
-def test_a_search_is_left_by_its_links_and_by_its_address(page: Desk) -> None:
+def test_a_search_is_left_by_its_links_and_by_its_address(page: PageClient) -> None:
     run = story_run(page.journal)
     text = page.post(f"/runs/{run}/search", text="тов").text
     assert f'href="/runs/{run}#differences"' in text
@@ -148,7 +148,7 @@ def test_a_search_is_left_by_its_links_and_by_its_address(page: Desk) -> None:
     assert page.get(f"/runs/{run}/search").headers["location"] == f"/runs/{run}"
 
 
-def test_many_differences_come_page_by_page_also_by_text(page: Desk) -> None:
+def test_many_differences_come_page_by_page_also_by_text(page: PageClient) -> None:
     many = [missing(number, f"ТОВ {number % 2}", f"{number:05}") for number in range(1, 251)]
     run = seal_run(page.journal, many)
     assert shown(page.get(f"/runs/{run}").text) == list(range(1, 101))
@@ -160,7 +160,7 @@ def test_many_differences_come_page_by_page_also_by_text(page: Desk) -> None:
     assert "125" in odd.text
 
 
-def test_a_report_says_what_the_file_says(page: Desk) -> None:
+def test_a_report_says_what_the_file_says(page: PageClient) -> None:
     nights(page.journal, 3)
     run = story_run(page.journal)
     text = page.get(f"/runs/{run}").text
@@ -170,7 +170,7 @@ def test_a_report_says_what_the_file_says(page: Desk) -> None:
     assert "<svg" in text
 
 
-def test_the_life_of_a_counterparty_is_reached_from_a_difference(page: Desk) -> None:
+def test_the_life_of_a_counterparty_is_reached_from_a_difference(page: PageClient) -> None:
     run = story_run(page.journal)
     assert f'href="/runs/{run}/2"' in page.get(f"/runs/{run}").text
     text = page.get(f"/runs/{run}/2").text
@@ -178,7 +178,7 @@ def test_the_life_of_a_counterparty_is_reached_from_a_difference(page: Desk) -> 
     assert f'href="/runs/{run}"' in text
 
 
-def test_the_life_of_a_counterparty_is_found_by_code_and_by_ref(page: Desk) -> None:
+def test_the_life_of_a_counterparty_is_found_by_code_and_by_ref(page: PageClient) -> None:
     story_run(page.journal)
     for form in ({"key": " 000000642 "}, {"ref": "6F1C2D34-8A5B-11EE-9C3D-000000000003"}):
         text = page.post("/counterparty", **form).text
@@ -186,7 +186,7 @@ def test_the_life_of_a_counterparty_is_found_by_code_and_by_ref(page: Desk) -> N
     assert "knows of no difference" in page.post("/counterparty", key="none").text
 
 
-def test_held_runs_are_shown_with_limits_and_digest(page: Desk) -> None:
+def test_held_runs_are_shown_with_limits_and_digest(page: PageClient) -> None:
     assert "Nothing waits for a decision." in page.get("/held").text
     run = held_run(page.journal)
     text = page.get("/held").text
@@ -195,7 +195,7 @@ def test_held_runs_are_shown_with_limits_and_digest(page: Desk) -> None:
     assert "1 run waits for a decision" in page.get("/runs").text
 
 
-def test_an_answered_run_waits_no_more_and_names_its_answer(page: Desk) -> None:
+def test_an_answered_run_waits_no_more_and_names_its_answer(page: PageClient) -> None:
     run = held_run(page.journal)
     answer = page.journal.begin(
         command="reject", trigger="web", who="taras", reason="ні", now=page.clock(), parent=run
@@ -208,7 +208,7 @@ def test_an_answered_run_waits_no_more_and_names_its_answer(page: Desk) -> None:
 
 
 @pytest.mark.parametrize(("command", "state"), [("approve", "approved"), ("reject", "rejected")])
-def test_a_list_says_what_became_of_a_held_run(page: Desk, command: str, state: str) -> None:
+def test_a_list_says_what_became_of_a_held_run(page: PageClient, command: str, state: str) -> None:
     run = held_run(page.journal)
     assert '<span class="state warning">held for approval</span>' in page.get("/runs").text
     answer = page.journal.begin(
@@ -225,7 +225,7 @@ def test_a_list_says_what_became_of_a_held_run(page: Desk, command: str, state: 
     assert 'warning">held for approval' not in text
 
 
-def test_a_superseded_run_names_the_run_that_waits(page: Desk) -> None:
+def test_a_superseded_run_names_the_run_that_waits(page: PageClient) -> None:
     old, new = held_run(page.journal), held_run(page.journal)
     assert "superseded by a newer run" in page.get("/runs").text
     text = page.get(f"/runs/{old}").text
@@ -233,7 +233,7 @@ def test_a_superseded_run_names_the_run_that_waits(page: Desk) -> None:
     assert "Approve exactly this plan" not in text
 
 
-def test_an_expired_run_waits_no_more(page: Desk) -> None:
+def test_an_expired_run_waits_no_more(page: PageClient) -> None:
     run = held_run(page.journal)
     page.clock.forward(days=31)
     page.sign_in("olena")
@@ -241,7 +241,7 @@ def test_an_expired_run_waits_no_more(page: Desk) -> None:
     assert "Approval expired" in page.get(f"/runs/{run}").text
 
 
-def test_the_language_is_chosen_and_kept(page: Desk) -> None:
+def test_the_language_is_chosen_and_kept(page: PageClient) -> None:
     run = story_run(page.journal)
     assert "Розбіжності" in page.get(f"/runs/{run}?lang=uk&kind=extra").text
     assert '<html lang="uk">' in page.get("/runs").text
@@ -250,7 +250,7 @@ def test_the_language_is_chosen_and_kept(page: Desk) -> None:
     assert f'href="/runs/{run}?kind=extra&amp;lang=uk"' in page.get(f"/runs/{run}?kind=extra").text
 
 
-def test_outside_text_is_only_text_on_every_page(page: Desk) -> None:
+def test_outside_text_is_only_text_on_every_page(page: PageClient) -> None:
     run = hostile_run(page.journal)
     pages = [page.get("/runs").text, page.get(f"/runs/{run}").text]
     pages += [page.get(f"/runs/{run}/{n + 1}").text for n in range(len(HOSTILE_VALUES))]
@@ -269,7 +269,7 @@ def test_outside_text_is_only_text_on_every_page(page: Desk) -> None:
         assert not re.search("[\u202e\x1b\x07]", str(tree.text_content()))
 
 
-def test_hostile_values_are_found_by_themselves(page: Desk) -> None:
+def test_hostile_values_are_found_by_themselves(page: PageClient) -> None:
     run = hostile_run(page.journal)
     for number, value in enumerate(HOSTILE_VALUES, start=1):
         searched = value.strip()

@@ -11,7 +11,15 @@ import pytest
 from argon2 import PasswordHasher
 from loguru import logger
 
-from tests.unit.web.desk import HASH, PASSWORD, SECRET, USERS, Desk, desk, settings_of
+from tests.unit.web.page_client import (
+    HASH,
+    PASSWORD,
+    SECRET,
+    USERS,
+    PageClient,
+    open_page,
+    settings_of,
+)
 from zvirka.errors import SettingsError
 from zvirka.reconcile.environment import open_environment
 from zvirka.settings.checks import cross_problems
@@ -23,18 +31,18 @@ PAGES = ("/runs", "/runs/1", "/runs/1/1", "/held", "/counterparty", "/work")
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Desk]:
-    with desk(tmp_path) as made:
+def page(tmp_path: Path) -> Iterator[PageClient]:
+    with open_page(tmp_path) as made:
         yield made
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_stranger_is_led_to_the_door_from_every_page(page: Desk, path: str) -> None:
+def test_a_stranger_is_led_to_the_door_from_every_page(page: PageClient, path: str) -> None:
     answer = page.get(path)
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
 
-def test_a_user_with_the_password_comes_in(page: Desk) -> None:
+def test_a_user_with_the_password_comes_in(page: PageClient) -> None:
     answer = page.sign_in("olena")
     assert (answer.status_code, answer.headers["location"]) == (303, "/runs")
     assert "olena" in page.get("/runs").text
@@ -43,14 +51,18 @@ def test_a_user_with_the_password_comes_in(page: Desk) -> None:
 @pytest.mark.parametrize(
     ("name", "password"), [("olena", "wrong"), ("nobody", PASSWORD), ("", ""), ("olena", "")]
 )
-def test_a_refusal_is_the_same_whatever_was_wrong(page: Desk, name: str, password: str) -> None:
+def test_a_refusal_is_the_same_whatever_was_wrong(
+    page: PageClient, name: str, password: str
+) -> None:
     answer = page.sign_in(name, password)
     assert answer.status_code == 401
     assert "Name or password is wrong." in answer.text
     assert page.get("/runs").status_code == 303
 
 
-def test_an_unknown_name_costs_the_same_work(page: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_costs_the_same_work(
+    page: PageClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     verified: list[str] = []
     verify = PasswordHasher.verify
 
@@ -65,7 +77,7 @@ def test_an_unknown_name_costs_the_same_work(page: Desk, monkeypatch: pytest.Mon
     assert len(set(verified)) == 1  # the same parameters: the same time and memory
 
 
-def test_the_sixth_failure_in_a_quarter_of_an_hour_is_not_even_looked_at(page: Desk) -> None:
+def test_the_sixth_failure_in_a_quarter_of_an_hour_is_not_even_looked_at(page: PageClient) -> None:
     for _ in range(5):
         assert page.sign_in("olena", "wrong").status_code == 401
     assert page.sign_in("olena").status_code == 429
@@ -75,12 +87,12 @@ def test_the_sixth_failure_in_a_quarter_of_an_hour_is_not_even_looked_at(page: D
     assert page.sign_in("olena").status_code == 303
 
 
-def test_many_names_from_one_address_are_too_many(page: Desk) -> None:
+def test_many_names_from_one_address_are_too_many(page: PageClient) -> None:
     answers = [page.sign_in(f"name{number}", "x").status_code for number in range(21)]
     assert answers == [401] * 20 + [429]
 
 
-def test_strangers_do_not_lock_out_a_browser_that_signed_in_before(page: Desk) -> None:
+def test_strangers_do_not_lock_out_a_browser_that_signed_in_before(page: PageClient) -> None:
     """120 bad attempts from invented addresses locked everybody out, again and again."""
     assert page.sign_in("olena").status_code == 303
     device = page.client.cookies["zvirka-device"]
@@ -95,7 +107,7 @@ def test_strangers_do_not_lock_out_a_browser_that_signed_in_before(page: Desk) -
     assert page.sign_in("olena").status_code == 303
 
 
-def test_a_browser_that_signed_in_before_has_a_limit_of_its_own(page: Desk) -> None:
+def test_a_browser_that_signed_in_before_has_a_limit_of_its_own(page: PageClient) -> None:
     page.sign_in("olena")
     device = page.client.cookies["zvirka-device"]
     page.client.cookies.clear()
@@ -113,12 +125,12 @@ def test_refused_attempts_do_not_fill_the_memory() -> None:
 
 def test_a_name_is_the_same_however_its_letters_are_composed(tmp_path: Path) -> None:
     composed = unicodedata.normalize("NFC", "Андрій")
-    with desk(tmp_path, users=[{**USERS[0], "name": composed}]) as page:
+    with open_page(tmp_path, users=[{**USERS[0], "name": composed}]) as page:
         assert page.sign_in(unicodedata.normalize("NFD", composed)).status_code == 303
 
 
 def test_a_session_ends_in_time(tmp_path: Path) -> None:
-    with desk(tmp_path, session_for="8h") as page:
+    with open_page(tmp_path, session_for="8h") as page:
         page.sign_in("olena")
         page.clock.forward(hours=7, minutes=59)
         assert page.get("/runs").status_code == 200
@@ -126,7 +138,7 @@ def test_a_session_ends_in_time(tmp_path: Path) -> None:
         assert page.get("/runs").status_code == 303
 
 
-def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(page: Desk) -> None:
+def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(page: PageClient) -> None:
     page.sign_in("olena")
     stolen = page.client.cookies["zvirka"]
     assert page.post("/sign-out").headers["location"] == "/sign-in"
@@ -135,7 +147,7 @@ def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(page: Desk) -
     assert page.get("/runs").status_code == 303
 
 
-def test_signing_in_gives_another_session_than_the_form_had(page: Desk) -> None:
+def test_signing_in_gives_another_session_than_the_form_had(page: PageClient) -> None:
     page.get("/sign-in")
     before = page.client.cookies["zvirka-door"]
     page.sign_in("olena")
@@ -146,7 +158,7 @@ def test_signing_in_gives_another_session_than_the_form_had(page: Desk) -> None:
     assert page.get("/runs").status_code == 303
 
 
-def test_looking_at_the_door_ends_no_session(page: Desk) -> None:
+def test_looking_at_the_door_ends_no_session(page: PageClient) -> None:
     page.sign_in("olena")
     cookie = page.client.cookies["zvirka"]
     page.client.cookies.clear()  # as a browser does that comes by a link from elsewhere
@@ -156,7 +168,9 @@ def test_looking_at_the_door_ends_no_session(page: Desk) -> None:
     assert page.get("/runs").status_code == 200
 
 
-def test_who_comes_by_a_link_from_elsewhere_comes_once_more_with_the_cookie(page: Desk) -> None:
+def test_who_comes_by_a_link_from_elsewhere_comes_once_more_with_the_cookie(
+    page: PageClient,
+) -> None:
     sent = {"Sec-Fetch-Site": "cross-site"}
     answer = page.client.get("/runs/7?kind=extra", headers=sent)
     assert answer.status_code == 200
@@ -168,7 +182,7 @@ def test_who_comes_by_a_link_from_elsewhere_comes_once_more_with_the_cookie(page
 def test_a_cookie_is_good_only_for_the_same_user_password_and_secret(
     tmp_path: Path, change: str
 ) -> None:
-    with desk(tmp_path / "one") as page:
+    with open_page(tmp_path / "one") as page:
         page.sign_in("olena")
         cookie = page.client.cookies["zvirka"]
     other = HASH[:-4] + "AAAA"
@@ -177,10 +191,10 @@ def test_a_cookie_is_good_only_for_the_same_user_password_and_secret(
         "gone": {"users": USERS[1:]},
         "secret": {"secret": "t" * 40},
     }[change]
-    with desk(tmp_path / "one") as page:
+    with open_page(tmp_path / "one") as page:
         page.client.cookies.set("zvirka", cookie)
         assert page.get("/runs").status_code == 200
-    with desk(tmp_path / "one", **changed) as page:
+    with open_page(tmp_path / "one", **changed) as page:
         page.client.cookies.set("zvirka", cookie)
         assert page.get("/runs").status_code == 303
 
@@ -188,12 +202,12 @@ def test_a_cookie_is_good_only_for_the_same_user_password_and_secret(
 @pytest.mark.parametrize(
     "cookie", ["", "x", "a.b", "W10.x", "WyJzIiwib2xlbmEiLCIiLCIiXQ.AAAA", "'; --", "." * 5000]
 )
-def test_a_made_up_cookie_opens_nothing(page: Desk, cookie: str) -> None:
+def test_a_made_up_cookie_opens_nothing(page: PageClient, cookie: str) -> None:
     page.client.cookies.set("zvirka", cookie)
     assert page.get("/runs").status_code == 303
 
 
-def test_the_cookie_is_kept_from_scripts_and_other_sites(page: Desk) -> None:
+def test_the_cookie_is_kept_from_scripts_and_other_sites(page: PageClient) -> None:
     cookie = page.sign_in("olena").headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
@@ -202,7 +216,7 @@ def test_the_cookie_is_kept_from_scripts_and_other_sites(page: Desk) -> None:
 
 def test_over_https_the_cookie_is_secure_and_of_this_very_host(tmp_path: Path) -> None:
     url = "https://zvirka.example.com"
-    with desk(tmp_path, base_url=url, public_url=url) as page:
+    with open_page(tmp_path, base_url=url, public_url=url) as page:
         answer = page.sign_in("olena")
         cookie = answer.headers["set-cookie"]
         assert cookie.startswith("__Host-zvirka=")
@@ -213,13 +227,13 @@ def test_over_https_the_cookie_is_secure_and_of_this_very_host(tmp_path: Path) -
         assert page.get("/runs").status_code == 200
 
 
-def test_a_forwarded_header_makes_nothing_secure_by_itself(page: Desk) -> None:
+def test_a_forwarded_header_makes_nothing_secure_by_itself(page: PageClient) -> None:
     answer = page.client.get("/sign-in", headers={"X-Forwarded-Proto": "https"})
     assert "secure" not in answer.headers["set-cookie"].lower()
     assert "strict-transport-security" not in answer.headers
 
 
-def test_neither_password_nor_unknown_name_is_in_the_log(page: Desk) -> None:
+def test_neither_password_nor_unknown_name_is_in_the_log(page: PageClient) -> None:
     lines: list[str] = []
     sink = logger.add(lambda message: lines.append(f"{message} {message.record['extra']}"))
     try:

@@ -74,30 +74,30 @@ class BulkUpdate:
         the primary key, so that two writers rarely deadlock.
         """
         layout = self._layout
-        sets = [f"zv_set_{number}" for number in range(len(columns))]
+        new_values = [f"zv_set_{number}" for number in range(len(columns))]
         fields = [] if judged else list(layout.columns)
         was = [f"zv_was_{number}" for number in range(len(fields))]
         rows = [
             {
-                "zv_row": prepared.row,
-                **dict(zip(sets, prepared.values.values(), strict=True)),
-                **dict(zip(was, map(prepared.correction.before.get, fields), strict=True)),
+                "zv_row": row_values.row,
+                **dict(zip(new_values, row_values.values.values(), strict=True)),
+                **dict(zip(was, map(row_values.correction.before.get, fields), strict=True)),
             }
-            for prepared in sorted(group, key=_row)
+            for row_values in sorted(group, key=_row)
         ]
         document = cast(literal(msgspec.json.encode(rows).decode(), Text()), JSON)
         names = [column("zv_row", layout.pk.type)]
         names += [
             column(name, _wide(layout.table.c[target]))
-            for name, target in zip(sets, columns, strict=True)
+            for name, target in zip(new_values, columns, strict=True)
         ]
         names += [column(name, Text()) for name in was]
         function = func.json_to_recordset(document)
         return function.table_valued(*names).render_derived(name="zv_new", with_types=True)
 
 
-def _row(prepared: RowValues) -> Any:
-    return prepared.row
+def _row(row_values: RowValues) -> Any:
+    return row_values.row
 
 
 def _is_plain(target: Column[Any]) -> bool:

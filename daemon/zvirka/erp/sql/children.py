@@ -52,8 +52,8 @@ class Children:
     def _write(self, child: Child, group: Sequence[RowValues], rows: Sequence[Any]) -> None:
         changes: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         creates: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-        for prepared, row in zip(group, rows, strict=True):
-            into = prepared.children.get(child.name)
+        for row_values, row in zip(group, rows, strict=True):
+            into = row_values.children.get(child.name)
             if into is None:
                 continue
             parameters = values_of(into.values) | {"zv_parent": row}

@@ -18,7 +18,7 @@ class UnstorableError(ValueError):
     """A value that could not be stored as it is. The text names field and column, no value."""
 
 
-def native(column: Column[Any], value: str) -> Any:
+def column_value(column: Column[Any], value: str) -> Any:
     """A text as the Python type of the column.
 
     Raises:
@@ -46,13 +46,13 @@ def takes_any_text(column: Column[Any]) -> bool:
     return _kind(column) is str
 
 
-def native_key(column: Column[Any], key: str) -> Any:
+def column_key(column: Column[Any], key: str) -> Any:
     """A canonical pairing key as the Python type of its column.
 
     Raises:
         UnstorableError: the key would read back as another text: «000000001» from a number.
     """
-    value = native(column, key)
+    value = column_value(column, key)
     kind = _kind(column)
     if kind is float or (kind is Decimal and getattr(column.type, "scale", None)):
         raise UnstorableError(f"column {column.name} holds numbers and would change the value")
@@ -123,7 +123,7 @@ def storable(target: MappedColumn, value: str | None, *, nul: bool) -> tuple[Any
                 f" column {column.name} takes {target.max_length}"
             )
         value, cut = value[: target.max_length], True
-    return value if target.is_text else native(column, value), cut
+    return value if target.is_text else column_value(column, value), cut
 
 
 def storable_key(target: MappedColumn, key: str, *, nul: bool) -> Any:
@@ -133,4 +133,4 @@ def storable_key(target: MappedColumn, key: str, *, nul: bool) -> Any:
         UnstorableError: too long, or it would read back as another text.
     """
     value, _ = storable(target, key, nul=nul)
-    return value if target.is_text else native_key(target.column, key)
+    return value if target.is_text else column_key(target.column, key)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from zvirka.domain import Action, Correction, Values
-from zvirka.erp.sql.conversion import UnstorableError, native, storable, storable_key
+from zvirka.erp.sql.conversion import UnstorableError, column_value, storable, storable_key
 from zvirka.erp.sql.table_layout import Child, MappedColumn, TableLayout
 from zvirka.identity import trimmed
 
@@ -56,7 +56,7 @@ def prepare(
         UnstorableError: a value cannot be stored; with ``partly``, one without which nothing can
             be written.
     """
-    row = native(layout.pk, correction.row) if correction.row else None
+    row = column_value(layout.pk, correction.row) if correction.row else None
     if correction.action is Action.DELETE:
         return RowValues(correction, row, {})
     key = correction.key if correction.action is Action.CREATE else correction.new_key
@@ -110,7 +110,7 @@ def _add_key(layout: TableLayout, key: str, ref: str, values: dict[str, Any], *,
     """The key is written as it is compared, whatever 1C pads it with."""
     values[layout.key.name] = storable_key(layout.key_column, key, nul=nul)
     if layout.ref is not None and ref and layout.ref.name not in values:
-        values[layout.ref.name] = native(layout.ref, ref)
+        values[layout.ref.name] = column_value(layout.ref, ref)
 
 
 def _given(child: Child, correction: Correction, *, exists: bool) -> Values | None:

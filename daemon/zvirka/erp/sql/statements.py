@@ -41,7 +41,7 @@ class Statements:
     def __init__(self, layout: TableLayout, connection: Connection) -> None:
         self._layout = layout
         self._connection = connection
-        self.together = BulkUpdate(layout, connection.dialect)
+        self.bulk_update = BulkUpdate(layout, connection.dialect)
         # Where rows are locked, read and compared before they are written, asking again a column
         # at a time would only double the work (a third of the time, on PostgreSQL).
         locked = connection.dialect.name in LOCKING
@@ -84,16 +84,16 @@ class Statements:
         conditions = self._as_scanned(active, owned=not parked)
         return update(layout.table).values(values).where(row, *conditions)
 
-    def change_together(self, group: Sequence[RowValues], *, judged: bool) -> Update | None:
+    def change_in_bulk(self, group: Sequence[RowValues], *, judged: bool) -> Update | None:
         """One statement that changes a group of one shape, values and all; ``None``: not here.
 
         Rows that are not ``judged`` yet, under lock, it compares with what was scanned.
         """
         layout = self._layout
         action, active, columns = group[0].shape
-        if len(group) == 1 or not self.together.takes(columns):
+        if len(group) == 1 or not self.bulk_update.takes(columns):
             return None
-        new = self.together.rows(group, columns, judged=judged)
+        new = self.bulk_update.rows(group, columns, judged=judged)
         values = self._constants(action)
         values |= {name: new.c[f"zv_set_{number}"] for number, name in enumerate(columns)}
         if not values:
@@ -134,11 +134,11 @@ class Statements:
             return []
         return [case((soft.column == soft.deleted, 0), else_=1) == literal(int(active))]
 
-    def parameters(self, prepared: RowValues) -> dict[str, Any]:
+    def parameters(self, row_values: RowValues) -> dict[str, Any]:
         """The parameters of :meth:`change` and :meth:`remove` for one row."""
-        found = values_of(prepared.values)
-        found["zv_row"] = prepared.row
-        found |= self._before(prepared.correction)
+        found = values_of(row_values.values)
+        found["zv_row"] = row_values.row
+        found |= self._before(row_values.correction)
         return found
 
     def _before(self, correction: Correction) -> dict[str, str | None]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.domain import Client, Correction, Values
 from zvirka.erp.protocol import Scanned
-from zvirka.erp.sql.conversion import UnstorableError, native_key, takes_any_text
+from zvirka.erp.sql.conversion import UnstorableError, column_key, takes_any_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.store_queries import Reading, conflicting_rows, rows_with_key
 from zvirka.erp.sql.streaming import scanned
@@ -52,7 +52,7 @@ class SqlStore:
             return ""
         for key in keys:
             try:
-                native_key(self._layout.key, key)
+                column_key(self._layout.key, key)
             except UnstorableError:
                 return key
         return ""

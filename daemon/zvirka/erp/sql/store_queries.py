@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from zvirka.domain import Client, Correction
 from zvirka.erp.protocol import IMAGE_SEPARATOR
-from zvirka.erp.sql.conversion import UnstorableError, native, native_key, takes_any_text
+from zvirka.erp.sql.conversion import UnstorableError, column_key, column_value, takes_any_text
 from zvirka.erp.sql.expressions import AsText, Same, Trimmed, admin_sql, among
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.identity import canonical_key, trimmed
@@ -169,7 +169,7 @@ class Reading:
         found: list[Client] = []
         pk = self._rows.c[self.layout.pk.name]
         for chunk in chunks(rows):
-            values = natives(self.layout.pk, chunk)
+            values = column_values(self.layout.pk, chunk)
             found += self._fetch(connection, self.clients().where(among(connection, pk, values)))
         return found
 
@@ -201,10 +201,10 @@ class Reading:
             statement = select(pk, self.row, self.key).select_from(self._rows)
             where = self._has_key(connection, chunk, clean=clean)
             wanted = set(chunk)
-            for native_row, row, text in connection.execute(statement.where(where)):
+            for stored_row, row, text in connection.execute(statement.where(where)):
                 key = self.layout.canonical_key(text)
                 if key in wanted:
-                    found.append((native_row, row, key))
+                    found.append((stored_row, row, key))
         return found
 
     def _has_key(self, connection: Connection, keys: Sequence[str], *, clean: bool) -> Any:
@@ -214,7 +214,7 @@ class Reading:
         """
         column = self._rows.c[self.layout.key.name]
         if clean:
-            where: Any = among(connection, column, natives(self.layout.key, keys, native_key))
+            where: Any = among(connection, column, column_values(self.layout.key, keys, column_key))
         else:
             where = canonical_key_of(self.layout, column).in_(list(keys))
         return or_(where, column.is_(None)) if "" in keys else where
@@ -249,8 +249,8 @@ def canonical_key_of(layout: TableLayout, column: ColumnElement[Any]) -> ColumnE
     return func.lower(key) if layout.key_is_ref else key
 
 
-def natives(
-    column: Any, texts: Iterable[str], convert: Callable[[Any, str], Any] = native
+def column_values(
+    column: Any, texts: Iterable[str], convert: Callable[[Any, str], Any] = column_value
 ) -> list[Any]:
     """The texts as the column's type; those that are not of it are in no row and are left out."""
     found = []
@@ -281,7 +281,7 @@ def _is_single(child: Child) -> bool:
 def rows_with_key(layout: TableLayout, key: str, *, clean: bool) -> Rows:
     """Primary key and pairing key, as it stands, of rows, owned or not, that may have that key."""
     if clean:
-        where: Any = layout.key.in_(natives(layout.key, [key], native_key))
+        where: Any = layout.key.in_(column_values(layout.key, [key], column_key))
     else:
         where = canonical_key_of(layout, layout.key) == key
     return select(AsText(layout.pk), AsText(layout.key)).where(where).order_by(layout.pk)
@@ -302,7 +302,7 @@ def conflicting_rows(layout: TableLayout, correction: Correction) -> list[Select
         columns = [layout.table.c[name] for name in unique.columns]
         try:
             pairs = [
-                column == native(column, str(value))
+                column == column_value(column, str(value))
                 for column, value in zip(columns, values, strict=True)
             ]
         except UnstorableError:

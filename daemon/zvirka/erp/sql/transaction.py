@@ -18,7 +18,7 @@ from zvirka.erp.sql.database_errors import is_row_fault, row_reason
 from zvirka.erp.sql.ordering import Unit
 from zvirka.erp.sql.row_values import RowValues, prepare
 from zvirka.erp.sql.statements import Statements
-from zvirka.erp.sql.store_queries import Reading, natives
+from zvirka.erp.sql.store_queries import Reading, column_values
 from zvirka.erp.sql.table_layout import TableLayout
 
 GONE = "the row is gone, or no longer owned"
@@ -90,19 +90,19 @@ class Transaction:
     def bulk(self, corrections: Sequence[Correction]) -> list[Outcome]:
         """Corrections whose order is free: a statement a shape, singly only where that fails."""
         ready, outcomes = self._judge(corrections)
-        for group in _by_shape(ready):
+        for group in _by_statement(ready):
             try:
                 outcomes += self._write(group)
             except (ChangedError, KeyDoubledError, _NotOwnedError):
-                outcomes += [self._single(prepared) for prepared in group]
+                outcomes += [self._single(row_values) for row_values in group]
             except StatementError as error:
                 if not is_row_fault(error):
                     raise
-                outcomes += [self._single(prepared) for prepared in group]
+                outcomes += [self._single(row_values) for row_values in group]
         return outcomes
 
     def unread(self, corrections: Sequence[Correction]) -> list[Outcome]:
-        """Write corrections of which :class:`Together` says that a statement can judge them.
+        """Write corrections of which :class:`BulkUpdate` says that a statement can judge them.
 
         Nothing is read and there is no savepoint: when this raises, the caller takes the whole
         transaction back. What gets no outcome here is for :meth:`bulk` to judge.
@@ -114,12 +114,12 @@ class Transaction:
         ready: list[RowValues] = []
         for correction in corrections:
             with suppress(UnstorableError):  # it is refused when it is judged
-                ready.append(self._prepared(correction))
+                ready.append(self._row_values(correction))
         outcomes: list[Outcome] = []
-        for group in _by_shape(ready):
-            if len(group) > 1 and self._statements.together.takes(group[0].values):
+        for group in _by_statement(ready):
+            if len(group) > 1 and self._statements.bulk_update.takes(group[0].values):
                 self._change(group, judged=False)
-                outcomes += self._applied(group, [prepared.row for prepared in group])
+                outcomes += self._applied(group, [row_values.row for row_values in group])
         return outcomes
 
     def units(self, units: Iterable[Unit]) -> list[Outcome]:
@@ -129,10 +129,10 @@ class Transaction:
     def _unit(self, unit: Unit) -> list[Outcome]:
         ready, outcomes = self._judge(unit)
         if len(ready) < 2 or len(ready) < len(unit):
-            return outcomes + [self._single(prepared) for prepared in ready]
+            return outcomes + [self._single(row_values) for row_values in ready]
         try:
             with self._savepoint():
-                parked = [self._park(prepared) for prepared in ready]
+                parked = [self._park(row_values) for row_values in ready]
                 outcomes = [o for p in parked if not p.parked for o in self._write([p])]
                 outcomes += [o for p in parked if p.parked for o in self._write([p])]
                 self._require_owned([p.row for p in parked if p.parked])
@@ -156,21 +156,21 @@ class Transaction:
         ready: list[RowValues] = []
         outcomes: list[Outcome] = []
         for correction in corrections:
-            verdict = self._verdict(correction, found, taken, moving)
-            if verdict is None and correction.action is Action.CREATE:
+            obstacle = self._obstacle(correction, found, taken, moving)
+            if obstacle is None and correction.action is Action.CREATE:
                 if correction.key in creating:
-                    verdict = (OutcomeState.FAILED, KEY_TWICE)
+                    obstacle = (OutcomeState.FAILED, KEY_TWICE)
                 creating.add(correction.key)
-            if verdict is not None:
-                outcomes.append(_outcome(correction, *verdict))
+            if obstacle is not None:
+                outcomes.append(_outcome(correction, *obstacle))
                 continue
             try:
-                ready.append(self._prepared(correction))
+                ready.append(self._row_values(correction))
             except UnstorableError as reason:
                 outcomes.append(_outcome(correction, OutcomeState.REFUSED, str(reason)))
         return ready, outcomes
 
-    def _verdict(
+    def _obstacle(
         self,
         correction: Correction,
         found: dict[str, Client],
@@ -192,12 +192,12 @@ class Transaction:
             return OutcomeState.FAILED, KEY_HELD
         return None
 
-    def _prepared(self, correction: Correction) -> RowValues:
+    def _row_values(self, correction: Correction) -> RowValues:
         known, partly = self._children.known, self._partly
         return prepare(self._layout, correction, nul=self._nul, children=known, partly=partly)
 
     def _lock_and_read(self, rows: Sequence[str]) -> dict[str, Client]:
-        natural = natives(self._layout.pk, rows)
+        natural = column_values(self._layout.pk, rows)
         if not natural:
             return {}
         self._connection.execute(self._statements.lock(natural)).all()
@@ -212,12 +212,12 @@ class Transaction:
             holders[key].add(row)
         return holders
 
-    def _single(self, prepared: RowValues, *, partly: bool | None = None) -> Outcome:
-        correction = prepared.correction
+    def _single(self, row_values: RowValues, *, partly: bool | None = None) -> Outcome:
+        correction = row_values.correction
         if correction.action is Action.CREATE and self._doubled:
             return _outcome(correction, OutcomeState.REFUSED, CREATES_STOPPED)
         try:
-            return self._write([prepared])[0]
+            return self._write([row_values])[0]
         except ChangedError:
             return _outcome(correction, OutcomeState.SUPERSEDED, CHANGED)
         except KeyDoubledError:
@@ -229,7 +229,7 @@ class Transaction:
             if not is_row_fault(error):
                 raise
             reason = row_reason(error)
-        rest = self._accepted(prepared) if (self._partly if partly is None else partly) else None
+        rest = self._accepted(row_values) if (self._partly if partly is None else partly) else None
         if rest is None:
             return _outcome(correction, OutcomeState.FAILED, reason)
         return self._single(rest, partly=False)
@@ -254,18 +254,18 @@ class Transaction:
                 left_out[name] = reason
         if not accepted or not left_out:
             return None
-        whole = self._prepared(msgspec.structs.replace(correction, after=accepted))
+        whole = self._row_values(msgspec.structs.replace(correction, after=accepted))
         return msgspec.structs.replace(whole, left_out=whole.left_out | left_out)
 
     def _refusal(self, correction: Correction) -> str | None:
         """Try a correction, take it back, and say why it was refused, if it was."""
         try:
-            prepared = self._prepared(correction)
+            row_values = self._row_values(correction)
             with self._savepoint():
-                self._write([prepared])
+                self._write([row_values])
                 raise _TriedError
         except _TriedError:
-            return "; ".join(prepared.left_out.values()) or None
+            return "; ".join(row_values.left_out.values()) or None
         except (UnstorableError, ChangedError, KeyDoubledError, _NotOwnedError) as refusal:
             return str(refusal)
         except StatementError as error:
@@ -280,7 +280,7 @@ class Transaction:
                 rows = self._create(group)
             else:
                 self._change(group, judged=True)
-                rows = [prepared.row for prepared in group]
+                rows = [row_values.row for row_values in group]
             self._children.write(group, rows)
         return self._applied(group, rows)
 
@@ -288,13 +288,13 @@ class Transaction:
         pk = self._layout.pk.name
         return [
             Outcome(
-                correction=prepared.correction.id,
+                correction=row_values.correction.id,
                 state=OutcomeState.APPLIED,
-                detail=_remarks(prepared),
-                row=self._texts.get(row) or str(prepared.values.get(pk, row)),
-                left_out=tuple(prepared.left_out),
+                detail=_remarks(row_values),
+                row=self._texts.get(row) or str(row_values.values.get(pk, row)),
+                left_out=tuple(row_values.left_out),
             )
-            for prepared, row in zip(group, rows, strict=True)
+            for row_values, row in zip(group, rows, strict=True)
         ]
 
     def _create(self, group: list[RowValues]) -> list[Any]:
@@ -305,8 +305,8 @@ class Transaction:
             KeyDoubledError: another row has the key by now.
         """
         statement = self._statements.create(tuple(group[0].values))
-        self._connection.execute(statement, [prepared.values for prepared in group])
-        keys = [prepared.correction.key for prepared in group]
+        self._connection.execute(statement, [row_values.values for row_values in group])
+        keys = [row_values.correction.key for row_values in group]
         found: dict[str, list[Any]] = defaultdict(list)
         for row, text, key in self._reading.rows_of_keys(self._connection, keys, clean=self._clean):
             found[key].append(row)
@@ -327,9 +327,9 @@ class Transaction:
         parked = group[0].parked
         gone = action is Action.DELETE and self._layout.soft is None
         alone = gone or parked
-        together = None if alone else self._statements.change_together(group, judged=judged)
-        if together is not None:
-            written = self._connection.execute(together).rowcount
+        bulk_update = None if alone else self._statements.change_in_bulk(group, judged=judged)
+        if bulk_update is not None:
+            written = self._connection.execute(bulk_update).rowcount
         else:
             statement: Any = (
                 self._statements.remove(active)
@@ -338,34 +338,34 @@ class Transaction:
             )
             if statement is None:
                 return
-            parameters = [self._statements.parameters(prepared) for prepared in group]
+            parameters = [self._statements.parameters(row_values) for row_values in group]
             written = self._connection.execute(statement, parameters).rowcount
         if written != len(group):
             raise ChangedError
 
-    def _park(self, prepared: RowValues) -> RowValues:
+    def _park(self, row_values: RowValues) -> RowValues:
         """Empty the unique columns a client gives up, and expect them empty from here on."""
-        correction = prepared.correction
-        fields = [name for name in correction.after if self._gives_up(name, prepared)]
+        correction = row_values.correction
+        fields = [name for name in correction.after if self._gives_up(name, row_values)]
         if not fields:
-            return prepared
+            return row_values
         columns = [self._layout.columns[name].column.name for name in fields]
         statement = self._statements.change(Action.UPDATE, correction.active, columns)
-        empty = RowValues(correction, prepared.row, dict.fromkeys(columns))
+        empty = RowValues(correction, row_values.row, dict.fromkeys(columns))
         parameters = self._statements.parameters(empty)
         if statement is None or self._connection.execute(statement, [parameters]).rowcount != 1:
             raise ChangedError
         before = {**correction.before, **dict.fromkeys(fields)}
         expecting = msgspec.structs.replace(correction, before=before)
-        return msgspec.structs.replace(prepared, correction=expecting, parked=True)
+        return msgspec.structs.replace(row_values, correction=expecting, parked=True)
 
-    def _gives_up(self, field: str, prepared: RowValues) -> bool:
+    def _gives_up(self, field: str, row_values: RowValues) -> bool:
         mapped = self._layout.columns.get(field)
         if mapped is None or not mapped.column.nullable:
             return False
-        if mapped.column.name not in prepared.values:
+        if mapped.column.name not in row_values.values:
             return False
-        correction = prepared.correction
+        correction = row_values.correction
         changes = correction.before.get(field) != correction.after[field]
         return changes and mapped.unique
 
@@ -378,16 +378,16 @@ class Transaction:
                 self._connection.exec_driver_sql(CHECK_NOW)
 
 
-def _remarks(prepared: RowValues) -> str:
-    remarks = [f"truncated: {', '.join(prepared.cut)}"] if prepared.cut else []
-    remarks += [f"left out: {reason}" for reason in prepared.left_out.values()]
+def _remarks(row_values: RowValues) -> str:
+    remarks = [f"truncated: {', '.join(row_values.cut)}"] if row_values.cut else []
+    remarks += [f"left out: {reason}" for reason in row_values.left_out.values()]
     return "; ".join(remarks)
 
 
-def _by_shape(ready: Iterable[RowValues]) -> Collection[list[RowValues]]:
+def _by_statement(ready: Iterable[RowValues]) -> Collection[list[RowValues]]:
     shapes: dict[Any, list[RowValues]] = defaultdict(list)
-    for prepared in ready:
-        shapes[prepared.shape].append(prepared)
+    for row_values in ready:
+        shapes[row_values.shape].append(row_values)
     return shapes.values()
 
 

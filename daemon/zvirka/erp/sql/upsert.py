@@ -1,4 +1,4 @@
-"""What a webhook wants of one client, done to the store: found by key or Ref_Key, then corrected.
+"""Applies webhooks to the store: finds each client by key or Ref_Key and corrects its row.
 
 The same layout, statements and ownership as the reconciliation's writer; the difference is that
 the row is looked up and judged inside the very transaction that writes it.
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from zvirka.comparison import field_differences, holds
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.expressions import AsText
-from zvirka.erp.sql.store_queries import Reading, chunks, natives
+from zvirka.erp.sql.store_queries import Reading, chunks, column_values
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import Transaction
 from zvirka.mapping import Mapping
@@ -27,7 +27,7 @@ LOOKS = 3
 
 
 class Effect(StrEnum):
-    """What became of a wish."""
+    """What became of a request."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -62,14 +62,14 @@ class UpsertRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpsertResult(msgspec.Struct, frozen=True):
-    """What became of a wish; ``detail`` names fields, columns and constraints, never values."""
+    """What became of a request; ``detail`` names fields, columns and constraints, never values."""
 
     effect: Effect
     detail: str = ""
 
 
 class Upsert:
-    """Wishes against one layout; the caller begins and commits the transaction.
+    """Applies requests to one layout; the caller begins and commits the transaction.
 
     ``policy`` says whether a client moves to a new key. ``clean`` says that no stored key needs
     trimming to match.
@@ -84,19 +84,21 @@ class Upsert:
         self._policy = policy
         self._clean = clean
 
-    def grant(self, connection: Connection, wishes: Sequence[UpsertRequest]) -> list[UpsertResult]:
-        """Do what is wished, one answer each, in their order. A bad row fails alone.
+    def apply(
+        self, connection: Connection, requests: Sequence[UpsertRequest]
+    ) -> list[UpsertResult]:
+        """Carry out the requests, one result each, in their order. A bad row fails alone.
 
-        No two wishes may be about one client: see :func:`waves`.
+        No two requests may name the same client: see :func:`waves`.
         """
         answers: dict[int, UpsertResult] = {}
-        waiting = dict(enumerate(wishes))
+        waiting = dict(enumerate(requests))
         doubled: list[str] = []
         for _ in range(LOOKS):
             found = self._found(connection, waiting.values())
             corrections: dict[int, Correction] = {}
-            for number, wish in waiting.items():
-                judged = self._judge(number, wish, found)
+            for number, request in waiting.items():
+                judged = self._judge(number, request, found)
                 if isinstance(judged, Correction):
                     corrections[number] = judged
                 else:
@@ -107,19 +109,23 @@ class Upsert:
             overtaken = set()
             for outcome in transaction.bulk([*corrections.values()]):
                 action = corrections[outcome.correction].action
-                answers[outcome.correction] = _granted(action, outcome)
+                answers[outcome.correction] = _result_of(action, outcome)
                 if outcome.state in {OutcomeState.SUPERSEDED, OutcomeState.FAILED}:
                     overtaken.add(outcome.correction)
-            waiting = {number: wish for number, wish in waiting.items() if number in overtaken}
+            waiting = {
+                number: request for number, request in waiting.items() if number in overtaken
+            }
             if not waiting:
                 break
-        return [answers[number] for number in range(len(wishes))]
+        return [answers[number] for number in range(len(requests))]
 
-    def _found(self, connection: Connection, wishes: Collection[UpsertRequest]) -> _Found:
+    def _found(self, connection: Connection, requests: Collection[UpsertRequest]) -> _Found:
         """The clients by key, and by Ref_Key those whose key is not there."""
-        wanted = {wish.key: wish.ref for wish in wishes}
+        wanted = {request.key: request.ref for request in requests}
         # A row that another program wrote as 1C pads its code is found through the index, too.
-        as_sent = {wish.values.get(self._layout.key_field) or wish.key for wish in wishes}
+        as_sent = {
+            request.values.get(self._layout.key_field) or request.key for request in requests
+        }
         keys = [*wanted, *sorted(as_sent - wanted.keys())]
         by_key: dict[str, list[Client]] = defaultdict(list)
         for client in self._reading.by_keys(connection, keys, clean=self._clean):
@@ -142,60 +148,62 @@ class Upsert:
         rows: list[str] = []
         for chunk in chunks(refs):
             statement = select(AsText(self._layout.pk)).where(self._layout.owned)
-            statement = statement.where(column.in_(natives(column, chunk)))
+            statement = statement.where(column.in_(column_values(column, chunk)))
             rows += connection.execute(statement).scalars().all()
         return self._reading.by_rows(connection, rows) if rows else []
 
-    def _judge(self, number: int, wish: UpsertRequest, found: _Found) -> UpsertResult | Correction:
-        holders = found.by_key.get(wish.key, [])
+    def _judge(
+        self, number: int, request: UpsertRequest, found: _Found
+    ) -> UpsertResult | Correction:
+        holders = found.by_key.get(request.key, [])
         if len(holders) > 1:
-            holders = [client for client in holders if wish.ref and client.ref == wish.ref]
+            holders = [client for client in holders if request.ref and client.ref == request.ref]
             if len(holders) != 1:
                 return UpsertResult(Effect.HELD, "the key stands in the store more than once")
-        moved = [] if holders or not wish.ref else found.by_ref.get(wish.ref, [])
+        moved = [] if holders or not request.ref else found.by_ref.get(request.ref, [])
         if len(moved) > 1:
             return UpsertResult(Effect.HELD, "the Ref_Key stands in the store more than once")
         if not holders and not moved:
-            return UpsertResult(Effect.ABSENT) if wish.gone else self._creation(number, wish)
+            return UpsertResult(Effect.ABSENT) if request.gone else self._creation(number, request)
         client = (holders or moved)[0]
-        if wish.gone:
-            return _removal(number, wish, client)
+        if request.gone:
+            return _removal(number, request, client)
         if moved and self._policy.rekey == "propose":
             return UpsertResult(Effect.HELD, "the client stands in the store under another key")
-        return self._change(number, wish, client)
+        return self._change(number, request, client)
 
-    def _creation(self, number: int, wish: UpsertRequest) -> Correction:
+    def _creation(self, number: int, request: UpsertRequest) -> Correction:
         return Correction(
             id=number,
             action=Action.CREATE,
-            key=wish.key,
-            ref=wish.ref,
-            after=wish.values,
+            key=request.key,
+            ref=request.ref,
+            after=request.values,
         )
 
     def _change(
-        self, number: int, wish: UpsertRequest, client: Client
+        self, number: int, request: UpsertRequest, client: Client
     ) -> UpsertResult | Correction:
         key_field = self._layout.key_field
-        wanted = {name: value for name, value in wish.values.items() if name != key_field}
+        wanted = {name: value for name, value in request.values.items() if name != key_field}
         after: dict[str, str | None] = {}
         if not holds(self._mapping, self._layout.fitting(wanted), client.values):
             differing = field_differences(self._mapping, wanted, client.values)
             after = {one.field: one.wanted for one in differing}
-        moves = client.key != wish.key
-        adopts = self._keeps_ref and bool(wish.ref) and client.ref != wish.ref
+        moves = client.key != request.key
+        adopts = self._keeps_ref and bool(request.ref) and client.ref != request.ref
         if client.active and not after and not moves and not adopts:
             return UpsertResult(Effect.UNCHANGED)
         return Correction(
             id=number,
             action=Action.UPDATE if client.active else Action.RESTORE,
             key=client.key,
-            ref=wish.ref,
+            ref=request.ref,
             row=client.row,
             active=client.active,
             before=client.values,
             after=after,
-            new_key=wish.key if moves or adopts else None,
+            new_key=request.key if moves or adopts else None,
         )
 
 
@@ -204,15 +212,15 @@ class _Found(msgspec.Struct, frozen=True):
     by_ref: dict[str, list[Client]]
 
 
-def waves(wishes: Sequence[UpsertRequest]) -> Iterator[list[int]]:
-    """Cut where a client comes again, so that each wish sees what those before it have done.
+def waves(requests: Sequence[UpsertRequest]) -> Iterator[list[int]]:
+    """Cut where a client comes again, so that each request sees the effect of those before it.
 
-    Gives positions in ``wishes``, in order.
+    Gives positions in ``requests``, in order.
     """
     wave: list[int] = []
     seen: set[tuple[str, str]] = set()
-    for number, wish in enumerate(wishes):
-        marks = {("key", wish.key)} | ({("ref", wish.ref)} if wish.ref else set())
+    for number, request in enumerate(requests):
+        marks = {("key", request.key)} | ({("ref", request.ref)} if request.ref else set())
         if marks & seen:
             yield wave
             wave, seen = [], set()
@@ -222,8 +230,8 @@ def waves(wishes: Sequence[UpsertRequest]) -> Iterator[list[int]]:
         yield wave
 
 
-def _removal(number: int, wish: UpsertRequest, client: Client) -> UpsertResult | Correction:
-    if wish.ref and client.ref and client.ref != wish.ref:
+def _removal(number: int, request: UpsertRequest, client: Client) -> UpsertResult | Correction:
+    if request.ref and client.ref and client.ref != request.ref:
         return UpsertResult(Effect.ABSENT, "another counterparty holds the key by now")
     if not client.active:
         return UpsertResult(Effect.UNCHANGED)
@@ -231,14 +239,14 @@ def _removal(number: int, wish: UpsertRequest, client: Client) -> UpsertResult |
         id=number,
         action=Action.DELETE,
         key=client.key,
-        ref=wish.ref,
+        ref=request.ref,
         row=client.row,
         active=client.active,
         before=client.values,
     )
 
 
-def _granted(action: Action, outcome: Outcome) -> UpsertResult:
+def _result_of(action: Action, outcome: Outcome) -> UpsertResult:
     match outcome.state:
         case OutcomeState.APPLIED:
             return UpsertResult(DONE[action], outcome.detail)

@@ -36,7 +36,7 @@ class SqlWriter:
         self._layout = layout
         self._batch = batch
         self._reading = Reading(layout)
-        self._together = BulkUpdate(layout, engine.dialect)
+        self._bulk_update = BulkUpdate(layout, engine.dialect)
         self.doubled: list[str] = []
 
     def apply(
@@ -82,7 +82,7 @@ class SqlWriter:
 
     def _unread(self, commit: Commit, chunk: Sequence[Correction]) -> list[Outcome]:
         """What of a chunk could be written without reading it first: in most chunks, all."""
-        alone = [correction for correction in chunk if self._together.judges(correction)]
+        alone = [correction for correction in chunk if self._bulk_update.judges(correction)]
         if len(alone) < 2:
             return []
         try:

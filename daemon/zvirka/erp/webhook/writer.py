@@ -73,7 +73,7 @@ class WebhookWriter:
         mapping: Mapping,
         *,
         confirm: Confirm,
-        pace: RequestRate,
+        rate: RequestRate,
         concurrency: int,
         settle: float,
         clock: Callable[[], float],
@@ -84,7 +84,7 @@ class WebhookWriter:
         self._endpoint = endpoint
         self._mapping = mapping
         self._confirm = confirm
-        self._pace = pace
+        self._rate = rate
         self._concurrency = concurrency
         self._settle = settle
         self._clock = clock
@@ -107,7 +107,7 @@ class WebhookWriter:
         """
         arrangement = arrange(corrections, self._store.unique_fields)
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="webhook") as pool:
-            yield from self._together(pool, arrangement.free)
+            yield from self._concurrently(pool, arrangement.free)
         for unit in arrangement.units:
             for correction in unit:
                 yield self._settle_one(correction)
@@ -116,7 +116,7 @@ class WebhookWriter:
         """Give back connections."""
         self._store.close()
 
-    def _together(
+    def _concurrently(
         self, pool: ThreadPoolExecutor, corrections: Sequence[Correction]
     ) -> Iterator[Outcome]:
         left = iter(corrections)
@@ -143,7 +143,7 @@ class WebhookWriter:
         job = _Job(correction, self._message(correction))
         sent, waited, reply = 0, 0, None
         while True:
-            self._pace.wait()
+            self._rate.wait()
             stop = self._must_not_send(correction, after=reply)
             if stop is not None:
                 return stop
@@ -153,16 +153,16 @@ class WebhookWriter:
                 raise self._error("the ERP's webhook refuses the credentials", "erp.webhook.token")
             if reply.answer is EndpointAnswer.LATER and waited < WAITS:
                 waited, sent = waited + 1, sent - 1
-                self._pace.hold(reply.pause)
+                self._rate.hold(reply.pause)
                 continue
-            verdict = self._verdict(correction, reply)
-            if verdict is not None:
-                return verdict
+            outcome = self._outcome_of(correction, reply)
+            if outcome is not None:
+                return outcome
             if sent > REPEATS:
                 if reply.answer is EndpointAnswer.UNREACHABLE:
                     raise self._error(reply.text, "erp.webhook.url")
                 return _outcome(correction, OutcomeState.FAILED, _not_taken(reply, sent))
-            self._pace.hold(reply.pause)
+            self._rate.hold(reply.pause)
 
     def _must_not_send(self, correction: Correction, *, after: Reply | None) -> Outcome | None:
         """Look at the store and at 1C just before a message goes out."""
@@ -221,7 +221,7 @@ class WebhookWriter:
                 return bool(held) and held == trimmed(wanted)
         return False
 
-    def _verdict(self, correction: Correction, reply: Reply) -> Outcome | None:
+    def _outcome_of(self, correction: Correction, reply: Reply) -> Outcome | None:
         """The outcome after an answer, read from the store where the answer leaves it open."""
         if reply.answer is EndpointAnswer.ACCEPTED:
             return self._seen(correction, "")

@@ -56,7 +56,7 @@ class Never:
 
 
 @dataclass
-class Desk:
+class PageClient:
     """A page to be asked."""
 
     journal: Journal
@@ -99,13 +99,13 @@ def settings_of(directory: Path, **web: Any) -> Settings:
 
 
 @contextmanager
-def desk(
+def open_page(
     directory: Path,
     *,
     performed: Callable[[Environment, Request], Summary] | None = None,
     base_url: str = "http://localhost:8792",
     **web: Any,
-) -> Iterator[Desk]:
+) -> Iterator[PageClient]:
     """The page over an empty journal, which the test fills."""
     settings = settings_of(directory, **web)
     clock, performing = Clock(), performed or Never()
@@ -113,4 +113,4 @@ def desk(
         environment = replace(opened, now=clock)
         app = create_app(environment, performed=performing)
         with TestClient(app, base_url=base_url, follow_redirects=False) as client:
-            yield Desk(environment.journal, environment, clock, performing, client)
+            yield PageClient(environment.journal, environment, clock, performing, client)

@@ -20,28 +20,28 @@ class Clock:
 
 def test_turns_come_evenly() -> None:
     clock = Clock()
-    pace = RequestRate(4, clock, clock.sleep)
+    rate = RequestRate(4, clock, clock.sleep)
     moments = []
     for _ in range(5):
-        pace.wait()
+        rate.wait()
         moments.append(clock.now)
     assert moments == pytest.approx([100, 100.25, 100.5, 100.75, 101])
 
 
 def test_idle_time_is_not_saved_up_for_a_burst() -> None:
     clock = Clock()
-    pace = RequestRate(4, clock, clock.sleep)
-    pace.wait()
+    rate = RequestRate(4, clock, clock.sleep)
+    rate.wait()
     clock.now += 60
-    pace.wait()
-    pace.wait()
+    rate.wait()
+    rate.wait()
     assert clock.now == pytest.approx(160.25)
 
 
 def test_a_hold_keeps_everybody_back() -> None:
     clock = Clock()
-    pace = RequestRate(4, clock, clock.sleep)
-    pace.hold(30)
-    pace.hold(2)
-    pace.wait()
+    rate = RequestRate(4, clock, clock.sleep)
+    rate.hold(30)
+    rate.hold(2)
+    rate.wait()
     assert clock.now == pytest.approx(130)

@@ -46,13 +46,13 @@ def rendered(journal: Journal, run: int, form: str) -> bytes:
     return stream.getvalue()
 
 
-def verdict(journal: Journal, run: int) -> tuple[str, str]:
+def headline(journal: Journal, run: int) -> tuple[str, str]:
     findings = content_of(journal, run)
-    return summary_text.tone(findings), summary_text.verdict(findings, EN)
+    return summary_text.tone(findings), summary_text.headline(findings, EN)
 
 
 def test_a_quiet_night(journal: Journal) -> None:
-    assert verdict(journal, quiet_run(journal)) == (
+    assert headline(journal, quiet_run(journal)) == (
         "good",
         "Nothing to report: 1C and the ERP agree.",
     )
@@ -62,25 +62,25 @@ def test_a_quiet_night_that_read_1c_in_part_does_not_say_that_the_sides_agree(
     journal: Journal,
 ) -> None:
     seen = facts(complete=False, incomplete_because=["canaries are missing: 42"])
-    tone, text = verdict(journal, seal_run(journal, (), seen=seen))
+    tone, text = headline(journal, seal_run(journal, (), seen=seen))
     assert tone == "warning"
     assert text == "No difference in what could be read; 1C was read only in part."
 
 
 def test_a_resync_without_differences_speaks_of_those_asked_for_alone(journal: Journal) -> None:
     run = seal_run(journal, (), command="resync", mode="targeted", seen=facts(complete=False))
-    tone, text = verdict(journal, run)
+    tone, text = headline(journal, run)
     assert tone == "good"
     assert text == "Nothing to report: 1C and the ERP agree on the counterparties asked for."
 
 
 def test_a_night_with_corrections_counts_what_was_done_and_what_is_left(journal: Journal) -> None:
-    assert verdict(journal, story_run(journal)) == (
+    assert headline(journal, story_run(journal)) == (
         "warning",
         "9 differences found. Corrected and verified: 4. Left: 5.",
     )
     all_done = seal_run(journal, STORY[1:3], states=STORY_STATES[:1])
-    assert verdict(journal, all_done) == (
+    assert headline(journal, all_done) == (
         "good",
         "2 differences found. Corrected and verified: 2. Nothing is left.",
     )
@@ -91,18 +91,18 @@ def test_a_plan_says_that_nothing_was_written(journal: Journal) -> None:
     journal.save_facts(run, facts())
     journal.add_differences(run, STORY[:2])
     journal.finish(run, status=RunStatus.FINISHED, exit_code=1, now=NIGHT)
-    text = verdict(journal, run)[1]
+    text = headline(journal, run)[1]
     assert text == "2 differences found. Only a plan: nothing was written."
 
 
 def test_a_held_a_failed_and_an_unfinished_run_say_so(journal: Journal) -> None:
-    assert verdict(journal, held_run(journal)) == (
+    assert headline(journal, held_run(journal)) == (
         "warning",
         "3 differences found. Held for approval: 3. Left: 3.",
     )
-    assert verdict(journal, failed_run(journal))[0] == "bad"
+    assert headline(journal, failed_run(journal))[0] == "bad"
     open_run = begin(journal)
-    tone, text = verdict(journal, open_run)
+    tone, text = headline(journal, open_run)
     assert tone == "warning"
     assert "has not ended yet" in text
 
@@ -120,12 +120,12 @@ def test_a_run_that_compares_nothing_does_not_say_that_the_sides_agree(
     journal: Journal, command: str, text: str
 ) -> None:
     run = seal_run(journal, (), command=command, seen=facts(pruned=[1, 2]))
-    assert verdict(journal, run)[1] == text
+    assert headline(journal, run)[1] == text
 
 
 def test_an_undo_puts_back(journal: Journal) -> None:
     run = seal_run(journal, STORY[1:3], command="undo", states=STORY_STATES[:1])
-    assert "Put back and verified: 2" in verdict(journal, run)[1]
+    assert "Put back and verified: 2" in headline(journal, run)[1]
 
 
 def test_what_is_left_is_told_by_reason(journal: Journal) -> None:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvirka.prefetch import ahead
+from zvirka.prefetch import prefetch
 
 
 @given(st.lists(st.integers()))
 def test_the_items_come_in_their_order(items: list[int]) -> None:
-    assert list(ahead(iter(items))) == items
+    assert list(prefetch(iter(items))) == items
 
 
 def test_the_next_item_is_made_while_the_last_is_processed() -> None:
@@ -25,7 +25,7 @@ def test_the_next_item_is_made_while_the_last_is_processed() -> None:
         second_made.set()
         yield 2
 
-    pages = ahead(items())
+    pages = prefetch(items())
     assert next(pages) == 1
     assert second_made.wait(5)
     assert list(pages) == [2]
@@ -36,7 +36,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         yield 1
         raise OSError("gone")
 
-    pages = ahead(items())
+    pages = prefetch(items())
     assert next(pages) == 1
     with pytest.raises(OSError, match="gone"):
         next(pages)
@@ -50,7 +50,7 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
             made.append(number)
             yield number
 
-    pages = ahead(items())
+    pages = prefetch(items())
     next(pages)
     pages.close()  # type: ignore[attr-defined]
     assert len(made) < 5
@@ -60,7 +60,7 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
 @given(st.lists(st.lists(st.integers()), min_size=1, max_size=3))
 def test_several_sources_come_whole_each_in_its_order(sources: list[list[int]]) -> None:
     marked = [[(place, item) for item in items] for place, items in enumerate(sources)]
-    got = list(ahead(*map(iter, marked)))
+    got = list(prefetch(*map(iter, marked)))
     for place, items in enumerate(marked):
         assert [pair for pair in got if pair[0] == place] == items
 
@@ -75,7 +75,7 @@ def test_an_error_of_one_source_ends_the_others() -> None:
         yield 2
 
     with pytest.raises(OSError, match="gone"):
-        for _ in ahead(endless(), broken()):
+        for _ in prefetch(endless(), broken()):
             pass
     assert not [t for t in threading.enumerate() if t.name == "zvirka-ahead"]
 
@@ -92,5 +92,5 @@ def test_work_of_the_callers_own_is_done_while_the_first_item_is_made() -> None:
         caller.append(threading.current_thread())
         done.set()
 
-    assert list(ahead(items(), meanwhile=work)) == [1]
+    assert list(prefetch(items(), meanwhile=work)) == [1]
     assert caller == [threading.current_thread()]
