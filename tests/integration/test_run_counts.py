@@ -108,4 +108,4 @@ def test_a_1c_that_never_yields_a_complete_snapshot_raises_the_stale_alert(night
     alerts.flush(night.clock())
     assert records.situation(night.clock()).good == before
     assert night.clock() - before > timedelta(days=2)
-    assert mail.count("zvirka: no run has succeeded for long") == 1
+    assert mail.count("zvirka: no successful run for a long time") == 1

@@ -11,6 +11,7 @@ from zvirka.erp.protocol import IMAGE_SEPARATOR, Scanned, Store
 from zvirka.erp.sql.engines import store_name, store_url
 from zvirka.erp.sql.streaming import BATCH
 from zvirka.errors import SettingsError, StoreError
+from zvirka.settings.model import ColumnSettings
 
 
 def scanned(shape: Shape) -> dict[str, dict[str, object]]:
@@ -161,7 +162,7 @@ def test_a_mapping_that_does_not_fit_tells_all_at_once(shape: Shape) -> None:
     wrong = shape.erp.model_copy(
         update={
             "table": shape.table,
-            "columns": {**shape.erp.columns, "name": "nazva"},
+            "columns": {**shape.erp.columns, "name": ColumnSettings(column="nazva")},
             "on_update": {"changed_at": 1},
         }
     )

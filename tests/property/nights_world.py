@@ -58,8 +58,18 @@ _STEPS = (
 )
 
 
+_WRITTEN = {OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING}
+
+
 def _stripped(value: str | None) -> str:
     return (value or "").strip()
+
+
+def _left_out(outcome: Outcome) -> set[str]:
+    """The fields that a correction says the store did not take, while it took the others."""
+    if "left out: " not in outcome.detail:
+        return set()
+    return set(outcome.detail.partition("reads back otherwise: ")[2].split(", "))
 
 
 class Killed(BaseException):
@@ -297,16 +307,16 @@ class Nights:
 
     def _explain(self, run: int, changed: dict[int, tuple[Row | None, Row | None]]) -> None:
         done = [
-            (correction, outcome.row or correction.row)
+            (correction, outcome.row or correction.row, _left_out(outcome))
             for correction, outcome in self.corrections(run)
-            if outcome.state in {OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING}
+            if outcome.state in _WRITTEN
         ]
         aside = {self.edited}
-        assert {int(row) for _, row in done} - aside == set(changed) - aside, (done, changed)
-        for correction, row in done:
+        assert {int(row) for _, row, _ in done} - aside == set(changed) - aside, (done, changed)
+        for correction, row, left_out in done:
             if int(row) in aside:
                 continue
-            _old, new = changed[int(row)]
+            old, new = changed[int(row)]
             if new is None or not new["active"]:
                 assert correction.action == "delete", correction
                 if self._undoing(run):
@@ -315,7 +325,9 @@ class Nights:
                 assert not heirs, (correction, heirs)
                 continue
             for name, value in correction.after.items():
-                assert (new[name] or "").strip() == self.fitting(name, value), (name, correction)
+                kept = _stripped(old[name]) if old else ""
+                wanted = kept if name in left_out else self.fitting(name, value)
+                assert _stripped(new[name]) == wanted, (name, correction)
 
     def _undoing(self, run: int) -> bool:
         return self.world.row(run).command == "undo"
@@ -339,7 +351,7 @@ class Nights:
         told = {
             outcome.row or correction.row
             for correction, outcome in self.corrections()
-            if outcome.state in {OutcomeState.APPLIED, OutcomeState.SUPERSEDED}
+            if outcome.state in {*_WRITTEN, OutcomeState.SUPERSEDED}
         }
         assert {str(row) for row in self.unexplained} <= told, (self.unexplained, told)
         self.unexplained = {}

@@ -238,12 +238,12 @@ def _key(connection: Connection, layout: TableLayout, erp: ErpSettings) -> Itera
 
 
 def _columns_of_ours(layout: TableLayout, erp: ErpSettings) -> tuple[str, ...]:
-    """Columns that tell our rows from those of another base: constants that erp.owned asks for."""
-    words = set(re.findall(r"\w+", erp.owned))
+    """Columns in which all our rows have one constant, because erp.owned compares them with it."""
+    compared = set(re.findall(r"""(\w+)["`\]]?\s*=""", erp.owned))
     constants = {
         name for name, value in erp.on_create.items() if not isinstance(value, SqlExpression)
     }
-    return tuple(c.name for c in layout.table.c if c.name in constants and c.name in words)
+    return tuple(c.name for c in layout.table.c if c.name in constants & compared)
 
 
 def _index_statement(
