@@ -120,6 +120,7 @@ def test_the_unit_that_the_network_reaches_has_only_its_own_secrets() -> None:
     assert credentials("zvirka-receiver.service") == {
         "erp.password",
         "journal.password",
+        "receiver.signature_key",
         "receiver.tokens",
     }
     assert credentials("zvirka-alert@.service") == {"journal.password", "alerts.urls"}
