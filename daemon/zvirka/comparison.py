@@ -90,8 +90,7 @@ def holds(mapping: Mapping, wanted: Values, found: Values) -> bool:
 def values_digest(mapping: Mapping, values: MappingABC[str, str | None] | None) -> str:
     """A digest of the canonical values of one side; :data:`ABSENT` where there is nothing.
 
-    It does not change when a value is only written differently, so it tells whether a side has
-    *moved* since it was last seen.
+    It does not change when a value is only written differently; if it changed, the side did.
     """
     if values is None:
         return ABSENT

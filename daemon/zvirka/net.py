@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 STOP_SECONDS = 20
-"""How long requests in progress may take once the server is told to stop."""
+"""How long requests in progress may take once the server is asked to stop."""
 
 
 def address_of(listen: str, key: str) -> tuple[str, int]:

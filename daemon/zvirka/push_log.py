@@ -1,4 +1,4 @@
-"""Reads the log file of the push module, a line an event, whatever else is in it.
+"""Reads the log file of the push module, one event per line, skipping lines it does not know.
 
 A line holds seven fields apart by tabs (``bsl/README.uk.md``): the time in ISO 8601 UTC with
 milliseconds, the level, the action, Ссылка, Код, the HTTP status (0 without an answer), a text.

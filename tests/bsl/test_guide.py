@@ -62,7 +62,7 @@ def test_the_guide_names_what_is_read_of_the_outbox_and_what_the_report_says_of_
     assert said
     assert set(re.findall(r"`(\w+)`", said[1])) == set(PROPERTIES)
     assert f"{MOST:,}".replace(",", " ") in section
-    since, tried = "2026-01-31T22:15:07.042000+00:00", "attempts in vain: 3, last error: HTTP 503"
+    since, tried = "2026-01-31T22:15:07.042000+00:00", "failed attempts: 3, last error: HTTP 503"
     sentence = told(f"outbox of 1C: update waits since {since}, {tried}", Words("uk"))
     assert f"\n{sentence}\n" in section
 

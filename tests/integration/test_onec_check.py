@@ -168,7 +168,7 @@ def test_the_check_counts_what_waits_in_the_outbox(tmp_path: Path) -> None:
     assert waiting.level == "ok"
     assert waiting.text.endswith("published; messages waiting in it: 3")
     assert failing.level == "warning"
-    assert failing.text.endswith("messages waiting in it: 3, sent in vain so far: 1")
+    assert failing.text.endswith("messages waiting in it: 3, sent without success so far: 1")
 
 
 def test_an_outbox_the_user_may_not_read_is_a_warning_that_names_the_role(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_lost_push_is_explained_by_the_outbox_and_in_the_report(night: World) 
     run = night.run()
     told = (
         f"outbox of 1C: update waits since {since.isoformat()},"
-        " attempts in vain: 3, last error: HTTP 503"
+        " failed attempts: 3, last error: HTTP 503"
     )
     assert evidence(night, run) == {ref: told, other: ""}
     night.assert_in_sync()

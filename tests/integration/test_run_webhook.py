@@ -184,7 +184,7 @@ def test_what_does_not_converge_is_sent_a_few_nights_and_then_only_reported(
 
     made.resync(mine)
     assert erp.codes().count(mine) == GIVE_UP_AFTER + 1
-    assert made.run().outcomes == {}, "a resync that was in vain does not start the count anew"
+    assert made.run().outcomes == {}, "a resync without effect does not restart the count"
 
     made.shape.sql(
         "UPDATE client_contacts SET primary_phone = 'x' WHERE client_id ="

@@ -85,7 +85,7 @@ def _always(_correction: Correction) -> bool:
 
 
 def open_layout(erp: ErpSettings, mapping: Mapping) -> tuple[Engine, TableLayout]:
-    """Engine and layout of the store, for whoever writes it within a transaction of their own.
+    """Engine and layout of the store, for callers that write within their own transaction.
 
     Raises:
         SettingsError: the URL or the mapping does not fit.

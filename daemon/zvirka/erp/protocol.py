@@ -64,7 +64,7 @@ def no_text(place: str) -> StoreError:
     return StoreError(
         "the store holds text that is not UTF-8",
         place=place,
-        remedy="some program wrote windows-1251 or other bytes: write those rows anew as UTF-8",
+        remedy="some program wrote windows-1251 or other bytes: rewrite those rows as UTF-8",
     )
 
 
@@ -149,9 +149,9 @@ class Writer(Protocol):
     def apply(
         self, corrections: Sequence[Correction], *, partly: bool = False
     ) -> Iterator[Outcome]:
-        """Try each correction on its own merits and tell what the store or the ERP said.
+        """Apply each correction independently and report the answer of the store or the ERP.
 
-        ``applied`` here means *accepted*; the verdict is the read back of the verify phase.
+        ``applied`` here means *accepted*; the verify phase reads the row back.
         A row that is no longer as in ``Correction.before`` is ``superseded``. One bad row fails
         alone. ``partly`` leaves out the values that cannot be stored and writes the others. The
         order of outcomes is free; each correction has exactly one.

@@ -1,8 +1,8 @@
 """What the digests of the journal's rows cover. All are SHA-256 over canonical JSON, in hex.
 
 A row's digest covers its columns and, through a salted digest of their own, its personal values:
-so it can be checked after prune has emptied these and thrown the salt away, and nobody can guess
-a telephone number back from what is left.
+so it can be checked after prune has emptied these and deleted the salt, and a telephone number
+cannot be guessed from what is left.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Receipts of webhooks: opened before the store is written, settled after, chained throughout.
 
 Opening and settling are each a link of one chain: a link's digest covers the link before it, so
-a receipt that is changed, removed or slipped in afterwards breaks the walk of
+a receipt that is changed, removed or inserted later breaks the walk of
 :func:`verify_receipts`. One process writes receipts at a time and holds the chain's tip
 (:mod:`zvirka.receiver.ingest`); a unique ``previous_digest`` keeps a second one from forking it.
 

@@ -1,7 +1,7 @@
 """The catalogue Контрагенты of one publication, as a run reads it: a :class:`Source`.
 
 What a counterparty is: an object of the catalogue within ``scope`` that is no group. Objects
-come by Код where there is one, else by ``$skip``; values outside the object come from
+come by Код where there is one, else by ``$skip``; related values come from
 :mod:`zvirka.onec.related_values`.
 """
 
@@ -75,7 +75,7 @@ class CatalogueSource:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Finish the session; a cached schema that 1C contradicted is read anew next time."""
+        """Finish the session; a cached schema that 1C contradicted is read again next time."""
         if any(isinstance(one, _CONTRADICTIONS) for one in exc):
             self._schemas.forget()
         self.session.__exit__(*exc)
@@ -138,11 +138,11 @@ class CatalogueSource:
         return (layout.object_batch(whole.shape, rows) for rows in layout.reader.pages(whole))
 
     def lines(self) -> Iterator[LineBatch]:
-        """All outside values, in pages."""
+        """All related values, in pages."""
         return (batch for place in self.layout.related for batch in place.all())
 
     def light_lines(self) -> Iterator[LineBatch]:
-        """Outside values that no DataVersion of a counterparty covers."""
+        """Related values that no DataVersion of a counterparty covers."""
         return (batch for place in self.layout.related if place.light for batch in place.all())
 
     def taking_effect(self, since: date) -> Iterator[list[str]]:

@@ -23,8 +23,8 @@ from zvirka.onec.schema import Entity
 GUID_PATTERN = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
 _GUID = re.compile(GUID_PATTERN)
 _Ref = Annotated[str, msgspec.Meta(min_length=36, max_length=36)]
-"""A reference by its length: a pattern would halve the speed of decoding, and what is none cannot
-get further (the staging casts to UUID, an address is made of ``canonical`` references only)."""
+"""A reference, checked by length only: a pattern would halve the speed of decoding. Invalid ones
+fail later: staging casts to UUID, and addresses take ``canonical`` references only."""
 _TEXT: dict[str, Any] = {"Edm.String": str | None, "Edm.Guid": str | None}
 _FIXED: dict[str, Any] = {
     "Ref_Key": _Ref,
@@ -90,7 +90,7 @@ class RowDecoder:
         return attrgetter(*(self._at[name] for name in names))
 
     def refs(self, rows: Sequence[Row], name: str = "Ref_Key") -> list[str]:
-        """References in lower case; what is none (an empty or composite one) as the zero GUID."""
+        """References in lower case; empty and composite ones become the zero GUID."""
         if name == "Ref_Key":
             return lowered(list(map(self.getter(name), rows)))
         return [as_ref(value) for value in map(self.getter(name), rows)]
@@ -149,7 +149,7 @@ def _as_text(raw: msgspec.Raw) -> str | None:
 
 
 def lowered(texts: list[str]) -> list[str]:
-    """The texts in lower case; 1C as a rule gives them so, and then nothing is made anew."""
+    """The texts in lower case; the argument itself if they are already, as 1C sends them."""
     whole = "".join(texts)
     return texts if whole == whole.lower() else [text.lower() for text in texts]
 

@@ -117,14 +117,14 @@ class TlsRefusedError(OnecError):
     """The certificate of the web server is not trusted, or there is no TLS there."""
 
     says = "the TLS connection to 1C was refused"
-    advice = "name the authority's certificate in onec.ca_file, or mend the server's certificate"
+    advice = "name the authority's certificate in onec.ca_file, or replace the server's certificate"
 
 
 class CutShortError(OnecError):
     """The body ended early, or is not the JSON that its beginning promised."""
 
     passing = True
-    says = "the answer of 1C was cut short or spoilt on its way"
+    says = "the answer of 1C was cut short or damaged in transit"
     advice = "look for a proxy that limits answers, or lower onec.page_bytes"
 
 
@@ -148,7 +148,7 @@ class NotOdataError(OnecError):
     says = "the answer is a web page and not OData"
     advice = (
         "check onec.url (…/<publication>/odata/standard.odata/), that the publication has OData "
-        "switched on, and that no login page or proxy stands before it"
+        "switched on, and that no login page or proxy answers in its place"
     )
 
 
@@ -156,7 +156,7 @@ class UnexpectedAnswerError(OnecError):
     """Well-formed, and yet not what the schema promises."""
 
     says = "the answer of 1C does not have the shape its schema promises"
-    advice = "run zvirka check, which reads $metadata anew"
+    advice = "run zvirka check, which reads $metadata again"
 
 
 # -- who asks --------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ class RequestTooLongError(OnecError):
     """413 or 414: the web server does not take a request of this length."""
 
     says = "the web server refuses the request as too long"
-    advice = "lower onec.max_url (IIS takes 2,048 characters unless told otherwise)"
+    advice = "lower onec.max_url (IIS takes 2,048 characters by default)"
 
 
 class FilterIgnoredError(OnecError):
@@ -322,4 +322,7 @@ class UnstableOrderError(OnecError):
 
     passing = True
     says = "the pages of the set do not add up: its order changes, or 1C ignores $orderby or $skip"
-    advice = "run at a quiet time; if it stays, the publication cannot be read page by page"
+    advice = (
+        "run when nobody writes to 1C; if the error stays, "
+        "the publication cannot be read page by page"
+    )

@@ -31,7 +31,7 @@ class ObjectBatch(msgspec.Struct, frozen=True):
 
 
 class LineBatch(msgspec.Struct, frozen=True):
-    """Values of one field that live outside the object: contact lines, register records, partners.
+    """Related values of one field: contact lines, register records, attributes of partners.
 
     ``via`` is the link whose reference ``refs`` holds, empty for the counterparty's own Ref_Key.
     Where a reference comes with several lines of the field the lowest of ``orders`` counts.
@@ -53,10 +53,10 @@ class VersionBatch(msgspec.Struct, frozen=True):
 
 
 class Undelivered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A change that waits in the outbox of 1C's extension: the push of it did not succeed yet.
+    """A change that waits in the outbox of 1C's extension because its push has not succeeded.
 
     ``action`` is create, update or delete, ``created`` (aware UTC) since when it waits, ``tried``
-    when it was last sent, ``None`` if never. ``attempts`` counts the sendings in vain, ``status``
+    when it was last sent, ``None`` if never. ``attempts`` counts the failed ones, ``status``
     is the HTTP status of the last one (0 without an answer), ``error`` its reason, without
     personal data. ``code`` is Код, empty where the catalogue has none.
     """
@@ -137,7 +137,7 @@ class Source(Protocol):
         ...
 
     def lines(self) -> Iterator[LineBatch]:
-        """All outside values of all outside fields, in pages; empty where there are none."""
+        """All related values of all fields, in pages; empty if no field has a related source."""
         ...
 
     def versions(self) -> Iterator[VersionBatch]:
@@ -145,13 +145,13 @@ class Source(Protocol):
         ...
 
     def light_lines(self) -> Iterator[LineBatch]:
-        """Outside values that no DataVersion of a counterparty covers (partners, registers)."""
+        """Related values that no DataVersion of a counterparty covers (partners, registers)."""
         ...
 
     def taking_effect(self, since: date) -> Iterator[list[str]]:
         """Ref_Keys of counterparties with a contact line in force from after ``since`` up to today.
 
-        No DataVersion tells of that day.
+        DataVersion does not change on that day.
         """
         ...
 

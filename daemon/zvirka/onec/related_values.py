@@ -1,4 +1,4 @@
-"""Values that live outside the counterparty: contact lines, partners, register records.
+"""Related values, stored outside the counterparty: contact lines, partners, register records.
 
 Each class reads one such place for all fields that live there: everything in pages, or what
 belongs to some owners.
@@ -24,14 +24,14 @@ from zvirka.onec.protocol import LineBatch
 from zvirka.onec.schema import Entity
 
 _LAST = 2_147_483_647
-"""The order of a line that says there is none: any real one comes before it."""
+"""The order of a placeholder for a missing line; real lines come before it."""
 
 _SINCE = "ДействуетС"
 """From which day a line counts (БСП 3.x); the empty date of 1C says always."""
 _FIRST_DAY = date(2000, 1, 1)
 _DAYS = 36_524
 _LINES = 58_000
-"""Days and lines an order can tell apart: together they stay below :data:`_LAST`."""
+"""The most days and lines that an order encodes, so that it stays below :data:`_LAST`."""
 
 
 def order_of(line: int, since: str | None, today: date) -> int | None:
@@ -67,7 +67,7 @@ class RelatedValues(Protocol):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """Which lines are a field's: of that Тип, and of one of these kinds unless there are none."""
+    """Selects the lines of a field: of that Тип and, if there are ``kinds``, of one of these."""
 
     field: str
     type: str

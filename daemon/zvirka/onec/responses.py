@@ -103,8 +103,8 @@ def _redirected(answer: HttpAnswer, place: str) -> OnecError:
         remedy = "write https:// instead of http:// in onec.url"
     elif _LOGIN.search(target.path):
         remedy = (
-            "a login page stands before the publication: let the path of OData pass it, or give "
-            "onec.url an address that it does not protect"
+            "a login page answers instead of the publication: let the path of OData pass it, "
+            "or give onec.url an address that it does not protect"
         )
     else:
         remedy = "write the final address into onec.url, if it is the publication"

@@ -2,7 +2,7 @@
 
 A full $metadata is 14–15 MB with 3,800 entity types. It is trimmed to the wanted ones in one pass
 (0.18 s, flat memory), and only the trimmed EDMX of a few kilobytes is parsed by pyodata and cached
-in ``state_dir/metadata``, a file a publication. The cache is read anew when a mapped name is
+in ``state_dir/metadata``, a file a publication. The schema is read again when a mapped name is
 missing in it or 1C itself says that a name does not exist.
 """
 
@@ -37,7 +37,7 @@ _EMPTY = (
 class Entity(msgspec.Struct, frozen=True):
     """One entity type: ``properties`` by name with their Edm type, ``sections`` by name.
 
-    ``published`` tells whether it has an entity set of its own.
+    ``published``: whether it has an entity set of its own.
     """
 
     name: str

@@ -129,7 +129,7 @@ class OnecSession:
         Args:
             path: below the base, not encoded.
             params: the query, not encoded.
-            decode: makes of the body what is wanted, or raises ``msgspec.DecodeError``.
+            decode: converts the body, or raises ``msgspec.DecodeError``.
             patient: whether to repeat on a failure that a smaller page may avoid.
 
         Raises:
@@ -285,7 +285,7 @@ def _carry(cookie: str) -> dict[str, str]:
 
 
 def decoded(body: bytes, decode: Callable[[bytes], T], *, place: str) -> T:
-    """Decode a body; what is not well-formed was cut short, what is but differs is unexpected.
+    """Decode a body.
 
     Raises:
         CutShortError: not the JSON it should be; asking again may help.

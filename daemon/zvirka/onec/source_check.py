@@ -34,7 +34,7 @@ def check_source(onec: OnecSettings, mapping: Mapping, state_dir: Path) -> list[
     Args:
         onec: the publication; the password is resolved already.
         mapping: the mapping to prove against the schema.
-        state_dir: where the schema is cached; it is read anew here.
+        state_dir: where the schema is cached; it is read again here.
     """
     with open_session(onec, mapping) as session:
         return list(_findings(onec, mapping, session, open_schemas(session, state_dir)))
@@ -168,7 +168,7 @@ def _advice(schema: Schema, profiles: dict[str, Mapping]) -> str:
             f"{one.field}: {one.text}" + (f" (perhaps {', '.join(one.near)})" if one.near else "")
             for one in rest
         )
-        text += f", after these are mended: {wants}"
+        text += f", after these are corrected: {wants}"
     return text
 
 
@@ -226,7 +226,7 @@ def _filters(layout: SourceLayout, known: str) -> Finding:
 
 
 def _related(layout: SourceLayout) -> Iterator[Finding]:
-    """Read the beginning of every place outside the object: rights, kinds, publication."""
+    """Read the first page of every related source: rights, kinds, publication."""
     try:
         places = layout.related
     except OnecError as error:
@@ -239,7 +239,7 @@ def _related(layout: SourceLayout) -> Iterator[Finding]:
             batches = place.all()
             fields = sorted({batch.field for batch, _ in zip(batches, range(9), strict=False)})
         except OnecError as error:
-            yield _failure("outside values", error)
+            yield _failure("related values", error)
             continue
         subject = ", ".join(fields) or subject
         if isinstance(place, ContactLines) and not place.published:
@@ -250,11 +250,11 @@ def _related(layout: SourceLayout) -> Iterator[Finding]:
                 " at ten times the weight",
                 f"add the section {place.name} to the OData composition",
             )
-        yield _timed(subject, "values outside the object can be read", started)
+        yield _timed(subject, "related values can be read", started)
 
 
 def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
-    """The outbox of the extension: nobody needs it, and who has it wants to know what waits."""
+    """The optional outbox of the extension, and how many messages wait in it."""
     outbox = OutboxReader(
         session, page_bytes=onec.page_bytes, max_url=onec.max_url, allowed_only=onec.allowed_only
     )
@@ -279,7 +279,7 @@ def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
     return Finding(
         "warning",
         REGISTER,
-        f"{text}, sent in vain so far: {waiting.failed}",
+        f"{text}, sent without success so far: {waiting.failed}",
         "look at their Ошибка in 1C, and at whether the receiver answers",
     )
 

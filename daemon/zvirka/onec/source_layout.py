@@ -38,7 +38,7 @@ _FEW_MARKED = 50_000
 
 
 def proven_schema(schemas: SchemaCache, mapping: Mapping, *, fresh: bool = False) -> Schema:
-    """The schema, proven to hold every mapped name; fetched anew before a name is missed.
+    """The schema, proven to hold every mapped name; fetched again before one is missed.
 
     Raises:
         ComposedLessError: a mapped name was published when the schema was last read.
@@ -150,7 +150,7 @@ class SourceLayout:
 
     @cached_property
     def related(self) -> list[RelatedValues]:
-        """Every place outside the object where mapped values live."""
+        """Every place outside the object that holds mapped values."""
         places: dict[tuple[str, ...], list[Field]] = {}
         for field in self._mapping.fields:
             source = field.source
@@ -246,7 +246,7 @@ class SourceLayout:
         return frozenset(ref for rows in pages for ref in shape.refs(rows))
 
     def with_lines(self, rows: Sequence[Row]) -> tuple[ObjectBatch, list[LineBatch]]:
-        """Rows of :attr:`fetched` as a batch, with every value that lives outside them."""
+        """Rows of :attr:`fetched` as a batch, with all related values."""
         shape = self.fetched
         objects = self.object_batch(shape, rows)
         lines: list[LineBatch] = []

@@ -54,7 +54,7 @@ _NOT_THERE = (failures.NotInCompositionError, failures.PublicationNotFoundError)
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """How many messages wait, and how many of them were sent in vain already."""
+    """How many messages wait, and how many of them have failed at least once."""
 
     messages: int
     failed: int

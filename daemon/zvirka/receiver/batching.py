@@ -1,7 +1,7 @@
-"""Group commit: whatever is waiting is taken in together, and answered when it is on disk.
+"""Group commit: waiting messages are taken in as one batch and answered once they are on disk.
 
 One task hands batches to one thread, so :class:`Ingest` needs no locks and the event loop goes on
-reading requests while a batch is being written. Under load the batches grow, not the waiting.
+reading requests while a batch is being written. Under load batches grow; waiting times do not.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Batcher:
         return len(self._queue)
 
     async def submit(self, message: WebhookMessage) -> IngestResult:
-        """Wait until the message is taken in durably, and tell what became of it.
+        """Wait until the message is taken in durably, and return its result.
 
         Raises:
             BusyError: it was not taken in; it may come again.
@@ -110,7 +110,7 @@ class Batcher:
             if len(batch) == 1:
                 self._refuse(batch, _unexpected(error))
                 return
-            # Whatever message nobody thought of: the others must not go down with it.
+            # One message broke the batch: take each alone, so that the others succeed.
             for single in batch:
                 await self._take([single])
             return
@@ -132,7 +132,7 @@ class Batcher:
 
 
 def _unexpected(error: Exception) -> ZvirkaError:
-    """An error nobody thought of: its type and place only, its text could hold values."""
+    """An unexpected error by type and place only; its text may hold values."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return ZvirkaError(
         f"the message could not be taken in ({type(error).__name__})",

@@ -100,9 +100,9 @@ class Ingest:
     def recover(self) -> int:
         """Settle what a crash left open; return how many receipts that were.
 
-        Each is taken in once more, which changes nothing where the store has it already. Where a
-        run that may write was at work since, the store may be newer than the message, which
-        nobody was told is taken in: it is left to the reconciliation.
+        Each is taken in again, which changes nothing if the store already has it. If a run that may
+        write was active since, the store may be newer than the message. Its sender was never
+        answered, so it is left to the reconciliation.
 
         Raises:
             JournalError, StoreError: a database cannot be used; everything stays as it was.
@@ -124,7 +124,7 @@ class Ingest:
         return len(left)
 
     def _take_again(self, receipts: Sequence[OpenReceipt]) -> None:
-        """Finish open receipts; one that cannot be finished must keep nobody else back."""
+        """Finish open receipts; one that cannot be finished does not block the others."""
         try:
             messages = [msgspec.convert(receipt.payload, WebhookMessage) for receipt in receipts]
             self._finish([receipt.receipt for receipt in receipts], messages)
@@ -326,7 +326,7 @@ class Earlier(msgspec.Struct, frozen=True):
 
 
 def _clock_note(message: WebhookMessage) -> str:
-    """What is odd about the sender's clock, for the receipt."""
+    """A note for the receipt if the sender's clock is ahead."""
     if message.stamp is None or not is_ahead(message.stamp, message.received_at):
         return ""
     minutes = round((message.stamp / 1000 - message.received_at.timestamp()) / 60)

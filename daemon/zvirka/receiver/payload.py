@@ -92,7 +92,7 @@ class PayloadReader:
             raise
 
     def place(self, field: str) -> str:
-        """Where a mapped field stands in the body, for a reason: ``clientData.ИНН``."""
+        """The path of a mapped field in the body, for messages: ``clientData.ИНН``."""
         return f"clientData.{self._payloads[field]}" if field in self._payloads else ""
 
     def place_in(self, detail: str) -> str:
@@ -199,7 +199,7 @@ class PayloadReader:
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys are all different: of a doubled key nobody knows which one counts."""
+    """The object; refused if a key occurs twice, since it is unclear which value counts."""
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
@@ -209,7 +209,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """The value without our own types, and no deeper than whoever keeps it can follow."""
+    """The value in built-in types; refused if nested too deeply to be stored."""
     if depth > DEEPEST:
         raise PayloadRefusal(422, f"the body is nested deeper than {DEEPEST}", "body")
     if isinstance(value, Written):

@@ -1,4 +1,4 @@
-"""Runs the receiver: opens store and journal, and serves until told to stop."""
+"""Runs the receiver: opens store and journal, and serves until asked to stop."""
 
 from __future__ import annotations
 

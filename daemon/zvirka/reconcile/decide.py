@@ -38,7 +38,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     ``record`` is the counterparty and ``client`` the store's row, as both sides answered last,
     ``None`` where a side has nothing. ``fitted`` are the record's values as the store can hold
     them. ``agreement`` is ``None`` when the sides never agreed on it; ``first`` says that they
-    never agreed on anything. ``absence`` is what 1C said of a client nobody is paired with.
+    never agreed on anything. ``absence`` is 1C's answer about an unpaired client.
     ``refs`` and ``rows`` name all that share the key when they are too many to tell apart;
     ``key_taken`` marks a client whose key 1C has given to a counterparty with another client.
     """
@@ -210,7 +210,7 @@ def _different(pair: Pair, wanted: Counterparty, client: Client) -> Difference:
         fields = (FieldDifference(pair.mapping.key, wanted.key, client.key),)
     note = ""
     if another_ref:
-        note = "the counterparty was created anew in 1C: same key, another Ref_Key"
+        note = "the counterparty was re-created in 1C: same key, another Ref_Key"
     elif another_key:
         note = "the key changed in 1C: one client under a new key"
     return Difference(

@@ -35,8 +35,8 @@ Confirm = Callable[[Correction], bool]
 class Environment:
     """The parts of one configuration, opened for runs.
 
-    ``open_writer`` takes the question a webhook writer asks before each post. ``stop`` is set by
-    whoever wants the run under way to end at the next safe place. ``still_ours`` raises when the
+    ``open_writer`` takes the question a webhook writer asks before each post. ``stop`` is set
+    to end the run at the next safe place. ``still_ours`` raises when the
     run lock was lost on the way, so that nothing more is written.
     """
 
@@ -74,7 +74,7 @@ class Environment:
             raise RunInterrupted(
                 "the run was asked to stop",
                 place="between two batches",
-                remedy="nothing is lost: the next run settles what was under way and plans anew",
+                remedy="nothing is lost: the next run settles what was under way and plans again",
             )
 
     def date_of(self, moment: datetime) -> date:

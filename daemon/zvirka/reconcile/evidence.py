@@ -149,5 +149,5 @@ def _waits(message: Undelivered) -> str:
     if not message.attempts:
         return f"outbox of 1C: {message.action} waits since {since}, not sent yet"
     why = message.error or f"HTTP {message.status}"
-    tries = f"attempts in vain: {message.attempts}"
+    tries = f"failed attempts: {message.attempts}"
     return f"outbox of 1C: {message.action} waits since {since}, {tries}, last error: {why}"

@@ -1,7 +1,7 @@
 """Reads candidates again on both sides and builds the pairs that are decided on.
 
-The staging is minutes old and webhooks go on arriving, so nothing becomes a difference on the
-strength of the staging alone.
+The staging is minutes old and webhooks go on arriving, so nothing becomes a difference on
+the staging alone.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Pulled:
     """What a pull returned.
 
     ``mode`` is ``full`` or ``light``, ``fetched`` how many counterparties were fetched whole,
-    ``counted`` what 1C counted in the end. ``scanned``: the store was scanned beside the pull.
+    ``counted`` what 1C counted in the end. ``scanned``: the store was scanned during the pull.
     """
 
     snapshot: Snapshot

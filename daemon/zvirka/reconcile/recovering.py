@@ -84,8 +84,8 @@ def _settle(
 
 
 _APPLIED = "had reached the store before the run was interrupted"
-_NOT_APPLIED = "had not reached the store; it is planned anew"
-_CHANGED = "the row has changed since, by zvirka or by somebody else; it is compared anew"
+_NOT_APPLIED = "had not reached the store; it will be planned again"
+_CHANGED = "the row has changed since, by zvirka or another program; it will be compared again"
 
 
 def _became(

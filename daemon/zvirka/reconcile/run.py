@@ -378,5 +378,5 @@ _UNEXPECTED = ZvirkaError(
 _STOPPED = ZvirkaError(
     "the process was told to stop",
     place="see the log",
-    remedy="the next run settles what was under way and plans anew",
+    remedy="the next run settles what was under way and plans again",
 )

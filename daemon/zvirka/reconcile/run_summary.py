@@ -1,4 +1,4 @@
-"""The end of a run: its report on disk, and the summary for whoever asked for it."""
+"""The end of a run: writes its report and makes the summary for the caller."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_report(environment: Environment, run: int) -> tuple[list[Path], str]:
 
     Returns:
         The files, and the trouble in words ('' for none). The journal has the run either way, and
-        ``zvirka report RUN`` makes the report anew.
+        ``zvirka report RUN`` writes the report again.
     """
     settings = environment.settings
     try:

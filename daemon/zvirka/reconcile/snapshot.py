@@ -1,4 +1,4 @@
-"""What a run's reading of 1C proves, by type: only some evidence allows to speak of absence."""
+"""What a run has read of 1C, by type: only a complete snapshot can prove absence."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Stages the counterparties a resync or the feed names, and all that could claim their clients.
+"""Stages the counterparties that a resync or the feed names, and others that may own their clients.
 
-From there on they are paired and decided on as in any run. Whatever was staged beside the named
-is not corrected.
+They are paired and decided on as in any run. Only the named counterparties are corrected.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def check_targets(context: RunContext, targets: Targets) -> None:
     """Refuse targets that cannot be looked up.
 
     Raises:
-        UsageError: there are none, a Ref_Key is not a GUID, or 1C cannot search the field.
+        UsageError: none are named, a Ref_Key is not a GUID, or 1C cannot search the field.
     """
     if not (targets.codes or targets.refs or targets.tax_ids):
         raise UsageError(

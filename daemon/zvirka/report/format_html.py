@@ -1,11 +1,11 @@
 """The report as HTML: one self-contained file that opens offline and prints on A4.
 
-No script at all: filtering is done by the style sheet, searching by the browser. The content
+There is no script: the style sheet filters, the browser searches. The content
 security policy in the file allows nothing but its own style sheet, by hash. All outside text is
 escaped by Jinja, and hidden characters are spelt out (:mod:`zvirka.i18n.visible_text`).
 
-A run with more differences than :data:`PAGE` is written as a summary file and a file for each
-page of one kind beside it, so that a browser never has to hold 100,000 of them.
+A run with more differences than :data:`PAGE` is written as a summary file with one more file
+for each page of one kind, so that a browser never has to hold 100,000 of them.
 """
 
 from __future__ import annotations

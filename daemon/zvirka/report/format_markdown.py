@@ -1,7 +1,7 @@
 """The report as Markdown (GitHub's dialect): for a ticket, a wiki, a pull request.
 
-Outside values are written as code spans, where no markup, link or HTML works; the markup of outside
-sentences is escaped. A line break within a value is spelt out: a table row is one line.
+Values from 1C and the ERP are written as code spans, where markup, links and HTML have no effect;
+markup in sentences is escaped. A line break in a value is spelt out, since a table row is one line.
 """
 
 from __future__ import annotations

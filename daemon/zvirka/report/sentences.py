@@ -16,7 +16,7 @@ from zvirka.i18n.words import N_, Words
 SENTENCES: tuple[str, ...] = (
     # judging: what a difference is
     N_("the client was removed from the store"),
-    N_("the counterparty was created anew in 1C: same key, another Ref_Key"),
+    N_("the counterparty was re-created in 1C: same key, another Ref_Key"),
     N_("the key changed in 1C: one client under a new key"),
     N_("marked for deletion in 1C"),
     N_("1C was asked for {what}: not there"),
@@ -87,7 +87,7 @@ SENTENCES: tuple[str, ...] = (
     # evidence
     N_("push log {time} {action} {status}: {text}"),
     N_("outbox of 1C: {action} waits since {time}, not sent yet"),
-    N_("outbox of 1C: {action} waits since {time}, attempts in vain: {count}, last error: {text}"),
+    N_("outbox of 1C: {action} waits since {time}, failed attempts: {count}, last error: {text}"),
     N_("webhook {action} came {time} and was stored; the row was edited later"),
     N_("webhook {action} came {time}: {outcome}"),
     N_("no webhook came for this counterparty since the last good run"),
@@ -101,9 +101,9 @@ SENTENCES: tuple[str, ...] = (
     N_("run {run}, difference {number}: {what}"),
     N_("{action} had reached the store before the run was interrupted"),
     N_("had reached the store before the run was interrupted"),
-    N_("{action} had not reached the store; it is planned anew"),
-    N_("had not reached the store; it is planned anew"),
-    N_("the row has changed since, by zvirka or by somebody else; it is compared anew"),
+    N_("{action} had not reached the store; it will be planned again"),
+    N_("had not reached the store; it will be planned again"),
+    N_("the row has changed since, by zvirka or another program; it will be compared again"),
     N_("two rows had key {key} after a create: creates stopped"),
     N_("code {key}: {what}"),
     N_("message {number} of the exchange plan"),

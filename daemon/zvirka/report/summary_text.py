@@ -97,7 +97,7 @@ def _ending(findings: ReportContent, words: Words) -> Iterator[str]:
 
 
 def tone(findings: ReportContent) -> str:
-    """``good``, ``warning`` or ``bad``: the colour of the verdict."""
+    """``good``, ``warning`` or ``bad``: the colour of the headline."""
     if findings.run.status.broke_off:
         return "bad"
     unsure = findings.in_sync and findings.partial
@@ -289,7 +289,8 @@ def approval(findings: ReportContent, words: Words) -> str:
         return _("What was not held was carried out; the run itself needs no approval.")
     return _(
         "Nothing that is held is written until a person decides. An approval is good once, for "
-        "exactly the plan below: the plan is computed anew, what is still identical is applied."
+        "exactly the plan below: the plan is computed again, and what is still identical "
+        "is applied."
     )
 
 

@@ -1,6 +1,6 @@
 """The sentences of alerts and of the status line, in Ukrainian and English.
 
-Counts come with the right plural by Babel's rules; there is no personal data to say.
+Plurals follow Babel's rules. The sentences hold no personal data.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def counted(language: Language, noun: str, number: int) -> str:
 
 
 def tallied(language: Language, counts: Mapping[str, int]) -> str:
-    """Counts by cause or action: «змінити 3, створити 1»; names nobody knows stay as they are."""
+    """Counts by cause or action: «змінити 3, створити 1»; unknown names stay as they are."""
     parts = [
         f"{named(language, name)} {number}"
         for name, number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -133,7 +133,7 @@ def tallied(language: Language, counts: Mapping[str, int]) -> str:
 
 
 def named(language: Language, word: str) -> str:
-    """A cause, an action or a phase in words; what nobody knows stays as it is."""
+    """A cause, an action or a phase in words; unknown words stay as they are."""
     return _NAMES.get(word, {}).get(language, word)
 
 

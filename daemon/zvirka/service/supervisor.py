@@ -67,7 +67,7 @@ class Supervisor:
 
     Args:
         settings: in force until :meth:`reload`.
-        ports: what it stands on.
+        ports: clock, records, alerts and the other parts it uses.
 
     Raises:
         SettingsError: metrics.listen cannot be listened on.

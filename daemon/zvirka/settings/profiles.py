@@ -53,7 +53,7 @@ def read_profile(name: str) -> FieldProfile:
     """Return the profile of that name, or of that file when the name ends in ``.toml``.
 
     Raises:
-        SettingsError: there is none, or the file is not a profile.
+        SettingsError: the profile does not exist, or the file is not a profile.
     """
     file = _profile_file(name)
     try:

@@ -138,7 +138,7 @@ def _resolve(
             found.warn(secret.file_key, text, f"chmod o-r {path}")
     elif name in table:
         remedy = f"move it to a file and set {secret.file_key}, or to a systemd credential"
-        found.warn(secret.key, "the secret stands in zvirka.toml itself", remedy)
+        found.warn(secret.key, "the secret is written in zvirka.toml itself", remedy)
 
 
 def _read(secret: _Secret, table: dict[str, Any], path: Path, found: SecretsFound) -> int:

@@ -1,4 +1,4 @@
-"""What entity types a configuration publishes: the accounting, trade, custom and legacy shapes.
+"""The entity types a configuration publishes: the accounting, trade, custom and legacy shapes.
 
 The names are those of typical Ukrainian configurations (BAS Бухгалтерія, BAS Управління
 торгівлею, УТП); the properties of the contact section follow a recorded `$metadata`.

@@ -123,7 +123,7 @@ def tombstone(base: str, set_: str, ref: str) -> str:
 
 
 def key_text(type_: EntityType, values: Mapping[str, Any]) -> str:
-    """The key of a row as it stands in an address."""
+    """The key of a row as in an address."""
     if type_.key == ("Ref_Key",):
         return f"guid'{values['Ref_Key']}'"
     return ",".join(f"{name}='{values.get(name, '')}'" for name in type_.key)

@@ -1,7 +1,7 @@
-"""Selects the pairs that deserve a second look, by digests, with the last agreement as third side.
+"""Selects the pairs that may differ, by digests, with the last agreement as third side.
 
-Who is paired with whom is found by :mod:`zvirka.staging.pairing`. What a candidate means is decided
-in :mod:`zvirka.reconcile`, after both sides were read again.
+:mod:`zvirka.staging.pairing` finds the pairs. :mod:`zvirka.reconcile` decides what a candidate
+means, after reading both sides again.
 """
 
 from __future__ import annotations

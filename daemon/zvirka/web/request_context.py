@@ -1,7 +1,7 @@
 """One request as the handlers see it: who asks, in which language, with which form.
 
-:func:`endpoint` is the gate every page stands behind: it reads the session, refuses what the role
-may not do, and lets no form through without the CSRF token of its session.
+:func:`endpoint` wraps every page: it reads the session, checks the role, and refuses forms without
+the CSRF token of their session.
 """
 
 from __future__ import annotations
@@ -242,17 +242,19 @@ def _answer(
     if context.request.method == "POST" and not (
         known and context.web.sessions.good(context.session, context.form.get("token", ""))
     ):
-        raise Refused(403, _("This form is not of your session; nothing was done. Open it anew."))
+        raise Refused(
+            403, _("This form belongs to another session. Nothing was changed; reload the page.")
+        )
     if role == "admin" and user is not None and not user.acts:
         raise Refused(403, _("Only an admin may do that; nothing was done."))
     return handler(context)
 
 
 def _door(context: RequestContext) -> Response:
-    """To the sign-in form; but whoever followed a link from elsewhere first comes once more.
+    """Redirect to the sign-in form, after repeating a request that follows an external link.
 
-    A browser sends no strict cookie along with such a step, so a stranger and a user whose
-    session stands look the same. The second step comes from this page.
+    Browsers send no strict cookie along such a link, so a signed-in user looks like a stranger. The
+    repeated request comes from this page and carries the cookie.
     """
     if context.request.headers.get("sec-fetch-site") not in {"cross-site", "same-site"}:
         return context.redirect("/sign-in")
@@ -276,7 +278,7 @@ def _language(web: WebContext, request: Request) -> str:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form that is small; files are none of our business."""
+    """The fields of a small form without files."""
     length = request.headers.get("content-length", "")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     fits = length.isascii() and length.isdigit() and int(length) <= LARGEST_FORM

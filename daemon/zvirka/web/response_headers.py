@@ -1,4 +1,4 @@
-"""What every answer carries: headers that let a browser do nothing but show the page."""
+"""Security headers of every answer: a browser may show the page and nothing else."""
 
 from __future__ import annotations
 

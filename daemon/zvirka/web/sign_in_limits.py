@@ -1,4 +1,4 @@
-"""Failed sign-ins of the last quarter of an hour: who has had too many waits."""
+"""Limits on failed sign-ins within a quarter of an hour."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ipaddress import ip_address, ip_network
 
 WINDOW = timedelta(minutes=15)
 _LIMITS = {"pair": 5, "address": 20, "name": 100, "device": 10}
-"""Failures a window. A browser that its user has signed in with before is counted by itself, so
-that nobody else's attempts lock the user out, from whatever addresses they seem to come."""
+"""Failures per window. A browser that its user signed in with before is counted separately, so that
+other people's attempts do not lock the user out, whatever addresses they come from."""
 _REMEMBERED = 10_000
 
 

@@ -1,4 +1,4 @@
-"""The application: which address leads to which page, and what stands before all of them."""
+"""The application: routes and middleware."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from zvirka.web.users import Users
 from zvirka.web.worker import Worker
 
 STOP_SECONDS = 8.0
-"""How long a run may take to a safe place once the page is told to end; its unit waits 30 s."""
+"""How long a run may take to a safe place after the page is asked to stop; its unit waits 30 s."""
 
 
 def create_app(
@@ -50,7 +50,7 @@ def create_app(
         performed: what performs a run.
 
     Raises:
-        SettingsError: nobody could sign in, or nothing signs the cookies.
+        SettingsError: there are no users, or there is no key to sign the cookies.
     """
     settings = environment.settings.web
     secret = settings.secret.get_secret_value() if settings.secret else ""

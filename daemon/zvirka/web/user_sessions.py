@@ -34,7 +34,7 @@ class UserSessions:
 
     Args:
         secret: signs them.
-        users: whose names stand in them.
+        users: whose names are in the cookies.
         lasting: how long a session is good after signing in.
         now: the clock, aware.
     """
@@ -57,7 +57,7 @@ class UserSessions:
         self._ended: dict[str, datetime] = {}
 
     def begin(self, user: User | None = None) -> UserSession:
-        """A new session with an id of its own, so that nobody can know it beforehand."""
+        """A new session with an unpredictable id."""
         lasting = self._lasting if user else ANONYMOUS_FOR
         return UserSession(token_urlsafe(24), user, self._now() + lasting)
 
@@ -84,7 +84,7 @@ class UserSessions:
         return signed if isinstance(signed, str) else signed.decode()
 
     def end(self, session: UserSession) -> None:
-        """Let nobody use the session any more."""
+        """End the session for good."""
         now = self._now()
         self._ended = {sid: ends for sid, ends in self._ended.items() if ends > now}
         self._ended[session.sid] = session.ends

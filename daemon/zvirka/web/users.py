@@ -19,7 +19,7 @@ from zvirka.settings.model import UserSettings
 Role = Literal["auditor", "admin"]
 
 LONGEST_PASSWORD = 1024
-"""Characters; what is longer is no password but work for the machine."""
+"""In characters; a longer one is refused before it costs a hash."""
 
 _AT_ONCE = 2
 """Passwords checked at the same time: each takes 64 MiB and a core."""
@@ -53,7 +53,7 @@ class Users:
     """The users of the settings.
 
     Raises:
-        SettingsError: there is none, or a hash is no argon2 hash.
+        SettingsError: there are no users, or a hash is not an argon2 hash.
     """
 
     def __init__(self, users: Sequence[UserSettings]) -> None:
@@ -106,7 +106,7 @@ def _check_hash(hashed: str, place: str) -> None:
         extract_parameters(hashed)
     except InvalidHashError:
         raise SettingsError(
-            "a password hash is no argon2 hash",
+            "a password hash is not an argon2 hash",
             place=place,
             remedy="take the line that `zvirka web hash-password` prints",
         ) from None

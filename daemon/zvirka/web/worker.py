@@ -37,7 +37,7 @@ class Worker:
     """Performs requests in an environment, one at a time.
 
     Args:
-        environment: its ``stop`` is set when the page is told to end.
+        environment: its ``stop`` is set when the page is asked to stop.
         performed: what performs a request.
     """
 

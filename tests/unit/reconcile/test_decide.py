@@ -228,7 +228,7 @@ def test_nothing_is_deleted_while_1c_has_it() -> None:
     ("other", "note"),
     [
         (client(key="0", values={"code": "0"}), "the key changed in 1C"),
-        (client(ref="r-0"), "created anew in 1C"),
+        (client(ref="r-0"), "re-created in 1C"),
     ],
 )
 def test_one_client_under_a_new_key_or_reference_is_moved(other: Client, note: str) -> None:

@@ -111,7 +111,7 @@ def test_a_sentence_of_the_engine_is_told_in_ukrainian_with_its_own_parts() -> N
     assert told(f"outbox of 1C: delete waits since {since}, not sent yet", UK) == (
         f"черга 1С: «{UK.action('delete')}» чекає від {since}, ще не надсилали"
     )
-    tried = "attempts in vain: 4, last error: HTTP 200 with a page instead of JSON"
+    tried = "failed attempts: 4, last error: HTTP 200 with a page instead of JSON"
     assert told(f"outbox of 1C: update waits since {since}, {tried}", UK) == (
         f"черга 1С: «{UK.action('update')}» чекає від {since}, невдалих спроб: 4, "
         "остання помилка: HTTP 200 with a page instead of JSON"

@@ -1,7 +1,7 @@
 """The order of corrections in which a unique value can move from one client to another.
 
-Whoever gives a value up goes before whoever takes it. Corrections that exchange values in a
-circle form one unit, which the writer breaks up with NULL in one transaction.
+A correction that frees a value comes before the one that takes it. Corrections that exchange values
+in a circle form one unit; the writer sets NULL in between, in one transaction.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _units(
     after: dict[int, set[int]],
     before: dict[int, set[int]],
 ) -> list[Unit]:
-    """Peel from the front what waits for nobody, from the back what nobody waits for."""
+    """Topological order from both ends; what is left in the middle are circles."""
     left = set(tied)
     first = _peel(left, before, after)
     last = _peel(left, after, before)

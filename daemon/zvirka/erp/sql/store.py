@@ -146,7 +146,7 @@ class SqlStore:
 
     @property
     def unique_fields(self) -> list[tuple[str, ...]]:
-        """Groups of mapped fields that are unique together."""
+        """Groups of mapped fields that are unique as a group."""
         return self._layout.unique_fields
 
     @property

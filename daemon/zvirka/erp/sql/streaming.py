@@ -53,8 +53,8 @@ def _can_be_walked(connection: Connection, reading: Reading) -> bool:
 def _blocks(connection: Connection, reading: Reading) -> Iterator[ScanBlock]:
     """Pages that SQLite writes itself, each in one row.
 
-    Its driver takes Python's lock anew for every row, so that row by row the scan and the pull
-    beside it wait for each other. A block is made without that lock, and nearly twice as fast.
+    Its driver takes the GIL for every row, so that a scan row by row and the concurrent pull wait
+    for each other. SQLite builds a block without the GIL, nearly twice as fast.
     """
     end, block = reading.end_of_block(BATCH), reading.block()
     after = _LEAST

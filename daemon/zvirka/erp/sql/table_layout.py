@@ -146,7 +146,7 @@ class TableLayout:
 
     @cached_property
     def unique_fields(self) -> list[tuple[str, ...]]:
-        """Groups of mapped fields that are unique together; the pairing key always is."""
+        """Groups of mapped fields that are unique as a group; the pairing key always is."""
         fields = {mapped.column.name: name for name, mapped in self.columns.items()}
         groups = [*(unique.columns for unique in self.uniques), (self.key.name,)]
         found = [
@@ -187,7 +187,7 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
     """Reflect the tables and bind the mapping to them.
 
     Raises:
-        SettingsError: the mapping names what the tables do not have; all of it is told at once.
+        SettingsError: the mapping names what the tables do not have; all of it is reported at once.
         StoreError: the database cannot be reached, or a table does not exist.
     """
     table, children = reflect(engine, erp, name)
@@ -269,7 +269,7 @@ def reflect(engine: Engine, erp: ErpSettings, name: str) -> tuple[Table, dict[st
 def own_columns(erp: ErpSettings, mapping: Mapping, table: Table) -> dict[str, ColumnSettings]:
     """Column settings of the fields that live in the client's own table.
 
-    The key field lives in ``erp.key`` unless told otherwise; a field that is mentioned nowhere
+    The key field lives in ``erp.key`` by default; a field that is mentioned nowhere
     lives in the column of its own name, if there is one.
     """
     in_children = {field for child in erp.children.values() for field in child.columns}

@@ -1,4 +1,4 @@
-"""One batch of corrections inside one transaction: judge each, write all, tell what became."""
+"""One batch of corrections inside one transaction: checks each, writes all, returns outcomes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Transaction:
         self._texts: dict[Any, str] = {}
 
     def bulk(self, corrections: Sequence[Correction]) -> list[Outcome]:
-        """Corrections whose order is free: a statement a shape, singly only where that fails."""
+        """Corrections in any order: one statement per kind, one by one only where that fails."""
         ready, outcomes = self._judge(corrections)
         for group in _by_statement(ready):
             try:
@@ -237,7 +237,7 @@ class Transaction:
     def _accepted(self, refused: RowValues) -> RowValues | None:
         """The correction without the fields the database refuses; ``None``: nothing is left.
 
-        Fields are tried one after the other, each together with those accepted before it.
+        Fields are tried one after the other, each added to those accepted before it.
         """
         correction = refused.correction
         required = self._layout.required if correction.action is Action.CREATE else frozenset()

@@ -159,17 +159,17 @@ class Upsert:
         if len(holders) > 1:
             holders = [client for client in holders if request.ref and client.ref == request.ref]
             if len(holders) != 1:
-                return UpsertResult(Effect.HELD, "the key stands in the store more than once")
+                return UpsertResult(Effect.HELD, "the store has several rows with this key")
         moved = [] if holders or not request.ref else found.by_ref.get(request.ref, [])
         if len(moved) > 1:
-            return UpsertResult(Effect.HELD, "the Ref_Key stands in the store more than once")
+            return UpsertResult(Effect.HELD, "the store has several rows with this Ref_Key")
         if not holders and not moved:
             return UpsertResult(Effect.ABSENT) if request.gone else self._creation(number, request)
         client = (holders or moved)[0]
         if request.gone:
             return _removal(number, request, client)
         if moved and self._policy.rekey == "propose":
-            return UpsertResult(Effect.HELD, "the client stands in the store under another key")
+            return UpsertResult(Effect.HELD, "the store has the client under another key")
         return self._change(number, request, client)
 
     def _creation(self, number: int, request: UpsertRequest) -> Correction:

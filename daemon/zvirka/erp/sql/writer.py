@@ -27,8 +27,8 @@ ATTEMPTS = 3
 class SqlWriter:
     """A :class:`zvirka.erp.protocol.Writer` with compare-and-swap on every row.
 
-    An outcome is given only after the transaction that holds it is committed, so whoever is
-    killed in between finds in the store either a whole batch or nothing of it.
+    An outcome is given only after its transaction is committed: if the process is killed, the
+    store has either a whole batch or nothing of it.
     """
 
     def __init__(self, engine: Engine, layout: TableLayout, batch: int) -> None:

@@ -31,6 +31,6 @@ class RequestRate:
             self._sleep(turn - now)
 
     def hold(self, seconds: float) -> None:
-        """Let nobody's turn come for so long: the other side asked for it."""
+        """Hold back all requests for so long, as the other side asked."""
         with self._lock:
             self._next = max(self._next, self._clock() + seconds)

@@ -1,7 +1,7 @@
 """The writer that corrects through the ERP's own webhook, and believes only the store.
 
-No message is repeated before the store has been read: a create sent twice makes two clients, an
-answer 500 may stand for work well done, a time-out for work still under way.
+No message is repeated before the store has been read: a create sent twice makes two clients, and
+after a 500 or a time-out the change may have been made, or still be under way.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ class WebhookWriter:
         return StoreError(
             cause,
             place=f"{place} ({self._endpoint.place})",
-            remedy="nothing more was sent; mend it and run again",
+            remedy="nothing more was sent; correct it and run again",
         )
 
 
