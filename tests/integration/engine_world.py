@@ -56,8 +56,8 @@ class World:
 
     @contextmanager
     def environment(self) -> Iterator[Environment]:
-        with open_environment(self.settings, self.mapping) as environment:
-            yield dataclasses.replace(environment, now=self.clock)
+        with open_environment(self.settings, self.mapping, now=self.clock) as environment:
+            yield environment
 
     def run(self, command: str = Command.RECONCILE, **asked: Any) -> Summary:
         """Perform one run, a minute after the last."""

@@ -83,6 +83,44 @@ def test_an_undo_of_a_create_with_a_padded_code_finds_its_row(
         assert not any(active for _, active in rows(made))
 
 
+@pytest.mark.parametrize(
+    ("blank", "seen"), [("   ", False), ("   ", True), ("\u00a0", True)], ids=repr
+)
+@pytest.mark.parametrize("by", ["ref", "code"])
+def test_a_padded_code_created_again_keeps_its_client(
+    tmp_path: Path, by: str, blank: str, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``seen``: a night has found both counterparties under one code before one was deleted."""
+    monkeypatch.setitem(SHAPES, "keyed", keyed("varchar(40)"))
+    code = "000000001"
+    with world(tmp_path, shape="keyed", counterparties=3) as made:
+        first = made.refs()[0]
+        made.base.update(first, code=code + blank)
+        assert made.run().exit_code == 0
+        made.base.create(name="Той самий", code=code + blank)
+        if seen:
+            assert made.run().causes == {"duplicate": 1}
+        made.base.delete(first)
+        run = made.resync(code) if by == "code" else made.resync(refs=(first,))
+        assert run.status == "finished", run
+        assert made.run().exit_code == 0
+        stored = rows(made, "code, name, is_active")
+        assert len(stored) == 3
+        assert (code, "Той самий", True) in [(c, name, bool(on)) for c, name, on in stored]
+
+
+@pytest.mark.parametrize(("asked", "kind"), [("A-7 ", ""), ("a-7", "UsageError")])
+def test_a_code_that_1c_finds_in_another_spelling_is_no_lie(
+    tmp_path: Path, asked: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The databases of 1C compare without case and without blanks at the end."""
+    monkeypatch.setitem(SHAPES, "keyed", keyed("varchar(40)"))
+    with world(tmp_path, shape="keyed", counterparties=3) as made:
+        made.base.update(made.refs()[0], code="A-7")
+        assert made.run().exit_code == 0
+        assert made.resync(asked).kind == kind
+
+
 def permuted(backend: str, directory: Path) -> Shape:
     """The primary key of a client comes from SQL, so that the order of new rows is arbitrary."""
     uuid = {

@@ -15,7 +15,7 @@ import msgspec
 from loguru import logger
 
 from zvirka.domain import Counterparty
-from zvirka.identity import canonical_key
+from zvirka.identity import canonical_key, trimmed
 from zvirka.mapping import Mapping
 from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder, decode_ref
@@ -114,12 +114,17 @@ class CatalogueSource:
         return self.count()
 
     def _probe(self) -> None:
-        layout = self.layout
+        layout, reader = self.layout, self.layout.reader
         shape = layout.whole.shape
-        query = layout.reader.queries.page(layout.entity, shape.select, top=1, where=layout.where)
-        rows = layout.reader.rows(query, shape)
-        if rows:
-            layout.reader.prove_filters(layout.entity, shape.refs(rows)[0])
+        in_scope = reader.queries.page(layout.entity, shape.select, top=1, where=layout.where)
+        known = shape.refs(reader.rows(in_scope, shape))
+        if not known and layout.where:
+            # Nothing in scope, or an empty answer to every filter.
+            anything = RowDecoder(layout.entity, ["Ref_Key"])
+            unfiltered = reader.queries.page(layout.entity, anything.select, top=1)
+            known = anything.refs(reader.rows(unfiltered, anything))
+        if known:
+            reader.prove_filters(layout.entity, known[0])
         logger.debug("mapped places are known", related=len(layout.related))
 
     def count(self) -> int:
@@ -217,10 +222,13 @@ class CatalogueSource:
         selection = msgspec.structs.replace(layout.whole, shape=layout.fetched, where=where)
         rows = [row for page in layout.reader.pages(selection) for row in page]
         texts = layout.fetched.texts(rows, name)
-        seen = set(texts)
-        if not seen <= set(asked) or (control is not None and control not in seen):
+        seen = set(map(_collated, texts))
+        if not seen <= set(map(_collated, asked)):
             return None
-        return [row for row, text in zip(rows, texts, strict=True) if text == value]
+        if control is not None and _collated(control) not in seen:
+            return None
+        wanted = canonical_key(value)
+        return [row for row, text in zip(rows, texts, strict=True) if canonical_key(text) == wanted]
 
     def _some_value(self, name: str) -> str | None:
         """A value that one of the first counterparties has, ``None`` when all are empty."""
@@ -241,6 +249,11 @@ class CatalogueSource:
             allowed_only=self.restricted,
         )
         return outbox.newest()
+
+
+def _collated(text: str | None) -> str:
+    """A text as the databases of 1C compare it: without case and without blanks at its end."""
+    return trimmed(text).casefold()
 
 
 def counterparties(

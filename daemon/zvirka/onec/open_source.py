@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -98,6 +99,7 @@ def open_source(
     state_dir: Path,
     *,
     sleep: Callable[[float], None] = time.sleep,
+    today: Callable[[], date] = date.today,
 ) -> CatalogueSource:
     """The catalogue of the settings, to be used as a context manager.
 
@@ -106,6 +108,7 @@ def open_source(
         mapping: which fields, and where they live.
         state_dir: where the schema is cached (``metadata/``).
         sleep: how to wait between repetitions.
+        today: the date in the base's own time zone.
     """
     session = open_session(onec, mapping, sleep=sleep)
     return CatalogueSource(
@@ -115,6 +118,7 @@ def open_source(
         page_bytes=onec.page_bytes,
         max_url=onec.max_url,
         allowed_only=onec.allowed_only,
+        today=today,
     )
 
 

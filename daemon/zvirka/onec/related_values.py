@@ -18,7 +18,7 @@ from zvirka.domain import ZERO_REF
 from zvirka.mapping import Attribute, ContactLine, Field, RegisterLine
 from zvirka.onec.decoding import Row, RowDecoder, lowered
 from zvirka.onec.mapping_fit import kind_property, object_property
-from zvirka.onec.odata_queries import any_of, canonical
+from zvirka.onec.odata_queries import all_of, any_of, canonical
 from zvirka.onec.paging import PageReader, Selection
 from zvirka.onec.protocol import LineBatch
 from zvirka.onec.schema import Entity
@@ -44,6 +44,11 @@ def order_of(line: int, since: str | None, today: date) -> int | None:
         return None
     newest = min(_DAYS, max(0, (day - _FIRST_DAY).days))
     return (_DAYS - newest) * _LINES + min(line, _LINES - 1)
+
+
+def _begins(name: str, since: date, until: date) -> str:
+    """The filter of a beginning after one day and not after another."""
+    return f"{name} gt datetime'{since}T00:00:00' and {name} le datetime'{until}T00:00:00'"
 
 
 class RelatedValues(Protocol):
@@ -259,14 +264,19 @@ class ContactLines:
 
     def taking_effect(self, since: date) -> Iterator[list[str]]:
         """Owners of lines in force from a day after ``since`` and not after today."""
-        if self._set is None or not self._dated:
+        today = self._today()
+        if not self._dated or since >= today:
             return
-        begin, end = (f"datetime'{day}T00:00:00'" for day in (since, self._today()))
-        days = f"{_SINCE} gt {begin} and {_SINCE} le {end}"
-        shape = RowDecoder(self._set.entity, ["Ref_Key", "LineNumber"])
-        order = ("Ref_Key", "LineNumber")
-        for rows in self._reader.pages(Selection(shape, days, order, order)):
-            yield shape.refs(rows)
+        if self._set is not None:
+            order = ("Ref_Key", "LineNumber")
+            shape = RowDecoder(self._set.entity, list(order))
+            selection = Selection(shape, _begins(_SINCE, since, today), order, order)
+        else:
+            some = f"{self.name}/any(line: {_begins(f'line/{_SINCE}', since, today)})"
+            where = all_of([some, self._owners.where])
+            selection = msgspec.structs.replace(self._owners, where=where)
+        for rows in self._reader.pages(selection):
+            yield selection.shape.refs(rows)
 
     def _deal(self, lines: LineSource) -> Iterator[LineBatch]:
         return (lines.of(choice, self.via) for choice in self._choices)

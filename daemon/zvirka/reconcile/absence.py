@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from zvirka.mapping import Attribute, Mapping
 from zvirka.onec.protocol import Source
@@ -20,6 +20,7 @@ def absence_of(
     *,
     refs: Sequence[str],
     key: str,
+    namesakes: Collection[str],
     has_client: Callable[[str], bool],
 ) -> Absence | Unproven:
     """Ask 1C for every Ref_Key the client was ever paired with, and for its key.
@@ -33,6 +34,8 @@ def absence_of(
         basis: how 1C was read in this run.
         refs: all Ref_Keys the client is known by; none when it was never paired.
         key: the client's pairing key.
+        namesakes: all Ref_Keys the mirror has under the key. 1C does not find a Код with blanks
+            around it by the key.
         has_client: whether the counterparty of a Ref_Key has another client. Its key then says
             nothing about this one.
 
@@ -48,6 +51,8 @@ def absence_of(
         return Unproven(CANNOT_ASK)
     asked = [f"Ref_Key {ref}" for ref in refs]
     if mapping.key != "ref":
+        if any(not has_client(ref) and source.exists(ref) for ref in namesakes):
+            return Unproven(KEY_IN_USE if refs else STILL_THERE)
         home = mapping.field(mapping.key).source
         if isinstance(home, Attribute) and not home.via:
             found = source.find(mapping.key, [key])

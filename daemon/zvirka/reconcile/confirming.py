@@ -92,6 +92,7 @@ def still_wanted(
             snapshot,
             refs=[ref],
             key=correction.key,
+            namesakes=context.mirror.refs_with([correction.key]),
             has_client=context.matching.pairing.has_client,
         ),
         Absence,

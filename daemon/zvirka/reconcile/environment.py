@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from zvirka.domain import Correction
 from zvirka.erp import open_store, open_writer
@@ -75,6 +77,10 @@ class Environment:
                 remedy="nothing is lost: the next run settles what was under way and plans again",
             )
 
+    def date_of(self, moment: datetime) -> date:
+        """The date of a moment in the base: in the time zone of the settings."""
+        return date_in(self.settings, moment)
+
     def fingerprint(self) -> str:
         """A digest of scope, mapping and policy: what changes it makes the next run careful."""
         policy = self.settings.policy
@@ -90,9 +96,18 @@ class Environment:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def date_in(settings: Settings, moment: datetime) -> date:
+    """The date of a moment in the time zone of the settings, which is that of the base."""
+    return moment.astimezone(ZoneInfo(settings.schedule.timezone)).date()
+
+
 @contextlib.contextmanager
 def open_environment(
-    settings: Settings, mapping: Mapping, *, progress: Progress | None = None
+    settings: Settings,
+    mapping: Mapping,
+    *,
+    progress: Progress | None = None,
+    now: Now = utc_now,
 ) -> Iterator[Environment]:
     """Open the journal and prepare the rest; sources and stores open when a run needs them.
 
@@ -105,10 +120,13 @@ def open_environment(
             settings=settings,
             mapping=mapping,
             journal=journal,
-            open_source=lambda: open_source(settings.onec, mapping, settings.state_dir),
+            open_source=lambda: open_source(
+                settings.onec, mapping, settings.state_dir, today=lambda: date_in(settings, now())
+            ),
             open_store=lambda: open_store(settings.erp, mapping),
             open_writer=lambda confirm: open_writer(settings.erp, mapping, confirm=confirm),
             open_feed=lambda: open_feed(settings.onec, mapping),
+            now=now,
             progress=progress or Silence(),
         )
     finally:

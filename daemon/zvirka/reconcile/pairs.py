@@ -187,6 +187,7 @@ class PairReader:
             basis,
             refs=candidate.refs,
             key=client.key,
+            namesakes=context.mirror.refs_with([client.key]),
             has_client=context.matching.pairing.has_client,
         )
 

@@ -62,9 +62,9 @@ def pull(
         StagingError: the staging cannot be written.
     """
     pulled, scanned = None, False
-    if not full and mirror.known and _is_recent(environment, mirror.pulled_at(), now):
+    if not full and mirror.known and _is_recent(environment, mirror, now):
         try:
-            pulled = _light(environment, source, mirror, counted, scan)
+            pulled = _light(environment, source, mirror, counted, now, scan)
             scanned = True
         except DamagedFileError:
             mirror.set_aside()
@@ -77,12 +77,14 @@ def pull(
     return pulled
 
 
-def _is_recent(environment: Environment, pulled_at: str, now: datetime) -> bool:
-    """Whether the last full pull is recent; one in the future (a wrong clock) is not."""
+def _is_recent(environment: Environment, mirror: SourceMirror, now: datetime) -> bool:
+    """Whether the last full pull is recent; a pull in the future (a wrong clock) is not."""
     every: timedelta = environment.settings.onec.full_pull_every
-    if not pulled_at:
+    pulls = mirror.stamp.pulls()
+    if pulls is None:
         return False
-    return timedelta(0) <= now - datetime.fromisoformat(pulled_at) < every
+    pulled_at, looked_on = pulls
+    return timedelta(0) <= now - pulled_at < every and looked_on <= environment.date_of(now)
 
 
 # -- full ---------------------------------------------------------------------------------------
@@ -91,7 +93,7 @@ def _is_recent(environment: Environment, pulled_at: str, now: datetime) -> bool:
 def _full(
     environment: Environment, source: Source, mirror: SourceMirror, counted: int, now: datetime
 ) -> Pulled:
-    with mirror.full_pull(now.isoformat()):
+    with mirror.full_pull(now, environment.date_of(now)):
         # Two requests at a time: 1C makes one page while the other is decoded and staged.
         pages: Iterator[ObjectBatch | LineBatch] = prefetch(
             source.objects(), source.lines(), meanwhile=partial(prepare_report, environment)
@@ -138,7 +140,12 @@ def _doubts(source: Source, rows: int, counted: int) -> list[str]:
 
 
 def _light(
-    environment: Environment, source: Source, mirror: SourceMirror, counted: int, scan: Scan
+    environment: Environment,
+    source: Source,
+    mirror: SourceMirror,
+    counted: int,
+    now: datetime,
+    scan: Scan,
 ) -> Pulled | None:
     """Read keys and versions, fetch what changed; ``None`` when a full pull is needed."""
     with scan.staging():
@@ -154,6 +161,7 @@ def _light(
             "1C has an older DataVersion than before, probably a restored backup; pulling in full"
         )
         return None
+    stale = sorted({*stale, *_taking_effect(source, mirror)})
     if len(stale) > max(_ALWAYS_LIGHT, _LIGHT_UP_TO * after):
         return None
     fetched = mirror.refresh(source, stale, environment.tick)
@@ -161,7 +169,15 @@ def _light(
     if not reasons:
         mirror.forget([*gone, *(set(stale) - fetched)])
     mirror.renew_light_lines(prefetch(source.light_lines()), environment.tick)
+    mirror.stamp.note_look(environment.date_of(now))
     return Pulled(judged(mirror.count(), reasons), Mode.LIGHT, len(fetched), after, scanned=True)
+
+
+def _taking_effect(source: Source, mirror: SourceMirror) -> set[str]:
+    """Counterparties with a contact line in force since the last pull: no DataVersion says so."""
+    pulls = mirror.stamp.pulls()
+    assert pulls is not None
+    return {ref for refs in source.taking_effect(since=pulls[1]) for ref in mirror.seen.among(refs)}
 
 
 def _see_versions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Faults:
     """Entity sets left out of the published composition, a tabular section's set among them."""
     denied: Collection[str] = frozenset()
     """Entity sets the user has no right to read: 401 code 20."""
+    filters: Literal["honoured", "empty", "ignored"] = "honoured"
+    """What ``$filter`` does: an empty set comes with status 200, or the filter is dropped."""
     between_pages: Callable[[int], None] | None = None
     """Called after each page (an answer to ``$top``), before it is sent, with its number from 1."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)

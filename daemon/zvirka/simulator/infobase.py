@@ -9,6 +9,7 @@ import base64
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, Protocol
 
 import msgspec
@@ -207,6 +208,19 @@ class Infobase:
             if self._change(record, changes):
                 self._save(self.counterparties, record)
 
+    def add_contact(self, ref: str, field: str, value: str, since: date) -> None:
+        """Write one more contact line of a field's kind, in force from that day."""
+        place = self.shape.places[field]
+        assert isinstance(place, ContactLine)
+        assert not place.via
+        with self.lock:
+            record = self._object(self.counterparties, ref)
+            line = _new_line(place, since)
+            line |= {"Представление": value, **contact_fields(place.type, value)}
+            record.sections[CONTACTS].append(line)
+            _number(record.sections[CONTACTS])
+            self._save(self.counterparties, record)
+
     def mark(self, ref: str, mark: bool = True) -> None:
         """Set or clear the deletion mark."""
         self.update(ref, DeletionMark=mark)
@@ -349,12 +363,24 @@ def _set_line(record: Object, place: ContactLine | RegisterLine, value: str | No
             lines.remove(found)
     else:
         if found is None:
-            partner = isinstance(place, ContactLine) and bool(place.via)
-            own = default_kind(place.type, partner=partner)
-            ref = kind_of(place.kind)[0] if place.kind else own
-            found = {"Тип": place.type, "Вид_Key": ref, "ВидДляСписка_Key": ref}
-            found["ДействуетС"] = "0001-01-01T00:00:00"
+            found = _new_line(place)
             lines.append(found)
         found |= {"Представление": value, **contact_fields(place.type, value)}
+    _number(lines)
+
+
+def _new_line(place: ContactLine | RegisterLine, since: date = date.min) -> dict[str, Any]:
+    partner = isinstance(place, ContactLine) and bool(place.via)
+    own = default_kind(place.type, partner=partner)
+    ref = kind_of(place.kind)[0] if place.kind else own
+    return {
+        "Тип": place.type,
+        "Вид_Key": ref,
+        "ВидДляСписка_Key": ref,
+        "ДействуетС": f"{since.isoformat()}T00:00:00",
+    }
+
+
+def _number(lines: list[dict[str, Any]]) -> None:
     for number, each in enumerate(lines, start=1):
         each["LineNumber"] = str(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from zvirka.onec.protocol import VersionBatch
@@ -72,5 +73,10 @@ class SeenVersions:
             went_back=bool(went_back),
         )
 
-    def _refs(self, sql: str) -> list[str]:
-        return [str(ref) for (ref,) in self._staging.rows(sql)]
+    def among(self, refs: Collection[str]) -> set[str]:
+        """Those of the Ref_Keys that were seen."""
+        sql = f"SELECT ref FROM {SEEN} WHERE ref IN (SELECT unnest(?)::UUID)"
+        return set(self._refs(sql, [list(refs)])) if refs else set()
+
+    def _refs(self, sql: str, values: Sequence[object] = ()) -> list[str]:
+        return [str(ref) for (ref,) in self._staging.rows(sql, values)]

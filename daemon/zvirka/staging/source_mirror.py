@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime
 
 from loguru import logger
 
@@ -28,6 +29,7 @@ from zvirka.errors import StagingError
 from zvirka.onec.protocol import LineBatch, ObjectBatch, Source
 from zvirka.staging.database import DamagedFileError, Staging, set_aside
 from zvirka.staging.mirror_layout import MirrorLayout
+from zvirka.staging.mirror_stamp import MirrorStamp
 from zvirka.staging.object_batches import gathered
 from zvirka.staging.seen_versions import SEEN, Moved, SeenVersions
 from zvirka.staging.source_digests import SourceDigests
@@ -50,13 +52,13 @@ _KEPT_APART = ("object", "wanted", "line", "light")
 class SourceMirror:
     """The 1C side of one run.
 
-    ``known`` says whether there is a full pull that a light pull can build upon. ``seen`` holds
-    what the light pull under way has seen.
+    ``known`` says whether there is a full pull that a light pull can build upon, ``stamp`` when 1C
+    was pulled. ``seen`` holds what the light pull under way has seen.
     """
 
     def __init__(self, staging: Staging) -> None:
         self._staging = staging
-        self._stamp = f"{staging.hashing}|{staging.mapping.fingerprint()}"
+        self.stamp = MirrorStamp(staging, _MIRROR)
         self._layout = MirrorLayout(staging.mapping)
         self._digests = SourceDigests(staging, self._layout.attributes, self._layout.links)
         self._whole_values: dict[str, str] = {}
@@ -72,7 +74,7 @@ class SourceMirror:
         if staging.path(_MIRROR).exists():
             try:
                 staging.attach(_MIRROR)
-                if self._stamp_of(_MIRROR) == self._stamp:
+                if self.stamp.fits():
                     self._create_views()
                     # A damaged object is found by the light pull, in time for a full one.
                     staging.check_readable(WANTED)
@@ -84,15 +86,6 @@ class SourceMirror:
                 return False
         self._begin()
         return False
-
-    def _stamp_of(self, schema: str) -> str:
-        rows = self._staging.rows(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = 'stamp'",
-            [schema],
-        )
-        if rows:
-            rows = self._staging.rows(f"SELECT stamp FROM {schema}.stamp")
-        return str(rows[0][0]) if rows else ""
 
     def _begin(self) -> None:
         self._staging.attach(_MIRROR)
@@ -125,7 +118,7 @@ class SourceMirror:
         run(f"CREATE TABLE {schema}.light_line({_LINES})")
         for table in _KEPT_APART:
             run(f"CREATE TABLE {schema}.gone_{table}(ref UUID)")
-        run(f"CREATE TABLE {schema}.stamp(stamp VARCHAR, pulled_at VARCHAR)")
+        self.stamp.create(schema)
 
     def _create_views(self) -> None:
         run = self._staging.run
@@ -152,8 +145,11 @@ class SourceMirror:
     # -- a full pull ---------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def full_pull(self, pulled_at: str) -> Iterator[None]:
-        """Build a new mirror beside the old one; it replaces the old one only when complete."""
+    def full_pull(self, pulled_at: datetime, looked_on: date) -> Iterator[None]:
+        """Build a new mirror beside the old one; it replaces the old one only when complete.
+
+        ``looked_on`` is the day of the base on which the pull begins.
+        """
         staging = self._staging
         staging.remove(_NEXT)
         staging.attach(_NEXT)
@@ -167,7 +163,7 @@ class SourceMirror:
                     f"{_NEXT}.object",
                     f"(FROM {_NEXT}.line UNION ALL FROM {_NEXT}.light_line)",
                 )
-                staging.run(f"INSERT INTO {_NEXT}.stamp VALUES (?, ?)", [self._stamp, pulled_at])
+                self.stamp.put(_NEXT, pulled_at, looked_on)
         except BaseException:
             with contextlib.suppress(StagingError):
                 staging.detach(_NEXT)
@@ -321,11 +317,6 @@ class SourceMirror:
             run(f"DELETE FROM {_MIRROR}.gone_wanted")
 
     # -- reading -------------------------------------------------------------------------------
-
-    def pulled_at(self) -> str:
-        """When the mirror was last pulled in full (ISO 8601), '' when never."""
-        rows = self._staging.rows(f"SELECT pulled_at FROM {_MIRROR}.stamp")
-        return str(rows[0][0]) if rows else ""
 
     def count(self) -> int:
         """Distinct counterparties in the mirror."""

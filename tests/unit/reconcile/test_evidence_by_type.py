@@ -13,13 +13,13 @@ from zvirka.reconcile.absence import absence_of
 from zvirka.reconcile.snapshot import CompleteSnapshot, PartialSnapshot, Snapshot
 
 def ask(source: Source, mapping: Mapping, complete: CompleteSnapshot) -> None:
-    absence_of(source, mapping, complete, refs=[], key="1", has_client=bool)
+    absence_of(source, mapping, complete, refs=[], key="1", namesakes=[], has_client=bool)
 
 def refused(source: Source, mapping: Mapping, partial: PartialSnapshot) -> None:
-    absence_of(source, mapping, partial, refs=[], key="1", has_client=bool)
+    absence_of(source, mapping, partial, refs=[], key="1", namesakes=[], has_client=bool)
 
 def refused_too(source: Source, mapping: Mapping, either: Snapshot) -> None:
-    absence_of(source, mapping, either, refs=[], key="1", has_client=bool)
+    absence_of(source, mapping, either, refs=[], key="1", namesakes=[], has_client=bool)
 """
 ROOT = Path(__file__).resolve().parents[3]
 

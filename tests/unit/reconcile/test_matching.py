@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import uuid
 from collections import Counter
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -48,7 +49,7 @@ def staged(
     agreement = Agreement(staging, directory / "agreement.duckdb")
     mirror = SourceMirror(staging)
     matching = Candidates(staging, mirror, agreement, marks_count=marks_count)
-    with mirror.full_pull("2026-01-01T00:00:00+00:00"):
+    with mirror.full_pull(datetime(2026, 1, 1, tzinfo=UTC), date(2026, 1, 1)):
         mirror.add_objects(
             ObjectBatch(
                 refs=REFS[: len(parties)],

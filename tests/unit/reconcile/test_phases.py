@@ -148,9 +148,17 @@ def test_an_absence_needs_every_reference_and_the_key(
 ) -> None:
     source, here, gone = both.source, ref_of(both, "1"), "00000000-0000-0000-0000-0000000000ff"
 
-    def asked(refs: list[str], key: str, *, elsewhere: bool = False) -> Absence | Unproven:
+    def asked(
+        refs: list[str], key: str, *, namesakes: Sequence[str] = (), elsewhere: bool = False
+    ) -> Absence | Unproven:
         return absence_of(
-            source, MAPPING, evidence, refs=refs, key=key, has_client=lambda ref: elsewhere
+            source,
+            MAPPING,
+            evidence,
+            refs=refs,
+            key=key,
+            namesakes=namesakes,
+            has_client=lambda ref: elsewhere,
         )
 
     assert asked([gone], "9") == Absence(f"Ref_Key {gone}, Code 9")
@@ -159,6 +167,12 @@ def test_an_absence_needs_every_reference_and_the_key(
     assert asked([gone], "1") == Unproven(KEY_IN_USE)
     assert asked([], "1") == Unproven(STILL_THERE)
     assert asked([gone], "1", elsewhere=True) == Absence(f"Ref_Key {gone}, Code 1")
+    assert asked([gone], "9", namesakes=[here]) == Unproven(KEY_IN_USE)
+    assert asked([], "9", namesakes=[here]) == Unproven(STILL_THERE)
+    assert asked([gone], "9", namesakes=[gone]) == Absence(f"Ref_Key {gone}, Code 9")
+    assert asked([gone], "9", namesakes=[here], elsewhere=True) == Absence(
+        f"Ref_Key {gone}, Code 9"
+    )
     source.hidden.add(here)
     assert asked([here], "9") == Unproven(STILL_THERE)
 
@@ -168,7 +182,13 @@ def test_a_key_1c_cannot_search_is_absent_from_a_complete_snapshot_only(both: Me
 
     def asked(evidence: CompleteSnapshot | NamedOnly, refs: list[str]) -> Absence | Unproven:
         return absence_of(
-            both.source, WITHOUT_SEARCH, evidence, refs=refs, key="9", has_client=lambda ref: False
+            both.source,
+            WITHOUT_SEARCH,
+            evidence,
+            refs=refs,
+            key="9",
+            namesakes=(),
+            has_client=lambda ref: False,
         )
 
     assert asked(CompleteSnapshot(3), [gone]) == Absence(f"Ref_Key {gone}")
