@@ -196,7 +196,7 @@ def test_without_its_credential_the_daemon_starts_and_says_what_1c_says(site: Si
     assert "password" in json.loads(run["error"])["cause"]
     assert site.machine.show("zvirka.service", "ActiveState") == "active"
     site.machine.wait_for(site.mail, 30, "the alert")
-    assert site.mail()[0]["title"] == "zvirka: звірка не вдалася"
+    assert site.mail()[0]["title"] == "zvirka: запуск не вдався"
     assert len(site.runs()) == 1, "a permanent error is not tried again"
 
 

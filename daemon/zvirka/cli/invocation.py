@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from zvirka.cli.invoker import who
-from zvirka.cli.texts import Language, Messages, language_of
+from zvirka.cli.texts import Messages, language_of
+from zvirka.i18n import Language
 
 if TYPE_CHECKING:
     from zvirka.cli.progress_bars import TerminalProgress

@@ -1,4 +1,4 @@
-"""The report's language: sentences, the domain's words, numbers, dates, plurals.
+"""One language: messages, the domain's words, numbers, dates, plurals.
 
 English is the language of the sources, so only Ukrainian has a catalogue
 (``locale/uk/LC_MESSAGES/zvirka.po``). It is compiled in memory at first use (about 20 ms, once
@@ -13,7 +13,6 @@ from functools import cache
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -36,16 +35,10 @@ from zvirka.domain import (
     Trigger,
 )
 from zvirka.errors import UsageError
+from zvirka.i18n import LANGUAGES, N_
 
-Language = Literal["uk", "en"]
-LANGUAGES: tuple[Language, ...] = ("uk", "en")
 _LOCALE = Path(__file__).parent / "locale"
 _REGIONS = {"uk": "uk_UA", "en": "en_GB"}
-
-
-def N_(message: str) -> str:
-    """Mark a message for the catalogue where it is only named, and translated later."""
-    return message
 
 
 KINDS: Mapping[str, str] = {
@@ -233,6 +226,10 @@ class Words:
     def status(self, status: str) -> str:
         """The word for the status of a run."""
         return self.word(STATUSES, status)
+
+    def phase(self, name: str) -> str:
+        """The word for a phase of a run."""
+        return self.word(PHASES, name)
 
     def plan_state(self, state: str) -> str:
         """The word for what became of a held plan."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from zvirka.i18n.words import N_, Words
+from zvirka.i18n import N_
+from zvirka.i18n.words import Words
 from zvirka.journal.records import DifferenceEntry, Write
 from zvirka.report.sentences import told
 from zvirka.report.summary_text import changes

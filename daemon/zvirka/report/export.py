@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 from zvirka.domain import Command
 from zvirka.errors import UsageError
-from zvirka.i18n.words import COMMANDS, N_, TRIGGERS, Words
+from zvirka.i18n import N_
+from zvirka.i18n.words import COMMANDS, TRIGGERS, Words
 from zvirka.journal.journal import Journal
 from zvirka.journal.queries import sealed_between
 from zvirka.report import format_json, summary_text

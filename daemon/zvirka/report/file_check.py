@@ -20,7 +20,7 @@ from pathlib import Path
 
 from zvirka import __version__
 from zvirka.errors import UsageError
-from zvirka.i18n.words import LANGUAGES
+from zvirka.i18n import LANGUAGES
 from zvirka.journal.journal import Journal
 from zvirka.report import render, report_stem, write_reports
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from zvirka.i18n.words import HELD_WHAT, LIMITS, N_, Words
+from zvirka.i18n import N_
+from zvirka.i18n.words import HELD_WHAT, LIMITS, Words
 from zvirka.journal.run_facts import Hold
 
 _SHARES = frozenset({"max_delete_share", "max_change_share"})

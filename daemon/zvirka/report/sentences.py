@@ -11,7 +11,8 @@ import re
 from datetime import datetime
 from functools import cache
 
-from zvirka.i18n.words import N_, Words
+from zvirka.i18n import N_
+from zvirka.i18n.words import Words
 
 SENTENCES: tuple[str, ...] = (
     # judging: what a difference is

@@ -21,6 +21,7 @@ import msgspec
 from loguru import logger
 
 from zvirka.atomic_files import replaced
+from zvirka.i18n.words import Words
 from zvirka.report import report_stem
 from zvirka.service.alert_texts import counted, say, tallied
 from zvirka.service.daemon_records import Situation
@@ -190,7 +191,7 @@ class Alerts:
             found.append(("failed", (kind, f"{say(language, 'cause', why=why)}\n{about}".strip())))
         if situation.held:
             run, digest, actions = situation.held[0]
-            text = say(language, "by_action", counts=tallied(language, actions))
+            text = say(language, "by_action", counts=tallied(Words(language).action, actions))
             text += "\n" + say(language, "approve", run=run)
             found.append(("held", (digest or str(run), f"{text}\n{about}".strip())))
         remaining = situation.last.facts.remaining if situation.last else 0
@@ -211,7 +212,7 @@ class Alerts:
         lines = [say(language, "run", run=last.run)]
         if (left := last.facts.remaining) is not None:
             lines = [f"{lines[0]}: {counted(language, 'remaining', left)}"]
-        if counts := tallied(language, last.facts.causes or {}):
+        if counts := tallied(Words(language).cause, last.facts.causes or {}):
             lines.append(say(language, "by_cause", counts=counts))
         lines.append(say(language, "report", place=report_place(self._settings, last.run)))
         return "\n".join(lines)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from zvirka.domain import OutcomeState
-from zvirka.service.alert_texts import Language, counted, say
+from zvirka.i18n import Language
+from zvirka.i18n.words import Words
+from zvirka.service.alert_texts import counted, say
 from zvirka.service.daemon_records import RunView, Situation
 
 
@@ -36,7 +38,7 @@ def status_line(
 
 def _ended(run: RunView, language: Language, waits: bool) -> str:
     if run.status.broke_off:
-        return say(language, f"was_{run.status}")
+        return Words(language).status(run.status)
     found = run.facts.found
     if found is None:
         text = say(language, "ended")

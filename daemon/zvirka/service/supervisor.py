@@ -19,9 +19,11 @@ from loguru import logger
 
 from zvirka.domain import Command
 from zvirka.errors import ZvirkaError
+from zvirka.i18n import Language
+from zvirka.i18n.words import Words
 from zvirka.now import Now
 from zvirka.reconcile.request import Request, Summary
-from zvirka.service.alert_texts import Language, named, say
+from zvirka.service.alert_texts import say
 from zvirka.service.alerts import Alerts, Send
 from zvirka.service.background_task import Background, Ending
 from zvirka.service.clock import Clock
@@ -262,7 +264,7 @@ class Supervisor:
     def _status(self) -> str:
         language = self.settings.report.language
         if self.running:
-            text = say(language, "running", phase=named(language, self.pulse.name))
+            text = say(language, "running", phase=Words(language).phase(self.pulse.name))
         else:
             text = status_line(
                 self._situation,

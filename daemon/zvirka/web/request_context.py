@@ -22,7 +22,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from zvirka.errors import NoSuchRunError
-from zvirka.i18n.words import COMMANDS, LANGUAGES, PHASES, Words
+from zvirka.i18n import LANGUAGES
+from zvirka.i18n.words import COMMANDS, PHASES, Words
 from zvirka.journal.journal import Journal
 from zvirka.report.format_html import TEMPLATES, environment, style
 from zvirka.web.sign_in_limits import SignInLimits

@@ -12,17 +12,9 @@ import pytest
 from tests.unit.cli.lines import PASSWORD, run
 from zvirka.cli.invoker import who
 from zvirka.cli.progress_bars import TerminalProgress
-from zvirka.cli.texts import LANGUAGES, SENTENCES, Messages, language_of
+from zvirka.cli.texts import Messages, language_of
+from zvirka.i18n import LANGUAGES
 from zvirka.settings.model import ReportSettings
-
-
-def test_every_sentence_is_there_in_both_languages_with_the_same_values() -> None:
-    for name, (ukrainian, english) in SENTENCES.items():
-        assert ukrainian, name
-        assert english, name
-        assert sorted(re.findall(r"{\w+}", ukrainian)) == sorted(re.findall(r"{\w+}", english))
-        assert not re.search("[ыэъё]", ukrainian, re.IGNORECASE), name
-        assert not re.search("[а-яіїєґ]", english, re.IGNORECASE) or name.startswith("check_")
 
 
 def test_language_is_what_was_asked_for_then_the_settings_then_the_locale() -> None:

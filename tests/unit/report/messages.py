@@ -1,4 +1,4 @@
-"""Every message of report and page, extracted as a translator's tool would."""
+"""Every message of reports, pages, commands and alerts, extracted as a translator's tool would."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Message = str | tuple[str, ...]
 def named() -> Iterator[Message]:
     """The messages of the sources, in their order, each once."""
     seen: dict[Message, None] = {}
-    for directory in (ROOT, WEB, ROOT.parent / "i18n"):
+    for directory in (ROOT, WEB, *(ROOT.parent / name for name in ("i18n", "cli", "service"))):
         found = extract_from_dir(
             directory, method_map=_METHODS, options_map=_OPTIONS, keywords=_KEYWORDS
         )

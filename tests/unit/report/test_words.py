@@ -39,6 +39,7 @@ def test_no_translation_is_empty_or_doubtful() -> None:
             texts = message.string if isinstance(message.string, tuple) else (message.string,)
             assert all(texts), message.id
             assert not message.fuzzy, message.id
+            assert not re.search("[ыэъё]", "".join(texts), re.IGNORECASE), message.id
 
 
 def test_a_translation_has_the_parts_of_its_message() -> None:

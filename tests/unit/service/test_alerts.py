@@ -75,7 +75,7 @@ def test_three_bad_nights_are_one_message_and_the_good_one_after_is_another(tmp_
     told.flush(NOW + DAY * 4)
     failures = [title for title in post.titles if "давно" not in title]
     assert failures == [
-        "zvirka: звірка не вдалася",
+        "zvirka: запуск не вдався",
         "zvirka: звірка знову працює",
         "zvirka: звірки знову вдалі",
     ]
@@ -121,7 +121,7 @@ def test_a_restart_neither_repeats_nor_forgets_what_was_told(tmp_path: Path) -> 
     again = alerts(tmp_path, post)
     again.judge(night(1, status="failed"), None, NOW)
     again.flush(NOW)
-    assert post.titles == ["zvirka: звірка не вдалася"]
+    assert post.titles == ["zvirka: запуск не вдався"]
     assert again.active == {"failed"}
     third = alerts(tmp_path, post)
     third.judge(night(2), None, NOW + DAY * 2)
@@ -204,8 +204,8 @@ def test_the_dead_mans_switch_goes_off_even_when_no_run_ever_was(tmp_path: Path)
             "uk",
             "zvirka: розбіжності лишилися",
             [
-                "Звірка № 7: 3 розбіжності лишилися",
-                "За причинами: не дійшли зміни 2, змінено в ERP 1",
+                "Запуск № 7: 3 розбіжності лишилися",
+                "За причинами: пропущена зміна 2, правка в ERP 1",
                 "Звіт: https://erp.example/zvirka/zvirka-run-000007.html",
             ],
         ),
@@ -214,7 +214,7 @@ def test_the_dead_mans_switch_goes_off_even_when_no_run_ever_was(tmp_path: Path)
             "zvirka: differences remain",
             [
                 "Run 7: 3 differences remain",
-                "By cause: missed updates 2, edited in the ERP 1",
+                "By cause: missed update 2, edited in the ERP 1",
                 "Report: https://erp.example/zvirka/zvirka-run-000007.html",
             ],
         ),

@@ -178,7 +178,7 @@ def test_a_permanent_failure_is_told_at_once_and_not_tried_again(
     watch.start()
     live(watch, world.hours, NIGHT + timedelta(hours=2))
     assert len(world.runs) == 1
-    assert [title for title, _ in world.mail] == ["zvirka: звірка не вдалася"]
+    assert [title for title, _ in world.mail] == ["zvirka: запуск не вдався"]
     assert "Олена" not in world.mail[0][1]
     live(watch, world.hours, NIGHT + timedelta(days=1, hours=2))
     assert len(world.runs) == 2, "a failing run never stops the daemon"
@@ -245,7 +245,7 @@ def test_a_daemon_that_dies_in_every_run_gives_the_night_up_and_says_so(
     watch.start()
     live(watch, world.hours, NIGHT + timedelta(hours=20))
     assert len(world.runs) == 4
-    assert [title for title, _ in world.mail] == ["zvirka: звірка не вдалася"]
+    assert [title for title, _ in world.mail] == ["zvirka: запуск не вдався"]
 
 
 @pytest.mark.parametrize(("hours_ago", "expected"), [(23, 0), (25, 1)])

@@ -82,7 +82,7 @@ def test_the_schedule_gives_each_of_thirty_nights_a_good_run_or_an_alert(
     state, said = "cleared", ""
     for title, body in world.mail:
         cause = body.splitlines()[0]
-        if title == "zvirka: звірка не вдалася":
+        if title == "zvirka: запуск не вдався":
             assert (state, said) != ("raised", cause), "the same state was told twice"
             state, said = "raised", cause
         elif title == "zvirka: звірка знову працює":
