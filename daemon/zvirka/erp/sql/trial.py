@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, String, Table, Uuid, select
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.sql.conversion import some_value
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import WRITES
 from zvirka.erp.sql.store_queries import Reading
@@ -94,7 +95,7 @@ def _creation(layout: TableLayout) -> Correction:
         elif not mapped.column.nullable and isinstance(mapped.column.type, String):
             after[field] = "zvirka"[: mapped.max_length]
         elif not mapped.column.nullable:
-            after[field] = "0"
+            after[field] = some_value(mapped.column)
     return Correction(id=1, action=Action.CREATE, key=key, ref=REF, after=after)
 
 
