@@ -78,11 +78,11 @@ def installed(onec: Simulator) -> Iterator[Path]:
 
 
 def run(
-    directory: Path, *arguments: str, password: str | None = PASSWORD, uid: int = 0
+    directory: Path, *arguments: str, password: str | None = PASSWORD, uid: int = 0, **more: str
 ) -> subprocess.CompletedProcess[str]:
     if PROGRAM is None:
         pytest.skip("no Python here can be read by every user")
-    environ = {**PROGRAM, "PATH": os.environ["PATH"]}
+    environ = {**PROGRAM, "PATH": os.environ["PATH"], **more}
     if password is not None:
         environ["ZVIRKA_ONEC__PASSWORD"] = password
     return subprocess.run(
@@ -169,6 +169,17 @@ def test_a_secret_file_that_only_root_can_read_is_found(installed: Path) -> None
     assert f"cannot read {secret}: Permission denied" in ended.stderr
     os.chown(secret, USER, USER)
     assert run(installed, "check", password=None).returncode == 0
+
+
+def test_the_secrets_of_the_unit_are_handed_over_and_not_left_behind(installed: Path) -> None:
+    given = installed / "credentials"
+    given.mkdir(mode=0o700)
+    (given / "onec.password").write_text(PASSWORD)
+    (given / "onec.password").chmod(0o400)
+    before = set(Path("/dev/shm").glob("zvirka-credentials-*"))
+    ended = run(installed, "check", password=None, CREDENTIALS_DIRECTORY=str(given))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert set(Path("/dev/shm").glob("zvirka-credentials-*")) == before
 
 
 def test_a_working_directory_that_only_root_may_enter(installed: Path) -> None:
