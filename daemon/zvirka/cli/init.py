@@ -23,8 +23,7 @@ _SYSTEM = Path("/etc/zvirka")
     cls=CliCommand,
     epilog=examples("""
         zvirka init
-        zvirka init --onec-url https://1c.example.com/base --onec-user zvirka \\
-            --onec-password-file ./secret --erp-url postgresql://zvirka@db/erp --table clients --yes
+        zvirka init --yes --onec-url https://1c.example.com/base --erp-url postgresql://zv@db/erp
         zvirka init --from zvirka.toml
     """),
 )

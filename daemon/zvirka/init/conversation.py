@@ -19,8 +19,8 @@ from zvirka.atomic_files import replaced
 from zvirka.errors import SettingsError, UsageError
 from zvirka.init.erp_database import ErpDatabase, TableChoice
 from zvirka.init.field_homes import SourceProposal, propose_source
+from zvirka.init.finding_1c import find_publication
 from zvirka.init.grants import grants
-from zvirka.init.publication import find_publication
 from zvirka.init.repairing import repaired, source_changes, store_changes
 from zvirka.init.settings_file import settings_text
 from zvirka.init.store_proposal import StoreProposal, propose_store

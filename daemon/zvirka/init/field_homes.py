@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from zvirka.domain import Counterparty
-from zvirka.init.publication import Publication, shipped_mappings
+from zvirka.init.finding_1c import FoundBase, shipped_mappings
 from zvirka.mapping import Attribute, ContactLine, Mapping
 from zvirka.onec.catalogue_source import counterparties
 from zvirka.onec.failures import MappingMismatchError
@@ -63,7 +63,7 @@ class SourceProposal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def propose_source(
-    found: Publication, profile: str = "", overrides: dict[str, Any] | None = None
+    found: FoundBase, profile: str = "", overrides: dict[str, Any] | None = None
 ) -> SourceProposal:
     """Choose the profile that lacks least, replace what it lacks, and read some counterparties.
 
@@ -105,7 +105,7 @@ def propose_source(
     )
 
 
-def _lack(found: Publication, name: str, mapping: Mapping) -> tuple[bool, int, bool]:
+def _lack(found: FoundBase, name: str, mapping: Mapping) -> tuple[bool, int, bool]:
     lacks = missing_in(found.schema, mapping, found.all_names)
     keyless = any(one.field in {"", mapping.key} for one in lacks)
     entity = found.schema.entity(catalog_entity(mapping))
@@ -122,7 +122,7 @@ def _mapping(onec: OnecSettings) -> Mapping:
     return mapping_of(Settings(onec=onec, erp=ErpSettings(url="sqlite://")))
 
 
-def _replacements(found: Publication, mapping: Mapping) -> dict[str, Any]:
+def _replacements(found: FoundBase, mapping: Mapping) -> dict[str, Any]:
     """Return overrides for what the schema lacks: another attribute, no kind, or no field."""
     entity = found.schema.entity(catalog_entity(mapping))
     changes: dict[str, Any] = {}
@@ -168,7 +168,7 @@ def _with_known_kinds(
     return onec, changes
 
 
-def _better_tax_id(found: Publication, onec: OnecSettings, scratch: Path) -> str | None:
+def _better_tax_id(found: FoundBase, onec: OnecSettings, scratch: Path) -> str | None:
     """Return the attribute that holds tax ids, if it is another one than the mapping says."""
     mapping = _mapping(onec)
     entity = found.schema.entity(catalog_entity(mapping))

@@ -20,7 +20,7 @@ _PATH = "/odata/standard.odata/"
 _PATIENCE = timedelta(seconds=20)
 
 
-class Publication(msgspec.Struct, frozen=True):
+class FoundBase(msgspec.Struct, frozen=True):
     """A publication that answers: its settings, its schema, the names of all entity types."""
 
     onec: OnecSettings
@@ -51,7 +51,7 @@ def shipped_mappings(onec: OnecSettings) -> dict[str, Mapping]:
     }
 
 
-def find_publication(onec: OnecSettings) -> Publication:
+def find_publication(onec: OnecSettings) -> FoundBase:
     """Try the addresses that ``onec.url`` may mean, until one answers with a schema.
 
     Raises:
@@ -73,6 +73,6 @@ def find_publication(onec: OnecSettings) -> Publication:
             first = first or error
             continue
         found = onec.model_copy(update={"url": url})
-        return Publication(found, Schema(edmx, url), all_names)
+        return FoundBase(found, Schema(edmx, url), all_names)
     assert first is not None
     raise first
