@@ -23,8 +23,8 @@ from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.upsert import Effect, Upsert, UpsertRequest, waves
 from zvirka.errors import StoreError, ZvirkaError
-from zvirka.journal.engine import WRITES as JOURNAL_WRITES
 from zvirka.journal.error_messages import guarded
+from zvirka.journal.migration import WRITES as JOURNAL_WRITES
 from zvirka.journal.receipts import (
     SETTLED_LATER,
     Opened,

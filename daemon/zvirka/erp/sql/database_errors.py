@@ -52,6 +52,7 @@ _STORE_CLASSES = {
 _TRIGGER_CLASSES = {"42", "25", "0A"}
 """Those among them that a trigger may raise about its row."""
 _FUNCTION = re.compile(r"PL/\w+ function (?:\w+\.)*(\w+)")
+_DENIED = re.compile(r"permission denied for (table|sequence|schema|view|relation) (\S+)")
 _KINDS = {
     "23505": "a unique constraint",
     "23502": "a NOT NULL constraint",
@@ -146,11 +147,7 @@ def store_error(error: SQLAlchemyError, place: str) -> StoreError:
             remedy="check the user in erp.url and erp.password_file (or the credential)",
         )
     if _is_denied(error):
-        return StoreError(
-            "the database user lacks a right on the store",
-            place=place,
-            remedy="grant SELECT, INSERT, UPDATE (and DELETE for hard deletes) on the tables",
-        )
+        return _denied(error, place)
     if "Could not decode to UTF-8" in str(error.orig):
         return no_text(place)
     return StoreError(
@@ -158,6 +155,19 @@ def store_error(error: SQLAlchemyError, place: str) -> StoreError:
         place=place,
         remedy="check that the server runs and erp.url is right, then run `zvirka check`",
     )
+
+
+def _denied(error: DBAPIError, place: str) -> StoreError:
+    """What is denied, where PostgreSQL names it; an insert needs the sequence of its key, too."""
+    named = _DENIED.search(str(error.orig))
+    kind, name = (named[1], named[2]) if named else ("", "")
+    remedy = "grant SELECT, INSERT, UPDATE (and DELETE for hard deletes) on the tables"
+    if kind == "sequence":
+        remedy = f"GRANT USAGE ON SEQUENCE {name} TO the user of erp.url"
+    elif kind == "schema":
+        remedy = f"GRANT USAGE ON SCHEMA {name} TO the user of erp.url"
+    what = f"{kind} {name}" if named else "the store"
+    return StoreError(f"the database user lacks a right on {what}", place=place, remedy=remedy)
 
 
 def _is_locked(error: DBAPIError) -> bool:

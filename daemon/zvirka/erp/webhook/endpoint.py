@@ -97,10 +97,18 @@ class Endpoint:
         Each goes over a connection of its own: a kept one that the server has just closed would
         look like an unclear answer.
         """
+        return self._send("POST", msgspec.json.encode(message))
+
+    def probe(self) -> Reply:
+        """Ask what the address takes: proves name, port, certificate and access, writes nothing."""
+        return self._send("OPTIONS", b"")
+
+    def _send(self, method: str, body: bytes) -> Reply:
         try:
-            with requests.post(
+            with requests.request(
+                method,
                 self._url,
-                data=msgspec.json.encode(message),
+                data=body,
                 headers=HEADERS,
                 auth=self._auth,
                 timeout=self._timeout,
@@ -108,8 +116,8 @@ class Endpoint:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = response.raw.read(LONGEST_ANSWER, decode_content=True)
-                return judge(response.status_code, response.headers, body)
+                answer = response.raw.read(LONGEST_ANSWER, decode_content=True)
+                return judge(response.status_code, response.headers, answer)
         except requests.ConnectTimeout:
             return Reply(
                 EndpointAnswer.UNREACHABLE, "the webhook could not be connected to in time"
