@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, Engine, String, Table, Uuid, select
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.types import TypeEngine
 
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.database_errors import store_error
@@ -21,6 +23,7 @@ from zvirka.findings import Finding
 
 KEY = "zv-check-й"
 REF = "00000000-0000-4000-8000-00007a766972"
+LIKELY = ("000099999", "00-099999", "99999")
 ALMOST = {
     "ZV-CHECK-Й": "the case of letters",
     "zv-check-и": "accents (й and и)",
@@ -67,14 +70,21 @@ def _storage_engine(table: Table) -> str:
 def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     reading = Reading(layout)
     transaction = Transaction(connection, layout, reading, clean=False, doubled=[])
-    wanted = _creation(layout)
     created: Client | None = None
-    outcome = _tried(connection, transaction, wanted)
+    some = _some_client(connection, reading)
+    outcome = _tried(connection, transaction, _creation(layout, _fitting_key(layout)))
+    if isinstance(outcome, Outcome) and outcome.state is not OutcomeState.APPLIED:
+        # The invented key or values may break a rule that 1C's own keep.
+        for key in _likely_keys(layout, some):
+            again = _tried(connection, transaction, _creation(layout, key, some))
+            if isinstance(again, Outcome) and again.state is OutcomeState.APPLIED:
+                outcome = again
+                break
     yield from _told("create", outcome)
     if isinstance(outcome, Outcome) and outcome.state is OutcomeState.APPLIED:
         created = next(iter(reading.by_rows(connection, [outcome.row])), None)
         yield from _collation(connection, layout)
-    client = created or _some_client(connection, reading)
+    client = created or some
     if client is None:
         text = "update and delete could not be tried: there is no owned row"
         yield Finding("warning", "rights", text, "check again when there is one")
@@ -85,17 +95,38 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     yield from _told("delete", _tried(connection, transaction, delete), whole=created is not None)
 
 
-def _creation(layout: TableLayout) -> Correction:
-    key = REF if layout.key_is_ref else _fitting_key(layout)
+def _creation(layout: TableLayout, key: str, like: Client | None = None) -> Correction:
+    """A create of a client of ours; what is unique apart, with the values of ``like``."""
+    key = REF if layout.key_is_ref else key
     after: dict[str, str | None] = dict.fromkeys(layout.fields)
     for field, mapped in layout.columns.items():
         if mapped.column.name == layout.key.name:
             after[field] = key
-        elif not mapped.column.nullable and isinstance(mapped.column.type, String):
+        elif like is not None and not mapped.unique:
+            after[field] = like.values[field]
+        elif not mapped.column.nullable and _is_text(mapped.column.type):
             after[field] = "zvirka"[: mapped.max_length]
         elif not mapped.column.nullable:
             after[field] = "0"
     return Correction(id=1, action=Action.CREATE, key=key, ref=REF, after=after)
+
+
+def _is_text(kind: TypeEngine[object]) -> bool:
+    return isinstance(kind.data_type if isinstance(kind, DOMAIN) else kind, String)
+
+
+def _likely_keys(layout: TableLayout, some: Client | None) -> Iterator[str]:
+    """Keys of the forms that 1C gives, first of all of the form the store has."""
+    if some is not None:
+        yield _changed(some.key)
+    limit = layout.key_column.max_length
+    yield from (key for key in LIKELY if limit is None or len(key) <= limit)
+
+
+def _changed(key: str) -> str:
+    """The key with the digits of its second half turned into nines."""
+    half = len(key) // 2
+    return key[:half] + "".join("9" if char.isdigit() else char for char in key[half:])
 
 
 def _fitting_key(layout: TableLayout) -> str:
