@@ -13,7 +13,7 @@ from tests.unit.cli.lines import run
 from tests.unit.journal.world import key_pair
 from tests.unit.report.sample import quiet_run, sample_book, story_run
 from zvirka.errors import UsageError
-from zvirka.journal.chain import Signatures, verify_chain, verify_signatures
+from zvirka.journal.chain import SignatureCounts, verify_chain, verify_signatures
 from zvirka.journal.journal import Journal
 from zvirka.journal.keyring import hand_over, key_ring
 from zvirka.journal.signing import read_signer
@@ -104,7 +104,7 @@ def test_a_rotated_key_is_trusted_by_its_statement(
 ) -> None:
     journal, (old, new), statement = rotated
     assert list(verify_chain(journal)) == []
-    counted = Signatures({})
+    counted = SignatureCounts({})
     assert list(verify_signatures(journal, key_ring([old], [statement]), counted)) == []
     assert sorted(counted.signed.values()) == [1, 2]
     assert [one.run for one in verify_signatures(journal, key_ring([old]))] == [3]

@@ -34,7 +34,7 @@ from zvirka.errors import UsageError, ZvirkaError
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
 from zvirka.report import remove_reports, render, report_files, write_reports
-from zvirka.report.embedded import SHEET
+from zvirka.report.embedded_data import SHEET
 from zvirka.report.format_json import SCHEMA, schema
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "report"

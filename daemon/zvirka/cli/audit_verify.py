@@ -15,7 +15,7 @@ from zvirka.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from zvirka.journal.journal import Journal
     from zvirka.journal.keyring import Keyring
-    from zvirka.report.proof import Finding
+    from zvirka.report.proof import ProofStep
 
 EXAMPLES = examples("""
     zvirka audit verify
@@ -114,7 +114,7 @@ def _verify_files(call: Invocation, paths: list[Path], ring: Keyring | None) -> 
     return ExitCode.IN_SYNC if holds else ExitCode.DIFFERENCES
 
 
-def _told(call: Invocation, finding: Finding) -> str:
+def _told(call: Invocation, finding: ProofStep) -> str:
     _ = call.words.gettext
     values = {
         name: call.words.moment(value)
@@ -131,13 +131,13 @@ def _verify_journal(
     call: Invocation, journal: Journal, start: int | None, ring: Keyring | None, files: list[Path]
 ) -> int:
     from zvirka.i18n.visible_text import one_line
-    from zvirka.journal.chain import Signatures, verify_chain, verify_signatures
+    from zvirka.journal.chain import SignatureCounts, verify_chain, verify_signatures
     from zvirka.journal.keyring import Keyring
     from zvirka.report.file_check import Authenticity, verify_report
 
     if ring is None and journal.signer is not None:
         ring = Keyring([journal.signer.public])
-    counted = Signatures({})
+    counted = SignatureCounts({})
     problems = [problem.text for problem in verify_chain(journal, start)]
     if ring is not None:
         problems += [problem.text for problem in verify_signatures(journal, ring, counted)]

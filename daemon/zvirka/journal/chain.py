@@ -84,7 +84,7 @@ def verify_chain(journal: Journal, start: int | None = None) -> Iterator[ChainPr
         yield ChainProblem(0, f"table receipt: a row was altered beyond reading ({kind})")
 
 
-class Signatures(msgspec.Struct):
+class SignatureCounts(msgspec.Struct):
     """How many sealed runs are signed by which key, and how many are not."""
 
     signed: dict[str, int]
@@ -92,7 +92,7 @@ class Signatures(msgspec.Struct):
 
 
 def verify_signatures(
-    journal: Journal, keys: Keyring, counted: Signatures | None = None
+    journal: Journal, keys: Keyring, counted: SignatureCounts | None = None
 ) -> Iterator[ChainProblem]:
     """Yield every sealed run without a valid signature, from the first signed one on.
 
@@ -106,7 +106,7 @@ def verify_signatures(
     Raises:
         JournalError: the journal cannot be read.
     """
-    counts = counted or Signatures({})
+    counts = counted or SignatureCounts({})
     with journal.reading() as connection:
         signed = False
         query = select(RUN.c.id, RUN.c.digest, RUN.c.signature).where(RUN.c.seal.is_not(None))

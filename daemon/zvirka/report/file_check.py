@@ -28,7 +28,7 @@ from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
 from zvirka.report import content_of, render_content, report_stem, write_content
 from zvirka.report.content import ReportContent
-from zvirka.report.embedded import Embedded, embedded_in, in_html, in_sheet
+from zvirka.report.embedded_data import Embedded, embedded_in, in_html, in_sheet
 from zvirka.report.format_json import VERSION
 from zvirka.report.older_json import holds_data_of
 

@@ -10,10 +10,10 @@ from zvirka import __version__
 from zvirka.errors import UsageError
 from zvirka.i18n import LANGUAGES, N_
 from zvirka.journal.keyring import Keyring
-from zvirka.report.embedded import Embedded, embedded_in
+from zvirka.report.embedded_data import Embedded, embedded_in
 from zvirka.report.file_check import first_difference
 from zvirka.report.proof import (
-    Finding,
+    ProofStep,
     Verdict,
     broken,
     content_of_report,
@@ -33,7 +33,7 @@ class FileProof:
     path: Path
     run: int
     signed: bool
-    findings: tuple[Finding, ...]
+    findings: tuple[ProofStep, ...]
 
     @property
     def holds(self) -> bool:
@@ -90,7 +90,7 @@ def _held(path: Path, source: Path) -> Embedded:
     return held
 
 
-def _shown(path: Path, held: Embedded, report: object) -> Finding:
+def _shown(path: Path, held: Embedded, report: object) -> ProofStep:
     """Whether the document shows what its data yield."""
     content = content_of_report(report)
     languages = LANGUAGES if path.suffix.lower() == ".json" else (held.language,)

@@ -33,7 +33,7 @@ from zvirka.journal.records import DifferenceEntry
 from zvirka.report import summary_text
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
-from zvirka.report.embedded import packed
+from zvirka.report.embedded_data import packed
 from zvirka.report.sentences import told
 
 PAGE = 2000

@@ -27,7 +27,7 @@ from zvirka.report.columns import (
     headings,
 )
 from zvirka.report.content import ReportContent
-from zvirka.report.embedded import SHEET, cells
+from zvirka.report.embedded_data import SHEET, cells
 
 SHEET_ROWS = 1_048_576
 """Rows a sheet holds, the header included."""

@@ -49,7 +49,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ProofStep:
     """The result of one check: a message of the catalogue and what is put into it."""
 
     verdict: Verdict
@@ -57,19 +57,19 @@ class Finding:
     values: dict[str, object]
 
 
-def proven(text: str, **values: object) -> Finding:
+def proven(text: str, **values: object) -> ProofStep:
     """A check that held."""
-    return Finding(Verdict.PROVEN, text, values)
+    return ProofStep(Verdict.PROVEN, text, values)
 
 
-def not_checked(text: str, **values: object) -> Finding:
+def not_checked(text: str, **values: object) -> ProofStep:
     """What this report alone cannot prove."""
-    return Finding(Verdict.NOT_CHECKED, text, values)
+    return ProofStep(Verdict.NOT_CHECKED, text, values)
 
 
-def broken(text: str, **values: object) -> Finding:
+def broken(text: str, **values: object) -> ProofStep:
     """A check that did not hold: something was altered."""
-    return Finding(Verdict.BROKEN, text, values)
+    return ProofStep(Verdict.BROKEN, text, values)
 
 
 def read_report(document: bytes, place: Path) -> Any:
@@ -124,7 +124,7 @@ def content_of_report(report: Any) -> ReportContent:
     )
 
 
-def prove(report: Any, keys: Keyring | None) -> Iterator[Finding]:
+def prove(report: Any, keys: Keyring | None) -> Iterator[ProofStep]:
     """Check a report against its own seal, and the seal against the keys."""
     seal, chain, run = report.seal, report.chain, report.run.id
     if seal is None or not chain.digest:
@@ -183,7 +183,7 @@ def _record(text: str) -> dict[str, Any] | None:
         return None
 
 
-def _signature(run: RunRecord, keys: Keyring | None) -> Finding:
+def _signature(run: RunRecord, keys: Keyring | None) -> ProofStep:
     if keys is None:
         return not_checked(
             N_(
@@ -201,7 +201,7 @@ def _signature(run: RunRecord, keys: Keyring | None) -> Finding:
     return proven(N_("Run %(run)s: signed with the key %(key)s."), run=run.id, key=key)
 
 
-def _run_altered(run: RunRecord, record: dict[str, Any]) -> Iterator[Finding]:
+def _run_altered(run: RunRecord, record: dict[str, Any]) -> Iterator[ProofStep]:
     """The parts of the run's own data that are not those sealed."""
     unsealed = {"digest": run.digest, "signature": run.signature, "pruned_at": run.pruned_at}
     try:
@@ -227,7 +227,7 @@ def _run_altered(run: RunRecord, record: dict[str, Any]) -> Iterator[Finding]:
             )
 
 
-def _rows_altered(report: Any, record: dict[str, Any]) -> Iterator[Finding]:
+def _rows_altered(report: Any, record: dict[str, Any]) -> Iterator[ProofStep]:
     """The differences and corrections that are not those sealed."""
     run, seal = report.run.id, report.seal
     sealed = sealed_from(str(record.get("sealed")))
@@ -318,7 +318,7 @@ def _text(part: Any, name: str) -> str:
         return ""
 
 
-def _counts_altered(content: ReportContent, outcomes: dict[str, int]) -> Iterator[Finding]:
+def _counts_altered(content: ReportContent, outcomes: dict[str, int]) -> Iterator[ProofStep]:
     counted: Counter[Any] = Counter()
     for entry in content.entries():
         one = entry.difference
