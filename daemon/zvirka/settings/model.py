@@ -196,6 +196,8 @@ class ErpSettings(Table):
     writer: Literal["sql", "webhook"] = "sql"
     webhook: WebhookSettings | None = None
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    timezone: str = "Europe/Kyiv"
+    """The zone of 1C's clock, for columns whose type has a time zone."""
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 

@@ -32,9 +32,9 @@ from zvirka.erp.open_store import effective, require_embeddable
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import store_engine, store_name, store_url
 from zvirka.erp.sql.expressions import AsText
+from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.store_queries import canonical_key_of
 from zvirka.erp.sql.table_layout import (
-    MappedColumn,
     TableLayout,
     layout_problems,
     read_layout,

@@ -26,8 +26,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.domain import Values
+from zvirka.erp.sql.conversion import held_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import admin_sql, storable_blanks
+from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
 from zvirka.errors import SettingsError
 from zvirka.identity import BLANKS, canonical_key
@@ -42,25 +44,6 @@ from zvirka.settings.model import (
 
 Constants = tuple[tuple[str, Any], ...]
 """Column name → value or SQL expression."""
-
-
-@dataclass(frozen=True)
-class MappedColumn:
-    """A column that holds a mapped field; ``max_length`` in characters, ``None`` for no limit.
-
-    ``unique``: it takes part in some unique constraint of the client's table.
-    """
-
-    field: str
-    column: Column[Any]
-    max_length: int | None
-    truncate: bool
-    unique: bool
-
-    @cached_property
-    def is_text(self) -> bool:
-        """Whether the column takes any text, so that a value needs no conversion."""
-        return isinstance(self.column.type, String)
 
 
 @dataclass(frozen=True)
@@ -163,23 +146,24 @@ class TableLayout:
         return next(c for child in self.children for c in child.columns if c.field == field)
 
     def fitting(self, values: Values) -> dict[str, str | None]:
-        """The values as the columns can hold them: cut where the mapping says truncate.
+        """The values as they would read back from the columns.
 
-        The key is in its canonical form.
+        They are of the column's type, and cut where the mapping says truncate. The key is in its
+        canonical form.
         """
         fitted = self.with_canonical_key(values)
-        for name in fitted.keys() & self._cuts.keys():
-            value = fitted[name]
-            fitted[name] = value and value[: self._cuts[name]]
+        for name in fitted.keys() & self._converting.keys():
+            fitted[name] = held_text(self._converting[name], fitted[name])
         return fitted
 
     @cached_property
-    def _cuts(self) -> dict[str, int]:
-        homes = [(name, self.home(name)) for name in self.fields]
+    def _converting(self) -> dict[str, MappedColumn]:
+        """The columns that do not hold every text as it is."""
+        homes = {name: self.home(name) for name in self.fields}
         return {
-            name: home.max_length
-            for name, home in homes
-            if home.truncate and home.max_length is not None
+            name: home
+            for name, home in homes.items()
+            if not home.is_text or (home.truncate and home.max_length is not None)
         }
 
 
@@ -207,7 +191,7 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
     table.c[erp.primary_key].nullable = False
     unique = {name for constraint in uniques for name in constraint.columns}
     columns = {
-        field: _mapped(field, settings, table, unique)
+        field: _mapped(field, settings, table, erp.timezone, unique)
         for field, settings in own_columns(erp, mapping, table).items()
     }
     ref = table.c[erp.ref] if erp.ref else None
@@ -224,8 +208,7 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
         fields=mapping.names,
         columns=columns,
         children=tuple(
-            _child(child, erp.children[child], children[child], mapping, set(columns))
-            for child in erp.children
+            _child(child, erp, children[child], mapping, set(columns)) for child in erp.children
         ),
         on_create=_constants(erp.on_create, table),
         on_update=_constants(erp.on_update, table),
@@ -321,18 +304,24 @@ def _child_problems(name: str, child: ChildSettings, table: Table) -> Iterator[s
 
 
 def _mapped(
-    field: str, settings: ColumnSettings, table: Table, unique: Collection[str] = ()
+    field: str,
+    settings: ColumnSettings,
+    table: Table,
+    timezone: str,
+    unique: Collection[str] = (),
 ) -> MappedColumn:
     column = table.c[settings.column]
+    zone = timezone if getattr(column.type, "timezone", False) is True else ""
     declared = column.type.length if isinstance(column.type, String) else None
     limits = [limit for limit in (settings.max_length, declared) if limit is not None]
     limit = min(limits, default=None)
-    return MappedColumn(field, column, limit, settings.truncate, column.name in unique)
+    return MappedColumn(field, column, limit, settings.truncate, column.name in unique, zone)
 
 
-def _child(name: str, child: ChildSettings, table: Table, mapping: Mapping, own: set[str]) -> Child:
+def _child(name: str, erp: ErpSettings, table: Table, mapping: Mapping, own: set[str]) -> Child:
+    child = erp.children[name]
     columns = [
-        _mapped(field, child.columns[field], table)
+        _mapped(field, child.columns[field], table, erp.timezone)
         for field in mapping.names
         if field in child.columns
     ]

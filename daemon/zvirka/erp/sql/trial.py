@@ -12,10 +12,12 @@ from sqlalchemy import Connection, Engine, String, Table, Uuid, select
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.sql.conversion import some_value
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import WRITES
+from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.store_queries import Reading
-from zvirka.erp.sql.table_layout import MappedColumn, TableLayout
+from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import Transaction
 from zvirka.findings import Finding
 
@@ -136,7 +138,7 @@ def _alike(value: str, digit: str) -> str:
 
 def _sample(mapped: MappedColumn) -> str:
     if not isinstance(mapped.column.type, String):
-        return "0"
+        return some_value(mapped.column)
     return SAMPLES.get(mapped.field, "zvirka")[: mapped.max_length]
 
 
