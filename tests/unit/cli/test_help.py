@@ -35,6 +35,7 @@ WANTED = {
     "audit verify", "audit history", "audit export", "prune", "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
     "web hash-password", "feed", "init",
+    "systemd uninstall", "upgrade",
 }  # fmt: skip
 
 
