@@ -22,6 +22,7 @@ FLOORS = (
         "atomic_files",
         "bounded_http",
         "comparison",
+        "deadline_session",
         "domain",
         "errors",
         "findings",

@@ -92,6 +92,8 @@ SENTENCES: dict[str, str] = {
     "written": N_("Written: {path}"),
     "chain_good": N_("The chain is whole up to run {run}, digest {digest}."),
     "chain_bad": N_("The chain is broken"),
+    "signed_count": N_("Runs signed with a trusted key: {signed}; not signed so: {unsigned}."),
+    "signatures_not_checked": N_("Signatures were not checked: give the public key with --key."),
     "pruned": N_("Personal values removed from runs: {count}."),
     "listening": N_("Listening on {address}"),
     "password": N_("Password"),

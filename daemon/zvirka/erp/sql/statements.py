@@ -132,7 +132,7 @@ class Statements:
         soft = self._layout.soft
         if soft is None:
             return []
-        return [case((soft.column == soft.deleted, 0), else_=1) == literal(int(active))]
+        return [case((soft.is_deleted(soft.column), 0), else_=1) == literal(int(active))]
 
     def parameters(self, row_values: RowValues) -> dict[str, Any]:
         """The parameters of :meth:`change` and :meth:`remove` for one row."""

@@ -286,7 +286,7 @@ def _doubled(connection: Connection, layout: TableLayout, place: str) -> Iterato
 
 
 def _soft_values(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
-    if layout.soft is None:
+    if layout.soft is None or layout.soft.computed:
         return
     column = layout.soft.column
     known = [value for value in (layout.soft.active, layout.soft.deleted) if value is not None]

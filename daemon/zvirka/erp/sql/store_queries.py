@@ -110,7 +110,7 @@ class Reading:
         soft = self.layout.soft
         if soft is None:
             return literal(1)
-        return case((self._rows.c[soft.column.name] == soft.deleted, 0), else_=1)
+        return case((soft.is_deleted(self._rows.c[soft.column.name]), 0), else_=1)
 
     def value(self, field: str) -> ColumnElement[str]:
         """A mapped field as text: a text as it stands, else in 1C's spelling."""
@@ -128,7 +128,7 @@ class Reading:
         layout, soft = self.layout, self.layout.soft
         image: ColumnElement[Any] = literal("1")
         if soft is not None:
-            image = case((self._rows.c[soft.column.name] == soft.deleted, "0"), else_="1")
+            image = case((soft.is_deleted(self._rows.c[soft.column.name]), "0"), else_="1")
         ref: ColumnElement[Any] = literal("")
         if layout.ref is not None:
             ref = func.lower(self.ref) if takes_any_text(layout.ref) else self.ref

@@ -15,6 +15,8 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Date,
+    DateTime,
     Engine,
     Integer,
     MetaData,
@@ -23,7 +25,7 @@ from sqlalchemy import (
     Uuid,
     true,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
 from zvirka.domain import Values
 from zvirka.erp.sql.conversion import held_text
@@ -48,11 +50,22 @@ Constants = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class SoftDelete:
-    """The column that tells active rows from deleted ones, with its two values."""
+    """The column that tells active rows from deleted ones, with its two values.
+
+    ``computed``: ``deleted`` is an SQL expression, so that every value but ``active`` is deleted.
+    """
 
     column: Column[Any]
     active: Any
     deleted: Any
+    computed: bool = False
+
+    def is_deleted(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether ``column``, this one or one selected from it, says deleted."""
+        deleted: ColumnElement[bool] = column == self.deleted
+        if self.computed:
+            deleted = column.is_not(None) if self.active is None else column != self.active
+        return deleted
 
 
 @dataclass(frozen=True)
@@ -224,29 +237,41 @@ def reflect(engine: Engine, erp: ErpSettings, name: str) -> tuple[Table, dict[st
         StoreError: the database cannot be reached, or a table does not exist.
     """
     metadata = MetaData()
-    schema = erp.db_schema
     try:
-        table = Table(
-            erp.table or "clients",
-            metadata,
-            schema=schema,
-            autoload_with=engine,
-            resolve_fks=False,
-        )
+        table = _reflected(engine, metadata, erp.table or "clients", erp.db_schema)
         children = {
-            child: Table(
-                settings.table,
-                metadata,
-                schema=schema,
-                autoload_with=engine,
-                resolve_fks=False,
-                extend_existing=True,
-            )
+            child: _reflected(engine, metadata, settings.table, erp.db_schema)
             for child, settings in erp.children.items()
         }
     except SQLAlchemyError as error:
         raise store_error(error, name) from None
     return table, children
+
+
+def _reflected(engine: Engine, metadata: MetaData, name: str, schema: str | None) -> Table:
+    """The table as it is, found by its name or by ``schema.table``.
+
+    Raises:
+        NoSuchTableError: there is no such table.
+    """
+
+    def reflected(name: str, schema: str | None) -> Table:
+        return Table(
+            name,
+            metadata,
+            schema=schema,
+            autoload_with=engine,
+            resolve_fks=False,
+            extend_existing=True,
+        )
+
+    try:
+        return reflected(name, schema)
+    except NoSuchTableError:
+        within, dot, bare = name.partition(".")
+        if not dot:
+            raise
+        return reflected(bare, within)
 
 
 def own_columns(erp: ErpSettings, mapping: Mapping, table: Table) -> dict[str, ColumnSettings]:
@@ -283,6 +308,8 @@ def layout_problems(
     for place, column in wanted:
         if column not in table.c:
             yield f"table {table.name} has no column {column} ({place})"
+        elif _cannot_write(table.c[column], erp) and place != "erp.primary_key":
+            yield f"the database computes column {table.name}.{column} itself ({place})"
     homes = set(own)
     for name, child in erp.children.items():
         yield from _child_problems(name, child, children[name])
@@ -295,12 +322,18 @@ def layout_problems(
             yield f"field {field} is not mapped from 1C (onec.fields.{field})"
 
 
+def _cannot_write(column: Column[Any], erp: ErpSettings) -> bool:
+    return column.computed is not None and erp.writer == "sql"
+
+
 def _child_problems(name: str, child: ChildSettings, table: Table) -> Iterator[str]:
     wanted = [child.parent, *child.where, *child.on_create, *child.on_update]
     wanted += [column.column for column in child.columns.values()]
     for column in wanted:
         if column not in table.c:
             yield f"table {table.name} has no column {column} (erp.children.{name})"
+        elif table.c[column].computed is not None:
+            yield f"the database computes column {table.name}.{column} (erp.children.{name})"
 
 
 def _mapped(
@@ -345,9 +378,18 @@ def _child(name: str, erp: ErpSettings, table: Table, mapping: Mapping, own: set
 def _soft(erp: ErpSettings, table: Table) -> SoftDelete | None:
     if erp.delete.mode == "hard":
         return None
-    column = table.c[erp.delete.column]
+    column, wanted = table.c[erp.delete.column], erp.delete
+    if isinstance(column.type, DateTime | Date):
+        now = "CURRENT_TIMESTAMP" if isinstance(column.type, DateTime) else "CURRENT_DATE"
+        given = wanted.deleted
+        text = given.sql if isinstance(given, SqlExpression) else str(given if given else now)
+        return SoftDelete(column, None, admin_sql(text), computed=True)
+    is_null = wanted.active is None or wanted.active == SqlExpression(sql="NULL")
     return SoftDelete(
-        column, constant(column, erp.delete.active), constant(column, erp.delete.deleted)
+        column,
+        None if is_null else constant(column, wanted.active),
+        constant(column, wanted.deleted),
+        computed=isinstance(wanted.deleted, SqlExpression),
     )
 
 
@@ -355,8 +397,10 @@ def _constants(constants: dict[str, Constant], table: Table) -> Constants:
     return tuple((name, constant(table.c[name], value)) for name, value in constants.items())
 
 
-def constant(column: Column[Any], value: Constant) -> Any:
+def constant(column: Column[Any], value: Constant | None) -> Any:
     """A constant of the settings as the column's own type takes it."""
+    if value is None:
+        return None
     if isinstance(value, SqlExpression):
         return admin_sql(value.sql)
     if isinstance(column.type, Boolean):

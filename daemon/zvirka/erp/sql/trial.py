@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, Engine, String, Table, Uuid, select
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.types import TypeEngine
 
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.conversion import some_value
@@ -23,6 +25,7 @@ from zvirka.findings import Finding
 
 KEY = "zv-check-й"
 REF = "00000000-0000-4000-8000-00007a766972"
+LIKELY = ("000099999", "00-099999", "99999")
 ALMOST = {
     "ZV-CHECK-Й": "the case of letters",
     "zv-check-и": "accents (й and и)",
@@ -74,10 +77,14 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     transaction = Transaction(connection, layout, reading, clean=False, doubled=[])
     created: Client | None = None
     some = _some_client(connection, reading)
-    outcome = _tried(connection, transaction, _creation(layout))
+    outcome = _tried(connection, transaction, _creation(layout, _fitting_key(layout)))
     if isinstance(outcome, Outcome) and outcome.state is not OutcomeState.APPLIED:
-        # A domain, a condition of ownership or a view may ask for what real clients have.
-        outcome = _tried(connection, transaction, _lifelike(connection, layout, some))
+        # The invented key or values may break a rule that 1C's own keep.
+        for key in _likely_keys(layout, some):
+            again = _tried(connection, transaction, _creation(layout, key, some))
+            if isinstance(again, Outcome) and again.state is OutcomeState.APPLIED:
+                outcome = again
+                break
     yield from _told("create", outcome)
     if isinstance(outcome, Outcome) and outcome.state is OutcomeState.APPLIED:
         created = next(iter(reading.by_rows(connection, [outcome.row])), None)
@@ -93,12 +100,15 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     yield from _told("delete", _tried(connection, transaction, delete), whole=created is not None)
 
 
-def _creation(layout: TableLayout) -> Correction:
-    key = REF if layout.key_is_ref else _fitting_key(layout)
+def _creation(layout: TableLayout, key: str, like: Client | None = None) -> Correction:
+    """A create of a client of ours; what is unique apart, with the values of ``like``."""
+    key = REF if layout.key_is_ref else key
     after: dict[str, str | None] = dict.fromkeys(layout.fields)
     for field, mapped in layout.columns.items():
         if mapped.column.name == layout.key.name:
             after[field] = key
+        elif like is not None and not mapped.unique:
+            after[field] = like.values[field]
         elif not mapped.column.nullable:
             after[field] = _sample(mapped)
     for child in layout.children:  # a child row is inserted only where it has a value
@@ -107,39 +117,28 @@ def _creation(layout: TableLayout) -> Correction:
     return Correction(id=1, action=Action.CREATE, key=key, ref=REF, after=after)
 
 
-def _lifelike(connection: Connection, layout: TableLayout, some: Client | None) -> Correction:
-    """A create with a key and values of the same form as those of an owned client."""
-    key = _fitting_key(layout) if some is None else _free_key(connection, layout, some.key)
-    there = {} if some is None else some.values
-    after: dict[str, str | None] = {
-        field: _alike(there.get(field) or "", "9") or _sample(layout.home(field))
-        for field in layout.fields
-    }
-    if layout.key_field:
-        after[layout.key_field] = key
-    return Correction(id=1, action=Action.CREATE, key=key, ref=REF, after=after)
-
-
-def _free_key(connection: Connection, layout: TableLayout, key: str) -> str:
-    """A key of the same form that no client has."""
-    if layout.key_is_ref:
-        return REF
-    for digit in "987654321":
-        wanted = _alike(key, digit)
-        if not connection.execute(select(layout.pk).where(layout.key == wanted).limit(1)).first():
-            return wanted
-    return _fitting_key(layout)
-
-
-def _alike(value: str, digit: str) -> str:
-    """The value with other digits: it keeps the rules of its column, and is not there yet."""
-    return "".join(digit if mark.isdigit() else mark for mark in value)
-
-
 def _sample(mapped: MappedColumn) -> str:
-    if not isinstance(mapped.column.type, String):
+    if not _is_text(mapped.column.type):
         return some_value(mapped.column)
     return SAMPLES.get(mapped.field, "zvirka")[: mapped.max_length]
+
+
+def _is_text(kind: TypeEngine[object]) -> bool:
+    return isinstance(kind.data_type if isinstance(kind, DOMAIN) else kind, String)
+
+
+def _likely_keys(layout: TableLayout, some: Client | None) -> Iterator[str]:
+    """Keys of the forms that 1C gives, first of all of the form the store has."""
+    if some is not None:
+        yield _changed(some.key)
+    limit = layout.key_column.max_length
+    yield from (key for key in LIKELY if limit is None or len(key) <= limit)
+
+
+def _changed(key: str) -> str:
+    """The key with the digits of its second half turned into nines."""
+    half = len(key) // 2
+    return key[:half] + "".join("9" if char.isdigit() else char for char in key[half:])
 
 
 def _fitting_key(layout: TableLayout) -> str:
