@@ -146,6 +146,10 @@ MARKS: Mapping[str, str] = {
     "delete": N_("deletes the client"),
     "deactivate": N_("makes the client inactive"),
 }
+WRITERS: Mapping[str, str] = {
+    "sql": N_("SQL statements in the ERP's database"),
+    "webhook": N_("the ERP's own webhook"),
+}
 LIMITS: Mapping[str, str] = {
     "max_deletes": N_("deletes a run"),
     "max_delete_share": N_("share of deletes"),

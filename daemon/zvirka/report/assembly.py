@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from zvirka.domain import Cause, Kind
+from zvirka.domain import Cause
 from zvirka.journal.difference_queries import entries, tallies
 from zvirka.journal.journal import Journal
 from zvirka.journal.queries import reconciliations_until
@@ -20,11 +20,9 @@ def content_of(journal: Journal, number: int) -> ReportContent:
     """
     run = journal.get(number)
 
-    def stream(
-        kinds: Collection[Kind] | None = None, *, numbers: Collection[int] | None = None
-    ) -> Iterator[DifferenceEntry]:
+    def stream(numbers: Collection[int] | None = None) -> Iterator[DifferenceEntry]:
         with journal.reading() as connection:
-            yield from entries(connection, number, kinds, numbers)
+            yield from entries(connection, number, numbers)
 
     with journal.reading() as connection:
         return ReportContent(
