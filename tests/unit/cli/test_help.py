@@ -34,7 +34,7 @@ WANTED = {
     "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
     "audit verify", "audit history", "audit export", "prune", "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
-    "web hash-password", "feed",
+    "web hash-password", "feed", "init",
 }  # fmt: skip
 
 
