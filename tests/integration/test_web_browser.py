@@ -258,7 +258,8 @@ def test_a_held_run_is_approved_for_real_with_who_and_why(page: Any, held: Night
     page.wait_for_url(f"**/runs/{held.run + 1}")
     text = page.locator("main").inner_text()
     assert "Approval of a held run № 3" in text
-    assert "a person, on the web page" in text
+    page.locator(".provenance > summary").click()
+    assert "a person, on the web page" in page.locator("main").inner_text()
     held.world.assert_in_sync()
     row = held.world.row(held.run + 1)
     assert (row.command, row.trigger, row.who, row.parent) == ("approve", "web", "taras", 2)
