@@ -100,7 +100,7 @@ def test_a_person_signs_in_reads_and_signs_out(page: Any, site: str) -> None:
     page.goto(site)
     assert page.url == f"{site}/sign-in"
     sign_in(page, site, "olena")
-    page.wait_for_url(f"{site}/runs")
+    page.wait_for_url(f"{site}/")
     follow(page, page.get_by_role("link", name=str(STORY), exact=True))
     assert page.locator("article.d").count() == 9
     assert "Reconciliation № 6" in page.locator("h1").inner_text()
@@ -176,7 +176,7 @@ def test_a_form_of_another_site_does_nothing(page: Any, site: str) -> None:
 
 def test_a_link_from_a_mail_opens_the_report_of_who_is_signed_in(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
-    page.wait_for_url(f"{site}/runs")
+    page.wait_for_url(f"{site}/")
     report = f"{site}/runs/{STORY}?kind=extra"
     page.goto("about:blank")
     page.set_content(f'<a href="{report}">report</a>')

@@ -28,13 +28,13 @@ def content_of(journal: Journal, number: int) -> ReportContent:
         return ReportContent(
             run=run,
             tallies=tallies(connection, number),
-            nights=tuple(map(_night, reconciliations_until(connection, number, CHART_RUNS))),
+            nights=tuple(map(night_of, reconciliations_until(connection, number, CHART_RUNS))),
             entries=stream,
         )
 
 
-def _night(run: RunRecord) -> Night:
-    """A plan, a targeted resync or an approval repeats a night's differences: no bars of them."""
+def night_of(run: RunRecord) -> Night:
+    """A bar of the chart; only reconciliations have one, other runs repeat their differences."""
     counted = run.facts.causes or {}
     causes = {cause: counted[cause] for cause in Cause if counted.get(cause)}
     return Night(run.id, run.started_at, run.status, causes)

@@ -25,7 +25,12 @@ from zvirka.journal.chain import ChainProblem, verify_chain, verify_signatures
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.tables import metadata
 
-COLUMNS = [(table.name, column.name) for table in metadata.sorted_tables for column in table.c]
+COLUMNS = [
+    (table.name, column.name)
+    for table in metadata.sorted_tables
+    for column in table.c
+    if table.name != "beat"  # who is alive now: nothing an auditor relies on
+]
 ROWS = {"run": 5, "difference": 9, "correction": 6, "standing": 2, "pairing": 2, "receipt": 4}
 
 CHAIN = {
