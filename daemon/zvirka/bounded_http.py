@@ -15,8 +15,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 REQUEST_SECONDS = 15.0
 """From the first moment of a connection, or of a further request on it, to its last byte."""
 
-CONNECTIONS = 400
-"""At once and a server: two servers stay below the 1,024 open files many systems allow."""
+CONNECTIONS = 350
+"""At once and a server."""
+
+ACCEPTED_AT_ONCE = 64
+"""Connections accepted before those above the limit are closed; asyncio takes 2,048 otherwise.
+
+So two servers stay below the 1,024 open files many systems allow.
+"""
 
 _TOLD_EVERY_SECONDS = 60.0
 
@@ -74,6 +80,7 @@ class BoundedProtocol(H11Protocol):
             if isinstance(one, BoundedProtocol) and one._waiting_since is not None
         ]
         oldest = min(waiting)[2] if waiting else self
+        oldest._stop_waiting()  # or the next one would choose it again before it is gone
         oldest.transport.abort()
         now = self.loop.time()
         if (

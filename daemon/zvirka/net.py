@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
@@ -15,6 +16,8 @@ from zvirka.errors import SettingsError, ZvirkaError
 
 if TYPE_CHECKING:
     import uvicorn
+
+_TOLD_EVERY_SECONDS = 60.0
 
 STOP_SECONDS = 20
 """How long requests in progress may take once the server is asked to stop."""
@@ -85,6 +88,7 @@ async def _serve(
             server.should_exit = True
 
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_FewFiles())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     tasks = [asyncio.create_task(_run(server)) for server in servers]
@@ -103,7 +107,7 @@ def bounded_server(
     """A server of one application, with limits on connections, and without signal handlers."""
     import uvicorn
 
-    from zvirka.bounded_http import BoundedProtocol
+    from zvirka.bounded_http import ACCEPTED_AT_ONCE, BoundedProtocol
 
     server = uvicorn.Server(
         uvicorn.Config(
@@ -111,6 +115,7 @@ def bounded_server(
             host=host,
             port=port,
             http=BoundedProtocol,
+            backlog=ACCEPTED_AT_ONCE,
             ws="none",
             # By default uvicorn believes the headers of everybody on this machine.
             proxy_headers=bool(trusted_proxies),
@@ -125,6 +130,21 @@ def bounded_server(
     # Several servers run in one loop, so _serve handles the signals.
     server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
     return server
+
+
+class _FewFiles:
+    """Logs a lack of open files once a minute; asyncio would log it with each connection."""
+
+    def __init__(self) -> None:
+        self._told_at = -_TOLD_EVERY_SECONDS
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in {errno.EMFILE, errno.ENFILE}:
+            loop.default_exception_handler(context)
+        elif loop.time() - self._told_at >= _TOLD_EVERY_SECONDS:
+            self._told_at = loop.time()
+            logger.error("too many open files, connections wait", remedy="raise LimitNOFILE=")
 
 
 async def _run(server: uvicorn.Server) -> None:

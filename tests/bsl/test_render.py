@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loguru import logger
 
 from tests.bsl.infobase import CatalogMeta
 from tests.bsl.names import client_data_keys, unknown_names
@@ -29,6 +27,7 @@ from tests.bsl.world import (
 )
 from zvirka.bsl.field_calls import literal, objects, payload_keys
 from zvirka.bsl.render import address, render
+from zvirka.cli.texts import Messages
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
 from zvirka.receiver.payload import PayloadReader
@@ -58,7 +57,7 @@ def settings(**tables: Any) -> Settings:
 
 
 def rendered(directory: Path, mapping: Mapping = TRADE_MAPPING, **tables: Any) -> dict[str, str]:
-    written = render(settings(**tables), mapping, directory)
+    written = render(settings(**tables), mapping, directory).paths
     return {
         path.relative_to(directory).as_posix(): read(path)
         for path in written
@@ -138,23 +137,34 @@ def test_an_address_of_every_interface_is_refused_with_the_remedy(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def warnings() -> Iterator[list[str]]:
-    told: list[str] = []
-    handler = logger.add(lambda message: told.append(str(message)), level="WARNING")
-    yield told
-    logger.remove(handler)
+@pytest.mark.parametrize(
+    ("bsl", "told"),
+    [
+        ({}, {"bsl_own_machine", "bsl_no_base"}),
+        ({"address": "http://erp.example.com/hook"}, {"bsl_unencrypted", "bsl_no_base"}),
+        ({"address": "https://erp.example.com/hook", "base": "x"}, set()),
+        ({"address": "https://u:p@erp.example.com/hook", "base": "x"}, {"bsl_secrets"}),
+    ],
+)
+def test_what_would_be_found_out_too_late_is_warned_of(
+    tmp_path: Path, bsl: dict[str, str], told: set[str]
+) -> None:
+    made = render(settings(bsl=bsl), TRADE_MAPPING, tmp_path)
+    assert {name for name, _ in made.warnings} == told
+    for name, arguments in made.warnings:
+        for language in ("uk", "en"):
+            assert Messages(language).say(name, **arguments)
+            assert "{" not in Messages(language).say(name, **arguments)
 
 
-def test_the_own_machine_and_plain_http_are_warned_of(tmp_path: Path, warnings: list[str]) -> None:
-    rendered(tmp_path / "a")
-    assert any("its own machine" in told for told in warnings)
-    warnings.clear()
-    rendered(tmp_path / "b", bsl={"address": "http://erp.example.com/hook"})
-    assert any("unencrypted" in told for told in warnings)
-    warnings.clear()
-    rendered(tmp_path / "c", bsl={"address": "https://erp.example.com/hook", "base": "x"})
-    assert warnings == []
+def test_another_rendering_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
+    """A scheduled job left over from mode 8.3.23 would keep an older base from loading it all."""
+    render(settings(bsl={"language": "Українська"}), TRADE_MAPPING, tmp_path)
+    (tmp_path / "extension" / "notes.txt").write_text("mine")
+    older = {"compatibility": "8.3.17", "language": "Русский"}
+    made = render(settings(bsl=older), TRADE_MAPPING, tmp_path)
+    found = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {*made.paths, tmp_path / "extension" / "notes.txt"}
 
 
 @pytest.mark.parametrize("own_webhook", [True, False])
@@ -213,7 +223,7 @@ def test_proxy_certificates_and_the_base_are_filled_in(tmp_path: Path) -> None:
 def test_older_compatibility_modes_get_an_extension_without_the_job(
     tmp_path: Path, mode: str, has_job: bool
 ) -> None:
-    written = render(settings(bsl={"compatibility": mode}), TRADE_MAPPING, tmp_path)
+    written = render(settings(bsl={"compatibility": mode}), TRADE_MAPPING, tmp_path).paths
     root = (tmp_path / "extension" / "Configuration.xml").read_text(encoding="utf-8-sig")
     assert f"<ConfigurationExtensionCompatibilityMode>Version{mode.replace('.', '_')}<" in root
     assert ("<ScheduledJob>" in root) == has_job

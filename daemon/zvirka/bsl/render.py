@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import msgspec
-from loguru import logger
 from pydantic import SecretStr
 
 from zvirka.bsl.field_calls import field_lines, literal, objects
@@ -34,10 +34,22 @@ _JOBS_SINCE = (8, 3, 23)
 """The first compatibility mode in which an extension may have scheduled jobs of its own."""
 
 
-def render(settings: Settings, mapping: Mapping, out: Path) -> list[Path]:
-    """Write both variants, the processings and the guide into ``out``; return what was written.
+class Rendered(msgspec.Struct, frozen=True):
+    """The files written, and what an administrator would find out too late.
 
-    The module that holds the secrets is readable by its owner only; a warning says so.
+    ``warnings`` are the names of sentences of the command line, with their arguments.
+    """
+
+    paths: list[Path]
+    warnings: list[tuple[str, dict[str, str]]]
+
+
+def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
+    """Write both variants, the processings and the guide into ``out``.
+
+    The module that holds the secrets is readable by its owner only. Files of the extension that an
+    earlier rendering left and this one does not write are deleted: the Configurator would load
+    them.
 
     Raises:
         SettingsError: 1C cannot post to the address, or a value cannot stand in the module.
@@ -65,8 +77,8 @@ def render(settings: Settings, mapping: Mapping, out: Path) -> list[Path]:
             text = _language(text, settings.bsl)
             relative = relative.replace("Русский", settings.bsl.language)
         written.append(_write(out / relative, text, private=relative in _CORE))
-    _warn(settings, mapping, out)
-    return written
+    _delete_left(out / "extension", written)
+    return Rendered(written, list(_warnings(settings, mapping, out)))
 
 
 def address(settings: Settings) -> str:
@@ -78,33 +90,33 @@ def address(settings: Settings) -> str:
     return f"http://{settings.receiver.listen}{settings.receiver.path}"
 
 
-def _warn(settings: Settings, mapping: Mapping, out: Path) -> None:
-    """Say what an administrator would find out too late."""
+def _warnings(
+    settings: Settings, mapping: Mapping, out: Path
+) -> Iterator[tuple[str, dict[str, str]]]:
     url = urlsplit(address(settings))
     credentials = credentials_of(settings)
     if credentials.token or credentials.password or _signature_key(settings):
-        logger.warning(
-            "the rendered modules hold secrets; keep them private and delete them after loading",
-            directory=str(out),
-        )
-    if url.scheme == "http" and not is_loopback(url.hostname or ""):
-        logger.warning(
-            "1C would send personal data and the token unencrypted; put https before the receiver"
-            " and set bsl.address",
-            address=f"http://{url.netloc.rpartition('@')[2]}",
-        )
-    if is_loopback(url.hostname or ""):
-        logger.warning(
-            "1C would post to its own machine; set bsl.address unless 1C runs on this one",
-            address=url.hostname,
-        )
+        yield "bsl_secrets", {"directory": str(out)}
+    host = url.hostname or ""
+    if is_loopback(host):
+        yield "bsl_own_machine", {"address": host}
+    elif url.scheme == "http":
+        yield "bsl_unencrypted", {"address": f"http://{url.netloc.rpartition('@')[2]}"}
     if not settings.bsl.base:
-        logger.warning(
-            "the pasted module does not know the production base: a copy of it would push as well;"
-            " set bsl.base"
-        )
+        yield "bsl_no_base", {}
     if mapping.scope:
-        logger.warning("the push module sends every counterparty; onec.scope does not narrow it")
+        yield "bsl_scope", {}
+
+
+def _delete_left(extension: Path, written: Sequence[Path]) -> None:
+    """Delete the sources of an earlier rendering that are none of this one."""
+    kept = {path.resolve() for path in written}
+    try:
+        for path in extension.rglob("*"):
+            if path.suffix in {".xml", ".bsl"} and path.is_file() and path.resolve() not in kept:
+                path.unlink()
+    except OSError as error:
+        raise _unwritten(extension) from error
 
 
 def _settings_lines(settings: Settings, mapping: Mapping) -> list[str]:
@@ -266,9 +278,13 @@ def _write(path: Path, text: str, *, private: bool) -> Path:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
-        raise ZvirkaError(
-            "the module cannot be written",
-            place=str(path),
-            remedy="choose another directory with --out",
-        ) from error
+        raise _unwritten(path) from error
     return path
+
+
+def _unwritten(path: Path) -> ZvirkaError:
+    return ZvirkaError(
+        "the module cannot be written",
+        place=str(path),
+        remedy="choose another directory with --out",
+    )

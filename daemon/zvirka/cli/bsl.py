@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,10 +29,12 @@ def render(
     from zvirka.bsl.render import render as render_modules
 
     call: Invocation = context.obj
-    paths = render_modules(call.settings, call.mapping, out)
+    rendered = render_modules(call.settings, call.mapping, out)
     if call.common.json:
-        call.print_json(paths)
+        call.print_json(rendered.paths)
     else:
-        for path in paths:
+        for path in rendered.paths:
             call.print(call.say("written", path=path))
+    for name, arguments in rendered.warnings:
+        sys.stderr.write(f"{call.say('warning')}: {call.say(name, **arguments)}\n")
     return ExitCode.IN_SYNC

@@ -90,6 +90,23 @@ SENTENCES: dict[str, str] = {
     "field": N_("Fields"),
     "action": N_("Action"),
     "written": N_("Written: {path}"),
+    "bsl_secrets": N_(
+        "the modules in {directory} hold secrets: keep them private, delete them after loading"
+    ),
+    "bsl_own_machine": N_(
+        "1C would post to its own machine ({address}): set bsl.address unless 1C runs on this one"
+    ),
+    "bsl_unencrypted": N_(
+        "1C would send personal data and the token unencrypted to {address}: put https before the"
+        " receiver and set bsl.address"
+    ),
+    "bsl_no_base": N_(
+        "the pasted module does not know the production base, so a copy of the base would push as"
+        " well: set bsl.base"
+    ),
+    "bsl_scope": N_(
+        "the push module sends every counterparty; onec.scope does not narrow what it sends"
+    ),
     "chain_good": N_("The chain is whole up to run {run}, digest {digest}."),
     "chain_bad": N_("The chain is broken"),
     "signed_count": N_("Runs signed with a trusted key: {signed}; not signed so: {unsigned}."),
