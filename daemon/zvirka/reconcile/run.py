@@ -135,7 +135,7 @@ class _Run:
             run, status=status, exit_code=code, now=environment.now(), error=error, plan_digest=held
         )
         with self._phase("report", note=False):
-            reports, trouble = write_report(environment, run)
+            reports, trouble = write_report(environment.settings, environment.journal, run)
         environment.progress.done()
         summary = summary_of(
             environment.journal.get(run), reports, time.monotonic() - self._began, trouble

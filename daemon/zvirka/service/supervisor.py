@@ -221,8 +221,15 @@ class Supervisor:
             self._failure,
         )
 
+        known = self._situation
+
         def look() -> Situation:
-            situation = self._ports.records.situation(now)
+            try:
+                situation = self._ports.records.situation(now)
+            except ZvirkaError as error:
+                # The night may have failed for the same reason; people must learn of it.
+                logger.error("the journal could not be read", error=str(error))
+                situation = known
             alerts.judge(situation, failure, now)
             alerts.flush(now)
             metrics.show(situation)
