@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from zvirka.errors import ZvirkaError
+from zvirka.errors import ExitCode, ZvirkaError
 from zvirka.journal.journal import Journal
 from zvirka.journal.records import RunRecord
 from zvirka.reconcile.environment import Environment
@@ -47,7 +47,7 @@ def write_report(settings: Settings, journal: Journal, run: int) -> tuple[list[P
 
 
 def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble: str) -> Summary:
-    """A sealed run as a summary."""
+    """A sealed run as a summary; a run whose report could not be written has not ended well."""
     facts, fault = row.facts, row.error
     text = ""
     if fault is not None:
@@ -56,7 +56,7 @@ def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble:
         run=row.id,
         command=row.command,
         status=row.status,
-        exit_code=row.exit_code or 0,
+        exit_code=max(row.exit_code or 0, ExitCode.FAILED if trouble else 0),
         causes=facts.causes,
         actions=facts.actions,
         outcomes=facts.outcomes,
