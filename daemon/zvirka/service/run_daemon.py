@@ -8,6 +8,7 @@ import queue
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from random import SystemRandom
 
@@ -97,6 +98,8 @@ def run_daemon(
                 supervisor.reload(lambda: load().settings)
     finally:
         supervisor.close()
+    with suppress(ZvirkaError):  # the page then says that it was stopped, not that it is silent
+        JournalRecords(lambda: supervisor.settings).beat(utc_now(), None)
     logger.info("the daemon stops")
     return int(ExitCode.IN_SYNC)
 

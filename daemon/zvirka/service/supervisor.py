@@ -221,10 +221,12 @@ class Supervisor:
             self._failure,
         )
 
+        due = self._nights.next_attempt or self.clock.next_slot(now)
         known = self._situation
 
         def look() -> Situation:
             try:
+                self._ports.records.beat(now, due)
                 situation = self._ports.records.situation(now)
             except ZvirkaError as error:
                 # The night may have failed for the same reason; people must learn of it.
