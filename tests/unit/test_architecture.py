@@ -51,6 +51,7 @@ SIDEWAYS = {
     ("cli", "receiver"),
     ("cli", "demonstration"),
     ("cli", "init"),
+    ("demonstration", "init"),  # the demo leaves a settings file
     ("demonstration", "receiver"),  # the demo pushes a webhook
 }
 

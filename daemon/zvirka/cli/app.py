@@ -26,6 +26,7 @@ from zvirka.cli import (
     runs,
     serve,
     simulate,
+    simulated,
     systemd,
     upgrade,
     web,
@@ -79,6 +80,7 @@ app.add_typer(prune.app)
 app.add_typer(backup.app)
 app.add_typer(demo.app)
 app.add_typer(simulate.app)
+app.add_typer(simulated.app, name="simulated")
 app.add_typer(serve.app)
 app.add_typer(daemon.app)
 app.add_typer(alert.app)

@@ -37,6 +37,7 @@ WANTED = {
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
     "web hash-password", "feed", "init",
     "systemd uninstall", "upgrade", "backup", "restore",
+    "simulated list", "simulated create", "simulated edit", "simulated delete",
 }  # fmt: skip
 
 
