@@ -17,6 +17,7 @@ from zvirka.errors import UsageError, ZvirkaError
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
 from zvirka.report import format_csv, format_html, format_json, format_markdown, format_xlsx
+from zvirka.report.anchors import SUFFIXES
 from zvirka.report.assembly import content_of
 from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
@@ -43,8 +44,9 @@ def report_stem(run: int) -> str:
 
 
 def report_files(directory: Path, run: int) -> list[Path]:
-    """All report files of a run in a directory."""
-    return sorted(directory.glob(f"{report_stem(run)}[.-]*"))
+    """All report files of a run in a directory; anchors hold no personal data and are none."""
+    found = directory.glob(f"{report_stem(run)}[.-]*")
+    return sorted(path for path in found if path.suffix not in SUFFIXES)
 
 
 def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:

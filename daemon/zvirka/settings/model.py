@@ -235,6 +235,9 @@ class ReportSettings(Table):
     language: Literal["uk", "en"] = "uk"
     formats: list[Literal["html", "xlsx", "csv", "json", "md"]] = ["html", "json"]
     signing_key_file: Path | None = None
+    tsa: list[str] = []
+    tsa_certificates: Path | None = None
+    head_file: Path | None = None
     push_log: Path | None = None
     prune_after: Duration | None = None
 
