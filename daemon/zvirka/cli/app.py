@@ -17,6 +17,7 @@ from zvirka.cli import (
     daemon,
     demo,
     feed,
+    init,
     prune,
     reconcile,
     report,
@@ -34,6 +35,7 @@ app = new_group("""Keeps an ERP true to 1C: compares, corrects, proves, reports.
 \b
 Begin with:
   zvirka demo                    the whole job against a simulated 1C
+  zvirka init                    write the settings from what 1C and the ERP hold
   zvirka check                   does everything fit: 1C, rights, mapping, the ERP's store
   zvirka plan                    what differs; nothing is written
   zvirka reconcile               correct it, verify it, report it
@@ -61,6 +63,7 @@ def _root(
     """Take the options of ``zvirka`` itself."""
 
 
+app.add_typer(init.app)
 app.add_typer(check.app)
 app.add_typer(config.app, name="config")
 app.add_typer(reconcile.app)

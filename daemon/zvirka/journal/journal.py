@@ -38,10 +38,11 @@ from zvirka.journal.difference_queries import (
     tallies,
     totals_of,
 )
-from zvirka.journal.engine import WRITES, open_engine
+from zvirka.journal.engine import open_engine
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.head import Head, chain_head
 from zvirka.journal.held_runs import Decision
+from zvirka.journal.migration import WRITES
 from zvirka.journal.records import HistoryEntry, RunRecord, Totals
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_writes import (

@@ -75,6 +75,8 @@ SENTENCES: tuple[str, ...] = (
     N_("field {field} has {count} characters, column {column} takes {limit}"),
     N_("the database refused the row: {why}"),
     N_("a value does not fit the type of its column"),
+    N_("another program has locked the row"),
+    N_("the database took the statement and left the row as it was (a trigger or a rule)"),
     N_("1C says otherwise by now"),
     N_("the store has it"),
     N_("the store does not have it"),

@@ -35,7 +35,7 @@ WANTED = {
     "audit verify", "audit rotate-key", "audit anchor", "audit history", "audit export", "prune",
     "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
-    "web hash-password", "feed",
+    "web hash-password", "feed", "init",
 }  # fmt: skip
 
 

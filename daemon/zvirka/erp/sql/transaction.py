@@ -32,6 +32,7 @@ KEY_DOUBLED = "another row has the same key after the create, which was taken ba
 CREATES_STOPPED = "not created: an earlier create of this run ended with two rows under one key"
 CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
 NOT_OWNED_SO = "the row would not be owned any more with these values"
+LEFT_AS_IT_WAS = "the database took the statement and left the row as it was (a trigger or a rule)"
 CIRCLE = "clients exchange a unique value in a circle"
 
 
@@ -138,7 +139,9 @@ class Transaction:
                 self._require_owned([p.row for p in parked if p.parked])
                 return outcomes
         except ChangedError:
-            return [_outcome(p.correction, OutcomeState.SUPERSEDED, CHANGED) for p in ready]
+            return [
+                _outcome(p.correction, OutcomeState.NOT_CONVERGING, LEFT_AS_IT_WAS) for p in ready
+            ]
         except _NotOwnedError:
             return [_outcome(p.correction, OutcomeState.REFUSED, NOT_OWNED_SO) for p in ready]
         except StatementError as error:
@@ -218,8 +221,8 @@ class Transaction:
             return _outcome(correction, OutcomeState.REFUSED, CREATES_STOPPED)
         try:
             return self._write([row_values])[0]
-        except ChangedError:
-            return _outcome(correction, OutcomeState.SUPERSEDED, CHANGED)
+        except ChangedError:  # the row is locked, and was as scanned
+            return _outcome(correction, OutcomeState.NOT_CONVERGING, LEFT_AS_IT_WAS)
         except KeyDoubledError:
             self._doubled.append(correction.key)
             return _outcome(correction, OutcomeState.FAILED, KEY_DOUBLED)
@@ -303,9 +306,16 @@ class Transaction:
         Raises:
             _NotOwnedError: a new row is not owned, or its key reads back as another.
             KeyDoubledError: another row has the key by now.
+            ChangedError: fewer rows were created than statements sent.
         """
         statement = self._statements.create(tuple(group[0].values))
-        self._connection.execute(statement, [row_values.values for row_values in group])
+        created = self._connection.execute(
+            statement,
+            [row_values.values for row_values in group],
+            execution_options={"preserve_rowcount": True},
+        )
+        if 0 <= created.rowcount < len(group):
+            raise ChangedError
         keys = [row_values.correction.key for row_values in group]
         found: dict[str, list[Any]] = defaultdict(list)
         for row, text, key in self._reading.rows_of_keys(self._connection, keys, clean=self._clean):
