@@ -283,6 +283,7 @@ class MetricsSettings(Table):
 
     listen: str | None = None
     textfile: Path | None = None
+    flow: Annotated[str, Field(min_length=1)] = "main"
 
 
 class LogSettings(Table):
