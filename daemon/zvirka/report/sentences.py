@@ -91,6 +91,12 @@ SENTENCES: tuple[str, ...] = (
     N_("push log {time} {action} {status}: {text}"),
     N_("outbox of 1C: {action} waits since {time}, not sent yet"),
     N_("outbox of 1C: {action} waits since {time}, failed attempts: {count}, last error: {text}"),
+    N_("both sides held this client when they last agreed"),
+    N_("1C has not changed this counterparty since both sides last agreed"),
+    N_(
+        "1C has not changed this counterparty since both sides last agreed; webhook {action} came"
+        " {time} and was stored; the row was edited later"
+    ),
     N_("webhook {action} came {time} and was stored; the row was edited later"),
     N_("webhook {action} came {time}: {outcome}"),
     N_("no webhook came for this counterparty since the last good run"),

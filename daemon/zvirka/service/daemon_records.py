@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from zvirka.domain import RunStatus
+from zvirka.journal.beats import BeatName, put_beat
 from zvirka.journal.head import Head, chain_head
 from zvirka.journal.held_runs import waiting_runs
 from zvirka.journal.journal import open_journal
@@ -72,6 +73,10 @@ class Records(Protocol):
         """The state now."""
         ...
 
+    def beat(self, now: datetime, due: datetime | None) -> None:
+        """Note that the daemon is alive, and when its next run is due; ``None``: it stops."""
+        ...
+
 
 class JournalRecords:
     """:class:`Records` of the journal of some settings, opened again for each question.
@@ -113,6 +118,12 @@ class JournalRecords:
                 received=_received(connection, last, good),
                 head=chain_head(connection),
             )
+
+    def beat(self, now: datetime, due: datetime | None) -> None:
+        """Note that the daemon is alive, and when its next run is due; ``None``: it stops."""
+        with closing(open_journal(self._settings())) as journal, journal.writing() as connection:
+            detail = {"next": due.isoformat()} if due is not None else {}
+            put_beat(connection, BeatName.DAEMON, now, detail)
 
 
 def _received(connection: Connection, last: RunRecord | None, good: list[RunRecord]) -> int | None:
