@@ -136,7 +136,7 @@ def test_a_person_narrows_and_searches_a_report(page: Any, site: str) -> None:
 def test_a_counterparty_is_followed_across_runs(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/counterparty")
-    page.fill("input[name=key]", "000000642")
+    page.fill("input[name=q]", "коваленко")
     press_enter(page)
     page.wait_for_selector("article.d")
     assert "+380675550199" in page.locator("main").inner_text()
@@ -293,7 +293,7 @@ def test_one_counterparty_is_resynced_for_real(page: Any, held: Night) -> None:
     held.world.shape.sql("UPDATE clients SET name = 'Правка' WHERE ref = ?", (ref,))
     sign_in(page, held.site, "taras")
     page.goto(f"{held.site}/counterparty")
-    page.fill("input[name=ref]", ref)
+    page.fill("input[name=q]", ref)
     press_enter(page)
     page.fill("textarea[name=reason]", "клієнт скаржиться")
     follow(page, page.get_by_role("button", name="Resync now"))

@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from zvirka.errors import NoSuchRunError
 from zvirka.i18n import LANGUAGES
-from zvirka.i18n.words import COMMANDS, PHASES, Words
+from zvirka.i18n.words import COMMANDS, PHASES, SUPPRESSIONS, Words
 from zvirka.journal.journal import Journal
 from zvirka.report.format_html import TEMPLATES, environment, style
 from zvirka.web.sign_in_limits import SignInLimits
@@ -309,6 +309,7 @@ def _environment(language: str) -> Environment:
     made.globals.update(
         field=_hidden_field,
         command_word=lambda name: words.word(COMMANDS, name),
+        suppression_word=lambda reason: words.word(SUPPRESSIONS, reason),
         phase_word=lambda name: words.word(PHASES, name),
     )
     return made

@@ -119,7 +119,7 @@ def _routes() -> list[Route]:
         post("/runs/{run:int}/reject", actions.reject, role="admin"),
         get("/runs/{run:int}/{number:int}", pages.life),
         get("/held", pages.held),
-        get("/counterparty", pages.counterparty),
+        get("/counterparty", pages.search),
         post("/counterparty", pages.find_counterparty),
         post("/resync", actions.resync, role="admin"),
         get("/work", pages.work),
