@@ -25,12 +25,12 @@ from zvirka.domain import Command, RunStatus
 from zvirka.errors import JournalError
 from zvirka.journal.digests import Raw, raw_column, raw_columns, run_digest
 from zvirka.journal.journal import Journal
+from zvirka.journal.keyring import Keyring
 from zvirka.journal.receipts import verify_receipts
 from zvirka.journal.row_checks import ChainProblem as ChainProblem
 from zvirka.journal.row_checks import stray_rows, unsound_receipts, unsound_rows
 from zvirka.journal.sealed_memory import memory_problems, sealed_from
 from zvirka.journal.sealing import SECTIONS, section
-from zvirka.journal.signing import SignatureCheck
 from zvirka.journal.tables import CHAIN, RUN, RunRow
 
 _PLURAL = {
@@ -84,21 +84,39 @@ def verify_chain(journal: Journal, start: int | None = None) -> Iterator[ChainPr
         yield ChainProblem(0, f"table receipt: a row was altered beyond reading ({kind})")
 
 
-def verify_signatures(journal: Journal, public_key_pem: bytes) -> Iterator[ChainProblem]:
+class SignatureCounts(msgspec.Struct):
+    """How many sealed runs are signed by which key, and how many are not."""
+
+    signed: dict[str, int]
+    unsigned: int = 0
+
+
+def verify_signatures(
+    journal: Journal, keys: Keyring, counted: SignatureCounts | None = None
+) -> Iterator[ChainProblem]:
     """Yield every sealed run without a valid signature, from the first signed one on.
 
     A signature proves a digest; :func:`verify_chain` checks that the digest is that of the run.
 
+    Args:
+        journal: the journal.
+        keys: the public keys.
+        counted: counts what was found, when given.
+
     Raises:
-        UsageError: the key is not an Ed25519 public key in PEM.
         JournalError: the journal cannot be read.
     """
-    check = SignatureCheck(public_key_pem)
+    counts = counted or SignatureCounts({})
     with journal.reading() as connection:
         signed = False
         query = select(RUN.c.id, RUN.c.digest, RUN.c.signature).where(RUN.c.seal.is_not(None))
         for run, digest, signature in connection.execute(query.order_by(RUN.c.seal)).all():
-            if signature and not check.holds(digest, signature):
+            key = keys.signer_of(run, digest, signature) if signature else None
+            if key:
+                counts.signed[key] = counts.signed.get(key, 0) + 1
+            else:
+                counts.unsigned += 1
+            if signature and not key:
                 yield ChainProblem(run, f"run {run}: the signature is not one of this key")
             elif not signature and signed:
                 yield ChainProblem(run, f"run {run}: not signed, though runs before it are")

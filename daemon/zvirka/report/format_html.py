@@ -36,6 +36,7 @@ from zvirka.journal.records import DifferenceEntry
 from zvirka.report import summary_text
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
+from zvirka.report.embedded_data import packed
 from zvirka.report.sentences import told
 from zvirka.report.summary_text import tone_of
 
@@ -67,7 +68,7 @@ class Page:
 
 def write(findings: ReportContent, words: Words, stream: BinaryIO, *, name: str) -> None:
     """Write everything as one document; ``name`` is the file's own, printed in the seal."""
-    emit("report.html", stream, words, file_name=name, **_summary(findings))
+    emit("report.html", stream, words, file_name=name, **_summary(findings, words))
 
 
 def write_files(findings: ReportContent, words: Words, open_file: Opener, *, stem: str) -> None:
@@ -78,7 +79,11 @@ def write_files(findings: ReportContent, words: Words, open_file: Opener, *, ste
         pages = tuple(_write_pages(findings, words, open_file, stem, PAGE))
     with open_file(index) as stream:
         emit(
-            "report.html", stream, words, file_name=index, **{**_summary(findings), "pages": pages}
+            "report.html",
+            stream,
+            words,
+            file_name=index,
+            **{**_summary(findings, words), "pages": pages},
         )
 
 
@@ -157,12 +162,13 @@ def _hash(text: str) -> str:
 _environment = cache(environment)
 
 
-def _summary(findings: ReportContent) -> dict[str, Any]:
+def _summary(findings: ReportContent, words: Words) -> dict[str, Any]:
     return {
         "findings": findings,
         "run": findings.run.id,
         "drawing": chart_of(findings.nights),
         "pages": (),
+        "data": (Markup(piece) for piece in packed(findings, words)),  # noqa: S704 - base64
     }
 
 

@@ -32,7 +32,7 @@ def write(findings: ReportContent, words: Words, stream: BinaryIO) -> None:
         UsageError: WeasyPrint, or a library of the system it needs, is not installed.
     """
     try:
-        from weasyprint import HTML  # type: ignore[import-untyped,unused-ignore]
+        from weasyprint import HTML
     except (ImportError, OSError) as error:
         raise UsageError(
             f"PDF needs WeasyPrint, which cannot be loaded ({error})",
