@@ -73,7 +73,7 @@ def take_pages(directory: Path, to: Path, language: str) -> list[Path]:
             "decisions": "/held",
             "client": f"/runs/{story}/2",
             "search": "/counterparty",
-            "timeline": "/timeline",
+            "records": "/records",
             "start": "/start",
             "settings": "/settings",
         }

@@ -23,11 +23,12 @@ from zvirka.journal.held_runs import Decision
 from zvirka.journal.queries import answers
 from zvirka.journal.receipts import Receipt, find_receipts, has_receipts
 from zvirka.journal.records import RunRecord
-from zvirka.report import report_stem
+from zvirka.report import FORMATS, report_stem
 from zvirka.report.assembly import content_of
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
 from zvirka.report.history import history_done, history_head
+from zvirka.settings.loading import Loaded, effective_values
 from zvirka.web.difference_filter import filter_of, query_of, word_of
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.worker import Work
@@ -37,6 +38,7 @@ RUNS = 50
 DIFFERENCES = 100
 """Differences on one page."""
 LONGEST_KEY = 200
+_UNDOABLE = frozenset({Command.RECONCILE, Command.RESYNC, Command.APPROVE})
 FOUND = 50
 """Counterparties a search lists."""
 RECEIPTS = 20
@@ -127,6 +129,13 @@ def show_run(
         answers=replies,
         open=waits,
         decision=decision,
+        formats=FORMATS,
+        held_causes=[
+            cause
+            for cause in Cause
+            if any(t.cause is cause and t.disposition is Disposition.HELD for t in findings.tallies)
+        ],
+        undoable=findings.run.command in _UNDOABLE and findings.applied > 0,
         shown_digest=context.journal.plan_digest(number) if waits else "",
         **{"error": "", "reason": "", **more},
     )
@@ -216,6 +225,12 @@ def _receipts(context: RequestContext, key: str, ref: str) -> list[Receipt]:
         since=since,
     )
     return sorted(found, key=lambda receipt: -receipt.id)[:RECEIPTS]
+
+
+def settings(context: RequestContext) -> Response:
+    """The settings in effect, secrets masked, and where each came from."""
+    loaded = Loaded(context.web.settings, dict(context.web.origins), None)
+    return context.render("settings.html", values=effective_values(loaded))
 
 
 def work(context: RequestContext) -> Response:
