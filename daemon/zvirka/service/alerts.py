@@ -223,6 +223,8 @@ class Alerts:
         if counts := tallied(Words(language).cause, last.facts.causes or {}):
             lines.append(say(language, "by_cause", counts=counts))
         lines.append(say(language, "report", place=report_place(self._settings, last.run)))
+        if head := situation.head:
+            lines.append(say(language, "head", run=head.run, digest=head.digest))
         return "\n".join(lines)
 
     def _queue(

@@ -82,7 +82,7 @@ class Supervisor:
         self.clock = Clock(settings.schedule, ports.random)
         self._nights = Nights(settings.schedule, self.clock)
         self.alerts = Alerts(settings, ports.send)
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.metrics.flow)
         self._exposition = _expose(settings.metrics.listen, self.metrics)
         self._situation = Situation()
         self._failure: tuple[str, str] | None = None

@@ -34,7 +34,7 @@ def look_after_run(settings: Settings, now: datetime) -> None:
     with closing(open_journal(settings)) as journal:
         prune_as_set(settings, journal, now, "zvirka-reconcile.timer")
     if settings.metrics.textfile is not None:
-        metrics = Metrics()
+        metrics = Metrics(settings.metrics.flow)
         metrics.show(situation)
         metrics.write(Path(settings.metrics.textfile))
 
