@@ -173,6 +173,7 @@ def _verify_journal(
 ) -> int:
     from zvirka.i18n.visible_text import one_line
     from zvirka.journal.chain import SignatureCounts, verify_chain, verify_signatures
+    from zvirka.journal.copy_check import copy_problems
     from zvirka.journal.keyring import Keyring
     from zvirka.report.anchor_check import anchor_problems
     from zvirka.report.file_check import Authenticity, verify_report
@@ -180,7 +181,9 @@ def _verify_journal(
     if ring is None and journal.signer is not None:
         ring = Keyring([journal.signer.public])
     counted = SignatureCounts({})
-    problems = [problem.text for problem in verify_chain(journal, start)]
+    with journal.reading() as connection:
+        problems = list(copy_problems(connection, call.settings))
+    problems += [problem.text for problem in verify_chain(journal, start)]
     if ring is not None:
         problems += [problem.text for problem in verify_signatures(journal, ring, counted)]
     problems += anchor_problems(journal, known)

@@ -111,6 +111,7 @@ SENTENCES: dict[str, str] = {
     "alert_nobody": N_("No alert sent: [alerts] has no addresses."),
     "alert_sent": N_("The alert is sent."),
     "per_second": N_("{speed}/s"),
+    "backup_holds": N_("Runs in the backup: {runs}"),
     "would_remove": N_("Would be removed: {path}"),
     "removed": N_("Removed: {path}"),
     "upgrade_none": N_("The journal has the schema of this version."),

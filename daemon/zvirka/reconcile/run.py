@@ -143,7 +143,7 @@ class _Run:
             run, status=status, exit_code=code, now=environment.now(), error=error, plan_digest=held
         )
         with self._phase("report", note=False):
-            reports, trouble = write_report(environment, run)
+            reports, trouble = write_report(environment.settings, environment.journal, run)
             anchor(environment.settings, environment.journal)
         environment.progress.done()
         summary = summary_of(

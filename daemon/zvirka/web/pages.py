@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +12,7 @@ from starlette.responses import Response
 from zvirka.domain import ZERO_REF, Cause, Command, Disposition, Kind, PlanState, RunStatus
 from zvirka.errors import LockHeldError
 from zvirka.i18n.words import COMMANDS, STATUSES
+from zvirka.journal.client_search import client_named, find_clients
 from zvirka.journal.difference_search import (
     DifferenceFilter,
     FilteredDifferences,
@@ -18,12 +21,14 @@ from zvirka.journal.difference_search import (
 )
 from zvirka.journal.held_runs import Decision
 from zvirka.journal.queries import answers
+from zvirka.journal.receipts import Receipt, find_receipts, has_receipts
 from zvirka.journal.records import RunRecord
-from zvirka.report import report_stem
+from zvirka.report import FORMATS, report_stem
 from zvirka.report.assembly import content_of
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
 from zvirka.report.history import history_done, history_head
+from zvirka.settings.loading import Loaded, effective_values
 from zvirka.web.difference_filter import filter_of, query_of, word_of
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.worker import Work
@@ -33,6 +38,12 @@ RUNS = 50
 DIFFERENCES = 100
 """Differences on one page."""
 LONGEST_KEY = 200
+_UNDOABLE = frozenset({Command.RECONCILE, Command.RESYNC, Command.APPROVE})
+FOUND = 50
+"""Counterparties a search lists."""
+RECEIPTS = 20
+RECEIPTS_FOR = timedelta(days=90)
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def runs(context: RequestContext) -> Response:
@@ -118,6 +129,13 @@ def show_run(
         answers=replies,
         open=waits,
         decision=decision,
+        formats=FORMATS,
+        held_causes=[
+            cause
+            for cause in Cause
+            if any(t.cause is cause and t.disposition is Disposition.HELD for t in findings.tallies)
+        ],
+        undoable=findings.run.command in _UNDOABLE and findings.applied > 0,
         shown_digest=context.journal.plan_digest(number) if waits else "",
         **{"error": "", "reason": "", **more},
     )
@@ -134,18 +152,25 @@ def held(context: RequestContext) -> Response:
     )
 
 
-def counterparty(context: RequestContext) -> Response:
-    """The form to look a counterparty up."""
-    return context.render("counterparty.html", key="", ref="", asked=False)
+def search(context: RequestContext) -> Response:
+    """The page that says what can be searched for."""
+    return context.render("found.html", found=[])
 
 
 def find_counterparty(context: RequestContext) -> Response:
-    """The history of the counterparty named in the form."""
-    key = context.form.get("key", "").strip()[:LONGEST_KEY]
-    ref = context.form.get("ref", "").strip()[:LONGEST_KEY].lower()
-    if not key and not ref:
+    """The counterparties that the searched text fits; the page of one when there is only one."""
+    text = context.form.get("q", "").strip()[:LONGEST_KEY]
+    if not text:
         return context.redirect("/counterparty")
-    return show_life(context, key, ref)
+    with context.journal.reading() as connection:
+        found = find_clients(connection, text, FOUND)
+    if len(found) == 1:
+        return context.redirect(f"/runs/{found[0].run}/{found[0].number}")
+    if found:
+        return context.render("found.html", found=found)
+    if _GUID.fullmatch(text):
+        return show_life(context, "", text.lower())
+    return show_life(context, text, "")
 
 
 def life(context: RequestContext) -> Response:
@@ -166,17 +191,46 @@ def show_life(
         ref = ""
     entries = context.journal.history(key=key, ref=ref)
     refs = {entry.ref for entry in entries} - {"", ZERO_REF}
+    ref = ref or (refs.pop() if len(refs) == 1 else "")
+    key = key or (entries[-1].key if entries else "")
+    with context.journal.reading() as connection:
+        newest = client_named(connection, ref or key)
+    idents = {ref, key} - {""}
+    suppressed = context.journal.suppressions()
     return context.render(
         "life.html",
         status,
+        name=newest.name if newest is not None else "",
+        receipts=_receipts(context, key, ref),
+        suppression=next((suppressed[one] for one in idents if one in suppressed), None),
         entries=list(reversed(entries)),
         key=key,
-        ref=ref or (refs.pop() if len(refs) == 1 else ""),
+        ref=ref,
         by_key=context.web.key == "code",
         history_head=history_head,
         history_done=history_done,
         **{"error": "", "reason": "", **more},
     )
+
+
+def _receipts(context: RequestContext, key: str, ref: str) -> list[Receipt]:
+    """The newest receipts of one counterparty, newest first."""
+    if not has_receipts(context.journal.engine):
+        return []
+    since = context.web.now() - RECEIPTS_FOR
+    found = find_receipts(
+        context.journal.engine,
+        refs=[ref] if ref else [],
+        keys=[key] if key else [],
+        since=since,
+    )
+    return sorted(found, key=lambda receipt: -receipt.id)[:RECEIPTS]
+
+
+def settings(context: RequestContext) -> Response:
+    """The settings in effect, secrets masked, and where each came from."""
+    loaded = Loaded(context.web.settings, dict(context.web.origins), None)
+    return context.render("settings.html", values=effective_values(loaded))
 
 
 def work(context: RequestContext) -> Response:

@@ -178,12 +178,30 @@ def test_the_life_of_a_counterparty_is_reached_from_a_difference(page: PageClien
     assert f'href="/runs/{run}"' in text
 
 
-def test_the_life_of_a_counterparty_is_found_by_code_and_by_ref(page: PageClient) -> None:
+def test_a_counterparty_is_found_by_code_ref_name_and_phone(page: PageClient) -> None:
     story_run(page.journal)
-    for form in ({"key": " 000000642 "}, {"ref": "6F1C2D34-8A5B-11EE-9C3D-000000000003"}):
-        text = page.post("/counterparty", **form).text
-        assert "+380675550199" in text, form
-    assert "knows of no difference" in page.post("/counterparty", key="none").text
+    searched = (
+        " 000000642 ",
+        "6F1C2D34-8A5B-11EE-9C3D-000000000003",
+        "коваленко",
+        "+380675550199",
+        "067 555-01-02",
+        "(067) 555 01 02",
+    )
+    for text in searched:
+        answer = page.post("/counterparty", q=text)
+        assert answer.headers["location"] == "/runs/1/3", text
+    life = page.get("/runs/1/3").text
+    assert "+380675550199" in life
+    assert "knows of no difference" in page.post("/counterparty", q="none").text
+
+
+def test_a_tax_id_is_found_and_several_matches_are_listed(page: PageClient) -> None:
+    story_run(page.journal)
+    assert page.post("/counterparty", q="41203987").headers["location"] == "/runs/1/1"
+    several = page.post("/counterparty", q="тов").text
+    assert several.count('href="/runs/1/') >= 4
+    assert "тов" not in " ".join(re.findall(r'(?:href|action)="([^"]*)"', several))
 
 
 def test_held_runs_are_shown_with_limits_and_digest(page: PageClient) -> None:
@@ -255,10 +273,10 @@ def test_outside_text_is_only_text_on_every_page(page: PageClient) -> None:
     pages = [page.get("/runs").text, page.get(f"/runs/{run}").text]
     pages += [page.get(f"/runs/{run}/{n + 1}").text for n in range(len(HOSTILE_VALUES))]
     pages += [
-        page.post(path, **{field: value}).text
+        page.follow(page.post(path, **{field: value})).text
         for value in HOSTILE_VALUES
         if value.strip()
-        for path, field in ((f"/runs/{run}/search", "text"), ("/counterparty", "key"))
+        for path, field in ((f"/runs/{run}/search", "text"), ("/counterparty", "q"))
     ]
     for text in pages:
         tree = html.fromstring(text)
