@@ -171,4 +171,9 @@ def _waits(message: Undelivered) -> str:
         return f"outbox of 1C: {message.action} waits since {since}, not sent yet"
     why = message.error or f"HTTP {message.status}"
     tries = f"failed attempts: {message.attempts}"
+    if message.stopped:
+        return (
+            f"outbox of 1C: {message.action} of {since} is stopped until a person repeats or drops"
+            f" it, {tries}, last error: {why}"
+        )
     return f"outbox of 1C: {message.action} waits since {since}, {tries}, last error: {why}"

@@ -90,6 +90,10 @@ SENTENCES: tuple[str, ...] = (
     # evidence
     N_("push log {time} {action} {status}: {text}"),
     N_("outbox of 1C: {action} waits since {time}, not sent yet"),
+    N_(
+        "outbox of 1C: {action} of {time} is stopped until a person repeats or drops it,"
+        " failed attempts: {count}, last error: {text}"
+    ),
     N_("outbox of 1C: {action} waits since {time}, failed attempts: {count}, last error: {text}"),
     N_("both sides held this client when they last agreed"),
     N_("1C has not changed this counterparty since both sides last agreed"),
