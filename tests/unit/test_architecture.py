@@ -38,7 +38,7 @@ FLOORS = (
     },
     {"settings", "i18n", "policy"},
     {"report", "staging", "onec", "erp", "journal", "simulator", "bsl", "logs"},
-    {"reconcile"},
+    {"reconcile", "backup"},
     {"cli", "web", "service", "receiver", "demonstration", "init"},
 )
 SIDEWAYS = {

@@ -11,6 +11,7 @@ from zvirka.cli import (
     alert,
     approvals,
     audit,
+    backup,
     bsl,
     check,
     config,
@@ -75,6 +76,7 @@ app.add_typer(approvals.app)
 app.add_typer(report.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(prune.app)
+app.add_typer(backup.app)
 app.add_typer(demo.app)
 app.add_typer(simulate.app)
 app.add_typer(serve.app)

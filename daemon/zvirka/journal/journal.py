@@ -40,6 +40,7 @@ from zvirka.journal.difference_queries import (
 )
 from zvirka.journal.engine import open_engine
 from zvirka.journal.error_messages import guarded
+from zvirka.journal.head import Head, chain_head
 from zvirka.journal.held_runs import Decision
 from zvirka.journal.migration import WRITES
 from zvirka.journal.records import HistoryEntry, RunRecord, Totals
@@ -340,6 +341,10 @@ class Journal:
     def last_seal(self) -> tuple[int, str] | None:
         """Number and digest of the run sealed last; ``None`` before the first."""
         return self._read(queries.last_seal)
+
+    def head(self) -> Head | None:
+        """What is anchored outside the journal; ``None`` before the first seal."""
+        return self._read(chain_head)
 
     def history(self, *, key: str = "", ref: str = "") -> list[HistoryEntry]:
         """The life of one counterparty across runs, oldest first."""
