@@ -316,10 +316,21 @@ class Journal:
         before: int | None = None,
         command: Command | None = None,
         status: RunStatus | None = None,
+        who: str = "",
+        started: tuple[datetime, datetime] | None = None,
     ) -> list[RunRecord]:
-        """Runs, newest first; ``before`` is the number the page before ended with."""
+        """Runs, newest first; ``before`` is the number the page before ended with.
+
+        ``started`` are the bounds of their beginning, aware, the second excluded.
+        """
         return self._read(
-            queries.list_runs, limit=limit, before=before, command=command, status=status
+            queries.list_runs,
+            limit=limit,
+            before=before,
+            command=command,
+            status=status,
+            who=who,
+            started=started,
         )
 
     def running(self) -> list[RunRecord]:

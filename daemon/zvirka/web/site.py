@@ -21,7 +21,7 @@ from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.web import actions, downloads, pages
+from zvirka.web import actions, downloads, pages, plan_changes
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
     Handler,
@@ -123,6 +123,7 @@ def _routes() -> list[Route]:
         post("/runs/{run:int}/approve", actions.approve, role="admin"),
         post("/runs/{run:int}/reject", actions.reject, role="admin"),
         get("/runs/{run:int}/{number:int}", pages.life),
+        get("/runs/{run:int}/changes", plan_changes.plan_changes),
         get("/runs/{run:int}/report.{form}", downloads.report),
         post("/runs/{run:int}/undo", actions.undo, role="admin"),
         get("/start", actions.start_form, role="admin"),
