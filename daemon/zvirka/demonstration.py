@@ -24,6 +24,7 @@ from zvirka.domain import Action, Command, Correction, OutcomeState
 from zvirka.erp import open_writer
 from zvirka.errors import UsageError, ZvirkaError
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.receiver.payload import MARK, REF
 from zvirka.receiver.run_receiver import receiver_app
 from zvirka.reconcile.environment import Environment, open_environment
@@ -120,15 +121,22 @@ def _claim(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"the directory of the demo cannot be made: {error.strerror}",
+            coded(
+                "ZV4101",
+                "the directory of the demo cannot be made: {strerror}",
+                strerror=error.strerror,
+            ),
             place=str(directory),
-            remedy="give another directory with --keep",
+            remedy=Message("give another directory with --keep"),
         ) from None
     if any((directory / name).exists() for name in ("erp.db", "state", "reports")):
         raise UsageError(
-            "the directory already holds a demo",
+            coded("ZV3506", "the directory already holds a demo"),
             place=str(directory),
-            remedy=f"give another directory with --keep, or delete it: rm -r {directory}",
+            remedy=Message(
+                "give another directory with --keep, or delete it: rm -r {directory}",
+                directory=directory,
+            ),
         )
 
 
@@ -171,7 +179,9 @@ def _fill_erp(settings: Settings, mapping: Mapping, simulator: Simulator) -> Non
     with closing(open_writer(settings.erp, mapping)) as writer:
         for outcome in writer.apply(corrections):
             if outcome.state is not OutcomeState.APPLIED:
-                raise ZvirkaError("the demo's ERP could not be filled", place=outcome.detail)
+                raise ZvirkaError(
+                    coded("ZV5502", "the demo's ERP could not be filled"), place=outcome.detail
+                )
 
 
 def _counterparties(simulator: Simulator) -> Iterator[Record]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+from zvirka.message import Message
+
 
 class ExitCode(IntEnum):
     """The exit codes, a contract with systemd units and scripts (design: exit codes)."""
@@ -23,7 +25,8 @@ class ZvirkaError(Exception):
     """Root of everything zvirka raises on purpose.
 
     Args:
-        cause: what went wrong, one sentence.
+        cause: what went wrong, one sentence with a code of the register
+            (:func:`zvirka.message.coded`).
         place: where: a settings key, a URL, a table, a file, a run number.
         remedy: what the reader can do about it.
     """
@@ -39,10 +42,36 @@ class ZvirkaError(Exception):
         super().__init__(cause)
 
     def __str__(self) -> str:
-        """Return cause, place and remedy as a person reads them."""
-        where = f" [{self.place}]" if self.place else ""
-        way_out = f" → {self.remedy}" if self.remedy else ""
-        return f"{self.cause}{where}{way_out}"
+        """Return cause, place, remedy and code in English."""
+        return str(self.sentence)
+
+    @property
+    def sentence(self) -> Message:
+        """Cause, place, remedy and code in one line, for every language."""
+        return sentence_of(self.cause, self.place, self.remedy)
+
+    @property
+    def code(self) -> str:
+        """The code of the cause, such as ZV1203; `zvirka explain` tells what to do."""
+        return self.cause.code if isinstance(self.cause, Message) else ""
+
+
+def sentence_of(cause: str, place: str = "", remedy: str = "") -> Message:
+    """What went wrong, where, and what to do about it, in one line with the code at its end."""
+    code = cause.code if isinstance(cause, Message) else ""
+    parts = (
+        ("{cause}", cause),
+        (" [{place}]", place),
+        (" → {remedy}", remedy),
+        (" ({code})", code),
+    )
+    return Message(
+        "".join(part for part, value in parts if value),
+        cause=cause,
+        place=place,
+        remedy=remedy,
+        code=code,
+    )
 
 
 class SettingsError(ZvirkaError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zvirka.errors import ZvirkaError
+from zvirka.message import Message, coded
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -22,7 +23,7 @@ def shipped(name: str) -> Path:
         if (root / name).is_dir():
             return root / name
     raise ZvirkaError(
-        f"the files of {name}, shipped with zvirka, are missing",
+        coded("ZV5501", "the files of {name}, shipped with zvirka, are missing", name=name),
         place=str(_PACKAGE / "shipped" / name),
-        remedy="reinstall zvirka",
+        remedy=Message("reinstall zvirka"),
     )

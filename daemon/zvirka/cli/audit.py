@@ -13,6 +13,7 @@ import typer
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
+from zvirka.message import Message, coded
 
 if TYPE_CHECKING:
     from zvirka.journal.chain import ChainProblem
@@ -96,9 +97,9 @@ def history(
     call: Invocation = context.obj
     if bool(code) == bool(ref):
         raise UsageError(
-            "give exactly one of --code and --ref",
+            coded("ZV3501", "give exactly one of --code and --ref"),
             place="zvirka audit history",
-            remedy="name one counterparty by its Код or by its Ref_Key",
+            remedy=Message("name one counterparty by its Код or by its Ref_Key"),
         )
     from zvirka.report.history import render_history
 
@@ -164,9 +165,11 @@ def _problems(
             pem = public_key.read_bytes()
         except OSError as error:
             raise UsageError(
-                f"the public key cannot be read: {error.strerror}",
+                coded(
+                    "ZV4102", "the public key cannot be read: {strerror}", strerror=error.strerror
+                ),
                 place=str(public_key),
-                remedy="write it with: openssl pkey -in PRIVATE -pubout",
+                remedy=Message("write it with: openssl pkey -in PRIVATE -pubout"),
             ) from None
         yield from verify_signatures(journal, pem)
 
@@ -188,7 +191,7 @@ def _day(option: str, text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"{text!r} is not a valid date (expected YYYY-MM-DD)",
+            coded("ZV3502", "{text} is not a valid date (expected YYYY-MM-DD)", text=repr(text)),
             place=option,
-            remedy="write it as 2026-10-01",
+            remedy=Message("write it as 2026-10-01"),
         ) from None

@@ -18,6 +18,7 @@ from sqlmodel import Field, SQLModel
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.errors import StoreError
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.private_files import create_private_file
 from zvirka.settings.model import ColumnSettings, DeleteSettings, ErpSettings, SqlExpression
 
@@ -103,9 +104,9 @@ def create_embedded(url: str, mapping: Mapping) -> None:
     place = address.database or ":memory:"
     if address.get_backend_name() == "sqlite" and not Path(place).parent.is_dir():
         raise StoreError(
-            "the directory of the embedded store does not exist",
+            coded("ZV2101", "the directory of the embedded store does not exist"),
             place=place,
-            remedy="create it, or set erp.url to a file in an existing directory",
+            remedy=Message("create it, or set erp.url to a file in an existing directory"),
         )
     if address.get_backend_name() == "sqlite" and address.database not in {None, "", ":memory:"}:
         # A file that cannot be created is told by the engine, in the same words as every fault.

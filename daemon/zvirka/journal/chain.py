@@ -32,6 +32,7 @@ from zvirka.journal.sealed_memory import memory_problems, sealed_from
 from zvirka.journal.sealing import SECTIONS, section
 from zvirka.journal.signing import SignatureCheck
 from zvirka.journal.tables import CHAIN, RUN, RunRow
+from zvirka.message import Message, coded
 
 _PLURAL = {
     "difference": "differences",
@@ -119,9 +120,9 @@ def _first(journal: Journal, sealed: list[tuple[int, int]], start: int | None) -
         if run == start:
             return seal
     raise JournalError(
-        f"run {start} is not in the chain",
+        coded("ZV3508", "run {start} is not in the chain", start=start),
         place=journal.name,
-        remedy="name a run that has ended; see `zvirka runs`",
+        remedy=Message("name a run that has ended; see `zvirka runs`"),
     )
 
 

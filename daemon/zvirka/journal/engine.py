@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from zvirka.errors import JournalError, SettingsError
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.tables import SCHEMA
+from zvirka.message import Message, coded
 from zvirka.private_files import create_private_file, make_private_directory
 from zvirka.settings.model import Settings
 
@@ -48,9 +49,9 @@ def journal_url(settings: Settings) -> URL:
 
 def _wrong_url() -> SettingsError:
     return SettingsError(
-        "the journal lives on SQLite or PostgreSQL",
+        coded("ZV3307", "the journal lives on SQLite or PostgreSQL"),
         place="journal.url",
-        remedy="write postgresql+psycopg://user@host/database, or leave it out for SQLite",
+        remedy=Message("write postgresql+psycopg://user@host/database, or leave it out for SQLite"),
     )
 
 
@@ -121,9 +122,13 @@ def _ensure_file(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise JournalError(
-            f"the file of the journal cannot be opened for writing ({error.strerror})",
+            coded(
+                "ZV4103",
+                "the file of the journal cannot be opened for writing ({strerror})",
+                strerror=error.strerror,
+            ),
             place=str(path),
-            remedy="check state_dir and the rights of zvirka's user on it",
+            remedy=Message("check state_dir and the rights of zvirka's user on it"),
         ) from None
 
 
@@ -168,9 +173,9 @@ def _upgrade(connection: Connection, place: str) -> None:
         command.upgrade(migration_config(connection), "head")
     except CommandError:
         raise JournalError(
-            "the journal was written by a newer zvirka",
+            coded("ZV5101", "the journal was written by a newer zvirka"),
             place=place,
-            remedy="use that version or a later one; a journal is never taken back a step",
+            remedy=Message("use that version or a later one; a journal is never taken back a step"),
         ) from None
 
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from zvirka.errors import SettingsError, UsageError
+from zvirka.message import Message, coded
 
 
 class Signer:
@@ -32,17 +33,20 @@ def read_signer(path: Path) -> Signer:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise SettingsError(
-            f"the signing key cannot be read ({error.strerror})",
+            coded("ZV4102", "the signing key cannot be read ({strerror})", strerror=error.strerror),
             place=f"report.signing_key_file: {path}",
-            remedy="let zvirka's user read it, or unset the key",
+            remedy=Message("let zvirka's user read it, or unset the key"),
         ) from None
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise SettingsError(
-            "the signing key is not an Ed25519 private key in PEM without a passphrase",
+            coded(
+                "ZV3404",
+                "the signing key is not an Ed25519 private key in PEM without a passphrase",
+            ),
             place=f"report.signing_key_file: {path}",
-            remedy="make one with: openssl genpkey -algorithm ed25519 -out FILE",
+            remedy=Message("make one with: openssl genpkey -algorithm ed25519 -out FILE"),
         )
     return Signer(key)
 
@@ -64,8 +68,8 @@ class SignatureCheck:
             key = None
         if not isinstance(key, Ed25519PublicKey):
             raise UsageError(
-                "the public key is not an Ed25519 key in PEM",
-                remedy="write it with: openssl pkey -in PRIVATE -pubout",
+                coded("ZV3404", "the public key is not an Ed25519 key in PEM"),
+                remedy=Message("write it with: openssl pkey -in PRIVATE -pubout"),
             )
         self._key = key
 

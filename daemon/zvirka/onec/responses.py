@@ -14,6 +14,7 @@ import lxml.html
 import msgspec
 from lxml import etree
 
+from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.failures import OnecError, safe_message
 from zvirka.onec.transport import HttpAnswer
@@ -100,15 +101,15 @@ def _redirected(answer: HttpAnswer, place: str) -> OnecError:
     shown = safe_message(f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}")
     same = urlsplit(place)
     if (target.scheme, target.path) == ("https", same.path) and same.scheme == "http":
-        remedy = "write https:// instead of http:// in onec.url"
+        remedy = Message("write https:// instead of http:// in onec.url")
     elif _LOGIN.search(target.path):
-        remedy = (
+        remedy = Message(
             "a login page answers instead of the publication: let the path of OData pass it, "
             "or give onec.url an address that it does not protect"
         )
     else:
-        remedy = "write the final address into onec.url, if it is the publication"
-    cause = f"{failures.RedirectedError.says}: {shown}"
+        remedy = Message("write the final address into onec.url, if it is the publication")
+    cause = coded("", "{cause}: {where}", cause=failures.RedirectedError.says, where=shown)
     return failures.RedirectedError(cause=cause, status=answer.status, place=place, remedy=remedy)
 
 

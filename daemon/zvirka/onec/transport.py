@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from zvirka.message import Message, coded
 from zvirka.onec import failures
 
 _CHUNK = 65536
@@ -160,9 +161,15 @@ class Transport:
         except (requests.exceptions.RequestException, ValueError) as error:
             if expired.is_set():
                 raise failures.TimedOutError(
-                    cause=f"1C did not finish its answer within {limits.total:.0f} s",
+                    cause=coded(
+                        "ZV1105",
+                        "1C did not finish its answer within {total} s",
+                        total=round(limits.total),
+                    ),
                     place=self._url,
-                    remedy="raise onec.total_timeout, or look at the load of the 1C server",
+                    remedy=Message(
+                        "raise onec.total_timeout, or look at the load of the 1C server"
+                    ),
                 ) from error
             raise self._failure(error, place) from error
 
@@ -172,9 +179,9 @@ class Transport:
             case errors.ProxyError():
                 proxy = self._proxies.get(urlsplit(self._url).scheme, "")
                 return failures.UnreachableError(
-                    cause="the proxy does not connect to 1C",
+                    cause=coded("ZV1109", "the proxy does not connect to 1C"),
                     place=f"{self._url} by the proxy {urlsplit(proxy).hostname or '?'}",
-                    remedy="correct onec.proxy, or leave it empty to connect directly",
+                    remedy=Message("correct onec.proxy, or leave it empty to connect directly"),
                 )
             case errors.SSLError():
                 return failures.TlsRefusedError(_tls_reason(error), place=self._url)
@@ -186,7 +193,8 @@ class Transport:
                 return failures.UnreachableError(place=self._url)
             case _:
                 return failures.NotOdataError(
-                    cause="the address of the publication cannot be asked", place=self._url
+                    cause=coded("ZV1107", "the address of the publication cannot be asked"),
+                    place=self._url,
                 )
 
 
@@ -198,7 +206,7 @@ def _received(response: requests.Response, url: str, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise failures.TooLargeError(
-                cause=f"an answer of 1C is larger than {limit:,} bytes",
+                cause=coded("ZV1403", "an answer of 1C is larger than {limit} bytes", limit=limit),
                 place=url.partition("?")[0],
             )
         parts.append(part)

@@ -69,7 +69,7 @@ class Evidence:
                 errors = errors_by_ref(path, since)
             except ZvirkaError as error:
                 logger.warning("the push log could not be read", cause=error.cause)
-                warnings.append(str(error))
+                warnings.append(error.sentence)
         return cls(
             journal,
             errors,
@@ -136,7 +136,7 @@ def _waiting_in(context: RunContext, warnings: list[str]) -> dict[str, Undeliver
                 found[name] = message
     except ZvirkaError as error:
         logger.warning("the outbox of 1C could not be read", cause=error.cause)
-        warnings.append(str(error))
+        warnings.append(error.sentence)
     return found
 
 

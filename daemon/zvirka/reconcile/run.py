@@ -21,6 +21,7 @@ from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_lock import run_lock
+from zvirka.message import Message, coded
 from zvirka.onec.protocol import Source
 from zvirka.policy import Policy
 from zvirka.reconcile import (
@@ -204,9 +205,12 @@ class _Run:
             and not store.soft_delete
         ):
             raise SettingsError(
-                "the store deletes for good, so a deletion mark cannot mean deactivate",
+                coded(
+                    "ZV3309",
+                    "the store deletes for good, so a deletion mark cannot mean deactivate",
+                ),
                 place="policy.deletion_mark",
-                remedy='set [erp.delete] mode = "soft" with its column, or another policy',
+                remedy=Message('set [erp.delete] mode = "soft" with its column, or another policy'),
             )
 
     def _compare_and_correct(
@@ -371,12 +375,12 @@ class _Staged(msgspec.Struct, frozen=True):
 
 _NO_AGREEMENT = "the agreement of both sides is missing; causes of this run are unknown"
 _UNEXPECTED = ZvirkaError(
-    "an unexpected error ended the run",
-    place="see the log",
-    remedy="report it with the log; the next run settles what was under way",
+    coded("ZV5502", "an unexpected error ended the run"),
+    place=Message("see the log"),
+    remedy=Message("report it with the log; the next run settles what was under way"),
 )
 _STOPPED = ZvirkaError(
-    "the process was told to stop",
-    place="see the log",
-    remedy="the next run settles what was under way and plans again",
+    coded("ZV5503", "the process was told to stop"),
+    place=Message("see the log"),
+    remedy=Message("the next run settles what was under way and plans again"),
 )

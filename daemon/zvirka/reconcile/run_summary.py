@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from zvirka.errors import ZvirkaError
+from zvirka.errors import ZvirkaError, sentence_of
 from zvirka.journal.records import RunRecord
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Summary
@@ -41,7 +41,7 @@ def write_report(environment: Environment, run: int) -> tuple[list[Path], str]:
         )
     except ZvirkaError as error:
         logger.error("the report could not be written", cause=error.cause, place=error.place)
-        return [], str(error)
+        return [], error.sentence
     return paths, ""
 
 
@@ -50,7 +50,7 @@ def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble:
     facts, fault = row.facts, row.error
     text = ""
     if fault is not None:
-        text = str(ZvirkaError(fault.cause, place=fault.place, remedy=fault.remedy))
+        text = sentence_of(fault.cause, fault.place, fault.remedy)
     return Summary(
         run=row.id,
         command=row.command,

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from zvirka.errors import UsageError, ZvirkaError
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
+from zvirka.message import Message, coded
 from zvirka.report import format_csv, format_html, format_json, format_markdown, format_xlsx
 from zvirka.report.assembly import content_of
 from zvirka.report.content import ReportContent
@@ -61,9 +62,15 @@ def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
                 path.unlink()
             except OSError as error:
                 raise ZvirkaError(
-                    f"a report of a pruned run cannot be removed ({error.strerror})",
+                    coded(
+                        "ZV4104",
+                        "a report of a pruned run cannot be removed ({strerror})",
+                        strerror=error.strerror,
+                    ),
                     place=str(path),
-                    remedy="remove it by hand: it holds personal data that must not be kept",
+                    remedy=Message(
+                        "remove it by hand: it holds personal data that must not be kept"
+                    ),
                 ) from error
             removed.append(path)
     return removed
@@ -149,7 +156,7 @@ def _render(findings: ReportContent, words: Words, form: str, stream: BinaryIO) 
         format_csv.write(findings, words, stream, ";" if form == "csv" else ",")
     else:
         raise UsageError(
-            f"there is no report in the form {form!r}",
+            coded("ZV3507", "there is no report in the form {form}", form=repr(form)),
             place="--format",
-            remedy="choose one of: " + ", ".join(FORMATS),
+            remedy=Message("choose one of: {names}", names=FORMATS),
         )

@@ -22,6 +22,7 @@ from zvirka import __version__
 from zvirka.errors import UsageError
 from zvirka.i18n import LANGUAGES
 from zvirka.journal.journal import Journal
+from zvirka.message import Message, coded
 from zvirka.report import render, report_stem, write_reports
 
 _FORMS = frozenset({"html", "json", "csv", "md", "xlsx"})
@@ -73,15 +74,21 @@ def verify_report(
             journal has no such run.
     """
     if not path.is_file():
-        raise UsageError("there is no such report file", place=str(path), remedy="check the path")
+        raise UsageError(
+            coded("ZV3511", "there is no such report file"),
+            place=str(path),
+            remedy=Message("check the path"),
+        )
     form = path.suffix.removeprefix(".").lower()
     named = _NAME.search(path.name)
     number = _run_in(path, form) or (int(named[1]) if named else None)
     if number is None or form not in _FORMS:
         raise UsageError(
-            "the file does not say which run's report it is",
+            coded("ZV3511", "the file does not say which run's report it is"),
             place=str(path),
-            remedy="keep the ending zvirka wrote it with, and for CSV the number in the name too",
+            remedy=Message(
+                "keep the ending zvirka wrote it with, and for CSV the number in the name too"
+            ),
         )
     if named and int(named[1]) != number:
         text = f"run {number}: the file is named as a report of run {int(named[1])}"

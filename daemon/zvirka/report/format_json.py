@@ -150,11 +150,11 @@ def _taken(part: type[msgspec.Struct], record: msgspec.Struct, **more: Any) -> m
 
 def _encoded(part: msgspec.Struct) -> bytes:
     try:
-        return msgspec.json.encode(part)
+        return msgspec.json.encode(part, enc_hook=str)
     except UnicodeEncodeError:
         # Half a surrogate pair, which a broken client can leave in a column, is not Unicode text:
         # it becomes U+FFFD, as every reader of the JSON would make it.
-        return msgspec.json.encode(_mended(msgspec.to_builtins(part)))
+        return msgspec.json.encode(_mended(msgspec.to_builtins(part, enc_hook=str)))
 
 
 def _mended(value: Any) -> Any:

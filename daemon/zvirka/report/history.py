@@ -17,6 +17,7 @@ from zvirka.i18n.visible_text import one_line
 from zvirka.i18n.words import COMMANDS, Words
 from zvirka.journal.journal import Journal
 from zvirka.journal.records import HistoryEntry
+from zvirka.message import Message, coded
 from zvirka.report.format_html import emit
 from zvirka.report.sentences import told
 
@@ -69,9 +70,9 @@ def render_history(
         )
     else:
         raise UsageError(
-            f"there is no history in the form {form!r}",
+            coded("ZV3507", "there is no history in the form {form}", form=repr(form)),
             place="--format",
-            remedy="choose one of: " + ", ".join(HISTORY_FORMATS),
+            remedy=Message("choose one of: {names}", names=HISTORY_FORMATS),
         )
     return len(entries)
 

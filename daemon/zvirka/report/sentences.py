@@ -13,6 +13,7 @@ from functools import cache
 
 from zvirka.i18n import N_
 from zvirka.i18n.words import Words
+from zvirka.message import Message
 
 SENTENCES: tuple[str, ...] = (
     # judging: what a difference is
@@ -114,6 +115,8 @@ SENTENCES: tuple[str, ...] = (
 
 def told(text: str, words: Words) -> str:
     """A sentence of the journal in the report's language; the text itself when it is unknown."""
+    if isinstance(text, Message):
+        return words.told(text)
     if not text or words.language == "en":
         return text
     whole = _translated(text, words)

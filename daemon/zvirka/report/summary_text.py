@@ -26,6 +26,7 @@ from zvirka.i18n.words import (
 )
 from zvirka.journal.definitions import is_left
 from zvirka.journal.records import DifferenceEntry, Write
+from zvirka.message import Message
 from zvirka.report.content import ReportContent
 from zvirka.report.holds import hold_cells
 from zvirka.report.sentences import told
@@ -219,7 +220,12 @@ def fault(findings: ReportContent, words: Words) -> list[Line]:
     error = findings.run.error
     if error is None:
         return []
-    return [(_("Cause"), error.cause), (_("Place"), error.place), (_("Remedy"), error.remedy)]
+    code = f" ({error.cause.code})" if isinstance(error.cause, Message) and error.cause.code else ""
+    return [
+        (_("Cause"), words.told(error.cause) + code),
+        (_("Place"), words.told(error.place)),
+        (_("Remedy"), words.told(error.remedy)),
+    ]
 
 
 def left(findings: ReportContent, words: Words) -> list[tuple[str, int]]:

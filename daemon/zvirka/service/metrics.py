@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server, write
 
 from zvirka.domain import Cause, OutcomeState, RunStatus
 from zvirka.errors import SettingsError
+from zvirka.message import Message, coded
 from zvirka.net import address_of
 from zvirka.service.daemon_records import Situation
 
@@ -111,9 +112,14 @@ class Exposition:
             )
         except OSError as error:
             raise SettingsError(
-                f"cannot listen on {listen!r}: {error.strerror or error}",
+                coded(
+                    "ZV4201",
+                    "cannot listen on {listen}: {strerror}",
+                    listen=repr(listen),
+                    strerror=error.strerror or error,
+                ),
                 place="metrics.listen",
-                remedy="write a free address as HOST:PORT, such as 127.0.0.1:9791",
+                remedy=Message("write a free address as HOST:PORT, such as 127.0.0.1:9791"),
             ) from error
         self.port: int = self._server.server_port
 

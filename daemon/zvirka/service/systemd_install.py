@@ -11,6 +11,7 @@ from loguru import logger
 
 from zvirka.atomic_files import replaced
 from zvirka.errors import UsageError
+from zvirka.message import Message, coded
 from zvirka.package_files import shipped
 
 PLACES = {
@@ -69,9 +70,15 @@ def _put_into_effect() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise UsageError(
-                f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[:300]}",
+                coded(
+                    "ZV4401",
+                    "{command} ended with {returncode}: {stderr}",
+                    command=command[0],
+                    returncode=done.returncode,
+                    stderr=done.stderr.strip()[:300],
+                ),
                 place=" ".join(command),
-                remedy="run it as root; its own log has the details",
+                remedy=Message("run it as root; its own log has the details"),
             )
 
 
@@ -83,9 +90,13 @@ def _check_visible(program: Path, *, strict: bool) -> None:
         return
     if strict:
         raise UsageError(
-            "the units could not start zvirka: their sandbox hides home and temporary directories",
+            coded(
+                "ZV4402",
+                "the units could not start zvirka: their sandbox hides home and temporary"
+                " directories",
+            ),
             place=str(hidden[0]),
-            remedy="install zvirka and its Python below /opt or /usr, e.g. /opt/zvirka",
+            remedy=Message("install zvirka and its Python below /opt or /usr, e.g. /opt/zvirka"),
         )
     logger.warning("the units' sandbox hides this path", path=str(hidden[0]))
 
@@ -97,7 +108,7 @@ def _write(target: Path, text: str) -> None:
             file.write(text.encode())
     except OSError as error:
         raise UsageError(
-            f"the file cannot be written: {error.strerror}",
+            coded("ZV4101", "the file cannot be written: {strerror}", strerror=error.strerror),
             place=str(target),
-            remedy="run it as root, or give another --prefix",
+            remedy=Message("run it as root, or give another --prefix"),
         ) from error

@@ -95,7 +95,7 @@ def test_an_error_in_xml_is_read_like_one_in_json() -> None:
     error = error_in(404, "application/xml", body, place=PLACE)
     assert isinstance(error, failures.ObjectNotFoundError)
     assert error.message == "Объект не найден"
-    assert error.code == "9"
+    assert error.internal_code == "9"
     assert error.status == 404
 
 

@@ -212,7 +212,7 @@ def test_the_password_never_comes_back_in_a_message() -> None:
         talk.get("x", decode=bytes)
     assert "пароль" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
-    assert caught.value.code == "?"
+    assert caught.value.internal_code == "?"
 
 
 def test_an_object_that_is_not_there_is_no_forgotten_session() -> None:

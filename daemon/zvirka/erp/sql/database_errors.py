@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 
 from zvirka.erp.protocol import no_text
 from zvirka.errors import StoreError
+from zvirka.message import Message, coded
 
 _MYSQL_ROW_ERRORS = {1048, 1062, 1364, 1366, 1406, 1451, 1452, 1264, 1265, 1292, 1644, 3819, 4025}
 _MYSQL_DEADLOCK = 1213
@@ -123,40 +124,48 @@ def store_error(error: SQLAlchemyError, place: str) -> StoreError:
     """The error that ends the phase, with what the reader can do about it."""
     if isinstance(error, NoSuchTableError):
         return StoreError(
-            "the table does not exist in the store",
+            coded("ZV2201", "the table does not exist in the store"),
             place=place,
-            remedy="check erp.table, erp.schema and the tables of erp.children",
+            remedy=Message("check erp.table, erp.schema and the tables of erp.children"),
         )
     if not isinstance(error, DBAPIError):
         return StoreError(
-            f"the store cannot be used ({type(error).__name__})",
+            coded("ZV2103", "the store cannot be used ({kind})", kind=type(error).__name__),
             place=place,
-            remedy="run `zvirka check`",
+            remedy=Message("run `zvirka check`"),
         )
     if _is_locked(error):
         return StoreError(
-            "the store is locked by somebody else",
+            coded("ZV2104", "the store is locked by somebody else"),
             place=place,
-            remedy="run again when the other program has let go; the report says what was written",
+            remedy=Message(
+                "run again when the other program has let go; the report says what was written"
+            ),
         )
     if _is_unknown_user(error):
         return StoreError(
-            "the database does not accept the user or the password",
+            coded("ZV2105", "the database does not accept the user or the password"),
             place=place,
-            remedy="check the user in erp.url and erp.password_file (or the credential)",
+            remedy=Message("check the user in erp.url and erp.password_file (or the credential)"),
         )
     if _is_denied(error):
         return StoreError(
-            "the database user lacks a right on the store",
+            coded("ZV2106", "the database user lacks a right on the store"),
             place=place,
-            remedy="grant SELECT, INSERT, UPDATE (and DELETE for hard deletes) on the tables",
+            remedy=Message(
+                "grant SELECT, INSERT, UPDATE (and DELETE for hard deletes) on the tables"
+            ),
         )
     if "Could not decode to UTF-8" in str(error.orig):
         return no_text(place)
     return StoreError(
-        f"the database does not answer as it should ({_summary(error)})",
+        coded(
+            "ZV2103",
+            "the database does not answer as it should ({summary})",
+            summary=_summary(error),
+        ),
         place=place,
-        remedy="check that the server runs and erp.url is right, then run `zvirka check`",
+        remedy=Message("check that the server runs and erp.url is right, then run `zvirka check`"),
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from zvirka.errors import SettingsError, StoreError
+from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings
 
 LOCK_WAIT_SECONDS = 15
@@ -31,9 +32,11 @@ def store_url(erp: ErpSettings) -> URL:
         url = make_url(erp.url)
     except ArgumentError:
         raise SettingsError(
-            "the address of the store is not a database URL",
+            coded("ZV3303", "the address of the store is not a database URL"),
             place="erp.url",
-            remedy="write it as postgresql+psycopg://user@host/database or sqlite:////path/file.db",
+            remedy=Message(
+                "write it as postgresql+psycopg://user@host/database or sqlite:////path/file.db"
+            ),
         ) from None
     if erp.password is not None:
         url = url.set(password=erp.password.get_secret_value())
@@ -77,9 +80,9 @@ def store_engine(erp: ErpSettings) -> Engine:
         engine = create_engine(url, **options)
     except (NoSuchModuleError, ImportError):
         raise SettingsError(
-            f"there is no driver for {url.drivername}",
+            coded("ZV3303", "there is no driver for {drivername}", drivername=url.drivername),
             place="erp.url",
-            remedy="use postgresql+psycopg, mariadb+pymysql, mysql+pymysql or sqlite",
+            remedy=Message("use postgresql+psycopg, mariadb+pymysql, mysql+pymysql or sqlite"),
         ) from None
     if backend == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
@@ -94,9 +97,9 @@ def _require_file(url: URL) -> None:
     if name == ":memory:" or name.startswith("file:") or Path(name).is_file():
         return
     raise StoreError(
-        "the SQLite file of the store does not exist",
+        coded("ZV2101", "the SQLite file of the store does not exist"),
         place=name,
-        remedy="check erp.url; zvirka does not create somebody else's database",
+        remedy=Message("check erp.url; zvirka does not create somebody else's database"),
     )
 
 

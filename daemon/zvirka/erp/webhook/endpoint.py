@@ -18,6 +18,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from zvirka.errors import SettingsError
+from zvirka.message import Message, coded
 from zvirka.settings.model import WebhookSettings
 
 LONGEST_ANSWER = 65_536
@@ -81,9 +82,9 @@ class Endpoint:
     def __init__(self, settings: WebhookSettings) -> None:
         if not settings.url.startswith(("http://", "https://")):
             raise SettingsError(
-                "the address of the ERP's webhook is not http or https",
+                coded("ZV3306", "the address of the ERP's webhook is not http or https"),
                 place="erp.webhook.url",
-                remedy="write it as https://erp.example.ua/api/webhook/1c/clients",
+                remedy=Message("write it as https://erp.example.ua/api/webhook/1c/clients"),
             )
         self._url = settings.url
         self.place = place_of(settings.url)

@@ -30,6 +30,7 @@ from zvirka.erp.webhook.rate import RequestRate
 from zvirka.errors import StoreError
 from zvirka.identity import canonical_key, trimmed
 from zvirka.mapping import Mapping
+from zvirka.message import Coded, Message, coded
 
 Confirm = Callable[[Correction], bool]
 """Asks 1C whether it still wants the correction; called from one thread at a time."""
@@ -150,7 +151,10 @@ class WebhookWriter:
             reply = self._endpoint.post(job.message)
             sent += 1
             if reply.unauthorised:
-                raise self._error("the ERP's webhook refuses the credentials", "erp.webhook.token")
+                raise self._error(
+                    coded("ZV2402", "the ERP's webhook refuses the credentials"),
+                    "erp.webhook.token",
+                )
             if reply.answer is EndpointAnswer.LATER and waited < WAITS:
                 waited, sent = waited + 1, sent - 1
                 self._rate.hold(reply.pause)
@@ -160,7 +164,7 @@ class WebhookWriter:
                 return outcome
             if sent > REPEATS:
                 if reply.answer is EndpointAnswer.UNREACHABLE:
-                    raise self._error(reply.text, "erp.webhook.url")
+                    raise self._error(coded("ZV2401", "{what}", what=reply.text), "erp.webhook.url")
                 return _outcome(correction, OutcomeState.FAILED, _not_taken(reply, sent))
             self._rate.hold(reply.pause)
 
@@ -286,11 +290,11 @@ class WebhookWriter:
             "messageId": self._new_id(),
         }
 
-    def _error(self, cause: str, place: str) -> StoreError:
+    def _error(self, cause: Coded, place: str) -> StoreError:
         return StoreError(
             cause,
             place=f"{place} ({self._endpoint.place})",
-            remedy="nothing more was sent; correct it and run again",
+            remedy=Message("nothing more was sent; correct it and run again"),
         )
 
 
