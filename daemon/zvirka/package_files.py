@@ -1,4 +1,4 @@
-"""The files shipped with the package: config/, systemd/ and bsl/.
+"""The files shipped with the package: config/, systemd/, bsl/ and the pages of docs/.
 
 A source checkout has them at its root, the wheel inside the package.
 """
@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(name: str) -> Path:
-    """Return the directory of that name: ``config``, ``systemd`` or ``bsl``.
+    """Return the directory of that name: ``config``, ``systemd``, ``bsl`` or ``docs``.
 
     Raises:
         ZvirkaError: it is neither in the package nor in a checkout around it.

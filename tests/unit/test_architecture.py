@@ -27,6 +27,7 @@ FLOORS = (
         "findings",
         "identity",
         "mapping",
+        "message",
         "net",
         "now",
         "package_files",

@@ -16,6 +16,7 @@ from zvirka.cli import (
     config,
     daemon,
     demo,
+    explain,
     feed,
     prune,
     reconcile,
@@ -62,6 +63,7 @@ def _root(
 
 
 app.add_typer(check.app)
+app.add_typer(explain.app)
 app.add_typer(config.app, name="config")
 app.add_typer(reconcile.app)
 app.add_typer(resync.app)

@@ -17,6 +17,7 @@ from loguru import logger
 
 from zvirka.domain import RunStatus, Trigger
 from zvirka.errors import RunInterrupted, ZvirkaError
+from zvirka.message import Message
 from zvirka.reconcile.request import Summary
 from zvirka.service.clock import Clock
 from zvirka.settings.model import ScheduleSettings

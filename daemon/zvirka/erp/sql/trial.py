@@ -181,8 +181,12 @@ def _collation(connection: Connection, layout: TableLayout) -> Iterator[Finding]
         yield Finding(
             "warning",
             "collation",
-            f"the key {layout.table.name}.{layout.key.name} does not tell apart "
-            + ", ".join(blind)
-            + ": keys of 1C that differ only so collide where they must be unique",
+            coded(
+                "ZV2209",
+                "the key {name} does not tell apart {what}: keys of 1C that differ only so collide"
+                " where they must be unique",
+                name=f"{layout.table.name}.{layout.key.name}",
+                what=blind,
+            ),
             Message("give the column a binary or case-sensitive collation"),
         )
