@@ -76,6 +76,11 @@ def joined(parts: Iterable[str], separator: str = "; ") -> Message:
     return Message._make(separator.join(f"{{{name}}}" for name in named), named)
 
 
+def also(text: str, more: Message) -> Message:
+    """A sentence after what was said before, if anything was."""
+    return joined([text, more]) if text else more
+
+
 def filled(template: str, arguments: Mapping[str, Any], show: Callable[[str, Any], str]) -> str:
     """The template with its arguments put in; a part without an argument stays as written."""
     return _PART.sub(

@@ -46,7 +46,7 @@ def test_a_message_reads_as_english_and_is_told_in_the_language_of_the_reader() 
         "ключ clients.code не має індексу: кожне виправлення читає всю таблицю"
     )
     assert UK.told(SAYINGS[3]) == "3 контрагенти в межах звірки"
-    assert UK.told(SAYINGS[5]) == "видалити: випробувано й скасовано"
+    assert UK.told(SAYINGS[5]) == "видалення: випробувано й скасовано"
     assert EN.told(SAYINGS[5]) == "delete: tried and rolled back"
 
 

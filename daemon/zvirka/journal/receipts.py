@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, or_, select,
 from zvirka.domain import Command
 from zvirka.journal.digests import digest_of
 from zvirka.journal.tables import CORRECTION, RECEIPT, RUN
+from zvirka.message import loaded, stored
 
 GENESIS = ""
 """What the first link follows."""
@@ -122,7 +123,7 @@ def settle_receipts(
         row = {
             "zv_id": settlement.receipt.id,
             "outcome": settlement.outcome,
-            "detail": settlement.detail,
+            "detail": stored(settlement.detail),
             "settled_at": at.astimezone(UTC),
             "settled_previous": tip,
             "payload": {},
@@ -315,7 +316,8 @@ def find_receipts(
                 if row.id not in seen:
                     seen.add(row.id)
                     values = dict(zip(names, row, strict=True))
-                    yield Receipt(**values | {"received_at": _aware(row.received_at)})
+                    at, detail = _aware(row.received_at), loaded(row.detail)
+                    yield Receipt(**values | {"received_at": at, "detail": detail})
 
 
 def has_receipts(engine: Engine) -> bool:

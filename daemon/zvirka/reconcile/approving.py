@@ -12,11 +12,16 @@ from zvirka.errors import AlteredJournalError, SourceError, UsageError
 from zvirka.journal.held_runs import Decision
 from zvirka.journal.journal import Journal
 from zvirka.journal.row_mapping import approved_content
-from zvirka.message import Message, coded
+from zvirka.message import Message, also, coded, joined
 from zvirka.reconcile.request import Request
 from zvirka.reconcile.run_context import RunContext
 
-_NOT_APPROVED = "not part of the approved plan; the next reconciliation takes it up"
+_NOT_APPROVED = joined(
+    [
+        Message("not part of the approved plan"),
+        Message("the next reconciliation takes it up"),
+    ]
+)
 
 
 def check_answerable(journal: Journal, request: Request, now: datetime) -> None:
@@ -139,7 +144,7 @@ def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> i
                     msgspec.structs.replace(
                         difference,
                         disposition=Disposition.REPORTED,
-                        note=f"{difference.note}; {_NOT_APPROVED}".lstrip("; "),
+                        note=also(difference.note, _NOT_APPROVED),
                     )
                 )
         journal.update_differences(context.run, changed)

@@ -18,6 +18,7 @@ from zvirka.domain import Difference
 from zvirka.errors import ZvirkaError
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import STORED, Receipt, find_receipts, has_receipts
+from zvirka.message import Message, joined
 from zvirka.onec.protocol import Undelivered
 from zvirka.push_log import PushLogLine, errors_by_ref
 from zvirka.reconcile.run_context import RunContext
@@ -110,18 +111,28 @@ class Evidence:
         error = self._errors.get(difference.ref) or self._errors.get(difference.key)
         message = waiting.get(difference.ref) or waiting.get(difference.key)
         if message is not None and (error is None or error.at <= _last_heard_of(message)):
-            return _waits(message)
+            return waits(message)
         if error is not None:
-            return f"push log {error.at.isoformat()} {error.action} {error.status}: {error.text}"
+            return Message(
+                "push log {time} {action} {status}: {text}",
+                time=error.at.isoformat(),
+                action=error.action,
+                status=str(error.status),
+                text=error.text,
+            )
         if not self._receiving:
             return ""
         receipt = receipts.get(difference.ref) or receipts.get(difference.key)
         if receipt is None:
-            return "no webhook came for this counterparty since the last good run"
-        came = f"webhook {receipt.action} came {receipt.received_at.isoformat()}"
+            return Message("no webhook came for this counterparty since the last good run")
+        came = {"action": receipt.action, "time": receipt.received_at.isoformat()}
         if receipt.outcome in STORED:
-            return f"{came} and was stored; the row was edited later"
-        return f"{came}: {receipt.outcome or 'no outcome yet'} {receipt.detail}".rstrip()
+            return Message(
+                "webhook {action} came {time} and was stored; the row was edited later", **came
+            )
+        why = receipt.outcome or Message("no outcome yet")
+        told = joined([why, receipt.detail], " ") if receipt.detail else why
+        return Message("webhook {action} came {time}: {outcome}", **came, outcome=told)
 
 
 def _waiting_in(context: RunContext, warnings: list[str]) -> dict[str, Undelivered]:
@@ -144,10 +155,19 @@ def _last_heard_of(message: Undelivered) -> datetime:
     return message.tried or message.created
 
 
-def _waits(message: Undelivered) -> str:
+def waits(message: Undelivered) -> Message:
+    """The evidence that a message waits in the outbox of 1C."""
     since = message.created.isoformat()
     if not message.attempts:
-        return f"outbox of 1C: {message.action} waits since {since}, not sent yet"
-    why = message.error or f"HTTP {message.status}"
-    tries = f"failed attempts: {message.attempts}"
-    return f"outbox of 1C: {message.action} waits since {since}, {tries}, last error: {why}"
+        return Message(
+            "outbox of 1C: {action} waits since {time}, not sent yet",
+            action=message.action,
+            time=since,
+        )
+    return Message(
+        "outbox of 1C: {action} waits since {time}, failed attempts: {count}, last error: {text}",
+        action=message.action,
+        time=since,
+        count=message.attempts,
+        text=message.error or Message("HTTP {status}", status=str(message.status)),
+    )

@@ -49,7 +49,7 @@ def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Sum
             command=Command.RESYNC,
             trigger=Trigger.FEED,
             who=who,
-            reason=f"message {changes.message} of the exchange plan",
+            reason=_reason(changes.message),
             targets=Targets(refs=refs),
             wait=wait,
         ),
@@ -58,6 +58,10 @@ def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Sum
         with environment.open_feed() as feed:
             feed.confirm(changes.message)
     return summary
+
+
+def _reason(message: int) -> Message:
+    return Message("message {number} of the exchange plan", number=str(message))
 
 
 def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> None:
@@ -73,7 +77,7 @@ def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> Non
                 coded(
                     "ZV5404", "run {run} over the same changes waits for an answer", run=str(run.id)
                 ),
-                place=f"message {run.reason.split()[1]} of the exchange plan",
+                place=run.reason,
                 remedy=Message(
                     "`zvirka show {run}`, then `zvirka approve` or `zvirka reject`", run=str(run.id)
                 ),

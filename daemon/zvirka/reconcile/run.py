@@ -245,7 +245,10 @@ class _Run:
         facts.warnings += confirmed.warnings
         if confirmed.suspected:
             facts.warnings.append(
-                f"{confirmed.suspected} clients look absent from 1C, but the snapshot is partial"
+                Message(
+                    "{count} clients look absent from 1C, but the snapshot is partial",
+                    count=confirmed.suspected,
+                )
             )
         facts.compared = True
         with self._phase("guard"):
@@ -265,7 +268,9 @@ class _Run:
             self._facts.source_count_before = context.source.preflight()
             named = stage_named(context, self._request.targets)
         self._facts.targets = list(named.targets)
-        self._facts.warnings += [f"neither 1C nor the store knows {one}" for one in named.unknown]
+        self._facts.warnings += [
+            Message("neither 1C nor the store knows {one}", one=one) for one in named.unknown
+        ]
         if context.source.restricted:
             return _Staged(PartialSnapshot(0, (RESTRICTED,)), Mode.TARGETED, named)
         return _Staged(NamedOnly(), Mode.TARGETED, named)
@@ -337,7 +342,9 @@ class _Run:
             with closing(writer):
                 applying.apply(environment, self._run, context.store, writer)
             if writer.doubled:
-                warning = f"two rows had key {writer.doubled[0]} after a create: creates stopped"
+                warning = Message(
+                    "two rows had key {key} after a create: creates stopped", key=writer.doubled[0]
+                )
                 self._facts.warnings.append(warning)
                 logger.error("creates stopped: two rows under one key", key=writer.doubled[0])
         with self._phase("verify", todo):
@@ -373,7 +380,7 @@ class _Staged(msgspec.Struct, frozen=True):
     named: Named | None = None
 
 
-_NO_AGREEMENT = "the agreement of both sides is missing; causes of this run are unknown"
+_NO_AGREEMENT = Message("the agreement of both sides is missing; causes of this run are unknown")
 _UNEXPECTED = ZvirkaError(
     coded("ZV5502", "an unexpected error ended the run"),
     place=Message("see the log"),

@@ -177,7 +177,7 @@ def _shown(mapping: Mapping, correction: Correction, back: Correction, number: i
         row=back.row,
         fields=fields,
         action=back.action,
-        note=f"puts back what the {correction.action} had changed",
+        note=Message("puts back what the {action} had changed", action=correction.action),
     )
 
 
@@ -227,7 +227,7 @@ def _verify(
     now = read_back(store, [(correction, outcome) for _, correction, outcome in done])
     wrong = [
         msgspec.structs.replace(
-            outcome, state=OutcomeState.NOT_CONVERGING, detail="reads back otherwise"
+            outcome, state=OutcomeState.NOT_CONVERGING, detail=Message("reads back otherwise")
         )
         for _, correction, outcome in done
         if not _taken(environment.mapping, store, correction, now.get(correction.id))

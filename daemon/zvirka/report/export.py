@@ -34,7 +34,6 @@ from zvirka.report.columns import (
 from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
 from zvirka.report.format_xlsx import Listing, Workbook
-from zvirka.report.sentences import told
 
 PERIOD_FORMATS = ("xlsx", "json")
 _RUN_COLUMN = Column(N_("Run"), 8)
@@ -258,7 +257,7 @@ def _run_row(findings: ReportContent, words: Words) -> tuple[Any, ...]:
         words.status(findings.run.status),
         words.word(TRIGGERS, findings.run.trigger),
         findings.run.who,
-        told(findings.run.reason, words),
+        words.told(findings.run.reason),
         local_cell(findings.run.started_at, words),
         local_cell(findings.run.finished_at, words),
         findings.run.facts.source_rows,

@@ -33,7 +33,6 @@ from zvirka.journal.records import DifferenceEntry
 from zvirka.report import summary_text
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
-from zvirka.report.sentences import told
 
 PAGE = 2000
 """Differences on one page."""
@@ -113,7 +112,7 @@ def environment(language: str) -> Environment:
         words.gettext, words.ngettext, newstyle=True
     )
     made.filters["tone"] = lambda state: _TONES.get(state, "warning")
-    made.filters["told"] = lambda text: told(text, words)
+    made.filters["told"] = words.told
     made.tests["tall"] = _tall
     made.globals.update(
         texts=summary_text,

@@ -19,7 +19,6 @@ from zvirka.journal.journal import Journal
 from zvirka.journal.records import HistoryEntry
 from zvirka.message import Message, coded
 from zvirka.report.format_html import emit
-from zvirka.report.sentences import told
 
 HISTORY_FORMATS = ("text", "json", "html")
 
@@ -99,7 +98,7 @@ def history_lines(
         yield f"    {history_done(entry, words)}"
         for text in (entry.detail, entry.evidence, entry.note):
             if text:
-                yield f"    {one_line(told(text, words))}"
+                yield f"    {one_line(words.told(text))}"
 
 
 def history_head(entry: HistoryEntry, words: Words) -> str:

@@ -118,7 +118,7 @@ def test_a_message_reads_as_cause_place_and_remedy() -> None:
     error = error_in(401, JSON, odata_error("20", "Нарушение прав доступа!"), place=PLACE)
     assert str(error) == (
         "1C denies access: a right is missing or access is restricted by row (RLS): "
-        f"«Нарушение прав доступа!» (code 20, HTTP 401) [{PLACE}] → {error.remedy}"
+        f"«Нарушение прав доступа!» (code 20, HTTP 401) [{PLACE}] → {error.remedy} (ZV1202)"
     )
     assert "allowed_only" in error.remedy
 

@@ -12,10 +12,15 @@ from sqlalchemy import Column
 
 from zvirka.erp.sql.table_layout import MappedColumn
 from zvirka.identity import trimmed
+from zvirka.message import Message
 
 
 class UnstorableError(ValueError):
-    """A value that could not be stored as it is. The text names field and column, no value."""
+    """A value that could not be stored as it is. ``reason`` names field and column, no value."""
+
+    def __init__(self, reason: Message) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def column_value(column: Column[Any], value: str) -> Any:
@@ -37,7 +42,9 @@ def column_value(column: Column[Any], value: str) -> Any:
     except UnstorableError:
         raise
     except (ValueError, KeyError, InvalidOperation):
-        raise UnstorableError(f"column {column.name} does not take such a value") from None
+        raise UnstorableError(
+            Message("column {column} does not take such a value", column=column.name)
+        ) from None
     return value
 
 
@@ -55,18 +62,24 @@ def column_key(column: Column[Any], key: str) -> Any:
     value = column_value(column, key)
     kind = _kind(column)
     if kind is float or (kind is Decimal and getattr(column.type, "scale", None)):
-        raise UnstorableError(f"column {column.name} holds numbers and would change the value")
+        raise UnstorableError(
+            Message("column {column} holds numbers and would change the value", column=column.name)
+        )
     if kind is Decimal:
         return Decimal(_whole_number(column, key))
     if str(value) != key:
-        raise UnstorableError(f"column {column.name} does not take such a value")
+        raise UnstorableError(
+            Message("column {column} does not take such a value", column=column.name)
+        )
     return value
 
 
 def _whole_number(column: Column[Any], value: str) -> int:
     number = int(value)
     if str(number) != value:
-        raise UnstorableError(f"column {column.name} holds numbers and would change the value")
+        raise UnstorableError(
+            Message("column {column} holds numbers and would change the value", column=column.name)
+        )
     return number
 
 
@@ -103,24 +116,37 @@ def storable(target: MappedColumn, value: str | None, *, nul: bool) -> tuple[Any
             return None, False
         if not target.is_text:
             raise UnstorableError(
-                f"field {target.field} is empty, column {column.name} is NOT NULL"
+                Message(
+                    "field {field} is empty, column {column} is NOT NULL",
+                    field=target.field,
+                    column=column.name,
+                )
             )
         return "", False
     if not nul and "\x00" in value:
         raise UnstorableError(
-            f"field {target.field} contains U+0000, which the database cannot hold"
+            Message(
+                "field {field} contains U+0000, which the database cannot hold", field=target.field
+            )
         )
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise UnstorableError(f"field {target.field} is not valid Unicode text") from None
+            raise UnstorableError(
+                Message("field {field} is not valid Unicode text", field=target.field)
+            ) from None
     cut = False
     if target.max_length is not None and len(value) > target.max_length:
         if not target.truncate:
             raise UnstorableError(
-                f"field {target.field} has {len(value)} characters,"
-                f" column {column.name} takes {target.max_length}"
+                Message(
+                    "field {field} has {count} characters, column {column} takes {limit}",
+                    field=target.field,
+                    count=len(value),
+                    column=column.name,
+                    limit=target.max_length,
+                )
             )
         value, cut = value[: target.max_length], True
     return value if target.is_text else column_value(column, value), cut

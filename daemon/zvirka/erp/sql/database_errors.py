@@ -20,7 +20,7 @@ from sqlalchemy.exc import (
 
 from zvirka.erp.protocol import no_text
 from zvirka.errors import StoreError
-from zvirka.message import Message, coded
+from zvirka.message import Message, coded, joined
 
 _MYSQL_ROW_ERRORS = {1048, 1062, 1364, 1366, 1406, 1451, 1452, 1264, 1265, 1292, 1644, 3819, 4025}
 _MYSQL_DEADLOCK = 1213
@@ -54,11 +54,11 @@ _TRIGGER_CLASSES = {"42", "25", "0A"}
 """Those among them that a trigger may raise about its row."""
 _FUNCTION = re.compile(r"PL/\w+ function (?:\w+\.)*(\w+)")
 _KINDS = {
-    "23505": "a unique constraint",
-    "23502": "a NOT NULL constraint",
-    "23503": "a foreign key",
-    "23514": "a check constraint",
-    "22001": "the length limit of a column",
+    "23505": Message("a unique constraint"),
+    "23502": Message("a NOT NULL constraint"),
+    "23503": Message("a foreign key"),
+    "23514": Message("a check constraint"),
+    "22001": Message("the length limit of a column"),
 }
 
 
@@ -99,25 +99,29 @@ def is_passing(error: BaseException | None) -> bool:
     return False
 
 
-def row_reason(error: StatementError) -> str:
+def row_reason(error: StatementError) -> Message:
     """Say without any value why the database refused one row."""
     if not isinstance(error, DBAPIError):
-        return "a value does not fit the type of its column"
+        return Message("a value does not fit the type of its column")
     diag = getattr(error.orig, "diag", None)
     if diag is not None:
-        kind = _KINDS.get(str(diag.sqlstate), f"the database's rules (SQLSTATE {diag.sqlstate})")
-        name = diag.constraint_name or diag.column_name
+        state = str(diag.sqlstate)
+        kind = _KINDS.get(state, Message("the database's rules (SQLSTATE {state})", state=state))
         raised = _trigger_of(error)
-        return (
-            f"the database refused the row: {kind}"
-            + (f", {name}" if name else "")
-            + (f", raised by {raised}()" if raised else "")
+        return _refused(
+            kind,
+            diag.constraint_name or diag.column_name,
+            Message("raised by {function}", function=f"{raised}()") if raised else None,
         )
     if number := _errno(error):
         found = _NAME.search(str(error.orig))
-        name = f", {found[1]}" if found else ""
-        return f"the database refused the row: error {number}{name}"
-    return f"the database refused the row: {_sqlite_text(error)}"
+        return _refused(Message("error {number}", number=str(number)), found and found[1])
+    return _refused(_sqlite_text(error))
+
+
+def _refused(*why: str | None) -> Message:
+    named = joined([one for one in why if one], ", ")
+    return Message("the database refused the row: {why}", why=named)
 
 
 def store_error(error: SQLAlchemyError, place: str) -> StoreError:

@@ -55,7 +55,7 @@ class Reply(msgspec.Struct, frozen=True):
     """An answer, with a text for reports that holds no data, and how long to wait (seconds)."""
 
     answer: EndpointAnswer
-    text: str
+    text: Message
     pause: float = 0.0
     unauthorised: bool = False
 
@@ -113,7 +113,7 @@ class Endpoint:
                 return judge(response.status_code, response.headers, body)
         except requests.ConnectTimeout:
             return Reply(
-                EndpointAnswer.UNREACHABLE, "the webhook could not be connected to in time"
+                EndpointAnswer.UNREACHABLE, Message("the webhook could not be connected to in time")
             )
         except (requests.RequestException, HTTPError, OSError) as error:
             return _no_answer(error, self._timeout)
@@ -127,7 +127,7 @@ def place_of(url: str) -> str:
 
 def judge(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     """What an HTTP answer is worth."""
-    text = f"HTTP {status}"
+    text = Message("HTTP {status}", status=str(status))
     if status == 429:
         return Reply(EndpointAnswer.LATER, text, _pause(headers.get("Retry-After", "")))
     if status in {502, 504, 408}:
@@ -139,9 +139,13 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     if status >= 300:
         return Reply(EndpointAnswer.REFUSED, text)
     if body.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-        return Reply(EndpointAnswer.REFUSED, f"{text} with a page instead of JSON")
+        return Reply(
+            EndpointAnswer.REFUSED, Message("{answer} with a page instead of JSON", answer=text)
+        )
     if _says_no(body):
-        return Reply(EndpointAnswer.REFUSED, f"{text} whose JSON says that it failed")
+        return Reply(
+            EndpointAnswer.REFUSED, Message("{answer} whose JSON says that it failed", answer=text)
+        )
     return Reply(EndpointAnswer.ACCEPTED, text)
 
 
@@ -159,15 +163,19 @@ def _no_answer(error: BaseException, timeout: float) -> Reply:
     reasons = [type(reason) for reason in _reasons(error)]
     if any(issubclass(kind, ssl.SSLCertVerificationError) for kind in reasons):
         return Reply(
-            EndpointAnswer.UNREACHABLE, "the TLS certificate of the webhook is not trusted"
+            EndpointAnswer.UNREACHABLE, Message("the TLS certificate of the webhook is not trusted")
         )
     if any(issubclass(kind, NewConnectionError) for kind in reasons):
-        return Reply(EndpointAnswer.UNREACHABLE, "the webhook could not be connected to")
+        return Reply(EndpointAnswer.UNREACHABLE, Message("the webhook could not be connected to"))
     if any(
         issubclass(kind, requests.Timeout | TimeoutError | ReadTimeoutError) for kind in reasons
     ):
-        return Reply(EndpointAnswer.UNCLEAR, f"no answer within {timeout:g} s")
-    return Reply(EndpointAnswer.UNCLEAR, "the connection was cut before the answer was whole")
+        return Reply(
+            EndpointAnswer.UNCLEAR, Message("no answer within {seconds} s", seconds=timeout)
+        )
+    return Reply(
+        EndpointAnswer.UNCLEAR, Message("the connection was cut before the answer was whole")
+    )
 
 
 def _reasons(error: BaseException) -> Iterator[BaseException]:
