@@ -22,7 +22,7 @@ import uvicorn
 
 from zvirka.domain import Action, Command, Correction, OutcomeState
 from zvirka.erp import open_writer
-from zvirka.errors import UsageError, ZvirkaError
+from zvirka.errors import UsageError, ZvirkaError, os_reason
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.receiver.payload import MARK, REF
@@ -123,8 +123,8 @@ def _claim(directory: Path) -> None:
         raise UsageError(
             coded(
                 "ZV4101",
-                "the directory of the demo cannot be made: {strerror}",
-                strerror=error.strerror,
+                "the directory of the demo cannot be made: {why}",
+                why=os_reason(error),
             ),
             place=str(directory),
             remedy=Message("give another directory with --keep"),

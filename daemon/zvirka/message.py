@@ -44,8 +44,9 @@ class Message(str):
         one = many == "" or arguments.get("count") == 1
         self = str.__new__(cls, filled(template if one else many, arguments, _english))
         self.template, self.arguments, self.many = template, arguments, many
-        nested = (value.code for value in arguments.values() if isinstance(value, Message))
-        self.code = code or next(filter(None, nested), "")
+        nested = {n: v.code for n, v in arguments.items() if isinstance(v, Message) and v.code}
+        # The reason that the system gives is nearer to the fault than what it kept from working.
+        self.code = nested.get("why") or code or next(iter(nested.values()), "")
         return self
 
     def __reduce__(self) -> NoReturn:

@@ -12,7 +12,7 @@ import typer
 
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
-from zvirka.errors import ExitCode, UsageError
+from zvirka.errors import ExitCode, UsageError, os_reason
 from zvirka.message import Message, coded
 
 if TYPE_CHECKING:
@@ -165,9 +165,7 @@ def _problems(
             pem = public_key.read_bytes()
         except OSError as error:
             raise UsageError(
-                coded(
-                    "ZV4102", "the public key cannot be read: {strerror}", strerror=error.strerror
-                ),
+                coded("ZV4102", "the public key cannot be read: {why}", why=os_reason(error)),
                 place=str(public_key),
                 remedy=Message("write it with: openssl pkey -in PRIVATE -pubout"),
             ) from None

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from zvirka.errors import JournalError, SettingsError
+from zvirka.errors import JournalError, SettingsError, os_reason
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.tables import SCHEMA
 from zvirka.message import Message, coded
@@ -124,8 +124,8 @@ def _ensure_file(path: Path) -> None:
         raise JournalError(
             coded(
                 "ZV4103",
-                "the file of the journal cannot be opened for writing ({strerror})",
-                strerror=error.strerror,
+                "the file of the journal cannot be opened for writing ({why})",
+                why=os_reason(error),
             ),
             place=str(path),
             remedy=Message("check state_dir and the rights of zvirka's user on it"),

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from zvirka.errors import JournalError, LockHeldError
+from zvirka.errors import JournalError, LockHeldError, os_reason
 from zvirka.journal.engine import journal_engine, journal_name, journal_url
 from zvirka.journal.error_messages import guarded
 from zvirka.message import Coded, Message, coded
@@ -223,9 +223,9 @@ def _open(path: Path) -> int:
         raise JournalError(
             coded(
                 "ZV4103",
-                "the file of the {stem} lock cannot be opened ({strerror})",
+                "the file of the {stem} lock cannot be opened ({why})",
                 stem=path.stem,
-                strerror=error.strerror,
+                why=os_reason(error),
             ),
             place=str(path),
             remedy=Message("check state_dir and the rights of zvirka's user on it"),

@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from zvirka.errors import SettingsError, UsageError
+from zvirka.errors import SettingsError, UsageError, os_reason
 from zvirka.message import Message, coded
 
 
@@ -33,7 +33,7 @@ def read_signer(path: Path) -> Signer:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise SettingsError(
-            coded("ZV4102", "the signing key cannot be read ({strerror})", strerror=error.strerror),
+            coded("ZV4102", "the signing key cannot be read ({why})", why=os_reason(error)),
             place=f"report.signing_key_file: {path}",
             remedy=Message("let zvirka's user read it, or unset the key"),
         ) from None

@@ -110,6 +110,27 @@ class UnreachableError(OnecError):
     )
 
 
+class UnknownHostError(UnreachableError):
+    """The name of the host has no address."""
+
+    says = coded("ZV1102", "the host name of 1C is unknown")
+    advice = Message("check the host in onec.url, and that the name server knows it")
+
+
+class PortRefusedError(UnreachableError):
+    """The machine answers, the port does not."""
+
+    says = coded("ZV1103", "1C does not answer: the port refuses the connection")
+    advice = Message("check that the web server of 1C runs, and the port in onec.url")
+
+
+class PlainPortError(OnecError):
+    """TLS was begun with a port that speaks plain HTTP."""
+
+    says = coded("ZV1104", "the port of 1C speaks plain HTTP, and onec.url begins with https")
+    advice = Message("write http:// in onec.url, or the port that speaks TLS")
+
+
 class TimedOutError(OnecError):
     """No connection or no answer within the time-out."""
 
@@ -127,6 +148,27 @@ class TlsRefusedError(OnecError):
     advice = Message(
         "name the authority's certificate in onec.ca_file, or replace the server's certificate"
     )
+
+
+class UntrustedAuthorityError(TlsRefusedError):
+    """The certificate is self-signed, or of an authority that this machine does not know."""
+
+    says = coded("ZV1111", "the certificate of 1C is self-signed or of an unknown authority")
+    advice = Message("name the authority's certificate in onec.ca_file")
+
+
+class CertificateExpiredError(TlsRefusedError):
+    """The certificate is past its last day."""
+
+    says = coded("ZV1112", "the certificate of 1C has expired")
+    advice = Message("renew it on the web server of 1C; check the date of this machine")
+
+
+class CertificateNameError(TlsRefusedError):
+    """The certificate names other hosts."""
+
+    says = coded("ZV1113", "the certificate of 1C is for another host name")
+    advice = Message("write the name of the certificate into onec.url, or issue one for this name")
 
 
 class CutShortError(OnecError):

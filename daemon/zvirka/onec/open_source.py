@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.onec.catalogue_source import CatalogueSource
@@ -84,8 +84,8 @@ def _verified_by(onec: OnecSettings) -> bool | str:
         raise SettingsError(
             coded(
                 "ZV4102",
-                "the file of the certificate cannot be read ({strerror})",
-                strerror=error.strerror,
+                "the file of the certificate cannot be read ({why})",
+                why=os_reason(error),
             ),
             place=f"onec.ca_file = {onec.ca_file}",
             remedy=Message("correct the path, or let the user of the service read the file"),

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import base64
 import socket
+import ssl
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
@@ -20,10 +22,13 @@ from urllib.request import getproxies
 
 import msgspec
 import requests
+from loguru import logger
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import InsecureRequestWarning, NameResolutionError
 
+from zvirka.errors import wrapped_errors
 from zvirka.message import Message, coded
 from zvirka.onec import failures
 
@@ -63,6 +68,15 @@ class BasicAuth(AuthBase):
         return request
 
 
+_CERTIFICATE = {
+    10: failures.CertificateExpiredError,
+    62: failures.CertificateNameError,
+    64: failures.CertificateNameError,  # an address instead of a name
+}
+"""Verify codes of OpenSSL; all others mean that the authority is not trusted."""
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+
+
 class Transport:
     """Sends requests to one publication; safe to use from two threads.
 
@@ -97,6 +111,10 @@ class Transport:
         self._http.trust_env = False
         self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._http.auth = auth
+        if verify is False and url.startswith("https://"):
+            # Once a run, in words; urllib3 would say it with each request.
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            logger.warning("the certificate of 1C is not verified (onec.verify_tls)")
         adapter = _Adapter(self._sockets)
         for scheme in ("http://", "https://"):
             self._http.mount(scheme, adapter)
@@ -184,13 +202,13 @@ class Transport:
                     remedy=Message("correct onec.proxy, or leave it empty to connect directly"),
                 )
             case errors.SSLError():
-                return failures.TlsRefusedError(_tls_reason(error), place=self._url)
+                return _tls_failure(error, self._url)
             case errors.Timeout():
                 return failures.TimedOutError(place=self._url)
             case errors.ChunkedEncodingError() | errors.ContentDecodingError():
                 return failures.CutShortError(place=place)
             case errors.ConnectionError():
-                return failures.UnreachableError(place=self._url)
+                return _no_connection(error, self._url)
             case _:
                 return failures.NotOdataError(
                     cause=coded("ZV1107", "the address of the publication cannot be asked"),
@@ -213,18 +231,26 @@ def _received(response: requests.Response, url: str, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _tls_reason(error: BaseException) -> str:
-    """What OpenSSL says is wrong with the certificate or the connection."""
-    seen: BaseException | None = error
-    for _ in range(8):
-        if seen is None:
-            break
-        reason = getattr(seen, "verify_message", "") or getattr(seen, "reason", "")
-        if isinstance(reason, str) and reason:
-            return reason.replace("_", " ").lower()
-        nested = reason if isinstance(reason, BaseException) else None
-        seen = nested or next((one for one in seen.args if isinstance(one, BaseException)), None)
-    return ""
+def _tls_failure(error: BaseException, place: str) -> failures.OnecError:
+    """What is wrong with the certificate, or with TLS at all."""
+    for seen in wrapped_errors(error):
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            kind = _CERTIFICATE.get(seen.verify_code, failures.UntrustedAuthorityError)
+            return kind(place=place)
+        if isinstance(seen, ssl.SSLError) and seen.reason in _NO_TLS:
+            return failures.PlainPortError(place=place)
+        if isinstance(seen, ssl.SSLError) and seen.reason:
+            return failures.TlsRefusedError(seen.reason.replace("_", " ").lower(), place=place)
+    return failures.TlsRefusedError(place=place)
+
+
+def _no_connection(error: BaseException, place: str) -> failures.OnecError:
+    for seen in wrapped_errors(error):
+        if isinstance(seen, socket.gaierror | NameResolutionError):
+            return failures.UnknownHostError(place=place)
+        if isinstance(seen, ConnectionRefusedError):
+            return failures.PortRefusedError(place=place)
+    return failures.UnreachableError(place=place)
 
 
 def _shut_down(waiting: socket.socket) -> None:

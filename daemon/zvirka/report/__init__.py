@@ -13,7 +13,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
-from zvirka.errors import UsageError, ZvirkaError
+from zvirka.errors import UsageError, ZvirkaError, os_reason
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
 from zvirka.message import Message, coded
@@ -64,8 +64,8 @@ def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
                 raise ZvirkaError(
                     coded(
                         "ZV4104",
-                        "a report of a pruned run cannot be removed ({strerror})",
-                        strerror=error.strerror,
+                        "a report of a pruned run cannot be removed ({why})",
+                        why=os_reason(error),
                     ),
                     place=str(path),
                     remedy=Message(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zvirka.atomic_files import replaced
-from zvirka.errors import ZvirkaError
+from zvirka.errors import ZvirkaError, os_reason
 from zvirka.message import Message, coded
 
 _MODE = 0o640
@@ -31,9 +31,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
 def _cannot(path: Path, error: OSError) -> ZvirkaError:
     return ZvirkaError(
-        coded(
-            "ZV4101", "a report cannot be written ({strerror})", strerror=error.strerror or error
-        ),
+        coded("ZV4101", "a report cannot be written ({why})", why=os_reason(error)),
         place=str(path),
         remedy=Message("see to the space and the rights of the directory, or change report.dir"),
     )

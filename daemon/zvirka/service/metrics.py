@@ -14,7 +14,7 @@ from loguru import logger
 from prometheus_client import CollectorRegistry, Gauge, start_http_server, write_to_textfile
 
 from zvirka.domain import Cause, OutcomeState, RunStatus
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
 from zvirka.message import Message, coded
 from zvirka.net import address_of
 from zvirka.service.daemon_records import Situation
@@ -114,9 +114,9 @@ class Exposition:
             raise SettingsError(
                 coded(
                     "ZV4201",
-                    "cannot listen on {listen}: {strerror}",
+                    "cannot listen on {listen}: {why}",
                     listen=repr(listen),
-                    strerror=error.strerror or error,
+                    why=os_reason(error),
                 ),
                 place="metrics.listen",
                 remedy=Message("write a free address as HOST:PORT, such as 127.0.0.1:9791"),

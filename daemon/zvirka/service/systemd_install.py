@@ -10,7 +10,7 @@ from pathlib import Path
 from loguru import logger
 
 from zvirka.atomic_files import replaced
-from zvirka.errors import UsageError
+from zvirka.errors import UsageError, os_reason
 from zvirka.message import Message, coded
 from zvirka.package_files import shipped
 
@@ -108,7 +108,7 @@ def _write(target: Path, text: str) -> None:
             file.write(text.encode())
     except OSError as error:
         raise UsageError(
-            coded("ZV4101", "the file cannot be written: {strerror}", strerror=error.strerror),
+            coded("ZV4101", "the file cannot be written: {why}", why=os_reason(error)),
             place=str(target),
             remedy=Message("run it as root, or give another --prefix"),
         ) from error

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
 from zvirka.settings.checks import cross_problems, cross_warnings
@@ -131,9 +131,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         cause = coded("ZV3102", "the settings file is nested too deep")
         remedy = Message("look for a row of brackets")
     except OSError as error:
-        cause = coded(
-            "ZV4102", "the settings file cannot be read: {strerror}", strerror=error.strerror
-        )
+        cause = coded("ZV4102", "the settings file cannot be read: {why}", why=os_reason(error))
         remedy = Message("make it readable")
     raise SettingsError(cause, place=str(file), remedy=remedy)
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
 from zvirka.mapping import (
     Attribute,
     Comparison,
@@ -67,7 +67,7 @@ def read_profile(name: str) -> FieldProfile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         cause = coded("ZV3208", "the profile is not TOML: {details}", details=str(error))
     except OSError as error:
-        cause = coded("ZV4102", "the profile cannot be read: {strerror}", strerror=error.strerror)
+        cause = coded("ZV4102", "the profile cannot be read: {why}", why=os_reason(error))
     raise SettingsError(cause, place=f"onec.profile, {file}", remedy=Message("correct that file"))
 
 

@@ -123,6 +123,19 @@ def test_a_message_reads_as_cause_place_and_remedy() -> None:
     assert "allowed_only" in error.remedy
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/html", "<html><body>Не обнаружено свободной лицензии</body></html>"),
+        ("", "Не знайдено вільної ліцензії"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
+def test_a_licence_error_sent_as_403_is_one(content_type: str, body: str, encoding: str) -> None:
+    error = error_in(403, content_type, body.encode(encoding), place=PLACE)
+    assert isinstance(error, failures.NoLicenceError)
+
+
 def test_only_passing_errors_are_worth_another_try() -> None:
     passing = {
         kind
@@ -131,6 +144,8 @@ def test_only_passing_errors_are_worth_another_try() -> None:
     }
     assert passing == {
         failures.UnreachableError,
+        failures.UnknownHostError,
+        failures.PortRefusedError,
         failures.TimedOutError,
         failures.CutShortError,
         failures.NoLicenceError,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import psycopg
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -19,6 +20,7 @@ from sqlalchemy.exc import (
 )
 
 from zvirka.erp.protocol import no_text
+from zvirka.erp.sql.missing_rights import right_error
 from zvirka.errors import StoreError
 from zvirka.message import Message, coded, joined
 
@@ -27,6 +29,7 @@ _MYSQL_DEADLOCK = 1213
 _MYSQL_LOCK = {1205, 3572}
 _MYSQL_RIGHTS = {1044, 1142, 1143, 1227}
 _MYSQL_PASSWORD = {1045, 1698}
+_MYSQL_UNREACHABLE = {2002, 2003, 2005, 2006, 2013}
 _NAME = re.compile(
     r"""(?:for\ key|Column|for\ column|CONSTRAINT|column:?)\s+
         (?:[`'"][^`'"]+[`'"]\.)*                 # MariaDB puts database and table before it
@@ -146,6 +149,12 @@ def store_error(error: SQLAlchemyError, place: str) -> StoreError:
                 "run again when the other program has let go; the report says what was written"
             ),
         )
+    if _lacks_password(error):
+        return StoreError(
+            coded("ZV2107", "the database asks for a password, and none was found"),
+            place=place,
+            remedy=Message("set erp.password_file, or give the unit the credential erp.password"),
+        )
     if _is_unknown_user(error):
         return StoreError(
             coded("ZV2105", "the database does not accept the user or the password"),
@@ -153,12 +162,12 @@ def store_error(error: SQLAlchemyError, place: str) -> StoreError:
             remedy=Message("check the user in erp.url and erp.password_file (or the credential)"),
         )
     if _is_denied(error):
+        return right_error(error, place)
+    if _is_unreachable(error):
         return StoreError(
-            coded("ZV2106", "the database user lacks a right on the store"),
+            coded("ZV2109", "the database server cannot be reached"),
             place=place,
-            remedy=Message(
-                "grant SELECT, INSERT, UPDATE (and DELETE for hard deletes) on the tables"
-            ),
+            remedy=Message("check that the server runs, and host and port of erp.url"),
         )
     if "Could not decode to UTF-8" in str(error.orig):
         return no_text(place)
@@ -188,9 +197,21 @@ def _is_unknown_user(error: DBAPIError) -> bool:
     return (
         _sqlstate(error) in {"28P01", "28000"}
         or _errno(error) in _MYSQL_PASSWORD
-        or "no password supplied" in text
         or "password authentication failed" in text
     )
+
+
+def _lacks_password(error: DBAPIError) -> bool:
+    text = str(error.orig)
+    unknown = _errno(error) in _MYSQL_PASSWORD and "using password: NO" in text
+    return unknown or "no password supplied" in text
+
+
+def _is_unreachable(error: DBAPIError) -> bool:
+    """Whether no connection came about; a driver gives no SQLSTATE then."""
+    if isinstance(error.orig, psycopg.OperationalError):
+        return not _sqlstate(error) and error.orig.pgconn is None
+    return _errno(error) in _MYSQL_UNREACHABLE
 
 
 def _is_denied(error: DBAPIError) -> bool:

@@ -7,7 +7,7 @@ ever goes into a log or an exception: it is personal data.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -17,7 +17,7 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, wrapped_errors
 from zvirka.message import Message, coded
 from zvirka.settings.model import WebhookSettings
 
@@ -160,7 +160,7 @@ def _says_no(body: bytes) -> bool:
 
 
 def _no_answer(error: BaseException, timeout: float) -> Reply:
-    reasons = [type(reason) for reason in _reasons(error)]
+    reasons = [type(reason) for reason in wrapped_errors(error)]
     if any(issubclass(kind, ssl.SSLCertVerificationError) for kind in reasons):
         return Reply(
             EndpointAnswer.UNREACHABLE, Message("the TLS certificate of the webhook is not trusted")
@@ -176,19 +176,6 @@ def _no_answer(error: BaseException, timeout: float) -> Reply:
     return Reply(
         EndpointAnswer.UNCLEAR, Message("the connection was cut before the answer was whole")
     )
-
-
-def _reasons(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that is wrapped in it, by cause, by argument or by ``reason``."""
-    seen, left = set[int](), [error]
-    while left:
-        one = left.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        wrapped = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
-        left += [inner for inner in wrapped if isinstance(inner, BaseException)]
 
 
 def _pause(retry_after: str) -> float:
