@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from zvirka.erp.sql.missing_rights import name_user_in_errors
 from zvirka.errors import SettingsError, StoreError
 from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings
@@ -87,6 +88,7 @@ def store_engine(erp: ErpSettings) -> Engine:
     if backend == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
+    name_user_in_errors(engine)
     if backend == "postgresql" and "options" not in url.query:
         event.listen(engine, "begin", _postgresql_begin)
     return engine

@@ -6,8 +6,8 @@ PostgreSQL and MariaDB name the object and the user in their refusal, and no val
 from __future__ import annotations
 
 import re
-from typing import Any
 
+from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import DBAPIError
 
 from zvirka.errors import StoreError
@@ -19,7 +19,17 @@ _MARIADB = re.compile(
         \ for\ table\ (?P<table>[`\w.$-]+)""",
     re.VERBOSE,
 )
+_USER = "zvirka_user"
 _VERB = re.compile(r"\b(INSERT|UPDATE|DELETE|SELECT)\b", re.IGNORECASE)
+
+
+def name_user_in_errors(engine: Engine) -> None:
+    """Note in each error of the engine which user was refused; PostgreSQL does not say it."""
+
+    def note(context: ExceptionContext) -> None:
+        setattr(context.original_exception, _USER, engine.url.username or "")
+
+    event.listen(engine, "handle_error", note)
 
 
 def right_error(error: DBAPIError, place: str) -> StoreError:
@@ -38,8 +48,7 @@ def right_error(error: DBAPIError, place: str) -> StoreError:
 
 
 def _of_postgresql(error: DBAPIError, kind: str, name: str, place: str) -> StoreError:
-    connection: Any = getattr(error.orig, "pgconn", None)
-    user = connection.user.decode() if connection is not None and connection.user else "zvirka"
+    user = getattr(error.orig, _USER, "") or "CURRENT_USER"
     if kind == "sequence":
         return StoreError(
             coded(
