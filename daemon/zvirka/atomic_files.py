@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from zvirka.private_files import make_directory
+
+_DIRECTORY_MODE = 0o750
+
 
 @contextmanager
 def replaced(path: Path, mode: int) -> Iterator[BinaryIO]:
     """Write a file under a temporary name; on leaving the block it replaces ``path``.
 
-    The directory is made if needed. File and directory are flushed to disk. When the block
-    raises, the temporary file is removed and ``path`` stays as it was.
+    Missing directories are made with mode 0750 under any umask. File and directory are flushed to
+    disk. When the block raises, the temporary file is removed and ``path`` stays as it was.
 
     Args:
         path: the file to replace.
@@ -24,7 +28,7 @@ def replaced(path: Path, mode: int) -> Iterator[BinaryIO]:
     Raises:
         OSError: the directory or the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent, _DIRECTORY_MODE)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:

@@ -17,14 +17,14 @@ from time import sleep
 from typing import Literal
 
 import msgspec
-import requests
-import uvicorn
 
+from zvirka.deadline_session import DeadlineSession
 from zvirka.domain import Action, Command, Correction, OutcomeState
 from zvirka.erp import open_writer
 from zvirka.errors import UsageError, ZvirkaError, os_reason
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
+from zvirka.net import bounded_server
 from zvirka.receiver.payload import MARK, REF
 from zvirka.receiver.run_receiver import receiver_app
 from zvirka.reconcile.environment import Environment, open_environment
@@ -269,16 +269,14 @@ def _receiver(
 ) -> Iterator[Callable[[dict[str, object]], None]]:
     """Serve the real receiver on a free port; yields a function that posts one webhook."""
     with receiver_app(settings, mapping) as app:
-        server = uvicorn.Server(
-            uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)
-        )
+        server = bounded_server(app, "127.0.0.1", 0)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started and thread.is_alive():
             sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}{settings.receiver.path}"
-        with requests.Session() as session:
+        with DeadlineSession() as session:
 
             def post(payload: dict[str, object]) -> None:
                 answer = session.post(url, json=payload, timeout=30)

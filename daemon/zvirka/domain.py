@@ -50,6 +50,8 @@ Values = Mapping[str, str | None]
 
 ZERO_REF = "00000000-0000-0000-0000-000000000000"
 """1C's empty reference."""
+EMPTY_DATE = "0001-01-01T00:00:00"
+"""1C's empty date."""
 
 
 class Counterparty(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import ClassVar
 
-from zvirka.message import Message, coded
+from zvirka.message import Coded, Message, coded
 
 
 class ExitCode(IntEnum):
@@ -38,10 +38,10 @@ class ZvirkaError(Exception):
     passing: ClassVar[bool] = False
     """Whether trying again the same night can help; else it waits for a person."""
 
-    def __init__(self, cause: str, *, place: str = "", remedy: str = "") -> None:
+    def __init__(self, cause: Coded, *, place: str = "", remedy: Message | None = None) -> None:
         self.cause = cause
         self.place = place
-        self.remedy = remedy
+        self.remedy: str = remedy or ""
         super().__init__(cause)
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class ZvirkaError(Exception):
     @property
     def code(self) -> str:
         """The code of the cause, such as ZV1203; `zvirka explain` tells what to do."""
-        return self.cause.code if isinstance(self.cause, Message) else ""
+        return self.sentence.code
 
 
 _SYSTEM: dict[int, Message] = {

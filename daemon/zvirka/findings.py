@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from zvirka.errors import ZvirkaError
-from zvirka.message import coded
+from zvirka.message import Message, coded
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -16,7 +16,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     level: str
     subject: str
-    text: str
+    text: Message
     remedy: str = ""
 
 

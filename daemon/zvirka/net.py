@@ -81,7 +81,9 @@ async def _serve(
     on_ready: Callable[[], None] | None,
     trusted_proxies: Sequence[str],
 ) -> None:
-    servers = [_server(app, host, port, trusted_proxies) for app, (host, port) in applications]
+    servers = [
+        bounded_server(app, host, port, trusted_proxies) for app, (host, port) in applications
+    ]
 
     def stop() -> None:
         for server in servers:
@@ -100,7 +102,10 @@ async def _serve(
         await asyncio.gather(*tasks, ready, return_exceptions=True)
 
 
-def _server(app: Any, host: str, port: int, trusted_proxies: Sequence[str]) -> uvicorn.Server:
+def bounded_server(
+    app: Any, host: str, port: int, trusted_proxies: Sequence[str] = ()
+) -> uvicorn.Server:
+    """A server of one application, with limits on connections, and without signal handlers."""
     import uvicorn
 
     from zvirka.bounded_http import BoundedProtocol

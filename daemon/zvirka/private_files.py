@@ -7,18 +7,28 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def make_private_directory(directory: Path) -> None:
-    """Create the directory, and every missing one above it, with mode 0700.
+def make_directory(directory: Path, mode: int) -> None:
+    """Create the directory, and every missing one above it, with that mode under any umask.
 
-    ``Path.mkdir(mode=…, parents=True)`` gives the mode to the last one only. A directory that is
-    there keeps its mode.
+    ``Path.mkdir(mode=…, parents=True)`` gives the mode to the last one only, less the umask. A
+    directory that is there keeps its mode.
 
     Raises:
         OSError: it cannot be created.
     """
     for missing in reversed([directory, *directory.parents]):
         if not missing.is_dir():
-            missing.mkdir(mode=0o700, exist_ok=True)
+            missing.mkdir(mode=mode, exist_ok=True)
+            missing.chmod(mode)
+
+
+def make_private_directory(directory: Path) -> None:
+    """Create the directory, and every missing one above it, with mode 0700; see above.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    make_directory(directory, 0o700)
 
 
 def create_private_file(path: Path) -> None:

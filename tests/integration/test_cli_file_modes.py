@@ -57,7 +57,7 @@ def open_to_others(settled: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("command", "written"),
     [
-        ("check", {"state", "state/journal.db"}),
+        ("runs", {"state", "state/journal.db"}),
         ("reconcile", {"state", "state/journal.db", "state/run.lock", "state/staging", "erp.db"}),
     ],
 )

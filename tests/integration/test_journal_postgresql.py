@@ -21,8 +21,9 @@ from tests.unit.journal.world import DAY, NOW
 from zvirka.domain import Disposition, FieldDifference
 from zvirka.errors import JournalError, LockHeldError
 from zvirka.journal.chain import verify_chain, verify_signatures
-from zvirka.journal.engine import migration_config
 from zvirka.journal.journal import Journal, open_journal
+from zvirka.journal.keyring import key_ring
+from zvirka.journal.migration import migration_config
 from zvirka.journal.retention import Pruned, prune
 from zvirka.journal.run_lock import run_lock
 from zvirka.settings.model import Settings
@@ -54,7 +55,7 @@ def test_a_full_journal_verifies_and_reads_back(settings: Settings, tmp_path: Pa
     journal = open_journal(signing)
     world.full_journal(journal)
     assert list(verify_chain(journal)) == []
-    assert list(verify_signatures(journal, public)) == []
+    assert list(verify_signatures(journal, key_ring([public]))) == []
     assert [row.id for row in journal.runs()] == [5, 4, 3, 2, 1]
     assert journal.get(5).started_at == NOW + 403 * DAY
     assert journal.history(key="000002")[1].outcome == "applied"

@@ -179,3 +179,24 @@ def test_an_outbox_the_user_may_not_read_is_a_warning_that_names_the_role(tmp_pa
     assert found.level == "warning"
     assert "ZvirkaReader" in found.remedy
     assert failures(findings) == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "node", "told"),
+    [
+        ("Звірка", "ZV", ""),
+        ("Звірка", "нема", "no such node"),
+        ("Нема", "ZV", ""),
+        ("Звірка", "", "only one of"),
+    ],
+)
+def test_the_exchange_plan_and_its_node_are_looked_up(
+    tmp_path: Path, plan: str, node: str, told: str
+) -> None:
+    with base_of("accounting") as simulator:
+        onec = onec_settings(simulator, "accounting")
+        named = onec.model_copy(update={"exchange_plan": plan, "exchange_node": node})
+        findings = [one for one in checked(named, tmp_path) if one.subject == "exchange plan"]
+    [one] = findings
+    assert one.level == ("ok" if (plan, node) == ("Звірка", "ZV") else "failure")
+    assert told in one.text

@@ -234,6 +234,20 @@ def test_a_number_from_the_old_module_keeps_its_digits(world: World) -> None:
     assert [(client["code"], client["tax_id"]) for client in world.clients()] == [("7", "1.50")]
 
 
+@pytest.mark.parametrize("written", ["2.0", "2", "2e0", "20E-1", "2.000"])
+def test_a_code_is_the_integer_that_json_schema_takes_it_for(world: World, written: str) -> None:
+    raw = json.dumps(body("create")).replace('"000000001"', written)
+    assert world.post_raw(raw.encode()).status_code == 200
+    assert [client["code"] for client in world.clients()] == ["2"]
+
+
+@pytest.mark.parametrize("written", ["2.5", "1e400", "-1e999999999", "true", "null"])
+def test_a_code_that_is_no_integer_and_no_text_is_refused(world: World, written: str) -> None:
+    raw = json.dumps(body("create")).replace('"000000001"', written)
+    answer = world.post_raw(raw.encode())
+    assert (answer.status_code, answer.json()["field"]) == (422, "clientData.Код")
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,16 +165,50 @@ def test_the_one_document_that_goes_to_a_stream_is_genuine_too(
     assert verify_report(told[0], path).authenticity is Authenticity.GENUINE
 
 
-def test_a_file_of_another_version_is_neither_praised_nor_accused(
+def test_a_file_of_another_version_is_checked_by_its_data(
+    told: tuple[Journal, int, Path], tmp_path: Path
+) -> None:
+    for name in ("zvirka-run-000003.json", "zvirka-run-000003.html"):
+        path = copied(told, name, tmp_path)
+        text = path.read_text("utf-8").replace(f"zvirka {__version__}", "zvirka 99.1")
+        path.write_text(text, "utf-8")
+        check = verify_report(told[0], path)
+        assert check.authenticity is Authenticity.GENUINE
+        assert "data are what the journal yields" in check.text
+    assert "layout is that of zvirka 99.1" in check.text
+    text_only = copied(told, "zvirka-run-000003.md", tmp_path)
+    text_only.write_text(text_only.read_text("utf-8") + "x", "utf-8")
+    assert verify_report(told[0], text_only).authenticity is Authenticity.ALTERED
+
+
+def older(document: dict[str, Any]) -> dict[str, Any]:
+    """The document as version 2 of the format wrote it."""
+    del document["seal"]
+    document |= {"version": 2, "generator": "zvirka 0.1.0"}
+    document["run"]["pruned"] = document["run"].pop("pruned_at") is not None
+    del document["run"]["phase"]
+    for difference in document["differences"]:
+        del difference["check"]
+        for one in difference["corrections"]:
+            one["row"] = one.pop("written_row") or one["row"]
+            del one["check"]
+    return document
+
+
+def test_a_json_report_of_an_earlier_format_is_checked_by_its_data(
     told: tuple[Journal, int, Path], tmp_path: Path
 ) -> None:
     path = copied(told, "zvirka-run-000003.json", tmp_path)
-    path.write_text(
-        path.read_text("utf-8").replace(f"zvirka {__version__}", "zvirka 99.1"), "utf-8"
-    )
-    check = verify_report(told[0], path)
-    assert check.authenticity is Authenticity.UNKNOWN
-    assert "99.1" in check.text
+    document = older(json.loads(path.read_text("utf-8")))
+    path.write_text(json.dumps(document), "utf-8")
+    assert verify_report(told[0], path).authenticity is Authenticity.GENUINE
+    document["facts"]["source_count_after"] = 7
+    path.write_text(json.dumps(document), "utf-8")
+    assert verify_report(told[0], path).authenticity is Authenticity.ALTERED
+    document["facts"]["source_count_after"] = 1248
+    document["differences"][8]["name"] = "АТ «Інше»"
+    path.write_text(json.dumps(document), "utf-8")
+    assert verify_report(told[0], path).authenticity is Authenticity.ALTERED
 
 
 def test_a_pruned_run_cannot_vouch_for_the_values_of_an_old_file(tmp_path: Path) -> None:

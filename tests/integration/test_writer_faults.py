@@ -192,8 +192,10 @@ def test_a_lost_deadlock_is_tried_again(shape: Shape, inside_a_savepoint: bool) 
     assert others == []
 
 
-def test_a_store_that_is_locked_is_told_and_nothing_is_written(shape: Shape) -> None:
-    (client,) = shape.create(1)
+@pytest.mark.parametrize("rows", [1, 9])
+def test_a_store_that_is_locked_is_told_and_nothing_is_written(shape: Shape, rows: int) -> None:
+    """One locked row fails alone; nine in a row, or the file of SQLite, are the store's trouble."""
+    clients = shape.create(*range(1, rows + 1))
     name = "title" if shape.name == "hard" else "name"
     query = {
         "sqlite": "?timeout=0.2",
@@ -203,14 +205,20 @@ def test_a_store_that_is_locked_is_told_and_nothing_is_written(shape: Shape) -> 
     engine = create_engine(shape.erp.url)
     mark = "?" if "?" not in shape.erp.url and query.startswith("&") else query[0]
     shape.erp = shape.erp.model_copy(update={"url": shape.erp.url + mark + query[1:]})
+    corrections = [shape.change(Action.UPDATE, client, address="нова") for client in clients]
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql(f"UPDATE {shape.table} SET {name} = {name}")
-            with pytest.raises(StoreError, match="locked"):
-                shape.apply(shape.change(Action.UPDATE, client, address="нова"))
+            if rows == 1 and shape.backend != "sqlite":
+                (outcome,) = shape.apply(*corrections).values()
+                assert outcome.state is OutcomeState.FAILED
+                assert outcome.detail == "another program has locked the row"
+            else:
+                with pytest.raises(StoreError, match="locked"):
+                    shape.apply(*corrections)
     finally:
         engine.dispose()
-    assert shape.read(1) == client
+    assert [shape.read(number) for number in range(1, rows + 1)] == list(clients)
 
 
 def killed_after_15(shape: Shape, told: Path) -> None:

@@ -22,6 +22,7 @@ FLOORS = (
         "atomic_files",
         "bounded_http",
         "comparison",
+        "deadline_session",
         "domain",
         "errors",
         "findings",
@@ -39,7 +40,7 @@ FLOORS = (
     {"settings", "i18n", "policy"},
     {"report", "staging", "onec", "erp", "journal", "simulator", "bsl", "logs"},
     {"reconcile"},
-    {"cli", "web", "service", "receiver", "demonstration"},
+    {"cli", "web", "service", "receiver", "demonstration", "init"},
 )
 SIDEWAYS = {
     ("policy", "settings"),  # it is read from them
@@ -50,6 +51,7 @@ SIDEWAYS = {
     ("cli", "service"),
     ("cli", "receiver"),
     ("cli", "demonstration"),
+    ("cli", "init"),
     ("demonstration", "receiver"),  # the demo pushes a webhook
 }
 

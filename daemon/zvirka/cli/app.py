@@ -18,6 +18,7 @@ from zvirka.cli import (
     demo,
     explain,
     feed,
+    init,
     prune,
     reconcile,
     report,
@@ -35,6 +36,7 @@ app = new_group("""Keeps an ERP true to 1C: compares, corrects, proves, reports.
 \b
 Begin with:
   zvirka demo                    the whole job against a simulated 1C
+  zvirka init                    write the settings from what 1C and the ERP hold
   zvirka check                   does everything fit: 1C, rights, mapping, the ERP's store
   zvirka plan                    what differs; nothing is written
   zvirka reconcile               correct it, verify it, report it
@@ -62,6 +64,7 @@ def _root(
     """Take the options of ``zvirka`` itself."""
 
 
+app.add_typer(init.app)
 app.add_typer(check.app)
 app.add_typer(explain.app)
 app.add_typer(config.app, name="config")

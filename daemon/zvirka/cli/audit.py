@@ -2,78 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from zvirka.cli import audit_keys, audit_verify
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
-from zvirka.errors import ExitCode, UsageError, os_reason
+from zvirka.errors import ExitCode, UsageError
 from zvirka.message import Message, coded
 
-if TYPE_CHECKING:
-    from zvirka.journal.chain import ChainProblem
-    from zvirka.journal.journal import Journal
-
 app = new_group("Prove what happened, follow one counterparty, export a period.")
-
-KeyOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--public-key",
-        metavar="FILE",
-        help="Also check every signature against this Ed25519 key (PEM).",
-    ),
-]
-
-
-@app.command(
-    cls=CliCommand,
-    epilog=examples("""
-        zvirka audit verify
-        zvirka audit verify --from 120 --public-key zvirka.pub.pem
-        zvirka audit verify --report zvirka-run-000042.html
-    """),
-)
-def verify(
-    context: typer.Context,
-    start: Annotated[
-        int | None, typer.Option("--from", metavar="RUN", min=1, help="The first run to check.")
-    ] = None,
-    public_key: KeyOption = None,
-    report: Annotated[
-        list[Path] | None,
-        typer.Option("--report", metavar="FILE", help="Also check this report file; repeatable."),
-    ] = None,
-) -> int:
-    """Check the chain of digests; name every altered, removed or inserted run.
-
-    Exit code 0 when nothing was altered, 1 otherwise. A report file is genuine when it equals,
-    byte for byte, what the journal yields for its run.
-    """
-    call: Invocation = context.obj
-    with call.journal() as journal:
-        problems = [problem.text for problem in _problems(journal, start, public_key)]
-        problems += _report_problems(call, journal, report or [])
-        sealed = journal.last_seal()
-    if call.common.json:
-        end = {"run": sealed[0], "digest": sealed[1]} if sealed else None
-        call.print_json({"whole": not problems, "end": end, "problems": problems})
-    elif problems:
-        from zvirka.i18n.visible_text import one_line
-
-        call.print(f"{call.say('chain_bad')}:")
-        for problem in problems:
-            call.print(f"  ✗ {one_line(problem)}")
-    elif sealed is None:
-        call.print(call.say("no_runs"))
-    else:
-        call.print(call.say("chain_good", run=sealed[0], digest=sealed[1]))
-    return ExitCode.DIFFERENCES if problems else ExitCode.IN_SYNC
+app.command(cls=CliCommand, epilog=audit_verify.EXAMPLES)(audit_verify.verify)
+app.command(cls=CliCommand, epilog=audit_keys.EXAMPLES)(audit_keys.rotate_key)
 
 
 @app.command(
@@ -152,36 +96,6 @@ def export(
     else:
         call.print(call.say("written", path=path))
     return ExitCode.IN_SYNC
-
-
-def _problems(
-    journal: Journal, start: int | None, public_key: Path | None
-) -> Iterator[ChainProblem]:
-    from zvirka.journal.chain import verify_chain, verify_signatures
-
-    yield from verify_chain(journal, start)
-    if public_key is not None:
-        try:
-            pem = public_key.read_bytes()
-        except OSError as error:
-            raise UsageError(
-                coded("ZV4102", "the public key cannot be read: {why}", why=os_reason(error)),
-                place=str(public_key),
-                remedy=Message("write it with: openssl pkey -in PRIVATE -pubout"),
-            ) from None
-        yield from verify_signatures(journal, pem)
-
-
-def _report_problems(call: Invocation, journal: Journal, reports: list[Path]) -> list[str]:
-    from zvirka.report.file_check import Authenticity, verify_report
-
-    timezone = call.settings.schedule.timezone
-    checks = [verify_report(journal, path, timezone=timezone) for path in reports]
-    return [
-        f"{check.path}: {check.text}"
-        for check in checks
-        if check.authenticity is not Authenticity.GENUINE
-    ]
 
 
 def _day(option: str, text: str) -> date:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,18 +35,11 @@ def check(context: typer.Context) -> int:
     """Check that 1C, the mapping, the ERP and the journal fit.
 
     Each line is ok, a warning, or a failure with its remedy. Nothing is written: rights are tried
-    in a transaction that is rolled back.
+    in a transaction that is rolled back. Run by root, it checks as the user of the service, with
+    the secrets and the sandbox of its units.
     """
-    from zvirka.erp.sql.store_check import check_store
-
     call: Invocation = context.obj
-    findings = [*call.loaded.warnings]
-    settings, mapping = call.settings, call.mapping
-    findings += _source_findings(call)
-    findings += _guarded("erp", lambda: check_store(settings.erp, mapping))
-    if not any(finding.level == "failure" for finding in findings):
-        findings += _guarded("key", lambda: _key_findings(call))
-    findings += _guarded("journal", lambda: _journal_findings(call))
+    findings = findings_of(call)
     failures = sum(finding.level == "failure" for finding in findings)
     if call.common.json:
         call.print_json([_as_json(call, finding) for finding in findings])
@@ -56,14 +51,26 @@ def check(context: typer.Context) -> int:
     return ExitCode.FAILED if failures else ExitCode.IN_SYNC
 
 
-def _source_findings(call: Invocation) -> list[Finding]:
+def findings_of(call: Invocation) -> list[Finding]:
+    """Return what a check finds: settings, service, 1C, the store, the journal."""
+    from zvirka.cli.service_check import service_findings
+    from zvirka.erp.sql.store_check import check_store
+    from zvirka.journal.journal_check import check_journal
     from zvirka.onec.source_check import check_source
 
-    settings = call.settings
-    return _guarded("onec", lambda: check_source(settings.onec, call.mapping, settings.state_dir))
+    loaded, settings, mapping = call.loaded, call.settings, call.mapping
+    findings = [*loaded.warnings, *service_findings(settings, loaded.path)]
+    with TemporaryDirectory(prefix="zvirka-check-") as scratch:  # in place of the schema's cache
+        cache = Path(scratch)
+        findings += _guarded("onec", lambda: check_source(settings.onec, mapping, cache))
+        findings += _guarded("erp", lambda: check_store(settings.erp, mapping))
+        if not any(finding.level == "failure" for finding in findings):
+            findings += _guarded("key", lambda: _key_findings(call, cache))
+    findings += _guarded("journal", lambda: check_journal(settings))
+    return findings
 
 
-def _key_findings(call: Invocation) -> list[Finding]:
+def _key_findings(call: Invocation, cache: Path) -> list[Finding]:
     from zvirka.erp.open_store import open_store
     from zvirka.onec.open_source import open_source
     from zvirka.reconcile.key_plausibility import key_findings
@@ -72,17 +79,10 @@ def _key_findings(call: Invocation) -> list[Finding]:
     if settings.erp.table is None:  # the embedded store's own key is right
         return []
     with (
-        open_source(settings.onec, mapping, settings.state_dir) as source,
+        open_source(settings.onec, mapping, cache) as source,
         closing(open_store(settings.erp, mapping)) as store,
     ):
         return list(key_findings(source, store, mapping, settings.guard.min_key_share))
-
-
-def _journal_findings(call: Invocation) -> list[Finding]:
-    from zvirka.findings import Finding
-
-    with call.journal() as journal:
-        return [Finding("ok", "journal", journal.name)]
 
 
 def _as_json(call: Invocation, finding: Finding) -> dict[str, str]:

@@ -6,6 +6,7 @@ none of them.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -74,11 +75,21 @@ class Invocation:
         """
         from zvirka.settings.loading import load_settings
 
+        self._become_service_user()
         loaded = load_settings(self.common.config, self.environ)
         if self.common.lang is not None:
             loaded = _in_language(loaded, self.common.lang)
         self._configure_logs(loaded.settings.log, _secrets_of(loaded))
         return loaded
+
+    def _become_service_user(self) -> None:
+        """Leave root's rights before anything of the installation is opened."""
+        if os.geteuid() == 0:
+            from zvirka.cli.service_user import become_service_user
+
+            _ = self.who  # the person, not the user that the process becomes
+            config, environ = become_service_user(self.common.config, self.environ)
+            self.common.config, self.environ = config, environ
 
     @property
     def settings(self) -> Settings:
@@ -124,7 +135,7 @@ class Invocation:
         schedule = loaded.settings.schedule if loaded is not None else ScheduleSettings()
         return Words(self.language, schedule.timezone)
 
-    @property
+    @cached_property
     def who(self) -> str:
         """The person or unit that asks."""
         return who(self.environ)

@@ -34,6 +34,12 @@ def _keep(context: typer.Context, parameter: typer.CallbackParam, value: Any) ->
         setattr(call.common, str(parameter.name), value)
 
 
+def _keep_verbose(context: typer.Context, value: bool) -> None:
+    call: Invocation = context.obj
+    if value and call.common.log_level is None:
+        call.common.log_level = "INFO"
+
+
 def _common(
     config: Annotated[
         Path | None,
@@ -66,6 +72,16 @@ def _common(
             help="Level of the log on standard error.",
         ),
     ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            callback=_keep_verbose,
+            expose_value=False,
+            help="Say what happens; the same as --log-level INFO.",
+        ),
+    ] = False,
 ) -> None:
     """Declare the common options; never called."""
 

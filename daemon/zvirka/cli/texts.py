@@ -93,6 +93,8 @@ SENTENCES: dict[str, str] = {
     "written": N_("Written: {path}"),
     "chain_good": N_("The chain is whole up to run {run}, digest {digest}."),
     "chain_bad": N_("The chain is broken"),
+    "signed_count": N_("Runs signed with a trusted key: {signed}; not signed so: {unsigned}."),
+    "signatures_not_checked": N_("Signatures were not checked: give the public key with --key."),
     "pruned": N_("Personal values removed from runs: {count}."),
     "listening": N_("Listening on {address}"),
     "password": N_("Password"),
@@ -101,6 +103,26 @@ SENTENCES: dict[str, str] = {
     "alert_nobody": N_("No alert sent: [alerts] has no addresses."),
     "alert_sent": N_("The alert is sent."),
     "per_second": N_("{speed}/s"),
+    "init_onec_url": N_("Address of 1C (https://host/base)"),
+    "init_onec_user": N_("User of 1C"),
+    "init_erp_url": N_(
+        "Address of the ERP's database (postgresql://user@host/database; empty: none yet)"
+    ),
+    "init_which_table": N_("Table of clients"),
+    "init_write": N_("Write the settings?"),
+    "init_base": N_("1C: {title}; profile {profile}; {url}"),
+    "init_count": N_("Counterparties in 1C: {count}"),
+    "init_score": N_("How sure"),
+    "init_example": N_("Examples"),
+    "init_table": N_("Table"),
+    "init_rows": N_("Rows"),
+    "init_column": N_("Column in the ERP"),
+    "init_dropped": N_("The ERP has no column for the field {field}; it is left out."),
+    "init_secret": N_("The password is in {path}."),
+    "init_grants": N_("Rights that the database user needs:"),
+    "init_repaired": N_("Changed settings: {count}"),
+    "init_failed": N_("Correct {file} as the check says, then: zvirka check"),
+    "init_done": N_("Everything fits. What is left to do:"),
 }
 
 

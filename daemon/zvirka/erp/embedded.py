@@ -16,9 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Field, SQLModel
 
 from zvirka.erp.sql.database_errors import store_error
-from zvirka.errors import StoreError
 from zvirka.mapping import Mapping
-from zvirka.message import Message, coded
 from zvirka.private_files import create_private_file
 from zvirka.settings.model import ColumnSettings, DeleteSettings, ErpSettings, SqlExpression
 
@@ -98,16 +96,10 @@ def create_embedded(url: str, mapping: Mapping) -> None:
     """Create the embedded store where there is none; an existing one is left as it is.
 
     Raises:
-        StoreError: the file cannot be created, or its directory does not exist.
+        StoreError: the file cannot be created.
     """
     address = make_url(url)
     place = address.database or ":memory:"
-    if address.get_backend_name() == "sqlite" and not Path(place).parent.is_dir():
-        raise StoreError(
-            coded("ZV2101", "the directory of the embedded store does not exist"),
-            place=place,
-            remedy=Message("create it, or set erp.url to a file in an existing directory"),
-        )
     if address.get_backend_name() == "sqlite" and address.database not in {None, "", ":memory:"}:
         # A file that cannot be created is told by the engine, in the same words as every fault.
         with suppress(OSError):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 
 from zvirka.domain import Correction
 from zvirka.erp.embedded import TABLE, create_embedded, embedded_settings
@@ -111,11 +111,26 @@ def _ensure_embedded(erp: ErpSettings, mapping: Mapping) -> None:
     if erp.table is not None:
         return
     url = store_url(erp)
+    require_embeddable(url)
+    if url.database and not Path(url.database).exists():
+        create_embedded(erp.url, mapping)
+
+
+def require_embeddable(url: URL) -> None:
+    """Make sure that the embedded store can be at an address.
+
+    Raises:
+        SettingsError: it is not SQLite, or a directory that does not exist.
+    """
     if url.get_backend_name() != "sqlite":
         raise SettingsError(
             coded("ZV3302", "no table is named, and the embedded store lives in SQLite only"),
             place="erp.table",
             remedy=Message("name the ERP's table, or set erp.url to sqlite:////path/file.db"),
         )
-    if url.database and not Path(url.database).exists():
-        create_embedded(erp.url, mapping)
+    if url.database and not Path(url.database).parent.is_dir():
+        raise SettingsError(
+            coded("ZV2101", "the directory of the embedded store does not exist"),
+            place=url.database,
+            remedy=Message("create it, or set erp.url to a file in an existing directory"),
+        )

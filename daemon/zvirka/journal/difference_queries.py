@@ -122,6 +122,8 @@ def entries(
         yield DifferenceEntry(
             difference_from(group[0][0]),
             tuple(write_from(correction) for _, correction in group if correction["id"]),
+            group[0][0]["values_digest"],
+            group[0][0]["digest"],
         )
 
 

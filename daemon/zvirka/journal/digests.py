@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlmodel import SQLModel
 
-from zvirka.journal.column_types import JsonText, UtcTime, encoded, iso
+from zvirka.journal.column_types import JsonText, UtcTime, canonical, encoded, iso
 from zvirka.journal.tables import RunRow, table_of
 
 Raw = RowMapping | Mapping[str, Any]
@@ -90,6 +90,14 @@ def settlement_digest(row: Raw) -> str:
 
 def run_digest(row: Raw, previous_signature: str) -> str:
     """The digest of a run: all its immutable columns, its seal, and the run sealed before."""
+    return sha256(run_record(row, previous_signature).encode()).hexdigest()
+
+
+def run_record(row: Raw, previous_signature: str) -> str:
+    """The text that the digest of a run is taken over.
+
+    Canonical JSON: an object of the columns, and the signature of the run sealed before.
+    """
     content = {
         column.name: row[column.name]
         for column in table_of(RunRow).columns
@@ -97,7 +105,7 @@ def run_digest(row: Raw, previous_signature: str) -> str:
     }
     for name in ("started_at", "finished_at"):
         content[name] = iso(content[name])
-    return digest_of([content, previous_signature])
+    return canonical([content, previous_signature])
 
 
 def content_digest(row: Raw) -> str:

@@ -7,23 +7,18 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from zvirka.errors import JournalError, SettingsError, os_reason
 from zvirka.journal.error_messages import guarded
-from zvirka.journal.tables import SCHEMA
+from zvirka.journal.migration import WRITES, migrate
 from zvirka.message import Message, coded
 from zvirka.private_files import create_private_file, make_private_directory
 from zvirka.settings.model import Settings
 
 LOCK_WAIT_SECONDS = 30
 """How long another writer (the receiver, a backup) is waited for."""
-
-WRITES = "zvirka_journal_writes"
-"""Execution option of connections that write: SQLite then takes its lock at the beginning."""
-
-_MIGRATION_LOCK = 0x7A76_6972_6D67
 
 
 def journal_url(settings: Settings) -> URL:
@@ -76,11 +71,23 @@ def open_engine(settings: Settings) -> tuple[Engine, str]:
     engine = journal_engine(url)
     try:
         with guarded(name):
-            _migrate(engine, name)
+            migrate(engine, name)
     except BaseException:
         engine.dispose()
         raise
     return engine, name
+
+
+def reading_engine(url: URL) -> Engine:
+    """An engine that leaves the journal as it is, and leaves no file beside it."""
+    if url.get_backend_name() != "sqlite":
+        return journal_engine(url)
+    query = {"mode": "ro", "uri": "true"}
+    if not Path(f"{url.database}-wal").exists():
+        query["immutable"] = "1"  # nobody writes; otherwise SQLite would make -wal and -shm
+    return create_engine(
+        url.set(database=f"file:{url.database}", query=query), hide_parameters=True
+    )
 
 
 def journal_engine(url: URL, **options: Any) -> Engine:
@@ -145,46 +152,3 @@ def _sqlite_connect(connection: Any, _record: object) -> None:
 def _sqlite_begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _migrate(engine: Engine, place: str) -> None:
-    with engine.connect() as connection:
-        if _revision(connection) == SCHEMA:
-            return
-    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        if _revision(connection) != SCHEMA:
-            _upgrade(connection, place)
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _upgrade(connection: Connection, place: str) -> None:
-    # Alembic takes longer to import than a journal in step takes to open.
-    from alembic import command
-    from alembic.util import CommandError
-
-    try:
-        command.upgrade(migration_config(connection), "head")
-    except CommandError:
-        raise JournalError(
-            coded("ZV5101", "the journal was written by a newer zvirka"),
-            place=place,
-            remedy=Message("use that version or a later one; a journal is never taken back a step"),
-        ) from None
-
-
-def migration_config(connection: Connection) -> Any:
-    """Alembic's configuration for the migrations of this package, on an open connection."""
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "zvirka.journal:migrations")
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config

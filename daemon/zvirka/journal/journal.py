@@ -38,9 +38,10 @@ from zvirka.journal.difference_queries import (
     tallies,
     totals_of,
 )
-from zvirka.journal.engine import WRITES, open_engine
+from zvirka.journal.engine import open_engine
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.held_runs import Decision
+from zvirka.journal.migration import WRITES
 from zvirka.journal.records import HistoryEntry, RunRecord, Totals
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_writes import (
@@ -59,7 +60,7 @@ from zvirka.journal.run_writes import (
 from zvirka.journal.sealed_memory import altered_memory
 from zvirka.journal.signing import Signer, read_signer
 from zvirka.journal.suppressions import Pairing, Suppression
-from zvirka.message import Message, stored
+from zvirka.message import Message, coded, stored
 from zvirka.settings.model import Settings
 
 P = ParamSpec("P")
@@ -170,7 +171,7 @@ class Journal:
         with self.writing() as connection:
             for problem in altered_memory(connection):
                 raise AlteredJournalError(
-                    problem.text,
+                    coded("ZV5201", "{what}", what=problem.text),
                     place=self.name,
                     remedy=Message(
                         "`zvirka audit verify` lists what was altered; no run begins until the"

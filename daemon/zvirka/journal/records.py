@@ -73,6 +73,9 @@ class Write(msgspec.Struct, frozen=True, gc=False):
     intended_at: datetime
     settled_at: datetime | None
     settled_by: int | None
+    values_digest: str = ""
+    digest: str = ""
+    settled_digest: str = ""
 
 
 class DifferenceEntry(msgspec.Struct, frozen=True):
@@ -80,6 +83,21 @@ class DifferenceEntry(msgspec.Struct, frozen=True):
 
     difference: Difference
     writes: tuple[Write, ...] = ()
+    values_digest: str = ""
+    digest: str = ""
+
+
+class SealRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sealed run's digest is recomputed from, without the journal.
+
+    ``record`` is the text the digest is taken over (:func:`zvirka.journal.digests.run_record`).
+    ``salt`` goes into the digests of personal values; empty after prune. ``settled_elsewhere``
+    holds id and digest of each outcome this run recorded for a correction of an earlier run.
+    """
+
+    record: str
+    salt: str
+    settled_elsewhere: tuple[tuple[int, str], ...]
 
 
 class Tally(msgspec.Struct, frozen=True):

@@ -211,6 +211,9 @@ def write_from(row: Raw) -> Write:
         row["intended_at"],
         row["settled_at"],
         row["settled_by"],
+        row["values_digest"],
+        row["digest"],
+        row["settled_digest"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -9,8 +10,9 @@ import msgspec
 from sqlalchemy import Connection, Select, func, select, update
 
 from zvirka.journal.column_types import canonical, encoded
-from zvirka.journal.digests import raw_columns, run_digest
+from zvirka.journal.digests import raw_columns, run_digest, run_record
 from zvirka.journal.receipts import chain_tip
+from zvirka.journal.records import SealRecord
 from zvirka.journal.signing import Signer
 from zvirka.journal.tables import CHAIN, CORRECTION, DIFFERENCE, RECEIPT, RUN, RunRow
 
@@ -62,12 +64,32 @@ def section_query(name: str, run: int) -> Select[*tuple[Any, ...]]:
 
 def section(connection: Connection, name: str, run: int) -> SealedSection:
     """The section as it is now."""
-    running, rows = sha256(), 0
     found = connection.execute(section_query(name, run), execution_options=STREAMED)
-    for part in found.partitions():
-        rows += len(part)
-        running.update(b"".join(encoded(tuple(row)) for row in part))
-    return SealedSection(rows, running.hexdigest())
+    return section_digest(tuple(row) for row in found)
+
+
+def section_digest(rows: Iterable[tuple[object, ...]]) -> SealedSection:
+    """The section of these cells, in order."""
+    running, count = sha256(), 0
+    for row in rows:
+        running.update(encoded(row))
+        count += 1
+    return SealedSection(count, running.hexdigest())
+
+
+def seal_record(connection: Connection, run: int) -> SealRecord | None:
+    """What the digest of a sealed run is recomputed from; ``None`` while it is not sealed."""
+    r, c = RUN.c, CORRECTION.c
+    row = connection.execute(select(*raw_columns(RunRow)).where(r.id == run)).mappings().one()
+    if row["seal"] is None:
+        return None
+    before = select(r.signature).where(r.seal == row["seal"] - 1)
+    elsewhere = section_query("settlement", run).where(c.run_id != run)
+    return SealRecord(
+        record=run_record(row, connection.execute(before).scalar() or ""),
+        salt=row["salt"],
+        settled_elsewhere=tuple((row[0], row[1]) for row in connection.execute(elsewhere)),
+    )
 
 
 def seal(connection: Connection, run: int, signer: Signer | None) -> str:

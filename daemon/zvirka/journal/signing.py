@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from zvirka.errors import SettingsError, UsageError, os_reason
+from zvirka.errors import SettingsError, os_reason
 from zvirka.message import Message, coded
 
 
@@ -17,6 +17,11 @@ class Signer:
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
+
+    @property
+    def public(self) -> Ed25519PublicKey:
+        """The public half of the key."""
+        return self._key.public_key()
 
     def sign(self, digest: str) -> str:
         """The signature over a digest, in hexadecimal."""
@@ -51,32 +56,6 @@ def read_signer(path: Path) -> Signer:
     return Signer(key)
 
 
-class SignatureCheck:
-    """Checks signatures with a public key.
-
-    Args:
-        public_key_pem: the key as ``openssl pkey -pubout`` writes it.
-
-    Raises:
-        UsageError: it is not an Ed25519 public key in PEM.
-    """
-
-    def __init__(self, public_key_pem: bytes) -> None:
-        try:
-            key = load_pem_public_key(public_key_pem)
-        except ValueError:
-            key = None
-        if not isinstance(key, Ed25519PublicKey):
-            raise UsageError(
-                coded("ZV3404", "the public key is not an Ed25519 key in PEM"),
-                remedy=Message("write it with: openssl pkey -in PRIVATE -pubout"),
-            )
-        self._key = key
-
-    def holds(self, digest: str, signature: str) -> bool:
-        """Whether the signature over a digest was made with the private half of the key."""
-        try:
-            self._key.verify(bytes.fromhex(signature), digest.encode())
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+def key_id(key: Ed25519PublicKey) -> str:
+    """The short name of a public key: the beginning of the SHA-256 of its 32 bytes."""
+    return sha256(key.public_bytes_raw()).hexdigest()[:16]

@@ -62,6 +62,14 @@ class ChangeFeed:
         self._entity = entity
         self._ref = ""
 
+    def received(self) -> int:
+        """The number of the last confirmed message. Only reads the exchange plan.
+
+        Raises:
+            OnecError: the plan or the node is not there, or it cannot be read.
+        """
+        return self._found().received_no
+
     def pending(self) -> Changes:
         """Everything not yet confirmed, old and new. Asking changes nothing that a repeat loses.
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 from loguru import logger
 
-from zvirka.domain import ZERO_REF
+from zvirka.domain import EMPTY_DATE, ZERO_REF
 from zvirka.onec.schema import Entity
 
 GUID_PATTERN = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
@@ -96,11 +96,13 @@ class RowDecoder:
         return [as_ref(value) for value in map(self.getter(name), rows)]
 
     def texts(self, rows: Sequence[Row], name: str) -> list[str | None]:
-        """The column as text, exactly as 1C holds it."""
+        """The column as text, exactly as 1C holds it; an empty date or reference is ``None``."""
         column = list(map(self.getter(name), rows))
         kind = self.entity.properties[name]
-        if kind in _TEXT or name in ("DataVersion", "Ref_Key"):
+        if kind == "Edm.String" or name in ("DataVersion", "Ref_Key"):
             return column
+        if kind == "Edm.Guid":
+            return [None if value == ZERO_REF else value for value in column]
         if name == "LineNumber":
             return list(map(str, column))
         if kind == "Edm.Boolean":
@@ -145,7 +147,10 @@ def _as_text(raw: msgspec.Raw) -> str | None:
     text = bytes(raw).decode()
     if text == "null":
         return None
-    return str(msgspec.json.decode(text)) if text.startswith('"') else text
+    if not text.startswith('"'):
+        return text
+    value = str(msgspec.json.decode(text))
+    return None if value == EMPTY_DATE else value
 
 
 def lowered(texts: list[str]) -> list[str]:

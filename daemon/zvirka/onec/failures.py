@@ -57,8 +57,8 @@ class OnecError(SourceError):
         code: str = "",
         status: int = 0,
         place: str = "",
-        remedy: str = "",
-        cause: str = "",
+        remedy: Message | None = None,
+        cause: Coded | None = None,
         retry_after: float | None = None,
     ) -> None:
         self.message = safe_message(message)
@@ -67,12 +67,12 @@ class OnecError(SourceError):
         self.retry_after = retry_after
         details = [Message("code {number}", number=code)] if code else []
         details += [Message("HTTP {status}", status=str(status))] if status else []
-        text: str = cause or self.says
+        text = cause or self.says
         if self.message:
-            text = Message("{cause}: «{message}»", cause=text, message=self.message)
+            text = coded("", "{cause}: «{message}»", cause=text, message=self.message)
         if details:
-            text = Message("{cause} ({details})", cause=text, details=details)
-        super().__init__(text, place=place, remedy=remedy or self.advice or "")
+            text = coded("", "{cause} ({details})", cause=text, details=details)
+        super().__init__(text, place=place, remedy=remedy or self.advice)
 
 
 def safe_message(text: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from zvirka.findings import Finding, failed
 from zvirka.mapping import Mapping
 from zvirka.message import Coded, Message, coded, joined, plural
+from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.failures import OnecError
 from zvirka.onec.mapping_fit import Missing, asked_of, catalog_entity, missing_in
 from zvirka.onec.odata_queries import Queries
@@ -66,6 +67,8 @@ def _findings(
     )
     yield from _reading(SourceLayout(reader, schema, mapping, today=date.today), onec)
     yield _outbox(session, onec)
+    if onec.exchange_plan or onec.exchange_node:
+        yield _exchange(session, onec, mapping)
 
 
 def _address(onec: OnecSettings) -> Iterator[Finding]:
@@ -330,6 +333,24 @@ def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
         ),
         Message("look at their Ошибка in 1C, and at whether the receiver answers"),
     )
+
+
+def _exchange(session: OnecSession, onec: OnecSettings, mapping: Mapping) -> Finding:
+    """The exchange plan and the node that `zvirka feed` follows."""
+    if not (onec.exchange_plan and onec.exchange_node):
+        text = coded("ZV3203", "only one of onec.exchange_plan and onec.exchange_node is set")
+        return Finding("failure", "exchange plan", text, Message("set both, or neither"))
+    feed = ChangeFeed(session, onec.exchange_plan, onec.exchange_node, catalog_entity(mapping))
+    try:
+        received = feed.received()
+    except OnecError as error:
+        return failed("exchange plan", error)
+    ready = Message(
+        "{plan} has the node, confirmed up to message {number}",
+        plan=onec.exchange_plan,
+        number=str(received),
+    )
+    return Finding("ok", "exchange plan", ready)
 
 
 def _timed(subject: str, text: Message, started: float, *, empty: bool = False) -> Finding:

@@ -68,7 +68,7 @@ def proven_schema(schemas: SchemaCache, mapping: Mapping, *, fresh: bool = False
         raise kind(
             cause=coded(kind.says.code, "{what}", what=first.text),
             place=place,
-            remedy=Message("perhaps: {names}", names=first.near) if first.near else "",
+            remedy=Message("perhaps: {names}", names=first.near) if first.near else None,
         )
     return schema
 

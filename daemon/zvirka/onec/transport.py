@@ -1,8 +1,6 @@
 """One HTTP exchange with 1C, bounded in bytes and in total time.
 
-``requests`` limits the wait for each piece of an answer, not the whole of it, and holds an answer
-of any size in memory. Here every exchange has a deadline, kept by shutting the socket down, which
-ends a wait for headers, for a TLS handshake and for a slow body alike; and a body is counted after
+Every exchange has a deadline, see :mod:`zvirka.deadline_session`; and a body is counted after
 decompression while it arrives.
 """
 
@@ -15,19 +13,15 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import msgspec
 import requests
 from loguru import logger
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import InsecureRequestWarning, NameResolutionError
 
+from zvirka.deadline_session import DeadlineSession
 from zvirka.errors import wrapped_errors
 from zvirka.message import Message, coded
 from zvirka.onec import failures
@@ -103,21 +97,11 @@ class Transport:
         self._url = url
         self._limits = limits
         self._verify = verify
-        self._proxies = dict(getproxies()) if proxy == "environment" else {}
-        if proxy and proxy != "environment":
-            self._proxies = {"http": proxy, "https": proxy}
-        self._sockets: dict[int, socket.socket] = {}
-        self._http = requests.Session()
-        self._http.trust_env = False
-        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._http.auth = auth
+        self._http = DeadlineSession(auth=auth, proxy=proxy)
         if verify is False and url.startswith("https://"):
             # Once a run, in words; urllib3 would say it with each request.
             warnings.simplefilter("ignore", InsecureRequestWarning)
             logger.warning("the certificate of 1C is not verified (onec.verify_tls)")
-        adapter = _Adapter(self._sockets)
-        for scheme in ("http://", "https://"):
-            self._http.mount(scheme, adapter)
 
     def close(self) -> None:
         """Close the connections."""
@@ -132,14 +116,13 @@ class Transport:
             OnecError: there was no answer, or not a whole one within the limits.
         """
         bounds = limits or self._limits
-        with self._deadline(bounds.total) as expired, self._translated(url, bounds, expired):
+        with self._http.deadline(bounds.total) as expired, self._translated(url, bounds, expired):
             response = self._http.request(
                 method,
                 url,
                 headers={"Accept": "application/json, application/xml, */*", **headers},
                 timeout=(bounds.connect, bounds.read),
                 verify=self._verify,
-                proxies=self._proxies,
                 allow_redirects=False,
                 stream=True,
             )
@@ -149,26 +132,6 @@ class Transport:
                 raise requests.exceptions.Timeout
             return HttpAnswer(response.status_code, response.headers, body.removeprefix(_BOM))
         raise AssertionError("unreachable")
-
-    @contextmanager
-    def _deadline(self, seconds: float) -> Iterator[threading.Event]:
-        """Shut down the socket this thread waits for once the time is over."""
-        thread, expired = threading.get_ident(), threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            waiting = self._sockets.get(thread)
-            if waiting is not None:
-                _shut_down(waiting)
-
-        timer = threading.Timer(seconds, expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield expired
-        finally:
-            timer.cancel()
-            self._sockets.pop(thread, None)
 
     @contextmanager
     def _translated(self, url: str, limits: Limits, expired: threading.Event) -> Iterator[None]:
@@ -195,7 +158,7 @@ class Transport:
         errors = requests.exceptions
         match error:
             case errors.ProxyError():
-                proxy = self._proxies.get(urlsplit(self._url).scheme, "")
+                proxy = self._http.proxies.get(urlsplit(self._url).scheme, "")
                 return failures.UnreachableError(
                     cause=coded("ZV1109", "the proxy does not connect to 1C"),
                     place=f"{self._url} by the proxy {urlsplit(proxy).hostname or '?'}",
@@ -231,6 +194,20 @@ def _received(response: requests.Response, url: str, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def _tls_reason(error: BaseException) -> str:
+    """What OpenSSL says is wrong with the certificate or the connection."""
+    seen: BaseException | None = error
+    for _ in range(8):
+        if seen is None:
+            break
+        reason = getattr(seen, "verify_message", "") or getattr(seen, "reason", "")
+        if isinstance(reason, str) and reason:
+            return reason.replace("_", " ").lower()
+        nested = reason if isinstance(reason, BaseException) else None
+        seen = nested or next((one for one in seen.args if isinstance(one, BaseException)), None)
+    return ""
+
+
 def _tls_failure(error: BaseException, place: str) -> failures.OnecError:
     """What is wrong with the certificate, or with TLS at all."""
     for seen in wrapped_errors(error):
@@ -251,58 +228,3 @@ def _no_connection(error: BaseException, place: str) -> failures.OnecError:
         if isinstance(seen, ConnectionRefusedError):
             return failures.PortRefusedError(place=place)
     return failures.UnreachableError(place=place)
-
-
-def _shut_down(waiting: socket.socket) -> None:
-    """End the wait of another thread for this socket, below TLS."""
-    try:
-        socket.socket.shutdown(waiting, socket.SHUT_RDWR)
-    except OSError:
-        return
-
-
-def _noting(kind: type[Any], sockets: dict[int, socket.socket]) -> type[Any]:
-    """A connection pool that notes which socket each thread is about to wait for."""
-
-    class Noting(kind):  # type: ignore[misc]
-        def _new_conn(self) -> Any:
-            made = super()._new_conn()
-            connect = made._new_conn
-
-            def noted() -> socket.socket:
-                found: socket.socket = connect()
-                sockets[threading.get_ident()] = found
-                return found
-
-            made._new_conn = noted
-            return made
-
-        def _make_request(self, conn: Any, *args: Any, **options: Any) -> Any:
-            if conn.sock is not None:
-                sockets[threading.get_ident()] = conn.sock
-            return super()._make_request(conn, *args, **options)
-
-    return Noting
-
-
-class _Adapter(HTTPAdapter):
-    """Two connections, no retries of its own, and sockets that a deadline can reach."""
-
-    def __init__(self, sockets: dict[int, socket.socket]) -> None:
-        self._sockets = sockets
-        super().__init__(pool_maxsize=2, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self._note(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **options)
-        self._note(manager)
-        return manager
-
-    def _note(self, manager: Any) -> None:
-        manager.pool_classes_by_scheme = {
-            "http": _noting(HTTPConnectionPool, self._sockets),
-            "https": _noting(HTTPSConnectionPool, self._sockets),
-        }

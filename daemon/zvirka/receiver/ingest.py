@@ -17,14 +17,21 @@ from loguru import logger
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
-from zvirka.erp.sql.database_errors import is_passing, store_error
+from zvirka.erp.sql.database_errors import (
+    is_passing,
+    is_row_fault,
+    is_row_wait,
+    row_reason,
+    store_error,
+)
 from zvirka.erp.sql.engines import WRITES as STORE_WRITES
+from zvirka.erp.sql.engines import wait_briefly
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.upsert import Effect, Upsert, UpsertRequest, waves
 from zvirka.errors import StoreError, ZvirkaError
-from zvirka.journal.engine import WRITES as JOURNAL_WRITES
 from zvirka.journal.error_messages import guarded
+from zvirka.journal.migration import WRITES as JOURNAL_WRITES
 from zvirka.journal.receipts import (
     SETTLED_LATER,
     Opened,
@@ -161,17 +168,28 @@ class Ingest:
             self._tip = None
             raise
 
-    def _at_once(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
+    def _at_once(
+        self, messages: Sequence[WebhookMessage], *, brief: bool = False
+    ) -> list[IngestResult]:
         assert self._tip is not None
         before, earlier = self._tip, self._earlier(messages)
+        alone: list[IngestResult] = []
 
         def work(connection: Connection) -> tuple[list[IngestResult], str]:
             opened, tip = open_receipts(connection, _openings(messages), before)
-            results = self._judge(connection, messages, earlier)
+            results = alone or self._judge(connection, messages, earlier)
             settlements = _settlements(opened, results)
             return results, settle_receipts(connection, settlements, tip, self._clock())
 
-        results, self._tip = self._in_store(work)
+        try:
+            results, self._tip = self._in_store(work, brief=brief)
+        except _RowsError as error:
+            if len(messages) > 1:
+                half = len(messages) // 2
+                first = self._at_once(messages[:half], brief=True)
+                return first + self._at_once(messages[half:], brief=True)
+            alone = [error.result]
+            results, self._tip = self._in_store(work)
         return results
 
     def _in_steps(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
@@ -181,12 +199,24 @@ class Ingest:
         return self._finish(opened, messages)
 
     def _finish(
-        self, opened: Sequence[Opened], messages: Sequence[WebhookMessage]
+        self,
+        opened: Sequence[Opened],
+        messages: Sequence[WebhookMessage],
+        *,
+        brief: bool = False,
     ) -> list[IngestResult]:
         """The store, and then the outcomes, for receipts that are on disk already."""
         earlier = self._earlier(messages)
         try:
-            results = self._in_store(lambda store: self._judge(store, messages, earlier))
+            results = self._in_store(
+                lambda store: self._judge(store, messages, earlier), brief=brief
+            )
+        except _RowsError as error:
+            if len(messages) > 1:
+                half = len(messages) // 2
+                first = self._finish(opened[:half], messages[:half], brief=True)
+                return first + self._finish(opened[half:], messages[half:], brief=True)
+            results = [error.result]
         except StoreError as error:
             self._settle(opened, [IngestResult(Effect.FAILED, error.cause)] * len(opened))
             raise
@@ -276,17 +306,38 @@ class Ingest:
         gone = message.action == "delete" or marked
         return UpsertRequest(key=message.key, ref=message.ref, gone=gone, values=message.values)
 
-    def _in_store(self, work: Callable[[Connection], T]) -> T:
+    def _in_store(self, work: Callable[[Connection], T], *, brief: bool = False) -> T:
+        """Do work in one transaction; ``brief`` is not to wait long for locks.
+
+        Raises:
+            StoreError: the store cannot be used.
+            _RowsError: the trouble is that of one message.
+        """
         attempt = 1
         with _as_store_error(self._layout.name):
             while True:
                 try:
                     with _writing(self._store) as connection:
+                        if brief:
+                            wait_briefly(connection)
                         return work(connection)
                 except StatementError as error:
                     if attempt == ATTEMPTS or not is_passing(error):
+                        if is_row_wait(error):
+                            raise _RowsError(IngestResult(LEFT, row_reason(error))) from None
+                        if is_row_fault(error):
+                            result = IngestResult(Effect.FAILED, row_reason(error))
+                            raise _RowsError(result) from None
                         raise
                 attempt += 1
+
+
+class _RowsError(Exception):
+    """Some message of a batch keeps the others from being committed; its result if it is alone."""
+
+    def __init__(self, result: IngestResult) -> None:
+        self.result = result
+        super().__init__(result.detail)
 
 
 class Earlier(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -112,6 +113,7 @@ class PayloadReader:
             data[self._payloads["name"]] = text | {"type": ["string", "number", "boolean"]}
         if self._key != "ref":
             key = {"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST}
+            key |= {"minimum": -(2**63), "maximum": 2**63 - 1}
             pattern = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
             data[self._payloads[self._key]] = key | {"pattern": pattern}
         by_ref = self._key == "ref"
@@ -187,7 +189,7 @@ class PayloadReader:
         place = self.place(self._key)
         if self._payloads[self._key] not in data:
             raise PayloadRefusal(422, "the pairing key is missing", place)
-        value = data[self._payloads[self._key]]
+        value = data[self._payloads[self._key]] = _whole(data[self._payloads[self._key]])
         if type(value) not in (str, int):
             raise PayloadRefusal(422, "the pairing key is a text", place)
         key = canonical_key(str(value))
@@ -221,6 +223,15 @@ def _plain(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """A number written as ``2.0`` or ``2e1`` as the integer that JSON Schema takes it for."""
+    if not isinstance(value, Written):
+        return value
+    number = Decimal(value)
+    is_short = number.is_finite() and number.adjusted() < LONGEST
+    return int(number) if is_short and number == number.to_integral_value() else value
+
+
 def _text(payload: str, value: Any) -> str | None:
     """A value as the text OData would give: 1C's old module sends what the attribute holds."""
     place = f"clientData.{payload}"
@@ -249,8 +260,7 @@ def _short_text(value: Any, place: str) -> str | None:
 def _stamp(value: Any) -> int | None:
     if value is None:
         return None
-    if isinstance(value, Written) and float(value).is_integer():
-        value = int(float(value))  # 1.0E3 is an integer, too
+    value = _whole(value)
     if type(value) is not int or not 0 <= value <= LAST_STAMP:
         raise PayloadRefusal(422, "stamp is milliseconds UTC since 1970", "stamp")
     return value

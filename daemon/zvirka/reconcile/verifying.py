@@ -11,7 +11,6 @@ from zvirka.domain import (
     Action,
     Cause,
     Client,
-    Command,
     Correction,
     Counterparty,
     Difference,
@@ -25,7 +24,7 @@ from zvirka.message import Message, also
 from zvirka.reconcile.run_context import RunContext
 
 _AT_ONCE = 1000
-_COMPARING = frozenset({Command.RECONCILE, Command.RESYNC})
+_SENT = frozenset({OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING})
 
 
 def verify(context: RunContext) -> None:
@@ -41,7 +40,7 @@ def verify(context: RunContext) -> None:
 
 def _verify_batch(context: RunContext, batch: Sequence[tuple[int, Correction, Outcome]]) -> None:
     journal = context.environment.journal
-    done = [item for item in batch if item[2].state is OutcomeState.APPLIED]
+    done = [item for item in batch if item[2].state in _SENT]
     if not done:
         return
     numbers = {number for number, _, _ in done}

@@ -28,8 +28,10 @@ __all__ = [
     "prepare",
     "remove_reports",
     "render",
+    "render_content",
     "report_files",
     "report_stem",
+    "write_content",
     "write_reports",
 ]
 
@@ -100,9 +102,16 @@ def write_reports(
         UsageError: no such run, form or language.
         ZvirkaError: the directory cannot be written.
     """
-    findings = content_of(journal, run)
-    words = Words(language, timezone)
-    stem = report_stem(run)
+    return write_content(
+        content_of(journal, run), Words(language, timezone), formats=formats, directory=directory
+    )
+
+
+def write_content(
+    findings: ReportContent, words: Words, *, formats: Sequence[str], directory: Path
+) -> list[Path]:
+    """As :func:`write_reports`, from content that is at hand."""
+    stem = report_stem(findings.run.id)
     written: list[Path] = []
 
     @contextmanager
@@ -117,10 +126,10 @@ def write_reports(
         elif form == "csv":
             for variant, name in (("csv", f"{stem}.csv"), ("csv-comma", f"{stem}-comma.csv")):
                 with open_file(name) as stream:
-                    _render(findings, words, variant, stream)
+                    render_content(findings, words, variant, stream)
         else:
             with open_file(f"{stem}.{form}") as stream:
-                _render(findings, words, form, stream)
+                render_content(findings, words, form, stream)
     return written
 
 
@@ -140,10 +149,11 @@ def render(
     Raises:
         UsageError: no such run, form or language.
     """
-    _render(content_of(journal, run), Words(language, timezone), form, stream)
+    render_content(content_of(journal, run), Words(language, timezone), form, stream)
 
 
-def _render(findings: ReportContent, words: Words, form: str, stream: BinaryIO) -> None:
+def render_content(findings: ReportContent, words: Words, form: str, stream: BinaryIO) -> None:
+    """As :func:`render`, from content that is at hand."""
     if form == "html":
         format_html.write(findings, words, stream, name=f"{report_stem(findings.run.id)}.html")
     elif form == "json":

@@ -9,6 +9,7 @@ from zvirka.journal.difference_queries import entries, tallies
 from zvirka.journal.journal import Journal
 from zvirka.journal.queries import reconciliations_until
 from zvirka.journal.records import DifferenceEntry, RunRecord
+from zvirka.journal.sealing import seal_record
 from zvirka.report.content import CHART_RUNS, Night, ReportContent
 
 
@@ -32,6 +33,7 @@ def content_of(journal: Journal, number: int) -> ReportContent:
             tallies=tallies(connection, number),
             nights=tuple(map(_night, reconciliations_until(connection, number, CHART_RUNS))),
             entries=stream,
+            seal=seal_record(connection, number),
         )
 
 

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from zvirka.domain import Cause, Command, Disposition, Kind, Mode, OutcomeState, RunStatus
-from zvirka.journal.records import DifferenceEntry, RunRecord, Tally
+from zvirka.journal.records import DifferenceEntry, RunRecord, SealRecord, Tally
 
 CHART_RUNS = 90
 """How many nightly runs the chart goes back (an auditor's quarter)."""
@@ -62,6 +62,7 @@ class ReportContent:
     tallies: tuple[Tally, ...]
     nights: tuple[Night, ...]
     entries: EntryStream
+    seal: SealRecord | None = None
 
     @property
     def counted(self) -> bool:

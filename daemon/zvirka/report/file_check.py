@@ -4,6 +4,9 @@ The same sealed run, format, language and time zone give the same bytes, so any 
 found, wherever it is. The run is the one the file itself names: a browser or a person may have
 renamed it. This binds the file to the journal; the digest chain proves that the journal itself was
 not changed (:mod:`zvirka.journal.chain`), and the caller checks both.
+
+A file of another version of zvirka has other bytes. Its data are compared then, member by member:
+those of a JSON report, and those embedded in an HTML report or a workbook.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
@@ -21,9 +24,14 @@ from pathlib import Path
 from zvirka import __version__
 from zvirka.errors import UsageError
 from zvirka.i18n import LANGUAGES
+from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
-from zvirka.message import Message, coded
-from zvirka.report import render, report_stem, write_reports
+from zvirka.message import Message, coded, joined
+from zvirka.report import content_of, render_content, report_stem, write_content
+from zvirka.report.content import ReportContent
+from zvirka.report.embedded_data import Embedded, embedded_in, in_html, in_sheet
+from zvirka.report.format_json import VERSION
+from zvirka.report.older_json import holds_data_of
 
 _FORMS = frozenset({"html", "json", "csv", "md", "xlsx"})
 _NAME = re.compile(r"zvirka-run-(\d{6,})")
@@ -37,6 +45,8 @@ _BAD_WORKBOOK = (
     ValueError,
     NotImplementedError,
 )
+_BROWSER = re.compile(r" ?\(\d+\)$")
+_VERSION = re.compile(rb'\A\{\s*"version": ?(\d+)')
 _GENERATOR = re.compile(rb'(?:content="|"generator": ")zvirka ([0-9][0-9A-Za-z.+-]*)"')
 
 
@@ -50,12 +60,12 @@ class Authenticity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportCheck:
-    """The result for one file; ``text`` is an English sentence, ``line`` the first that differs."""
+    """The result for one file; ``text`` is a sentence, ``line`` the first that differs."""
 
     path: Path
     run: int
     authenticity: Authenticity
-    text: str
+    text: Message
     line: int | None = None
 
 
@@ -91,69 +101,117 @@ def verify_report(
             ),
         )
     if named and int(named[1]) != number:
-        text = f"run {number}: the file is named as a report of run {int(named[1])}"
+        text = Message(
+            "run {run}: the file is named as a report of run {other}",
+            run=str(number),
+            other=str(int(named[1])),
+        )
         return ReportCheck(path, number, Authenticity.ALTERED, text)
-    row = journal.get(number)
-    nearest: int | None = 0
-    with tempfile.TemporaryDirectory(prefix="zvirka-verify-") as directory:
-        for candidate in _candidates(journal, number, form, path.name, Path(directory), timezone):
-            line = _first_difference(path, candidate, form)
-            if line is None:
-                text = f"run {number}: the file is what the journal yields"
-                return ReportCheck(path, number, Authenticity.GENUINE, text)
-            nearest = max(nearest or 0, line)
-    if row.pruned_at is not None:
-        text = f"run {number}: its personal values were pruned, the file cannot be checked any more"
+    findings = content_of(journal, number)
+    line = first_difference(findings, path, LANGUAGES, timezone)
+    if line is None:
+        text = Message("run {run}: the file is what the journal yields", run=str(number))
+        return ReportCheck(path, number, Authenticity.GENUINE, text)
+    if findings.run.pruned_at is not None:
+        text = Message(
+            "run {run}: its personal values were pruned, the file cannot be checked any more",
+            run=str(number),
+        )
         return ReportCheck(path, number, Authenticity.UNKNOWN, text)
     writer = _written_by(path)
-    if writer not in {None, __version__}:
-        text = f"run {number}: written by zvirka {writer}, this is {__version__}; use that version"
+    if writer not in {None, __version__} or _version_in(path, form) not in {None, VERSION}:
+        return _by_data(path, form, findings, writer or "?")
+    text = Message("run {run}: the file is not what the journal yields", run=str(number))
+    return ReportCheck(path, number, Authenticity.ALTERED, text, line if form != "xlsx" else None)
+
+
+def first_difference(
+    findings: ReportContent, path: Path, languages: Iterable[str], timezone: str | tzinfo
+) -> int | None:
+    """The first line (or, of a workbook, part) unlike what the content yields, from 1.
+
+    Of the candidates the likeliest counts; ``None`` when the file equals one of them.
+    """
+    nearest, form = 1, path.suffix.removeprefix(".").lower()
+    with tempfile.TemporaryDirectory(prefix="zvirka-verify-") as directory:
+        for candidate in _candidates(findings, path, form, Path(directory), languages, timezone):
+            line = _compare(path, candidate, form)
+            if line is None:
+                return None
+            nearest = max(nearest, line)
+    return nearest
+
+
+def _by_data(path: Path, form: str, findings: ReportContent, writer: str) -> ReportCheck:
+    """The result for a file of another version: by its data, if it has any."""
+    number = findings.run.id
+    document = path.read_bytes() if form == "json" else None
+    if form in {"html", "xlsx"} and (held := embedded_in(path)):
+        document = held.document
+    if document is None:
+        text = Message(
+            "run {run}: written by zvirka {writer}, this is {version}; use that version",
+            run=str(number),
+            writer=writer,
+            version=__version__,
+        )
         return ReportCheck(path, number, Authenticity.UNKNOWN, text)
-    return ReportCheck(
-        path,
-        number,
-        Authenticity.ALTERED,
-        f"run {number}: the file is not what the journal yields",
-        nearest if form != "xlsx" else None,
-    )
+    if not holds_data_of(document, findings):
+        text = Message(
+            "run {run}: the file's data are not what the journal yields", run=str(number)
+        )
+        return ReportCheck(path, number, Authenticity.ALTERED, text)
+    text = Message("run {run}: the file's data are what the journal yields", run=str(number))
+    if form != "json":
+        layout = Message(
+            "its layout is that of zvirka {writer} and was not compared", writer=writer
+        )
+        text = joined([text, layout])
+    return ReportCheck(path, number, Authenticity.GENUINE, text)
 
 
 def _candidates(
-    journal: Journal, run: int, form: str, name: str, directory: Path, timezone: str | tzinfo
+    findings: ReportContent,
+    path: Path,
+    form: str,
+    directory: Path,
+    languages: Iterable[str],
+    timezone: str | tzinfo,
 ) -> Iterator[Path]:
     """The files zvirka would have written, the likeliest first."""
-    for language in LANGUAGES:
-        made = write_reports(
-            journal,
-            run,
-            formats=[form],
-            language=language,
-            directory=directory / language,
-            timezone=timezone,
-        )
-        same = [path for path in made if path.name == name]
+    for language in languages:
+        words = Words(language, timezone)
+        made = write_content(findings, words, formats=[form], directory=directory / language)
+        same = [one for one in made if one.stem == _BROWSER.sub("", path.stem)]
         yield from same or made
-    if form == "html" and not re.search(r"-p\d+\.html$", name):
-        for language in LANGUAGES:
-            whole = directory / f"{report_stem(run)}-{language}.html"
+        if form == "html" and not re.search(r"-p\d+$", path.stem):
+            whole = directory / f"{report_stem(findings.run.id)}-{language}.html"
             with whole.open("wb") as stream:
-                render(journal, run, form, language, stream, timezone=timezone)
+                render_content(findings, words, form, stream)
             yield whole
 
 
-def _first_difference(path: Path, candidate: Path, form: str) -> int | None:
+def _compare(path: Path, candidate: Path, form: str) -> int | None:
     """The first line (or, of a workbook, part) that differs, counted from 1."""
     if form == "xlsx":
         return _first_part(path, candidate)
     with path.open("rb") as one, candidate.open("rb") as other:
         for number, (left, right) in enumerate(zip_longest(one, other), start=1):
-            if left != right:
+            if left != right and not _same_data(left, right, in_html):
                 return number
     return None
 
 
+def _same_data(
+    left: bytes | None, right: bytes | None, held_in: Callable[[bytes], Embedded | None]
+) -> bool:
+    """Whether both hold the same embedded report: builds of zlib pack it into different bytes."""
+    data = held_in(left or b""), held_in(right or b"")
+    return data[0] is not None and data[0] == data[1]
+
+
 def _first_part(path: Path, candidate: Path) -> int | None:
-    """As :func:`_first_difference` for a workbook, part by part.
+    """As :func:`_compare` for a workbook, part by part.
 
     Two builds of zlib may pack the same parts into different bytes; what a reader sees are the
     parts.
@@ -165,7 +223,8 @@ def _first_part(path: Path, candidate: Path) -> int | None:
             if one.namelist() != other.namelist():
                 return 1
             for number, name in enumerate(one.namelist(), start=1):
-                if one.read(name) != other.read(name):
+                left, right = one.read(name), other.read(name)
+                if left != right and not _same_data(left, right, in_sheet):
                     return number
     except _BAD_WORKBOOK:
         return 1
@@ -192,3 +251,12 @@ def _written_by(path: Path) -> str | None:
     with path.open("rb") as file:
         match = _GENERATOR.search(file.read(4096))
     return match[1].decode() if match else None
+
+
+def _version_in(path: Path, form: str) -> int | None:
+    """The version of a JSON report's format; ``None`` for other forms."""
+    if form != "json":
+        return None
+    with path.open("rb") as file:
+        match = _VERSION.search(file.read(4096))
+    return int(match[1]) if match else None

@@ -33,6 +33,7 @@ from zvirka.journal.records import DifferenceEntry
 from zvirka.report import summary_text
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
+from zvirka.report.embedded_data import packed
 
 PAGE = 2000
 """Differences on one page."""
@@ -65,7 +66,7 @@ class Page:
 
 def write(findings: ReportContent, words: Words, stream: BinaryIO, *, name: str) -> None:
     """Write everything as one document; ``name`` is the file's own, printed in the seal."""
-    emit("report.html", stream, words, file_name=name, pages=(), **_summary(findings))
+    emit("report.html", stream, words, file_name=name, pages=(), **_summary(findings, words))
 
 
 def write_files(findings: ReportContent, words: Words, open_file: Opener, *, stem: str) -> None:
@@ -75,7 +76,9 @@ def write_files(findings: ReportContent, words: Words, open_file: Opener, *, ste
     if findings.found > PAGE:
         pages = tuple(_write_pages(findings, words, open_file, stem, PAGE))
     with open_file(index) as stream:
-        emit("report.html", stream, words, file_name=index, pages=pages, **_summary(findings))
+        emit(
+            "report.html", stream, words, file_name=index, pages=pages, **_summary(findings, words)
+        )
 
 
 def prepare(language: str) -> None:
@@ -143,8 +146,13 @@ def style_hash() -> str:
 _environment = cache(environment)
 
 
-def _summary(findings: ReportContent) -> dict[str, Any]:
-    return {"findings": findings, "run": findings.run.id, "drawing": chart_of(findings.nights)}
+def _summary(findings: ReportContent, words: Words) -> dict[str, Any]:
+    return {
+        "findings": findings,
+        "run": findings.run.id,
+        "drawing": chart_of(findings.nights),
+        "data": (Markup(piece) for piece in packed(findings, words)),  # noqa: S704 - base64
+    }
 
 
 def _write_pages(

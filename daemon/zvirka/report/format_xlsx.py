@@ -27,6 +27,7 @@ from zvirka.report.columns import (
     headings,
 )
 from zvirka.report.content import ReportContent
+from zvirka.report.embedded_data import SHEET, cells
 
 SHEET_ROWS = 1_048_576
 """Rows a sheet holds, the header included."""
@@ -166,6 +167,10 @@ def write(findings: ReportContent, words: Words, stream: BinaryIO) -> None:
             corrections.add(correction_rows(entry.difference.number, one, words))
     differences.finish()
     corrections.finish()
+    hidden = workbook.sheet(SHEET)
+    hidden.very_hidden()
+    for row, text in enumerate(cells(findings, words)):
+        hidden.write_string(row, 0, text)
     workbook.close()
 
 

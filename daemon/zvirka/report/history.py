@@ -52,7 +52,7 @@ def render_history(
     entries = journal.history(key=key, ref=ref)
     if form == "json":
         part = HistoryPart(1, f"zvirka {__version__}", key, ref, entries)
-        stream.write(msgspec.json.format(msgspec.json.encode(part), indent=1) + b"\n")
+        stream.write(msgspec.json.format(msgspec.json.encode(part, enc_hook=str), indent=1) + b"\n")
     elif form == "text":
         for line in history_lines(entries, words, key=key, ref=ref):
             stream.write(line.encode() + b"\n")

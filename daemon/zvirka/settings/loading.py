@@ -98,7 +98,7 @@ def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """
     asked = path or (Path(environ["ZVIRKA_CONFIG"]) if environ.get("ZVIRKA_CONFIG") else None)
     if asked is not None:
-        if not asked.is_file():
+        if not _is_file(asked, otherwise=True):
             raise SettingsError(
                 coded("ZV3101", "the settings file does not exist"),
                 place=str(asked),
@@ -106,8 +106,16 @@ def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
             )
         return asked.absolute()
     return next(
-        (place for place in (Path("zvirka.toml").absolute(), SYSTEM_FILE) if place.is_file()), None
+        (place for place in (Path("zvirka.toml").absolute(), SYSTEM_FILE) if _is_file(place)), None
     )
+
+
+def _is_file(path: Path, *, otherwise: bool = False) -> bool:
+    """Whether there is such a file; ``otherwise`` where this user may not even look."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return otherwise
 
 
 def effective_values(loaded: Loaded) -> list[EffectiveValue]:

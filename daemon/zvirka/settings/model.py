@@ -141,7 +141,10 @@ Constant = Annotated[SqlExpression | str | int | float | bool, WrapValidator(_co
 
 
 class ChildSettings(Table):
-    """``[erp.children.NAME]``: fields that live in a child table, one row a client."""
+    """``[erp.children.NAME]``: fields that live in a child table, one row a client.
+
+    ``table`` is in the schema of ``erp``, unless it is written as ``schema.table``.
+    """
 
     table: str
     parent: str
@@ -152,12 +155,16 @@ class ChildSettings(Table):
 
 
 class DeleteSettings(Table):
-    """``[erp.delete]``: what a delete means in the store."""
+    """``[erp.delete]``: what a delete means in the store.
+
+    ``None`` is NULL. A column of dates (``deleted_at``) is NULL where active and gets the time of
+    the deletion, unless ``deleted`` says otherwise.
+    """
 
     mode: Literal["soft", "hard"] = "soft"
     column: str = "is_active"
-    active: Scalar = True
-    deleted: Scalar = False
+    active: Constant | None = True
+    deleted: Constant = False
 
 
 class WebhookSettings(Table):
@@ -172,6 +179,9 @@ class WebhookSettings(Table):
     verify_tls: bool = True
     ca_file: Path | None = None
     timeout: Duration = timedelta(seconds=30)
+    """How long one message may take, from connecting to the last byte of the answer."""
+    proxy: str = ""
+    """As ``onec.proxy``."""
     concurrency: Annotated[int, Field(ge=1, le=32)] = 4
     per_second: Annotated[float, Field(gt=0)] = 20.0
 
@@ -196,6 +206,8 @@ class ErpSettings(Table):
     writer: Literal["sql", "webhook"] = "sql"
     webhook: WebhookSettings | None = None
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    timezone: str = "Europe/Kyiv"
+    """The zone of 1C's clock, for columns whose type has a time zone."""
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 

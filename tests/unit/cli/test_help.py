@@ -31,11 +31,11 @@ def commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
 
 ALL = dict(commands(get_command(app)))
 WANTED = {
-    "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
-    "explain", "audit verify", "audit history", "audit export", "prune", "config show",
-    "config check",
+    "explain", "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
+    "audit verify", "audit rotate-key", "audit history", "audit export", "prune",
+    "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
-    "web hash-password", "feed",
+    "web hash-password", "feed", "init",
 }  # fmt: skip
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
+from typing import ClassVar
 
 import certifi
 import pytest
@@ -70,7 +73,10 @@ def test_only_http_addresses_are_taken() -> None:
 
 
 class Quiet(BaseHTTPRequestHandler):
+    authorization: ClassVar[str | None] = None
+
     def do_POST(self) -> None:
+        Quiet.authorization = self.headers["Authorization"]
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(204)
         self.end_headers()
@@ -131,3 +137,48 @@ def test_a_certificate_that_is_not_trusted_stops_the_message(
     assert "certificate" in reply.text
     known = Endpoint(WebhookSettings(url=url, ca_file=ca))
     assert known.post({"action": "create"}).answer is EndpointAnswer.ACCEPTED
+
+
+class Dripping(Quiet):
+    """Sends its answer a byte at a time and never ends it."""
+
+    def do_POST(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/x"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_an_answer_that_never_ends_is_given_up(dripping: str) -> None:
+    began = time.monotonic()
+    reply = Endpoint(WebhookSettings(url=dripping, timeout=timedelta(seconds=1))).post({})
+    assert time.monotonic() - began < 5
+    assert (reply.answer, reply.text) == (EndpointAnswer.UNCLEAR, "no answer within 1 s")
+
+
+def test_neither_proxies_nor_netrc_of_the_environment_are_used(
+    https: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url, ca = https
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login stranger password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    direct = Endpoint(WebhookSettings(url=url, ca_file=ca))
+    assert direct.post({}).answer is EndpointAnswer.ACCEPTED
+    assert Quiet.authorization is None
+    asked = Endpoint(WebhookSettings(url=url, ca_file=ca, proxy="environment"))
+    assert asked.post({}).answer is not EndpointAnswer.ACCEPTED

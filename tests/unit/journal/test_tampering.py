@@ -23,6 +23,7 @@ from tests.unit.journal.world import (
 )
 from zvirka.journal.chain import ChainProblem, verify_chain, verify_signatures
 from zvirka.journal.journal import Journal, open_journal
+from zvirka.journal.keyring import key_ring
 from zvirka.journal.tables import metadata
 
 COLUMNS = [(table.name, column.name) for table in metadata.sorted_tables for column in table.c]
@@ -43,7 +44,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     journal = open_journal(settings(directory, report={"signing_key_file": key}))
     full_journal(journal)
     assert list(verify_chain(journal)) == []
-    assert list(verify_signatures(journal, public)) == []
+    assert list(verify_signatures(journal, key_ring([public]))) == []
     journal.close()
     return directory / "journal.db"
 
@@ -277,18 +278,20 @@ def test_signatures_are_checked_with_the_public_key_alone(tmp_path: Path) -> Non
     _, strange = key_pair(tmp_path)
     journal = open_journal(settings(tmp_path))
     night(journal)
-    assert [problem.text for problem in verify_signatures(journal, public)] == ["no run is signed"]
+    assert [problem.text for problem in verify_signatures(journal, key_ring([public]))] == [
+        "no run is signed"
+    ]
     journal.close()
     journal = open_journal(settings(tmp_path, report={"signing_key_file": key}))
     night(journal, NOW + DAY)
     night(journal, NOW + 2 * DAY)
     assert list(verify_chain(journal)) == []
-    assert list(verify_signatures(journal, public)) == []
-    assert [problem.run for problem in verify_signatures(journal, strange)] == [2, 3]
+    assert list(verify_signatures(journal, key_ring([public]))) == []
+    assert [problem.run for problem in verify_signatures(journal, key_ring([strange]))] == [2, 3]
     journal.close()
     journal = open_journal(settings(tmp_path))
     night(journal, NOW + 3 * DAY)
-    assert [problem.run for problem in verify_signatures(journal, public)] == [4]
+    assert [problem.run for problem in verify_signatures(journal, key_ring([public]))] == [4]
 
 
 def test_rows_of_a_run_under_way_are_checked_too(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ from zvirka.errors import SourceError
 from zvirka.journal.engine import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.run_facts import Facts, FieldFact, Hold
-from zvirka.settings.model import ErpSettings, JournalSettings, OnecSettings, Settings
 from zvirka.message import Message
+from zvirka.settings.model import ErpSettings, JournalSettings, OnecSettings, Settings
 
 NIGHT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 """Half past two in Kyiv."""
@@ -327,9 +327,7 @@ def nights(journal: Journal, number: int) -> None:
 def story_run(journal: Journal) -> int:
     """A night with something of everything."""
     seen = facts(
-        recovered=[
-            Message("run {run} was interrupted in phase {phase}", run="20", phase="apply")
-        ],
+        recovered=[Message("run {run} was interrupted in phase {phase}", run="20", phase="apply")],
         warnings=[
             Message("{count} clients look absent from 1C, but the snapshot is partial", count=3)
         ],

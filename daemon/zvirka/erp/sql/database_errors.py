@@ -24,12 +24,20 @@ from zvirka.erp.sql.missing_rights import right_error
 from zvirka.errors import StoreError
 from zvirka.message import Message, coded, joined
 
-_MYSQL_ROW_ERRORS = {1048, 1062, 1364, 1366, 1406, 1451, 1452, 1264, 1265, 1292, 1644, 3819, 4025}
 _MYSQL_DEADLOCK = 1213
 _MYSQL_LOCK = {1205, 3572}
+_MYSQL_CLIENT = range(2000, 3000)
+"""Errors of the client's own: the connection is lost."""
 _MYSQL_RIGHTS = {1044, 1142, 1143, 1227}
 _MYSQL_PASSWORD = {1045, 1698}
 _MYSQL_UNREACHABLE = {2002, 2003, 2005, 2006, 2013}
+_MYSQL_SERVER = {
+    *(1021, 1023, 1026, 1030, 1034, 1035, 1036, 1037, 1038, 1040, 1041, 1049, 1053, 1080, 1105),
+    *(1114, 1129, 1130, 1135, 1194, 1195, 1203, 1226, 1290, 1317, 1613, 1792, 1836, 1927, 3024),
+}
+"""About the server, its disk or the session. A trigger can raise any other number it likes."""
+_SQLITE_ROW_ERRORS = {1, 18, 19, 20}
+"""SQLITE_ERROR (a statement of a trigger fails), TOOBIG, CONSTRAINT, MISMATCH."""
 _NAME = re.compile(
     r"""(?:for\ key|Column|for\ column|CONSTRAINT|column:?)\s+
         (?:[`'"][^`'"]+[`'"]\.)*                 # MariaDB puts database and table before it
@@ -53,9 +61,11 @@ _STORE_CLASSES = {
     "XX",
 }
 """Classes of SQLSTATE that are about the server, the session or the statement, not about a row."""
-_TRIGGER_CLASSES = {"42", "25", "0A"}
-"""Those among them that a trigger may raise about its row."""
-_FUNCTION = re.compile(r"PL/\w+ function (?:\w+\.)*(\w+)")
+_SHUTDOWN = "57P"
+_FUNCTION = re.compile(r'(?:PL/\w+|SQL) function "?(?:\w+\.)*(\w+)')
+_SQLITE_OURS = re.compile(r"no such (?:table|column|function): \w+$")
+"""What a statement of ours lacks; in a trigger the name comes with its schema or with NEW."""
+_SQLITE_MISSING = re.compile(r"no such (?:table|column|function): [\w.]+")
 _KINDS = {
     "23505": Message("a unique constraint"),
     "23502": Message("a NOT NULL constraint"),
@@ -69,15 +79,43 @@ def is_row_fault(error: StatementError) -> bool:
     """Whether the error is about the values of one statement and not about the store."""
     if not isinstance(error, DBAPIError):
         return True
-    if error.connection_invalidated:
+    if error.connection_invalidated or is_passing(error):
         return False
     if isinstance(error, IntegrityError | DataError):
         return True
-    kind = _sqlstate(error)[:2]
-    if kind and _errno(error) == 0:
-        raised = kind in _TRIGGER_CLASSES and _trigger_of(error) != ""
-        return raised or kind not in _STORE_CLASSES
-    return _errno(error) in _MYSQL_ROW_ERRORS
+    if number := _errno(error):
+        aside = _MYSQL_SERVER | _MYSQL_LOCK | _MYSQL_RIGHTS | _MYSQL_PASSWORD
+        return number not in aside and number not in _MYSQL_CLIENT
+    if (code := _sqlite_code(error)) is not None:
+        return code in _SQLITE_ROW_ERRORS and not _SQLITE_OURS.search(str(error.orig))
+    state = _sqlstate(error)
+    if not state or state.startswith(_SHUTDOWN):
+        return False
+    # A trigger may raise any code about its row.
+    return state[:2] not in _STORE_CLASSES or _trigger_of(error) != ""
+
+
+def is_row_wait(error: StatementError) -> bool:
+    """Whether the statement waited too long for a row that another program has locked."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return _sqlstate(error) in {"55P03", "57014"} or _errno(error) in _MYSQL_LOCK
+
+
+def is_hopeless(error: StatementError) -> bool:
+    """Whether no other row could be written either: the connection or the file is not usable."""
+    if not isinstance(error, DBAPIError):
+        return False
+    number, code, state = _errno(error), _sqlite_code(error), _sqlstate(error)
+    if error.connection_invalidated or number in _MYSQL_SERVER or number in _MYSQL_CLIENT:
+        return True
+    if code is not None:
+        return code not in _SQLITE_ROW_ERRORS
+    return (
+        state.startswith(_SHUTDOWN)
+        or state[:2] in {"08", "28", "3D", "58"}
+        or not (state or number)
+    )
 
 
 def _trigger_of(error: DBAPIError) -> str:
@@ -106,6 +144,8 @@ def row_reason(error: StatementError) -> Message:
     """Say without any value why the database refused one row."""
     if not isinstance(error, DBAPIError):
         return Message("a value does not fit the type of its column")
+    if is_row_wait(error):
+        return Message("another program has locked the row")
     diag = getattr(error.orig, "diag", None)
     if diag is not None:
         state = str(diag.sqlstate)
@@ -234,7 +274,16 @@ def _summary(error: DBAPIError) -> str:
 
 def _sqlite_text(error: DBAPIError) -> str:
     text = str(error.orig)
-    return text if "constraint failed" in text else type(error.orig).__name__
+    if "constraint failed" in text:
+        return text
+    missing = _SQLITE_MISSING.search(text)
+    return missing[0] if missing else type(error.orig).__name__
+
+
+def _sqlite_code(error: DBAPIError) -> int | None:
+    """The primary result code of SQLite; ``None`` for other databases."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
 
 
 def _sqlstate(error: DBAPIError) -> str:

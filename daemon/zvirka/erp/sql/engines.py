@@ -16,6 +16,9 @@ from zvirka.settings.model import ErpSettings
 LOCK_WAIT_SECONDS = 15
 """How long a lock of somebody else is waited for. A time-out in the URL's query comes first."""
 
+BRIEF_WAIT_SECONDS = 1
+"""How long it is waited for while a row that is locked is told apart from its neighbours."""
+
 CONNECT_SECONDS = 10
 """How long a server may take to accept a connection. ``connect_timeout`` in the URL comes first."""
 
@@ -92,6 +95,22 @@ def store_engine(erp: ErpSettings) -> Engine:
     if backend == "postgresql" and "options" not in url.query:
         event.listen(engine, "begin", _postgresql_begin)
     return engine
+
+
+def wait_briefly(connection: Connection) -> None:
+    """Wait only briefly for locks of others in the transaction that has begun."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BRIEF_WAIT_SECONDS}s'")
+    elif dialect in {"mysql", "mariadb"}:
+        connection.exec_driver_sql(f"SET SESSION innodb_lock_wait_timeout = {BRIEF_WAIT_SECONDS}")
+
+
+def end_failed(connection: Connection) -> None:
+    """Roll back what SQLite leaves open when a COMMIT fails; SQLAlchemy takes it for ended."""
+    raw: Any = connection.connection.dbapi_connection
+    if getattr(raw, "in_transaction", False):
+        raw.rollback()
 
 
 def _require_file(url: URL) -> None:

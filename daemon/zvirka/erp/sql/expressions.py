@@ -5,13 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Text, any_, literal, literal_column, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Date,
+    DateTime,
+    Float,
+    Numeric,
+    Text,
+    Uuid,
+    any_,
+    case,
+    false,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean
 
+from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.identity import BLANKS
 
 
@@ -21,6 +40,50 @@ class AsText(FunctionElement[str]):
     type = Text()
     name = "as_text"
     inherit_cache = True
+
+
+class NumberText(FunctionElement[str]):
+    """``NumberText(text)``: a number as text, without zeros at the end of its decimals."""
+
+    type = Text()
+    name = "number_text"
+    inherit_cache = True
+
+
+class DateText(FunctionElement[str]):
+    """``DateText(column)``: ``2014-01-31T00:00:00``; NULL stays NULL."""
+
+    type = Text()
+    name = "date_text"
+    inherit_cache = True
+
+
+class MomentText(FunctionElement[str]):
+    """``MomentText(column)``: ``2014-01-31T10:11:12``, without fractions; NULL stays NULL."""
+
+    type = Text()
+    name = "moment_text"
+    inherit_cache = True
+
+
+def field_text(mapped: MappedColumn, column: ColumnElement[Any]) -> ColumnElement[str]:
+    """A mapped column as text, in 1C's own spelling of its type; NULL stays NULL.
+
+    :func:`zvirka.erp.sql.conversion.held_text` says the same of a value before it is written; a
+    property test holds them equal. ``column`` is the column itself, or it in an alias.
+    """
+    kind = mapped.column.type
+    if isinstance(kind, Numeric | Float):
+        return NumberText(AsText(column))
+    if isinstance(kind, DateTime):
+        return MomentText(func.timezone(mapped.zone, column) if mapped.zone else column)
+    if isinstance(kind, Date):
+        return DateText(column)
+    if isinstance(kind, Boolean):
+        return case((column.is_(true()), "true"), (column.is_(false()), "false"))
+    if isinstance(kind, Uuid):
+        return func.lower(AsText(column))
+    return AsText(column)
 
 
 class Trimmed(FunctionElement[str]):
@@ -64,6 +127,56 @@ def _as_text_mysql(element: AsText, compiler: SQLCompiler, **kwargs: Any) -> str
 @compiles(AsText, "mssql")
 def _as_text_mssql(element: AsText, compiler: SQLCompiler, **kwargs: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kwargs)} AS NVARCHAR(MAX))"
+
+
+@compiles(NumberText)
+def _number_text(element: NumberText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    text = compiler.process(element.clauses, **kwargs)
+    trimmed = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {text}))"
+    return f"CASE WHEN POSITION('.' IN {text}) > 0 THEN {trimmed} ELSE {text} END"
+
+
+@compiles(NumberText, "sqlite")
+def _number_text_sqlite(element: NumberText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    text = compiler.process(element.clauses, **kwargs)
+    trimmed = f"RTRIM(RTRIM({text}, '0'), '.')"
+    return f"CASE WHEN INSTR({text}, '.') > 0 THEN {trimmed} ELSE {text} END"
+
+
+@compiles(DateText)
+def _date_text(element: DateText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"CONCAT({compiler.process(element.clauses, **kwargs)}, 'T00:00:00')"
+
+
+@compiles(DateText, "postgresql")
+def _date_text_postgresql(element: DateText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column = compiler.process(element.clauses, **kwargs)
+    return f"TO_CHAR({column}, 'YYYY-MM-DD\"T\"00:00:00')"
+
+
+@compiles(DateText, "sqlite")
+def _date_text_sqlite(element: DateText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    # SQLite has no dates: what it cannot read as one is a text of some other program.
+    column = compiler.process(element.clauses, **kwargs)
+    return f"COALESCE(DATE({column}) || 'T00:00:00', CAST({column} AS TEXT))"
+
+
+@compiles(MomentText)
+def _moment_text(element: MomentText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    text = f"CONCAT({compiler.process(element.clauses, **kwargs)}, '')"
+    return f"REPLACE(LEFT({text}, 19), ' ', 'T')"
+
+
+@compiles(MomentText, "postgresql")
+def _moment_text_postgresql(element: MomentText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column = compiler.process(element.clauses, **kwargs)
+    return f"TO_CHAR({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS')"
+
+
+@compiles(MomentText, "sqlite")
+def _moment_text_sqlite(element: MomentText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column = compiler.process(element.clauses, **kwargs)
+    return f"COALESCE(REPLACE(DATETIME({column}), ' ', 'T'), CAST({column} AS TEXT))"
 
 
 @compiles(Trimmed)

@@ -9,7 +9,8 @@ import msgspec
 
 from zvirka.domain import Action, Correction, Values
 from zvirka.erp.sql.conversion import UnstorableError, column_value, storable, storable_key
-from zvirka.erp.sql.table_layout import Child, MappedColumn, TableLayout
+from zvirka.erp.sql.mapped_column import MappedColumn
+from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.identity import trimmed
 from zvirka.message import Message, joined
 

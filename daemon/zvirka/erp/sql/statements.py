@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from zvirka.domain import Action, Correction
 from zvirka.erp.sql.bulk_update import BulkUpdate
-from zvirka.erp.sql.expressions import AsText, Same, among
+from zvirka.erp.sql.expressions import Same, among, field_text
 from zvirka.erp.sql.row_values import RowValues
 from zvirka.erp.sql.table_layout import TableLayout
 
@@ -100,7 +100,7 @@ class Statements:
             return None
         conditions = [layout.owned, *self._state(active)]
         conditions += [
-            Same(AsText(mapped.column), new.c[f"zv_was_{number}"])
+            Same(field_text(mapped, mapped.column), new.c[f"zv_was_{number}"])
             for number, mapped in enumerate(() if judged else layout.columns.values())
         ]
         return update(layout.table).values(values).where(layout.pk == new.c.zv_row, *conditions)
@@ -123,7 +123,7 @@ class Statements:
         conditions: list[ColumnElement[Any]] = [self._layout.owned] if owned else []
         conditions += self._state(active)
         conditions += [
-            Same(AsText(mapped.column), bindparam(f"zv_was_{number}", type_=Text()))
+            Same(field_text(mapped, mapped.column), bindparam(f"zv_was_{number}", type_=Text()))
             for number, mapped in enumerate(self._compared)
         ]
         return conditions
@@ -132,7 +132,7 @@ class Statements:
         soft = self._layout.soft
         if soft is None:
             return []
-        return [case((soft.column == soft.deleted, 0), else_=1) == literal(int(active))]
+        return [case((soft.is_deleted(soft.column), 0), else_=1) == literal(int(active))]
 
     def parameters(self, row_values: RowValues) -> dict[str, Any]:
         """The parameters of :meth:`change` and :meth:`remove` for one row."""

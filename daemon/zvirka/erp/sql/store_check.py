@@ -28,19 +28,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
 from zvirka.erp.embedded import TABLE
-from zvirka.erp.open_store import effective
+from zvirka.erp.open_store import effective, require_embeddable
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import store_engine, store_name, store_url
 from zvirka.erp.sql.expressions import AsText
+from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.store_queries import canonical_key_of
 from zvirka.erp.sql.table_layout import (
-    MappedColumn,
     TableLayout,
     layout_problems,
     read_layout,
     reflect,
 )
 from zvirka.erp.sql.trial import try_writes
+from zvirka.erp.webhook.endpoint_check import check_endpoint
 from zvirka.errors import SettingsError, StoreError, ZvirkaError
 from zvirka.findings import Finding, failed
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping
@@ -72,9 +73,11 @@ def check_store(erp: ErpSettings, mapping: Mapping) -> list[Finding]:
     """
     try:
         url = store_url(erp)
-        if erp.table is None and url.database and not Path(url.database).exists():
-            text = coded("ZV2102", "the embedded store is not there yet")
-            return [Finding("warning", "store", text, Message("the first run creates it"))]
+        if erp.table is None:
+            require_embeddable(url)
+            if url.database and not Path(url.database).exists():
+                text = coded("ZV2102", "the embedded store is not there yet")
+                return [Finding("warning", "store", text, Message("the first run creates it"))]
         engine = store_engine(erp)
     except ZvirkaError as error:
         return [failed("store", error)]
@@ -106,7 +109,8 @@ def _findings(engine: Engine, erp: ErpSettings, mapping: Mapping) -> Iterator[Fi
         Message("all {count} mapped fields have their columns", count=len(mapping.fields)),
     )
     yield from _lengths(layout, mapping)
-    yield from _required(layout)
+    if erp.writer == "sql":
+        yield from _required(layout)
     try:
         with engine.connect() as connection:
             ownership = list(_ownership(connection, layout, erp))
@@ -121,6 +125,7 @@ def _findings(engine: Engine, erp: ErpSettings, mapping: Mapping) -> Iterator[Fi
         return
     if erp.writer == "webhook":
         yield Finding("ok", "rights", Message("reading is enough: the ERP's webhook writes"))
+        yield from check_endpoint(erp)
         return
     yield from try_writes(engine, layout)
 
@@ -170,6 +175,8 @@ def _required(layout: TableLayout) -> Iterator[Finding]:
     given |= {layout.key.name, *(name for name, _ in layout.on_create)}
     given |= {layout.ref.name} if layout.ref is not None else set()
     given |= {layout.soft.column.name} if layout.soft is not None else set()
+    if not layout.table.primary_key.columns:  # a view does not say what fills its key: it is tried
+        given.add(layout.pk.name)
     yield from _without_value(layout.table, given, "erp.on_create")
     for child in layout.children:
         given = {mapped.column.name for mapped in (*child.columns, *child.copies)}
@@ -325,7 +332,7 @@ def _doubled(connection: Connection, layout: TableLayout, place: Message) -> Ite
 
 
 def _soft_values(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
-    if layout.soft is None:
+    if layout.soft is None or layout.soft.computed:
         return
     column = layout.soft.column
     known = [value for value in (layout.soft.active, layout.soft.deleted) if value is not None]

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from zvirka.domain import Client, Correction
 from zvirka.erp.protocol import IMAGE_SEPARATOR
 from zvirka.erp.sql.conversion import UnstorableError, column_key, column_value, takes_any_text
-from zvirka.erp.sql.expressions import AsText, Same, Trimmed, admin_sql, among
+from zvirka.erp.sql.expressions import AsText, Same, Trimmed, admin_sql, among, field_text
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.identity import canonical_key, trimmed
 
@@ -110,16 +110,17 @@ class Reading:
         soft = self.layout.soft
         if soft is None:
             return literal(1)
-        return case((self._rows.c[soft.column.name] == soft.deleted, 0), else_=1)
+        return case((soft.is_deleted(self._rows.c[soft.column.name]), 0), else_=1)
 
     def value(self, field: str) -> ColumnElement[str]:
-        """A mapped field as text, as it stands."""
+        """A mapped field as text: a text as it stands, else in 1C's spelling."""
         if field in self.layout.columns:
-            return AsText(self._rows.c[self.layout.columns[field].column.name])
+            mapped = self.layout.columns[field]
+            return field_text(mapped, self._rows.c[mapped.column.name])
         child, column = next(
             (child, c) for child in self._used for c in child.columns if c.field == field
         )
-        return AsText(self._joined[child.name].c[column.column.name])
+        return field_text(column, self._joined[child.name].c[column.column.name])
 
     @property
     def image(self) -> ColumnElement[str]:
@@ -127,7 +128,7 @@ class Reading:
         layout, soft = self.layout, self.layout.soft
         image: ColumnElement[Any] = literal("1")
         if soft is not None:
-            image = case((self._rows.c[soft.column.name] == soft.deleted, "0"), else_="1")
+            image = case((soft.is_deleted(self._rows.c[soft.column.name]), "0"), else_="1")
         ref: ColumnElement[Any] = literal("")
         if layout.ref is not None:
             ref = func.lower(self.ref) if takes_any_text(layout.ref) else self.ref

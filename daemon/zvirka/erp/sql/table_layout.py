@@ -15,6 +15,8 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Date,
+    DateTime,
     Engine,
     Integer,
     MetaData,
@@ -23,11 +25,13 @@ from sqlalchemy import (
     Uuid,
     true,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
 from zvirka.domain import Values
+from zvirka.erp.sql.conversion import held_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import admin_sql, storable_blanks
+from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
 from zvirka.errors import SettingsError
 from zvirka.identity import BLANKS, canonical_key
@@ -46,31 +50,23 @@ Constants = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
-class MappedColumn:
-    """A column that holds a mapped field; ``max_length`` in characters, ``None`` for no limit.
-
-    ``unique``: it takes part in some unique constraint of the client's table.
-    """
-
-    field: str
-    column: Column[Any]
-    max_length: int | None
-    truncate: bool
-    unique: bool
-
-    @cached_property
-    def is_text(self) -> bool:
-        """Whether the column takes any text, so that a value needs no conversion."""
-        return isinstance(self.column.type, String)
-
-
-@dataclass(frozen=True)
 class SoftDelete:
-    """The column that tells active rows from deleted ones, with its two values."""
+    """The column that tells active rows from deleted ones, with its two values.
+
+    ``computed``: ``deleted`` is an SQL expression, so that every value but ``active`` is deleted.
+    """
 
     column: Column[Any]
     active: Any
     deleted: Any
+    computed: bool = False
+
+    def is_deleted(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether ``column``, this one or one selected from it, says deleted."""
+        deleted: ColumnElement[bool] = column == self.deleted
+        if self.computed:
+            deleted = column.is_not(None) if self.active is None else column != self.active
+        return deleted
 
 
 @dataclass(frozen=True)
@@ -164,23 +160,24 @@ class TableLayout:
         return next(c for child in self.children for c in child.columns if c.field == field)
 
     def fitting(self, values: Values) -> dict[str, str | None]:
-        """The values as the columns can hold them: cut where the mapping says truncate.
+        """The values as they would read back from the columns.
 
-        The key is in its canonical form.
+        They are of the column's type, and cut where the mapping says truncate. The key is in its
+        canonical form.
         """
         fitted = self.with_canonical_key(values)
-        for name in fitted.keys() & self._cuts.keys():
-            value = fitted[name]
-            fitted[name] = value and value[: self._cuts[name]]
+        for name in fitted.keys() & self._converting.keys():
+            fitted[name] = held_text(self._converting[name], fitted[name])
         return fitted
 
     @cached_property
-    def _cuts(self) -> dict[str, int]:
-        homes = [(name, self.home(name)) for name in self.fields]
+    def _converting(self) -> dict[str, MappedColumn]:
+        """The columns that do not hold every text as it is."""
+        homes = {name: self.home(name) for name in self.fields}
         return {
-            name: home.max_length
-            for name, home in homes
-            if home.truncate and home.max_length is not None
+            name: home
+            for name, home in homes.items()
+            if not home.is_text or (home.truncate and home.max_length is not None)
         }
 
 
@@ -212,7 +209,7 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
     table.c[erp.primary_key].nullable = False
     unique = {name for constraint in uniques for name in constraint.columns}
     columns = {
-        field: _mapped(field, settings, table, unique)
+        field: _mapped(field, settings, table, erp.timezone, unique)
         for field, settings in own_columns(erp, mapping, table).items()
     }
     ref = table.c[erp.ref] if erp.ref else None
@@ -229,8 +226,7 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
         fields=mapping.names,
         columns=columns,
         children=tuple(
-            _child(child, erp.children[child], children[child], mapping, set(columns))
-            for child in erp.children
+            _child(child, erp, children[child], mapping, set(columns)) for child in erp.children
         ),
         on_create=_constants(erp.on_create, table),
         on_update=_constants(erp.on_update, table),
@@ -246,29 +242,41 @@ def reflect(engine: Engine, erp: ErpSettings, name: str) -> tuple[Table, dict[st
         StoreError: the database cannot be reached, or a table does not exist.
     """
     metadata = MetaData()
-    schema = erp.db_schema
     try:
-        table = Table(
-            erp.table or "clients",
-            metadata,
-            schema=schema,
-            autoload_with=engine,
-            resolve_fks=False,
-        )
+        table = _reflected(engine, metadata, erp.table or "clients", erp.db_schema)
         children = {
-            child: Table(
-                settings.table,
-                metadata,
-                schema=schema,
-                autoload_with=engine,
-                resolve_fks=False,
-                extend_existing=True,
-            )
+            child: _reflected(engine, metadata, settings.table, erp.db_schema)
             for child, settings in erp.children.items()
         }
     except SQLAlchemyError as error:
         raise store_error(error, name) from None
     return table, children
+
+
+def _reflected(engine: Engine, metadata: MetaData, name: str, schema: str | None) -> Table:
+    """The table as it is, found by its name or by ``schema.table``.
+
+    Raises:
+        NoSuchTableError: there is no such table.
+    """
+
+    def reflected(name: str, schema: str | None) -> Table:
+        return Table(
+            name,
+            metadata,
+            schema=schema,
+            autoload_with=engine,
+            resolve_fks=False,
+            extend_existing=True,
+        )
+
+    try:
+        return reflected(name, schema)
+    except NoSuchTableError:
+        within, dot, bare = name.partition(".")
+        if not dot:
+            raise
+        return reflected(bare, within)
 
 
 def own_columns(erp: ErpSettings, mapping: Mapping, table: Table) -> dict[str, ColumnSettings]:
@@ -310,6 +318,12 @@ def layout_problems(
                 column=column,
                 key=place,
             )
+        elif _cannot_write(table.c[column], erp) and place != "erp.primary_key":
+            yield Message(
+                "the database computes column {column} itself ({key})",
+                column=f"{table.name}.{column}",
+                key=place,
+            )
     homes = set(own)
     for name, child in erp.children.items():
         yield from _child_problems(name, child, children[name])
@@ -328,6 +342,10 @@ def layout_problems(
             )
 
 
+def _cannot_write(column: Column[Any], erp: ErpSettings) -> bool:
+    return column.computed is not None and erp.writer == "sql"
+
+
 def _child_problems(name: str, child: ChildSettings, table: Table) -> Iterator[Message]:
     wanted = [child.parent, *child.where, *child.on_create, *child.on_update]
     wanted += [column.column for column in child.columns.values()]
@@ -339,21 +357,33 @@ def _child_problems(name: str, child: ChildSettings, table: Table) -> Iterator[M
                 column=column,
                 key=f"erp.children.{name}",
             )
+        elif table.c[column].computed is not None:
+            yield Message(
+                "the database computes column {column} itself ({key})",
+                column=f"{table.name}.{column}",
+                key=f"erp.children.{name}",
+            )
 
 
 def _mapped(
-    field: str, settings: ColumnSettings, table: Table, unique: Collection[str] = ()
+    field: str,
+    settings: ColumnSettings,
+    table: Table,
+    timezone: str,
+    unique: Collection[str] = (),
 ) -> MappedColumn:
     column = table.c[settings.column]
+    zone = timezone if getattr(column.type, "timezone", False) is True else ""
     declared = column.type.length if isinstance(column.type, String) else None
     limits = [limit for limit in (settings.max_length, declared) if limit is not None]
     limit = min(limits, default=None)
-    return MappedColumn(field, column, limit, settings.truncate, column.name in unique)
+    return MappedColumn(field, column, limit, settings.truncate, column.name in unique, zone)
 
 
-def _child(name: str, child: ChildSettings, table: Table, mapping: Mapping, own: set[str]) -> Child:
+def _child(name: str, erp: ErpSettings, table: Table, mapping: Mapping, own: set[str]) -> Child:
+    child = erp.children[name]
     columns = [
-        _mapped(field, child.columns[field], table)
+        _mapped(field, child.columns[field], table, erp.timezone)
         for field in mapping.names
         if field in child.columns
     ]
@@ -377,9 +407,18 @@ def _child(name: str, child: ChildSettings, table: Table, mapping: Mapping, own:
 def _soft(erp: ErpSettings, table: Table) -> SoftDelete | None:
     if erp.delete.mode == "hard":
         return None
-    column = table.c[erp.delete.column]
+    column, wanted = table.c[erp.delete.column], erp.delete
+    if isinstance(column.type, DateTime | Date):
+        now = "CURRENT_TIMESTAMP" if isinstance(column.type, DateTime) else "CURRENT_DATE"
+        given = wanted.deleted
+        text = given.sql if isinstance(given, SqlExpression) else str(given if given else now)
+        return SoftDelete(column, None, admin_sql(text), computed=True)
+    is_null = wanted.active is None or wanted.active == SqlExpression(sql="NULL")
     return SoftDelete(
-        column, constant(column, erp.delete.active), constant(column, erp.delete.deleted)
+        column,
+        None if is_null else constant(column, wanted.active),
+        constant(column, wanted.deleted),
+        computed=isinstance(wanted.deleted, SqlExpression),
     )
 
 
@@ -387,8 +426,10 @@ def _constants(constants: dict[str, Constant], table: Table) -> Constants:
     return tuple((name, constant(table.c[name], value)) for name, value in constants.items())
 
 
-def constant(column: Column[Any], value: Constant) -> Any:
+def constant(column: Column[Any], value: Constant | None) -> Any:
     """A constant of the settings as the column's own type takes it."""
+    if value is None:
+        return None
     if isinstance(value, SqlExpression):
         return admin_sql(value.sql)
     if isinstance(column.type, Boolean):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -37,6 +37,9 @@ CREATES_STOPPED = Message(
 )
 CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
 NOT_OWNED_SO = Message("the row would not be owned any more with these values")
+LEFT_AS_IT_WAS = Message(
+    "the database took the statement and left the row as it was (a trigger or a rule)"
+)
 CIRCLE = Message("clients exchange a unique value in a circle")
 
 
@@ -150,7 +153,9 @@ class Transaction:
                 self._require_owned([p.row for p in parked if p.parked])
                 return outcomes
         except ChangedError:
-            return [_outcome(p.correction, OutcomeState.SUPERSEDED, CHANGED) for p in ready]
+            return [
+                _outcome(p.correction, OutcomeState.NOT_CONVERGING, LEFT_AS_IT_WAS) for p in ready
+            ]
         except _NotOwnedError:
             return [_outcome(p.correction, OutcomeState.REFUSED, NOT_OWNED_SO) for p in ready]
         except StatementError as error:
@@ -188,7 +193,7 @@ class Transaction:
         found: dict[str, Client],
         taken: dict[str, set[str]],
         moving: set[str],
-    ) -> tuple[OutcomeState, str] | None:
+    ) -> tuple[OutcomeState, Message] | None:
         if correction.action is Action.CREATE:
             if self._doubled:
                 return OutcomeState.REFUSED, CREATES_STOPPED
@@ -230,8 +235,8 @@ class Transaction:
             return _outcome(correction, OutcomeState.REFUSED, CREATES_STOPPED)
         try:
             return self._write([row_values])[0]
-        except ChangedError:
-            return _outcome(correction, OutcomeState.SUPERSEDED, CHANGED)
+        except ChangedError:  # the row is locked, and was as scanned
+            return _outcome(correction, OutcomeState.NOT_CONVERGING, LEFT_AS_IT_WAS)
         except KeyDoubledError:
             self._doubled.append(correction.key)
             return _outcome(correction, OutcomeState.FAILED, KEY_DOUBLED)
@@ -317,9 +322,16 @@ class Transaction:
         Raises:
             _NotOwnedError: a new row is not owned, or its key reads back as another.
             KeyDoubledError: another row has the key by now.
+            ChangedError: fewer rows were created than statements sent.
         """
         statement = self._statements.create(tuple(group[0].values))
-        self._connection.execute(statement, [row_values.values for row_values in group])
+        created = self._connection.execute(
+            statement,
+            [row_values.values for row_values in group],
+            execution_options={"preserve_rowcount": True},
+        )
+        if 0 <= created.rowcount < len(group):
+            raise ChangedError
         keys = [row_values.correction.key for row_values in group]
         found: dict[str, list[Any]] = defaultdict(list)
         for row, text, key in self._reading.rows_of_keys(self._connection, keys, clean=self._clean):
@@ -405,5 +417,7 @@ def _by_statement(ready: Iterable[RowValues]) -> Collection[list[RowValues]]:
     return shapes.values()
 
 
-def _outcome(correction: Correction, state: OutcomeState, detail: str, row: str = "") -> Outcome:
+def _outcome(
+    correction: Correction, state: OutcomeState, detail: Message | Literal[""], row: str = ""
+) -> Outcome:
     return Outcome(correction=correction.id, state=state, detail=detail, row=row or correction.row)

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, Engine, String, Table, Uuid, select
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.types import TypeEngine
 
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.sql.conversion import some_value
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import WRITES
+from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import Transaction
@@ -22,11 +26,15 @@ from zvirka.message import Message, coded, joined
 
 KEY = "zv-check-й"
 REF = "00000000-0000-4000-8000-00007a766972"
+LIKELY = ("000099999", "00-099999", "99999")
 ALMOST = {
     "ZV-CHECK-Й": Message("the case of letters"),
     "zv-check-и": Message("accents (й and и)"),
     "zv-check-й ": Message("spaces at the end"),
 }
+
+SAMPLES = {"phone": "+380440000000", "email": "check@example.com", "tax_id": "00000000"}
+"""Values of the usual fields that a check constraint would take."""
 
 
 def try_writes(engine: Engine, layout: TableLayout) -> Iterator[Finding]:
@@ -72,14 +80,21 @@ def _storage_engine(table: Table) -> str:
 def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     reading = Reading(layout)
     transaction = Transaction(connection, layout, reading, clean=False, doubled=[])
-    wanted = _creation(layout)
     created: Client | None = None
-    outcome = _tried(connection, transaction, wanted)
+    some = _some_client(connection, reading)
+    outcome = _tried(connection, transaction, _creation(layout, _fitting_key(layout)))
+    if isinstance(outcome, Outcome) and outcome.state is not OutcomeState.APPLIED:
+        # The invented key or values may break a rule that 1C's own keep.
+        for key in _likely_keys(layout, some):
+            again = _tried(connection, transaction, _creation(layout, key, some))
+            if isinstance(again, Outcome) and again.state is OutcomeState.APPLIED:
+                outcome = again
+                break
     yield from _told(Action.CREATE, outcome)
     if isinstance(outcome, Outcome) and outcome.state is OutcomeState.APPLIED:
         created = next(iter(reading.by_rows(connection, [outcome.row])), None)
         yield from _collation(connection, layout)
-    client = created or _some_client(connection, reading)
+    client = created or some
     if client is None:
         text = coded("ZV2213", "update and delete could not be tried: there is no owned row")
         yield Finding("warning", "rights", text, Message("check again when there is one"))
@@ -92,17 +107,45 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     )
 
 
-def _creation(layout: TableLayout) -> Correction:
-    key = REF if layout.key_is_ref else _fitting_key(layout)
+def _creation(layout: TableLayout, key: str, like: Client | None = None) -> Correction:
+    """A create of a client of ours; what is unique apart, with the values of ``like``."""
+    key = REF if layout.key_is_ref else key
     after: dict[str, str | None] = dict.fromkeys(layout.fields)
     for field, mapped in layout.columns.items():
         if mapped.column.name == layout.key.name:
             after[field] = key
-        elif not mapped.column.nullable and isinstance(mapped.column.type, String):
-            after[field] = "zvirka"[: mapped.max_length]
+        elif like is not None and not mapped.unique:
+            after[field] = like.values[field]
         elif not mapped.column.nullable:
-            after[field] = "0"
+            after[field] = _sample(mapped)
+    for child in layout.children:  # a child row is inserted only where it has a value
+        for mapped in child.columns:
+            after[mapped.field] = _sample(mapped)
     return Correction(id=1, action=Action.CREATE, key=key, ref=REF, after=after)
+
+
+def _sample(mapped: MappedColumn) -> str:
+    if not _is_text(mapped.column.type):
+        return some_value(mapped.column)
+    return SAMPLES.get(mapped.field, "zvirka")[: mapped.max_length]
+
+
+def _is_text(kind: TypeEngine[object]) -> bool:
+    return isinstance(kind.data_type if isinstance(kind, DOMAIN) else kind, String)
+
+
+def _likely_keys(layout: TableLayout, some: Client | None) -> Iterator[str]:
+    """Keys of the forms that 1C gives, first of all of the form the store has."""
+    if some is not None:
+        yield _changed(some.key)
+    limit = layout.key_column.max_length
+    yield from (key for key in LIKELY if limit is None or len(key) <= limit)
+
+
+def _changed(key: str) -> str:
+    """The key with the digits of its second half turned into nines."""
+    half = len(key) // 2
+    return key[:half] + "".join("9" if char.isdigit() else char for char in key[half:])
 
 
 def _fitting_key(layout: TableLayout) -> str:

@@ -10,15 +10,13 @@ from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from zvirka.domain import Action, Correction, Outcome
 from zvirka.erp.sql.bulk_update import BulkUpdate
-from zvirka.erp.sql.database_errors import is_passing, is_row_fault, store_error
-from zvirka.erp.sql.engines import WRITES
+from zvirka.erp.sql.database_errors import is_hopeless, is_passing, store_error
+from zvirka.erp.sql.engines import WRITES, end_failed, wait_briefly
+from zvirka.erp.sql.isolation import Isolation, Work
 from zvirka.erp.sql.ordering import Unit, arrange
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import ChangedError, Transaction
-
-Work = Callable[[Transaction], list[Outcome]]
-Commit = Callable[[Work], list[Outcome]]
 
 ATTEMPTS = 3
 """How often a transaction that lost a deadlock is tried."""
@@ -45,7 +43,7 @@ class SqlWriter:
         """Try each correction on its own merits; see :meth:`zvirka.erp.protocol.Writer.apply`.
 
         Raises:
-            StoreError: the store is gone, locked or denied; the batch under way left no trace.
+            StoreError: the store is gone or denied; the batch under way left no trace.
         """
         arrangement = arrange(corrections, self._layout.unique_fields)
         try:
@@ -63,16 +61,16 @@ class SqlWriter:
                     doubled=self.doubled,
                     partly=partly,
                 )
-                commit = partial(self._commit, writing, begin)
+                isolation = Isolation(partial(self._commit, writing, begin))
                 for start in range(0, len(arrangement.free), self._batch):
                     chunk = arrangement.free[start : start + self._batch]
-                    outcomes = self._unread(commit, chunk)
+                    outcomes = self._unread(isolation, chunk)
                     yield from outcomes
                     done = {outcome.correction for outcome in outcomes}
-                    if left := [c for c in chunk if c.id not in done]:
-                        yield from commit(partial(Transaction.bulk, corrections=left))
+                    yield from isolation.apply([(c,) for c in chunk if c.id not in done], _bulk)
                 for units in _grouped(arrangement.units, self._batch):
-                    yield from commit(partial(Transaction.units, units=units))
+                    yield from isolation.apply(units, _units)
+                yield from isolation.left()
         except SQLAlchemyError as error:
             raise store_error(error, self._layout.name) from None
 
@@ -80,28 +78,32 @@ class SqlWriter:
         """Give back connections."""
         self._engine.dispose()
 
-    def _unread(self, commit: Commit, chunk: Sequence[Correction]) -> list[Outcome]:
+    def _unread(self, isolation: Isolation, chunk: Sequence[Correction]) -> list[Outcome]:
         """What of a chunk could be written without reading it first: in most chunks, all."""
         alone = [correction for correction in chunk if self._bulk_update.judges(correction)]
         if len(alone) < 2:
             return []
         try:
-            return commit(partial(Transaction.unread, corrections=alone))
+            return isolation.commit(partial(Transaction.unread, corrections=alone))
         except ChangedError:
             return []
         except StatementError as error:
-            if not is_row_fault(error):
+            if is_hopeless(error):
                 raise
             return []
 
     def _commit(
-        self, connection: Connection, begin: Callable[[], Transaction], work: Work
+        self, connection: Connection, begin: Callable[[], Transaction], work: Work, patient: bool
     ) -> list[Outcome]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with connection.begin():
+                    if not patient:
+                        wait_briefly(connection)
                     return work(begin())
             except StatementError as error:
+                if not is_hopeless(error):
+                    end_failed(connection)
                 if attempt == ATTEMPTS or not is_passing(error):
                     raise
         return []
@@ -110,6 +112,14 @@ class SqlWriter:
     def _keys_are_clean(self) -> bool:
         with self._engine.connect() as connection:
             return self._reading.keys_are_clean(connection)
+
+
+def _bulk(transaction: Transaction, pieces: Sequence[Unit]) -> list[Outcome]:
+    return transaction.bulk([correction for piece in pieces for correction in piece])
+
+
+def _units(transaction: Transaction, pieces: Sequence[Unit]) -> list[Outcome]:
+    return transaction.units(pieces)
 
 
 def _grouped(units: Iterable[Unit], size: int) -> Iterator[list[Unit]]:

@@ -7,6 +7,7 @@ ever goes into a log or an exception: it is personal data.
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -17,6 +18,7 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
+from zvirka.deadline_session import DeadlineSession
 from zvirka.errors import SettingsError, wrapped_errors
 from zvirka.message import Message, coded
 from zvirka.settings.model import WebhookSettings
@@ -61,7 +63,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class _Bearer(AuthBase):
-    """A token, kept from being replaced by an entry of ``.netrc``."""
+    """A bearer token, or none."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -89,6 +91,7 @@ class Endpoint:
         self._url = settings.url
         self.place = place_of(settings.url)
         self._timeout = settings.timeout.total_seconds()
+        self._proxy = settings.proxy
         self._auth = _auth(settings)
         self._verify = str(settings.ca_file) if settings.ca_file else settings.verify_tls
 
@@ -98,25 +101,39 @@ class Endpoint:
         Each goes over a connection of its own: a kept one that the server has just closed would
         look like an unclear answer.
         """
+        return self._send("POST", msgspec.json.encode(message))
+
+    def probe(self) -> Reply:
+        """Ask what the address takes: proves name, port, certificate and access, writes nothing."""
+        return self._send("OPTIONS", b"")
+
+    def _send(self, method: str, body: bytes) -> Reply:
+        expired = threading.Event()
         try:
-            with requests.post(
-                self._url,
-                data=msgspec.json.encode(message),
-                headers=HEADERS,
-                auth=self._auth,
-                timeout=self._timeout,
-                verify=self._verify,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = response.raw.read(LONGEST_ANSWER, decode_content=True)
-                return judge(response.status_code, response.headers, body)
+            with (
+                DeadlineSession(auth=self._auth, proxy=self._proxy) as http,
+                http.deadline(self._timeout) as expired,
+                http.request(
+                    method,
+                    self._url,
+                    data=body,
+                    headers=HEADERS,
+                    timeout=self._timeout,
+                    verify=self._verify,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                answer = response.raw.read(LONGEST_ANSWER, decode_content=True)
+                if expired.is_set():
+                    raise requests.Timeout
+                return judge(response.status_code, response.headers, answer)
         except requests.ConnectTimeout:
             return Reply(
                 EndpointAnswer.UNREACHABLE, Message("the webhook could not be connected to in time")
             )
         except (requests.RequestException, HTTPError, OSError) as error:
-            return _no_answer(error, self._timeout)
+            return _no_answer(error, self._timeout, late=expired.is_set())
 
 
 def place_of(url: str) -> str:
@@ -159,7 +176,7 @@ def _says_no(body: bytes) -> bool:
     return content.get("success") is False or content.get("ok") is False
 
 
-def _no_answer(error: BaseException, timeout: float) -> Reply:
+def _no_answer(error: BaseException, timeout: float, *, late: bool) -> Reply:
     reasons = [type(reason) for reason in wrapped_errors(error)]
     if any(issubclass(kind, ssl.SSLCertVerificationError) for kind in reasons):
         return Reply(
@@ -167,9 +184,8 @@ def _no_answer(error: BaseException, timeout: float) -> Reply:
         )
     if any(issubclass(kind, NewConnectionError) for kind in reasons):
         return Reply(EndpointAnswer.UNREACHABLE, Message("the webhook could not be connected to"))
-    if any(
-        issubclass(kind, requests.Timeout | TimeoutError | ReadTimeoutError) for kind in reasons
-    ):
+    timeouts = requests.Timeout | TimeoutError | ReadTimeoutError
+    if late or any(issubclass(kind, timeouts) for kind in reasons):
         return Reply(
             EndpointAnswer.UNCLEAR, Message("no answer within {seconds} s", seconds=timeout)
         )

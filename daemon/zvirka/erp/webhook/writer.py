@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -256,7 +256,7 @@ class WebhookWriter:
     def _may_be_under_way(correction: Correction, reply: Reply) -> bool:
         return correction.action is Action.CREATE and reply.answer is EndpointAnswer.UNCLEAR
 
-    def _seen(self, correction: Correction, detail: str) -> Outcome:
+    def _seen(self, correction: Correction, detail: Message | Literal[""]) -> Outcome:
         if correction.action is not Action.CREATE:
             return _outcome(correction, OutcomeState.APPLIED, detail)
         found = self._store.read_keys([correction.key])
@@ -312,5 +312,7 @@ def _not_taken(reply: Reply, sent: int) -> Message:
     return joined([reply.text, missing])
 
 
-def _outcome(correction: Correction, state: OutcomeState, detail: str, row: str = "") -> Outcome:
+def _outcome(
+    correction: Correction, state: OutcomeState, detail: Message | Literal[""], row: str = ""
+) -> Outcome:
     return Outcome(correction=correction.id, state=state, detail=detail, row=row or correction.row)

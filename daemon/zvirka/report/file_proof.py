@@ -1,0 +1,117 @@
+"""Proves a report file alone, with a public key and nothing else: no settings, no journal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from zvirka import __version__
+from zvirka.errors import UsageError, os_reason
+from zvirka.i18n import LANGUAGES, N_
+from zvirka.journal.keyring import Keyring
+from zvirka.message import Message, coded
+from zvirka.report.embedded_data import Embedded, embedded_in
+from zvirka.report.file_check import first_difference
+from zvirka.report.proof import (
+    ProofStep,
+    Verdict,
+    broken,
+    content_of_report,
+    not_checked,
+    prove,
+    proven,
+    read_report,
+)
+
+_PAGE = re.compile(r"(zvirka-run-\d{6,})-p\d+(?: ?\(\d+\))?\.html", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FileProof:
+    """What was found about one file, in the order it was checked."""
+
+    path: Path
+    run: int
+    signed: bool
+    findings: tuple[ProofStep, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was altered."""
+        return all(one.verdict is not Verdict.BROKEN for one in self.findings)
+
+
+def prove_file(path: Path, keys: Keyring | None) -> FileProof:
+    """Check a report in JSON, HTML or XLSX against the seal it carries.
+
+    Args:
+        path: the file, under whatever name.
+        keys: the public keys; signatures are not checked without.
+
+    Raises:
+        UsageError: the file cannot be read, or carries no seal.
+    """
+    page = _PAGE.fullmatch(path.name)
+    source = path.with_name(f"{page[1]}.html") if page else path
+    held = _held(path, source)
+    report = read_report(held.document, path)
+    findings = list(prove(report, keys))
+    if all(one.verdict is not Verdict.BROKEN for one in findings):
+        findings.append(_shown(path, held, report))
+    return FileProof(path, report.run.id, bool(report.chain.signature), tuple(findings))
+
+
+def _held(path: Path, source: Path) -> Embedded:
+    form = source.suffix.lower()
+    if form not in {".json", ".html", ".xlsx"}:
+        raise UsageError(
+            coded("ZV3511", "only JSON, HTML and XLSX reports carry their seal"),
+            place=str(path),
+            remedy=Message(
+                "give one of these, or check the file with the journal: zvirka audit verify"
+                " --report FILE"
+            ),
+        )
+    try:
+        held = (
+            Embedded("uk", "UTC", source.read_bytes()) if form == ".json" else embedded_in(source)
+        )
+    except OSError as error:
+        raise UsageError(
+            coded("ZV4102", "the report cannot be read ({why})", why=os_reason(error)),
+            place=str(source),
+            remedy=Message("check the path; a page of a large report needs its summary beside it"),
+        ) from None
+    if held is None:
+        raise UsageError(
+            coded(
+                "ZV3511", "the report does not carry its seal, or it was saved by another program"
+            ),
+            place=str(source),
+            remedy=Message(
+                "take the file as zvirka wrote it, or check it with the journal: zvirka audit"
+                " verify --report FILE"
+            ),
+        )
+    return held
+
+
+def _shown(path: Path, held: Embedded, report: object) -> ProofStep:
+    """Whether the document shows what its data yield."""
+    content = content_of_report(report)
+    languages = LANGUAGES if path.suffix.lower() == ".json" else (held.language,)
+    line = first_difference(content, path, languages, held.timezone)
+    if line is None:
+        return proven(N_("The file shows exactly these data."))
+    writer = getattr(report, "generator", "").removeprefix("zvirka ")
+    if writer != __version__:
+        return not_checked(
+            N_(
+                "What the file shows was not compared with its data: it was written by zvirka"
+                " %(writer)s, this is %(version)s. docs/verify.html shows the proven data."
+            ),
+            writer=writer,
+            version=__version__,
+        )
+    return broken(N_("The file does not show what was sealed (line or part %(line)s)."), line=line)

@@ -1,0 +1,96 @@
+"""`zvirka init` against every profile and every shape of store: check passes without an edit."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.store_shapes import Shape
+from tests.unit.cli.lines import run
+from zvirka.simulator import Simulator, SimulatorOptions
+
+PASSWORD = "пароль-1С"
+
+
+@contextmanager
+def base(profile: str) -> Iterator[Simulator]:
+    options = SimulatorOptions(profile=profile, counterparties=60, password=PASSWORD)  # type: ignore[arg-type]
+    with Simulator(options) as simulator:
+        yield simulator
+
+
+def init(directory: Path, simulator: Simulator, *more: str, erp: str | None = None) -> int:
+    (directory / "secret").write_text(PASSWORD + "\n")
+    address = simulator.url.removesuffix("odata/standard.odata/").rstrip("/")
+    line = ["init", "--yes", "--lang", "en", "--onec-url", address]
+    line += ["--onec-user", simulator.user, "--onec-password-file", str(directory / "secret")]
+    return run(*line, "--erp-url", erp or "", *more)
+
+
+def written(directory: Path) -> dict[str, Any]:
+    return tomllib.loads((directory / "zvirka.toml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("profile", ["accounting", "trade", "custom", "legacy"])
+def test_each_profile_is_found_and_check_passes(
+    settled: Path, profile: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settled / "zvirka.toml").unlink()
+    with base(profile) as simulator:
+        code = init(settled, simulator)
+        shown = capsys.readouterr().out
+    assert code == 0, shown
+    assert written(settled)["onec"]["profile"] == profile
+    assert written(settled)["onec"]["url"] == simulator.url
+    assert "All is well." in shown
+    assert PASSWORD not in shown
+    assert PASSWORD not in (settled / "zvirka.toml").read_text("utf-8")
+    assert (settled / "onec.password").stat().st_mode & 0o777 == 0o600
+
+
+def filled(shape: Shape, simulator: Simulator) -> None:
+    """The counterparties of 1C as clients, two of them stale, and a row entered by hand."""
+    corrections = []
+    refs = [ref for ref in simulator.base.refs() if not simulator.base.get(ref).group]
+    for number, ref in enumerate(refs, start=1):
+        values = dict(simulator.base.get(ref).values)
+        if number in {3, 4}:
+            values["name"] = f"Застаріла назва {number}"
+        key = ref if shape.mapping.key == "ref" else values["code"]
+        corrections.append(
+            shape.creation(number, **values).__class__(
+                id=number, action=shape.creation(number).action, key=str(key), ref=ref,
+                after={name: values.get(name) for name in shape.mapping.names},
+            )
+        )  # fmt: skip
+    shape.apply(*corrections)
+    shape.insert_unowned()
+
+
+@pytest.mark.backends("sqlite", "postgresql", "mariadb")
+@pytest.mark.parametrize("rows", ["empty", "filled"])
+def test_a_table_of_each_shape_is_understood_and_check_passes(
+    shape: Shape, rows: str, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settled / "zvirka.toml").unlink()
+    if shape.name == "production":
+        shape.sql("ALTER TABLE clients DROP COLUMN full_name")
+    with base("accounting") as simulator:
+        if rows == "filled":
+            filled(shape, simulator)
+        code = init(settled, simulator, "--show-values", erp=shape.erp.url)
+        shown = capsys.readouterr().out
+    assert code == 0, shown
+    erp = written(settled)["erp"]
+    assert (erp["table"], erp["key"]) == (shape.table, shape.erp.key)
+    if rows == "filled" and shape.name == "production":
+        assert erp["children"]["contact"]["columns"]["phone"] == "primary_phone"
+        assert erp["columns"]["tax_id"] == "tax_code"
+    if rows == "filled" and shape.name == "hard":
+        assert erp["owned"] == "kind = 1"
+        assert erp["on_create"]["kind"] == 1
