@@ -31,7 +31,8 @@ def commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
 
 ALL = dict(commands(get_command(app)))
 WANTED = {
-    "explain", "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
+    "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
+    "explain",
     "audit verify", "audit rotate-key", "audit history", "audit export", "prune",
     "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
