@@ -8,6 +8,7 @@ correct what the lost webhooks left behind.
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Record, Simulator, SimulatorOptions
 
 _SEED = 2026
+_MARK = ".zvirka-demo"
+"""A file that says that everything in the directory may be replaced by the next demo."""
 _BY_HAND = ("M-0001", "Клієнт, занесений вручну")
 Stage = Literal["night_one", "plan", "reconcile", "again"]
 
@@ -116,9 +119,15 @@ def demonstrate(
 
 
 def _claim(directory: Path) -> None:
-    """Make the directory; a demo must not write over the store and journal of an earlier one."""
+    """Make the directory, or empty that of an earlier demo, which has a mark."""
+    mark = directory / _MARK
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        if mark.exists():
+            for made in (*directory.glob("erp.db*"), directory / "zvirka.toml"):
+                made.unlink(missing_ok=True)
+            for made in (directory / "state", directory / "reports"):
+                shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise UsageError(
             coded(
@@ -131,13 +140,11 @@ def _claim(directory: Path) -> None:
         ) from None
     if any((directory / name).exists() for name in ("erp.db", "state", "reports")):
         raise UsageError(
-            coded("ZV3506", "the directory already holds a demo"),
+            coded("ZV3506", "the directory is in use, and not by a demo"),
             place=str(directory),
-            remedy=Message(
-                "give another directory with --keep, or delete it: rm -r {directory}",
-                directory=directory,
-            ),
+            remedy=Message("give another directory with --keep"),
         )
+    mark.touch()
 
 
 def _settings(directory: Path, simulator: Simulator, language: Literal["uk", "en"]) -> Settings:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
-from tests.integration.store_shapes import Shape
+from tests.integration.store_shapes import Shape, production
 from tests.unit.cli.lines import run
+from zvirka.domain import Action, Correction
 from zvirka.simulator import Simulator, SimulatorOptions
 
 PASSWORD = "пароль-1С"
@@ -62,12 +64,9 @@ def filled(shape: Shape, simulator: Simulator) -> None:
         if number in {3, 4}:
             values["name"] = f"Застаріла назва {number}"
         key = ref if shape.mapping.key == "ref" else values["code"]
-        corrections.append(
-            shape.creation(number, **values).__class__(
-                id=number, action=shape.creation(number).action, key=str(key), ref=ref,
-                after={name: values.get(name) for name in shape.mapping.names},
-            )
-        )  # fmt: skip
+        after = {name: values.get(name) for name in shape.mapping.names}
+        create = Action.CREATE
+        corrections.append(Correction(id=number, action=create, key=str(key), ref=ref, after=after))
     shape.apply(*corrections)
     shape.insert_unowned()
 
@@ -94,3 +93,55 @@ def test_a_table_of_each_shape_is_understood_and_check_passes(
     if rows == "filled" and shape.name == "hard":
         assert erp["owned"] == "kind = 1"
         assert erp["on_create"]["kind"] == 1
+
+
+def test_settings_are_repaired_after_a_change_and_keep_their_comments(
+    settled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settled / "zvirka.toml").unlink()
+    shape = production("sqlite", tmp_path)
+    with base("accounting") as simulator:
+        filled(shape, simulator)
+        assert init(settled, simulator, erp=shape.erp.url) == 0
+        file = settled / "zvirka.toml"
+        own = "# our own words\n[guard]\nmax_deletes = 7  # agreed with accounting\n"
+        file.write_text(file.read_text("utf-8") + own, "utf-8")
+        shape.sql("ALTER TABLE clients RENAME COLUMN tax_code TO edrpou")
+        shape.sql("ALTER TABLE clients ADD COLUMN region INT NOT NULL DEFAULT 3")
+        assert run("check") == 2
+        capsys.readouterr()
+        code = run("init", "--from", "zvirka.toml", "--yes", "--lang", "en")
+        shown = capsys.readouterr().out
+    assert code == 0, shown
+    assert "Changed settings: 1" in shown
+    assert own in file.read_text("utf-8")
+    assert written(settled)["erp"]["columns"]["tax_id"] == "edrpou"
+
+
+def test_nothing_is_replaced_unasked(settled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (settled / "zvirka.toml").read_text("utf-8")
+    assert run("init", "--yes", "--lang", "en", "--onec-url", "http://127.0.0.1:9") == 64
+    assert "--from" in capsys.readouterr().err
+    assert (settled / "zvirka.toml").read_text("utf-8") == before
+
+
+def test_the_rights_of_a_user_of_its_own_are_enough(
+    settled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settled / "zvirka.toml").unlink()
+    shape = production("postgresql", tmp_path)
+    url = make_url(shape.erp.url)
+    user = f"own_{url.database}"[:30]
+    shape.sql(f"CREATE ROLE {user} LOGIN PASSWORD 'p'")
+    shape.sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}")
+    own = url.set(username=user, password="p").render_as_string(hide_password=False)
+    with base("accounting") as simulator:
+        filled(shape, simulator)
+        assert init(settled, simulator, erp=own) == 2
+        shown = capsys.readouterr().out
+        statements = [line.strip() for line in shown.splitlines() if line.startswith("  GRANT ")]
+        assert len(statements) == 4
+        for statement in statements:
+            shape.sql(statement)
+        assert run("check") == 0
+    assert "p@" not in (settled / "zvirka.toml").read_text("utf-8")

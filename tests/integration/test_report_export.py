@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import openpyxl
 import pytest
 
@@ -17,16 +18,19 @@ from tests.unit.report.sample import (
     STORY,
     STORY_STATES,
     failed_run,
+    missing,
     nights,
     quiet_run,
     sample_book,
     seal_run,
     story_run,
 )
+from zvirka.domain import Disposition
 from zvirka.errors import UsageError
 from zvirka.journal.journal import Journal
 from zvirka.report.export import export_period, period_of, write_export
 from zvirka.report.history import render_history
+from zvirka.settings.model import ActSettings
 
 KYIV = ZoneInfo("Europe/Kyiv")
 NOVEMBER = (date(2026, 11, 1), date(2026, 11, 30))
@@ -62,15 +66,23 @@ def test_a_day_is_a_day_in_kyiv(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_an_act_has_the_period_its_runs_and_every_line_of_them(autumn: Journal) -> None:
+def test_an_act_has_the_period_its_runs_and_a_line_for_every_client(autumn: Journal) -> None:
     opened = openpyxl.load_workbook(exported(autumn, "xlsx", *NOVEMBER))
-    assert opened.sheetnames == ["Act", "Runs", "Differences", "Corrections"]
-    assert opened["Act"]["A1"].value == "Reconciliation act, 1 Nov 2026 to 30 Nov 2026"
+    assert opened.sheetnames == ["Act", "Clients", "Runs"]
+    assert opened["Act"]["A1"].value == (
+        "Reconciliation act № 20261130/1-9, 1 Nov 2026 to 30 Nov 2026"
+    )
     runs = [row[0] for row in opened["Runs"].iter_rows(min_row=2, values_only=True)]
     assert runs == [1, 2, 3, 4, 5, 6, 7, 8, 9]
-    lines = [row[:2] for row in opened["Differences"].iter_rows(min_row=2, values_only=True)]
-    assert {number for run, number in lines if run == 7} == set(range(1, 10))
-    assert opened["Differences"].freeze_panes == "A2"
+    told = {row[0]: row for row in opened["Clients"].iter_rows(min_row=2, values_only=True)}
+    assert len(told) == opened["Clients"].max_row - 1
+    assert {difference.key for difference in STORY} <= set(told)
+    assert told["000000317"][3] == (
+        "Name: «ПП «Дніпро-Сервіс»» → «ПП «Дніпро-Сервіс Плюс»»\n"
+        "E-mail: — → «office@dnipro.example»"
+    )
+    assert told["000000317"][6] == 9, "as the last run left it"
+    assert opened["Clients"].freeze_panes == "A2"
 
 
 def test_an_act_stands_between_two_digests(autumn: Journal) -> None:
@@ -85,10 +97,53 @@ def test_an_act_stands_between_two_digests(autumn: Journal) -> None:
     assert told["For the accounting side (1C)"]
 
 
+def test_an_act_names_the_parties_or_leaves_lines_for_them(autumn: Journal) -> None:
+    parties = ActSettings(accounting_side="ТОВ «Ромашка»", place="Київ")
+    stream = io.BytesIO()
+    export_period(autumn, *NOVEMBER, "xlsx", "en", stream, parties=parties)
+    act = openpyxl.load_workbook(stream)["Act"]
+    told = {row[0]: row[1] for row in act.iter_rows(values_only=True)}
+    assert told["Accounting side (1C)"] == "ТОВ «Ромашка»"
+    assert told["Place"] == "Київ"
+    assert set(told["ERP side"]) == {"_"}
+
+
+def test_a_first_load_held_and_then_approved_counts_once(tmp_path: Path) -> None:
+    journal = sample_book(tmp_path)
+    load = [missing(number, f"ТОВ {number}", f"{number:05}") for number in range(1, 41)]
+    held = [msgspec.structs.replace(one, disposition=Disposition.HELD) for one in load]
+    seal_run(journal, held, status="held", exit_code=3)
+    seal_run(journal, load, at=NIGHT + timedelta(hours=8), command="approve")
+    opened = openpyxl.load_workbook(exported(journal, "xlsx", *NOVEMBER))
+    assert opened["Clients"].max_row == 41
+    told = [row[:2] for row in opened["Act"].iter_rows(values_only=True)]
+    assert ("missed create", 40) in told
+    assert ("applied and verified", 40) in told
+    journal.close()
+
+
+def test_no_row_of_an_act_is_printed_over_by_the_one_above(autumn: Journal) -> None:
+    stream = io.BytesIO()
+    parties = ActSettings(erp_side="Товариство з обмеженою відповідальністю «Ромашка» " * 5)
+    export_period(autumn, *NOVEMBER, "xlsx", "uk", stream, parties=parties)
+    act = openpyxl.load_workbook(stream)["Акт"]
+    long = 0
+    for row in act.iter_rows(min_row=2):
+        for cell in row:
+            width = act.column_dimensions[cell.column_letter].width
+            if isinstance(cell.value, str) and len(cell.value) > width:
+                long += 1
+                height = act.row_dimensions[cell.row].height or 15
+                assert height >= 15 * -(-len(cell.value) // int(width)), cell.value
+    assert long
+
+
 def test_the_act_speaks_ukrainian(autumn: Journal) -> None:
     opened = openpyxl.load_workbook(exported(autumn, "xlsx", *NOVEMBER, language="uk"))
-    assert opened.sheetnames == ["Акт", "Запуски", "Розбіжності", "Виправлення"]
-    assert opened["Акт"]["A1"].value == "Акт звірки за період з 01.11.2026 по 30.11.2026"
+    assert opened.sheetnames == ["Акт", "Клієнти", "Запуски"]
+    assert opened["Акт"]["A1"].value == (
+        "Акт звірки № 20261130/1-9 за період з 01.11.2026 по 30.11.2026"
+    )
 
 
 def test_a_period_as_json_holds_whole_reports(autumn: Journal) -> None:
@@ -160,6 +215,6 @@ def test_a_quiet_night_has_no_lines_in_an_act(tmp_path: Path) -> None:
     journal = sample_book(tmp_path)
     quiet_run(journal)
     opened = openpyxl.load_workbook(exported(journal, "xlsx", *NOVEMBER))
-    assert opened["Differences"].max_row == 1
+    assert opened["Clients"].max_row == 1
     assert opened["Runs"].max_row == 2
     journal.close()

@@ -16,14 +16,15 @@ from lxml import html
 from markdown_it import MarkdownIt
 
 from tests.unit.report.sample import HOSTILE_VALUES, hostile_run, nights, sample_book
+from tests.unit.report.test_cells import is_formula
 from zvirka.i18n.visible_text import cell, visible
 from zvirka.journal.journal import Journal
 from zvirka.report import render
 from zvirka.report.export import export_period
+from zvirka.report.format_html import script
 from zvirka.report.history import render_history
 
 NAMES = [value for value in HOSTILE_VALUES if value]
-DANGEROUS = tuple("=+-@\t\r\n＝＋－＠")
 MARKS = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ufeff\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -57,22 +58,28 @@ def test_no_html_of_outside_is_html(hostile: tuple[Journal, int], language: str)
     text = rendered(hostile, "html", language).decode()
     assert not MARKS.search(text)
     document = html.document_fromstring(text)
-    assert document.xpath("//script|//img|//iframe|//object|//embed|//link|//form") == []
+    assert document.xpath("//img|//iframe|//object|//embed|//link|//form") == []
+    assert document.xpath("//script/text()") == [str(script())]
     assert document.xpath("//@*[starts-with(name(), 'on')]") == []
     assert document.xpath("//@style") == []
-    assert {link.get("href") for link in document.xpath("//a")} == {"#content"}
+    assert {link.get("href") for link in document.xpath("//a")} == {"#content", "#waits"}
     names = [heading.text_content() for heading in document.xpath("//article//h3")]
     assert names == [visible(stored(value)) or "—" for value in HOSTILE_VALUES]
 
 
-def test_the_page_allows_nothing_but_its_own_style_sheet(hostile: tuple[Journal, int]) -> None:
+def test_the_page_allows_nothing_but_its_own_style_sheet_and_script(
+    hostile: tuple[Journal, int],
+) -> None:
     document = html.document_fromstring(rendered(hostile, "html").decode())
     [policy] = document.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
     [style] = document.xpath("//style/text()")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    [own] = document.xpath("//script/text()")
+    script_digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
     assert policy.split("; ") == [
         "default-src 'none'",
         f"style-src 'sha256-{digest}'",
+        f"script-src 'sha256-{script_digest}'",
         "base-uri 'none'",
         "form-action 'none'",
     ]
@@ -102,7 +109,7 @@ def test_no_cell_of_the_csv_is_a_formula(
     for sign in (separator, ",", ";", "\t"):
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=sign):
             for value in row:
-                assert not value.lstrip(' "').startswith(DANGEROUS)
+                assert not is_formula(value.lstrip(' "'))
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     assert {len(row) for row in rows} == {18}
     assert max(len(value) for row in rows for value in row) <= 32_767

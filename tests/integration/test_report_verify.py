@@ -150,7 +150,7 @@ def test_every_page_of_a_large_report_is_checked(
     assert len(paths) > 3
     for path in paths:
         assert verify_report(told[0], path).authenticity is Authenticity.GENUINE
-    page = tmp_path / "zvirka-run-000003-p002.html"
+    page = tmp_path / "zvirka-run-000003-p001.html"
     page.write_text(page.read_text("utf-8").replace("Дніпро", "Десна", 1), "utf-8")
     assert verify_report(told[0], page).authenticity is Authenticity.ALTERED
 

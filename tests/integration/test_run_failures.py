@@ -279,3 +279,12 @@ def test_a_standby_machine_takes_over_from_one_that_was_killed(
         assert [run.status for run in runs] == ["finished", "interrupted"]
         assert "interrupted" in runs[0].facts.recovered[0]
     night.assert_in_sync()
+
+
+def test_a_report_that_cannot_be_written_is_no_success(night: World) -> None:
+    place = night.directory / "taken"
+    place.write_text("a file where the directory should be")
+    code, said = zvirka(night, "reconcile", report={"dir": str(place)})
+    assert code == 2
+    assert str(place) in said
+    assert night.run().causes == {}  # the correction itself was done

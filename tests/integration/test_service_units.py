@@ -12,7 +12,7 @@ import pytest
 
 from zvirka.errors import UsageError
 from zvirka.package_files import shipped
-from zvirka.service.systemd_install import install
+from zvirka.service.systemd_install import install, uninstall
 from zvirka.settings.secrets import resolve_secrets
 
 UNITS = shipped("systemd")
@@ -186,3 +186,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         install(prefix=tmp_path, executable=Path("/opt/zvirka/bin/zvirka"))
     assert "etc/systemd/system" in refused.value.place
+
+
+def test_uninstall_removes_what_install_wrote_and_nothing_else(tmp_path: Path) -> None:
+    program = Path(sys.executable).parent / "zvirka"
+    written = install(prefix=tmp_path, executable=program)
+    own = tmp_path / "etc/systemd/system/zvirka.service.d/override.conf"
+    own.parent.mkdir()
+    own.write_text("[Service]")
+    assert uninstall(prefix=tmp_path, dry_run=True) == written
+    assert all(path.exists() for path in written)
+    assert uninstall(prefix=tmp_path) == written
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [own]
+    assert uninstall(prefix=tmp_path) == []

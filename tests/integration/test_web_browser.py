@@ -100,7 +100,7 @@ def test_a_person_signs_in_reads_and_signs_out(page: Any, site: str) -> None:
     page.goto(site)
     assert page.url == f"{site}/sign-in"
     sign_in(page, site, "olena")
-    page.wait_for_url(f"{site}/runs")
+    page.wait_for_url(f"{site}/")
     follow(page, page.get_by_role("link", name=str(STORY), exact=True))
     assert page.locator("article.d").count() == 9
     assert "Reconciliation № 6" in page.locator("h1").inner_text()
@@ -176,7 +176,7 @@ def test_a_form_of_another_site_does_nothing(page: Any, site: str) -> None:
 
 def test_a_link_from_a_mail_opens_the_report_of_who_is_signed_in(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
-    page.wait_for_url(f"{site}/runs")
+    page.wait_for_url(f"{site}/")
     report = f"{site}/runs/{STORY}?kind=extra"
     page.goto("about:blank")
     page.set_content(f'<a href="{report}">report</a>')
@@ -258,7 +258,8 @@ def test_a_held_run_is_approved_for_real_with_who_and_why(page: Any, held: Night
     page.wait_for_url(f"**/runs/{held.run + 1}")
     text = page.locator("main").inner_text()
     assert "Approval of a held run № 3" in text
-    assert "a person, on the web page" in text
+    page.locator(".provenance > summary").click()
+    assert "a person, on the web page" in page.locator("main").inner_text()
     held.world.assert_in_sync()
     row = held.world.row(held.run + 1)
     assert (row.command, row.trigger, row.who, row.parent) == ("approve", "web", "taras", 2)

@@ -27,6 +27,7 @@ from zvirka.cli import (
     serve,
     simulate,
     systemd,
+    upgrade,
     web,
 )
 from zvirka.cli.options import new_group
@@ -82,5 +83,6 @@ app.add_typer(serve.app)
 app.add_typer(daemon.app)
 app.add_typer(alert.app)
 app.add_typer(systemd.app, name="systemd")
+app.add_typer(upgrade.app)
 app.add_typer(bsl.app, name="bsl")
 app.add_typer(web.app, name="web")

@@ -90,6 +90,7 @@ def export(
             language=call.language,
             timezone=call.settings.schedule.timezone,
             form=form,
+            parties=call.settings.report.act,
         )
     if call.common.json:
         call.print_json([path])

@@ -23,6 +23,7 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     MD = "md"
+    PDF = "pdf"
 
 
 @app.command(

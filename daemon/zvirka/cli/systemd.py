@@ -1,4 +1,4 @@
-"""``zvirka systemd install``."""
+"""``zvirka systemd install`` and ``uninstall``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from zvirka.errors import ExitCode
 app = new_group("The units for systemd.")
 
 
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show it, change nothing.")]
+PrefixOption = Annotated[
+    Path,
+    typer.Option("--prefix", metavar="DIR", help="Another root, for packages and containers."),
+]
+
+
 @app.command(
     cls=CliCommand,
     epilog=examples("""
@@ -23,11 +30,8 @@ app = new_group("The units for systemd.")
 )
 def install(
     context: typer.Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written.")] = False,
-    prefix: Annotated[
-        Path,
-        typer.Option("--prefix", metavar="DIR", help="Another root, for packages and containers."),
-    ] = Path("/"),
+    dry_run: DryRunOption = False,
+    prefix: PrefixOption = Path("/"),
 ) -> int:
     """Install the units, the timer, the user and the directories."""
     from zvirka.service.systemd_install import install as install_units
@@ -39,4 +43,29 @@ def install(
     else:
         for path in paths:
             call.print(call.say("would_write" if dry_run else "written", path=path))
+    return ExitCode.IN_SYNC
+
+
+@app.command(
+    cls=CliCommand,
+    epilog=examples("""
+        zvirka systemd uninstall --dry-run
+        sudo zvirka systemd uninstall
+    """),
+)
+def uninstall(
+    context: typer.Context,
+    dry_run: DryRunOption = False,
+    prefix: PrefixOption = Path("/"),
+) -> int:
+    """Stop and remove the units; the settings, the journal and the user stay."""
+    from zvirka.service.systemd_install import uninstall as uninstall_units
+
+    call: Invocation = context.obj
+    paths = uninstall_units(prefix=prefix, dry_run=dry_run)
+    if call.common.json:
+        call.print_json(paths)
+    else:
+        for path in paths:
+            call.print(call.say("would_remove" if dry_run else "removed", path=path))
     return ExitCode.IN_SYNC

@@ -103,6 +103,11 @@ SENTENCES: dict[str, str] = {
     "alert_nobody": N_("No alert sent: [alerts] has no addresses."),
     "alert_sent": N_("The alert is sent."),
     "per_second": N_("{speed}/s"),
+    "would_remove": N_("Would be removed: {path}"),
+    "removed": N_("Removed: {path}"),
+    "upgrade_none": N_("The journal has the schema of this version."),
+    "upgrade_pending": N_("To be migrated: {revision}, {title}"),
+    "upgrade_done": N_("Migrated: {revision}, {title}"),
     "init_onec_url": N_("Address of 1C (https://host/base)"),
     "init_onec_user": N_("User of 1C"),
     "init_erp_url": N_(

@@ -8,7 +8,7 @@ per process): no compiled file can be older than its source, and no build step i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import cache
 from gettext import NullTranslations
 from io import BytesIO
@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -147,6 +147,10 @@ MARKS: Mapping[str, str] = {
     "keep": N_("stays an ordinary counterparty"),
     "delete": N_("deletes the client"),
     "deactivate": N_("makes the client inactive"),
+}
+WRITERS: Mapping[str, str] = {
+    "sql": N_("SQL statements in the ERP's database"),
+    "webhook": N_("the ERP's own webhook"),
 }
 LIMITS: Mapping[str, str] = {
     "max_deletes": N_("deletes a run"),
@@ -310,6 +314,11 @@ class Words:
         local = self.local(moment)
         shown = format_datetime(local, "d MMMM y, HH:mm:ss", locale=self.locale)
         return f"{shown} {local.strftime('%Z')}"
+
+    def ago(self, passed: timedelta) -> str:
+        """How long ago: «8 hours ago»."""
+        shown = format_timedelta(-passed, add_direction=True, locale=self.locale)
+        return str(shown).replace("\u00a0", " ")
 
     def day(self, moment: datetime) -> str:
         """The date alone, in digits."""

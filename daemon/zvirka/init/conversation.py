@@ -156,7 +156,7 @@ class Conversation:
         sqlite = url.get_backend_name() == "sqlite"
         if url.password:
             self._secrets["erp.password"] = str(url.password)
-            url = url.set(password=None)
+            url = url._replace(password=None)  # set() ignores None
         elif not sqlite:
             place = answers.erp_password_file or _known_file(known, answers.out)
             self._secret("erp.password", place, wanted=bool(url.username))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, func, literal_column, or_, select
+from sqlalchemy import Connection, Row, Select, case, exists, func, literal_column, or_, select
 
 from zvirka.domain import (
     ZERO_REF,
@@ -92,14 +92,11 @@ def totals_of(counted: Iterable[Tally]) -> Totals:
 
 
 def entries(
-    connection: Connection,
-    run: int,
-    kinds: Collection[Kind] | None = None,
-    numbers: Collection[int] | None = None,
+    connection: Connection, run: int, numbers: Collection[int] | None = None
 ) -> Iterator[DifferenceEntry]:
     """Differences with all their corrections, by number, in flat memory.
 
-    All of them, or those of some kinds, or of some numbers (a page of them, not thousands).
+    All of them, or those of some numbers (a page of them, not thousands).
     """
     query = (
         select(DIFFERENCE, CORRECTION)
@@ -113,8 +110,6 @@ def entries(
         .where(DIFFERENCE.c.run_id == run)
         .order_by(DIFFERENCE.c.number, CORRECTION.c.id)
     )
-    if kinds is not None:
-        query = query.where(DIFFERENCE.c.kind.in_([kind.value for kind in kinds]))
     if numbers is not None:
         query = query.where(DIFFERENCE.c.number.in_(list(numbers)))
     for _, rows in groupby(_streamed(connection, query), key=lambda pair: pair[0]["number"]):
@@ -125,6 +120,36 @@ def entries(
             group[0][0]["values_digest"],
             group[0][0]["digest"],
         )
+
+
+def last_differences(connection: Connection, runs: Sequence[int]) -> dict[int, list[int]]:
+    """The last difference of every counterparty in these runs: numbers by run.
+
+    ``runs`` is an unbroken range. Plans do not count: they write nothing.
+    """
+    if not runs:
+        return {}
+    d, r = DIFFERENCE.c, RUN.c
+    place = func.row_number().over(
+        partition_by=case((d.ref.not_in(("", ZERO_REF)), d.ref), else_=d.key),
+        order_by=(d.run_id.desc(), d.number.desc()),
+    )
+    ranked = (
+        select(d.run_id, d.number, place.label("place"))
+        .join(RUN, r.id == d.run_id)
+        .where(d.run_id.between(min(runs), max(runs)), r.digest != "")
+        .where(r.command != Command.PLAN.value)
+        .subquery()
+    )
+    query = (
+        select(ranked.c.run_id, ranked.c.number)
+        .where(ranked.c.place == 1)
+        .order_by(ranked.c.run_id, ranked.c.number)
+    )
+    found: dict[int, list[int]] = {}
+    for run, number in connection.execute(query, execution_options={"yield_per": _BATCH}):
+        found.setdefault(run, []).append(number)
+    return found
 
 
 def _streamed(

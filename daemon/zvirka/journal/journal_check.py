@@ -62,6 +62,28 @@ def check_journal(settings: Settings) -> list[Finding]:
     return [Finding("ok", "journal", ready)]
 
 
+def pending_migrations(settings: Settings) -> list[tuple[str, str]]:
+    """Return what opening the journal would migrate: revision and title, in order.
+
+    Nothing where there is no journal yet.
+
+    Raises:
+        SettingsError: ``journal.url`` cannot be used.
+        JournalError: it cannot be reached or read, or a newer zvirka made it.
+    """
+    url = journal_url(settings)
+    name = journal_name(url)
+    if url.get_backend_name() == "sqlite" and not Path(name).exists():
+        return []
+    engine = reading_engine(url)
+    try:
+        with guarded(name), engine.connect() as connection:
+            found = revision(connection)
+            return [] if found in {None, SCHEMA} else pending(connection, name)
+    finally:
+        engine.dispose()
+
+
 def _may_create(connection: Connection) -> bool:
     statement = text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
     return bool(connection.execute(statement).scalar())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loguru import logger
 from sqlalchemy import Connection, Engine, inspect, text
 
 from zvirka.errors import JournalError
@@ -46,13 +47,13 @@ def pending(connection: Connection, place: str) -> list[tuple[str, str]]:
         JournalError: a newer zvirka made it.
     """
     from alembic.script import ScriptDirectory
-    from alembic.util import CommandError
+    from alembic.script.revision import RevisionError
 
     found = revision(connection)
     scripts = ScriptDirectory.from_config(migration_config(connection))
     try:
         steps = list(scripts.iterate_revisions("head", found or "base"))
-    except CommandError:
+    except RevisionError:
         raise newer_journal(place, found) from None
     return [(step.revision, step.doc.splitlines()[0].rstrip(".")) for step in reversed(steps)]
 
@@ -79,6 +80,8 @@ def _upgrade(connection: Connection, place: str) -> None:
     from alembic import command
     from alembic.util import CommandError
 
+    if (found := revision(connection)) is not None:
+        logger.warning("the journal is migrated", place=place, before=found, after=SCHEMA)
     try:
         command.upgrade(migration_config(connection), "head")
     except CommandError:

@@ -16,7 +16,7 @@ from sqlmodel import Field, SQLModel
 
 from zvirka.journal.column_types import JsonText, UtcTime
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The revision of the newest migration, so that a journal in step is opened without Alembic."""
 
 metadata = MetaData(
@@ -242,6 +242,16 @@ class ReceiptRow(JournalModel, table=True):
     settled_at: datetime | None = _time()
     settled_previous: str = ""
     settled_digest: str = ""
+
+
+class BeatRow(JournalModel, table=True):
+    """A :class:`zvirka.journal.beats.Beat`: who is alive now. Overwritten, not in the chain."""
+
+    __tablename__ = "beat"
+
+    name: str = Field(primary_key=True)
+    at: datetime = _time(nullable=False)
+    detail: dict[str, Any] = _json()
 
 
 def table_of(model: type[SQLModel]) -> Table:

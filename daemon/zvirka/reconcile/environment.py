@@ -37,8 +37,9 @@ class Environment:
     """The parts of one configuration, opened for runs.
 
     ``open_writer`` takes the question a webhook writer asks before each post. ``stop`` is set
-    to end the run at the next safe place. ``still_ours`` raises when the
-    run lock was lost on the way, so that nothing more is written.
+    to end the run at the next safe place; ``stop_asked`` says whether a person
+    asked for the same on the page. ``still_ours`` raises when the run lock was lost on the way, so
+    that nothing more is written.
     """
 
     settings: Settings
@@ -52,6 +53,7 @@ class Environment:
     progress: Progress = field(default_factory=Silence)
     stop: threading.Event = field(default_factory=threading.Event)
     still_ours: Callable[[], None] = lambda: None
+    stop_asked: Callable[[], bool] = lambda: False
 
     @property
     def staging_dir(self) -> Path:
@@ -71,7 +73,7 @@ class Environment:
         """
         if units:
             self.progress.advance(units)
-        if self.stop.is_set():
+        if self.stop.is_set() or self.stop_asked():
             raise RunInterrupted(
                 coded("ZV5503", "the run was asked to stop"),
                 place=Message("between two batches"),

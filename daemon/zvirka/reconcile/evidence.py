@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
-from zvirka.domain import Difference
+from zvirka.domain import Cause, Difference, Kind
 from zvirka.errors import ZvirkaError
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import STORED, Receipt, find_receipts, has_receipts
@@ -25,6 +25,10 @@ from zvirka.reconcile.run_context import RunContext
 
 _LOOK_BACK = timedelta(days=30)
 """How far back evidence is searched for before the first good run."""
+
+_MISSED = frozenset(
+    {Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.MISSED_DELETE, Cause.CONFLICT, Cause.UNKNOWN}
+)
 
 
 class Evidence:
@@ -107,6 +111,10 @@ class Evidence:
         return newest
 
     def _told(self, difference: Difference, receipts: dict[str, Receipt]) -> str:
+        if difference.cause is Cause.ERP_EDIT:
+            return self._edited(
+                difference, receipts.get(difference.ref) or receipts.get(difference.key)
+            )
         waiting = self._outbox()
         error = self._errors.get(difference.ref) or self._errors.get(difference.key)
         message = waiting.get(difference.ref) or waiting.get(difference.key)
@@ -124,7 +132,10 @@ class Evidence:
             return ""
         receipt = receipts.get(difference.ref) or receipts.get(difference.key)
         if receipt is None:
-            return Message("no webhook came for this counterparty since the last good run")
+            # It explains what 1C did not tell, and nothing else.
+            missed = difference.cause in _MISSED
+            no_webhook = Message("no webhook came for this counterparty since the last good run")
+            return no_webhook if missed else ""
         came = {"action": receipt.action, "time": receipt.received_at.isoformat()}
         if receipt.outcome in STORED:
             return Message(
@@ -133,6 +144,21 @@ class Evidence:
         why = receipt.outcome or Message("no outcome yet")
         told = joined([why, receipt.detail], " ") if receipt.detail else why
         return Message("webhook {action} came {time}: {outcome}", **came, outcome=told)
+
+    @staticmethod
+    def _edited(difference: Difference, receipt: Receipt | None) -> str:
+        """What proves an edit in the ERP: 1C has not changed; a missing webhook would not."""
+        if difference.kind not in {Kind.DIFFERENT, Kind.INACTIVE}:
+            return Message("both sides held this client when they last agreed")
+        unchanged = Message("1C has not changed this counterparty since both sides last agreed")
+        if receipt is None or receipt.outcome not in STORED:
+            return unchanged
+        stored = Message(
+            "webhook {action} came {time} and was stored; the row was edited later",
+            action=receipt.action,
+            time=receipt.received_at.isoformat(),
+        )
+        return joined([unchanged, stored])
 
 
 def _waiting_in(context: RunContext, warnings: list[str]) -> dict[str, Undelivered]:

@@ -44,6 +44,7 @@ from zvirka.reconcile.key_plausibility import (
 )
 from zvirka.reconcile.pull import RESTRICTED, pull
 from zvirka.reconcile.request import Request, Summary
+from zvirka.reconcile.run_beats import BeatingProgress
 from zvirka.reconcile.run_conditions import facts_of, note_snapshot, note_traffic
 from zvirka.reconcile.run_context import RunContext
 from zvirka.reconcile.run_summary import summary_of, write_report
@@ -81,6 +82,12 @@ def perform(environment: Environment, request: Request) -> Summary:
             now=environment.now(),
             parent=request.parent,
             fingerprint=environment.fingerprint(),
+        )
+        beating = BeatingProgress(
+            environment.progress, environment.journal, run, environment.now, time.monotonic
+        )
+        environment = dataclasses.replace(
+            environment, progress=beating, stop_asked=lambda: beating.stop_asked
         )
         with logger.contextualize(run=run):
             return _Run(environment, request, run).perform()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from zvirka.errors import ZvirkaError, sentence_of
+from zvirka.errors import ExitCode, ZvirkaError, sentence_of
 from zvirka.journal.records import RunRecord
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Summary
@@ -46,7 +46,7 @@ def write_report(environment: Environment, run: int) -> tuple[list[Path], str]:
 
 
 def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble: str) -> Summary:
-    """A sealed run as a summary."""
+    """A sealed run as a summary; a run whose report could not be written has not ended well."""
     facts, fault = row.facts, row.error
     text = ""
     if fault is not None:
@@ -55,7 +55,7 @@ def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble:
         run=row.id,
         command=row.command,
         status=row.status,
-        exit_code=row.exit_code or 0,
+        exit_code=max(row.exit_code or 0, ExitCode.FAILED if trouble else 0),
         causes=facts.causes,
         actions=facts.actions,
         outcomes=facts.outcomes,

@@ -1,4 +1,4 @@
-"""Reports of a run as HTML, XLSX, CSV, JSON and Markdown.
+"""Reports of a run as HTML, XLSX, CSV, JSON, Markdown and PDF.
 
 :func:`write_reports` writes files, :func:`render` writes to a stream. The same sealed run, form,
 language and time zone always give the same bytes, by the same version of zvirka: that is how a
@@ -17,7 +17,14 @@ from zvirka.errors import UsageError, ZvirkaError, os_reason
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
 from zvirka.message import Message, coded
-from zvirka.report import format_csv, format_html, format_json, format_markdown, format_xlsx
+from zvirka.report import (
+    format_csv,
+    format_html,
+    format_json,
+    format_markdown,
+    format_pdf,
+    format_xlsx,
+)
 from zvirka.report.assembly import content_of
 from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
@@ -35,7 +42,7 @@ __all__ = [
     "write_reports",
 ]
 
-FORMATS = ("html", "xlsx", "csv", "json", "md")
+FORMATS = ("html", "xlsx", "csv", "json", "md", "pdf")
 
 
 def report_stem(run: int) -> str:
@@ -160,6 +167,8 @@ def render_content(findings: ReportContent, words: Words, form: str, stream: Bin
         format_json.write(findings, stream)
     elif form == "md":
         format_markdown.write(findings, words, stream)
+    elif form == "pdf":
+        format_pdf.write(findings, words, stream)
     elif form == "xlsx":
         format_xlsx.write(findings, words, stream)
     elif form in {"csv", "csv-comma"}:

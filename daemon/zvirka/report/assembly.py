@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from zvirka.domain import Cause, Kind
+from zvirka.domain import Cause
 from zvirka.journal.difference_queries import entries, tallies
 from zvirka.journal.journal import Journal
 from zvirka.journal.queries import reconciliations_until
@@ -21,24 +21,22 @@ def content_of(journal: Journal, number: int) -> ReportContent:
     """
     run = journal.get(number)
 
-    def stream(
-        kinds: Collection[Kind] | None = None, *, numbers: Collection[int] | None = None
-    ) -> Iterator[DifferenceEntry]:
+    def stream(numbers: Collection[int] | None = None) -> Iterator[DifferenceEntry]:
         with journal.reading() as connection:
-            yield from entries(connection, number, kinds, numbers)
+            yield from entries(connection, number, numbers)
 
     with journal.reading() as connection:
         return ReportContent(
             run=run,
             tallies=tallies(connection, number),
-            nights=tuple(map(_night, reconciliations_until(connection, number, CHART_RUNS))),
+            nights=tuple(map(night_of, reconciliations_until(connection, number, CHART_RUNS))),
             entries=stream,
             seal=seal_record(connection, number),
         )
 
 
-def _night(run: RunRecord) -> Night:
-    """A plan, a targeted resync or an approval repeats a night's differences: no bars of them."""
+def night_of(run: RunRecord) -> Night:
+    """A bar of the chart; only reconciliations have one, other runs repeat their differences."""
     counted = run.facts.causes or {}
     causes = {cause: counted[cause] for cause in Cause if counted.get(cause)}
     return Night(run.id, run.started_at, run.status, causes)

@@ -16,8 +16,9 @@ from zvirka.report.content import CHART_RUNS, Night
 WIDTH = 900.0
 HEIGHT = 200.0
 _LEFT = 52.0
-_TOP = 10.0
+_TOP = 16.0
 _TICKS = 5
+_FAR = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,16 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One night. ``x`` is its left edge; ``failed`` nights have no known differences."""
+    """One night. ``x`` is its left edge; ``failed`` nights have no known differences.
+
+    A ``cut`` bar is as high as the drawing and no longer to scale.
+    """
 
     night: Night
     x: float
     width: float
     failed: bool
+    cut: bool
     segments: tuple[Segment, ...]
 
 
@@ -48,6 +53,7 @@ class Chart:
     width: float
     height: float
     left: float
+    top: float
     base: float
     bars: tuple[Bar, ...]
     ticks: tuple[tuple[float, int], ...]
@@ -55,10 +61,10 @@ class Chart:
 
 
 def chart_of(nights: Sequence[Night]) -> Chart | None:
-    """The drawing of these nights, ``None`` when there are none."""
-    if not nights:
+    """The drawing of these nights, ``None`` when none of them has a difference."""
+    highest = _ceiling([night.total for night in nights])
+    if not highest:
         return None
-    highest = max(night.total for night in nights)
     step = nice_step(highest / _TICKS)
     steps = max(ceil(highest / step), 1)
     top = step * steps
@@ -74,6 +80,7 @@ def chart_of(nights: Sequence[Night]) -> Chart | None:
         width=WIDTH,
         height=base + 26,
         left=_LEFT,
+        top=_TOP,
         base=base,
         bars=tuple(
             Bar(
@@ -81,13 +88,27 @@ def chart_of(nights: Sequence[Night]) -> Chart | None:
                 round(start + index * slot + (slot - width) / 2, 2),
                 round(width, 2),
                 night.status.broke_off,
-                _segments(night, base, HEIGHT / top),
+                night.total > top,
+                _segments(night, base, HEIGHT / max(top, night.total)),
             )
             for index, night in enumerate(nights)
         ),
         ticks=tuple((round(base - HEIGHT * n / steps, 2), step * n) for n in range(steps + 1)),
         causes=tuple((cause, count) for cause, count in totals.items() if count),
     )
+
+
+def _ceiling(totals: Sequence[int]) -> int:
+    """The highest total the scale has to hold.
+
+    A first load of 1,500 would make slivers of all the nights of 5 beside it: what is more than
+    five times the upper quartile is cut.
+    """
+    counted = sorted(total for total in totals if total)
+    if not counted:
+        return 0
+    usual = counted[(len(counted) - 1) * 3 // 4]
+    return max(total for total in counted if total <= usual * _FAR)
 
 
 def nice_step(smallest: float) -> int:

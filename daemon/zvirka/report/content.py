@@ -27,15 +27,10 @@ Word = TypeVar("Word", bound=str)
 class EntryStream(Protocol):
     """Streams the differences of a run, from the beginning at each call."""
 
-    def __call__(
-        self,
-        kinds: Collection[Kind] | None = None,
-        *,
-        numbers: Collection[int] | None = None,
-    ) -> Iterator[DifferenceEntry]:
+    def __call__(self, numbers: Collection[int] | None = None) -> Iterator[DifferenceEntry]:
         """The differences with their corrections, by number, in flat memory.
 
-        All of them, or those of some kinds, or of some numbers (a page of them, not thousands).
+        All of them, or those of some numbers (a page of them, not thousands).
         """
         ...
 

@@ -1,7 +1,8 @@
 """The runs of a period in one workbook, laid out as an акт звірки; or as JSON.
 
-The workbook holds the act itself (what was compared, how often, with what result, between which
-digests), the runs, and every difference and correction of the period with its run.
+The workbook holds the act itself (the parties, what was compared, with what result, between which
+digests), the clients on which the sides differed, and the runs. A client is there once, as the last
+run of the period left it, also when several nights or a held run and its approval named it.
 """
 
 from __future__ import annotations
@@ -13,37 +14,38 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from zvirka.domain import Command
+from zvirka.domain import Cause, Command, Disposition, OutcomeState
 from zvirka.errors import UsageError, sentence_of
 from zvirka.i18n import N_
 from zvirka.i18n.words import COMMANDS, TRIGGERS, Words
+from zvirka.journal.difference_queries import last_differences
 from zvirka.journal.journal import Journal
 from zvirka.journal.queries import sealed_between
+from zvirka.journal.records import DifferenceEntry
 from zvirka.message import Message, coded
 from zvirka.report import format_json, summary_text
 from zvirka.report.assembly import content_of
 from zvirka.report.columns import (
-    CORRECTION_COLUMNS,
-    DIFFERENCE_COLUMNS,
     Cell,
     Column,
-    correction_rows,
-    difference_rows,
     local_cell,
 )
 from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
 from zvirka.report.format_xlsx import Listing, Workbook
+from zvirka.settings.model import ActSettings
 
 PERIOD_FORMATS = ("xlsx", "json")
+NO_PARTIES = ActSettings()
+"""Lines to fill in by hand."""
 _RUN_COLUMN = Column(N_("Run"), 8)
 _RUN_COLUMNS = (
     _RUN_COLUMN,
-    Column(N_("What"), 28),
-    Column(N_("Status"), 18),
-    Column(N_("Triggered by"), 24),
-    Column(N_("Who"), 24),
-    Column(N_("Why"), 32),
+    Column(N_("What"), 20),
+    Column(N_("Status"), 14),
+    Column(N_("Triggered by"), 20),
+    Column(N_("Who"), 16),
+    Column(N_("Why"), 24),
     Column(N_("Started"), 19),
     Column(N_("Ended"), 19),
     Column(N_("in 1C, read"), 12),
@@ -54,6 +56,20 @@ _RUN_COLUMNS = (
     Column(N_("Error"), 40),
     Column(N_("Digest of this run"), 66),
 )
+
+_RUNS_PRINTED = len(_RUN_COLUMNS) - 2
+_CLIENT_COLUMNS = (
+    Column(N_("Code"), 14),
+    Column(N_("Name"), 34),
+    Column(N_("Cause"), 18),
+    Column(N_("ERP before → 1C"), 54),
+    Column(N_("Outcome"), 20),
+    Column(N_("When"), 19),
+    Column(N_("Run"), 8),
+    Column(N_("No."), 8),
+)
+_BLANK = "____________________"
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,7 @@ def export_period(
     stream: BinaryIO,
     *,
     timezone: str | tzinfo = "Europe/Kyiv",
+    parties: ActSettings = NO_PARTIES,
 ) -> int:
     """Write the period to a binary stream, in flat memory, and return how many runs it has.
 
@@ -109,7 +126,7 @@ def export_period(
     if form == "json":
         _write_json(journal, period, stream)
     else:
-        _write_workbook(journal, period, words, stream)
+        _write_workbook(journal, period, parties, words, stream)
     return len(period.runs)
 
 
@@ -122,6 +139,7 @@ def write_export(
     language: str,
     timezone: str | tzinfo = "Europe/Kyiv",
     form: str = "xlsx",
+    parties: ActSettings = NO_PARTIES,
 ) -> int:
     """As :func:`export_period`, into a file that appears whole or not at all.
 
@@ -129,7 +147,9 @@ def write_export(
         ZvirkaError: the file cannot be written.
     """
     with atomic(path) as stream:
-        return export_period(journal, first, last, form, language, stream, timezone=timezone)
+        return export_period(
+            journal, first, last, form, language, stream, timezone=timezone, parties=parties
+        )
 
 
 def _write_json(journal: Journal, period: Period, stream: BinaryIO) -> None:
@@ -141,42 +161,55 @@ def _write_json(journal: Journal, period: Period, stream: BinaryIO) -> None:
     stream.write(b"]}\n")
 
 
-def _write_workbook(journal: Journal, period: Period, words: Words, stream: BinaryIO) -> None:
+def _write_workbook(
+    journal: Journal, period: Period, parties: ActSettings, words: Words, stream: BinaryIO
+) -> None:
     _ = words.gettext
-    title = _("Reconciliation act, %(first)s to %(last)s") % {
+    title = _("Reconciliation act № %(number)s, %(first)s to %(last)s") % {
+        "number": act_number(period),
         "first": words.day(datetime.combine(period.first, time(12), words.timezone)),
         "last": words.day(datetime.combine(period.last, time(12), words.timezone)),
     }
     created = datetime.combine(period.last, time(), UTC)
     workbook = Workbook(stream, words, title=title, created=created)
-    act = workbook.sheet(_("Act"))
-    runs = Listing(workbook, _("Runs"), _RUN_COLUMNS)
-    differences = Listing(workbook, _("Differences"), (_RUN_COLUMN, *DIFFERENCE_COLUMNS))
-    corrections = Listing(workbook, _("Corrections"), (_RUN_COLUMN, *CORRECTION_COLUMNS))
-    summary = Act()
+    sheet = workbook.sheet(_("Act"))
+    clients = Listing(workbook, _("Clients"), _CLIENT_COLUMNS)
+    runs = Listing(workbook, _("Runs"), _RUN_COLUMNS, printed=_RUNS_PRINTED)
+    act = Act(parties)
+    with journal.reading() as connection:
+        last = last_differences(connection, period.runs)
     for run in period.runs:
         findings = content_of(journal, run)
-        summary.add(findings)
+        act.add(findings)
         runs.add([_run_row(findings, words)])
-        for entry in findings.entries():
-            number = entry.difference.number
-            differences.add((run, *row) for row in difference_rows(entry, words))
-            for write in entry.writes:
-                corrections.add((run, *row) for row in correction_rows(number, write, words))
-    for listing in (runs, differences, corrections):
+        numbers_here = last.get(run, [])
+        for start in range(0, len(numbers_here), _BATCH):
+            numbers = numbers_here[start : start + _BATCH]
+            for entry in findings.entries(numbers):
+                act.add_client(entry)
+                tone = summary_text.tone_of(summary_text.state_of(entry))
+                clients.add([_client_row(run, entry, words)], tone)
+    for listing in (clients, runs):
         listing.finish()
-    workbook.put(act, 0, 0, title, workbook.heading)
-    workbook.blocks(act, 2, summary.blocks(words))
+    workbook.put(sheet, 0, 0, title, workbook.heading)
+    workbook.blocks(sheet, 2, act.blocks(words))
     workbook.close()
 
 
-class Act:
-    """The sums of a period, run by run."""
+def act_number(period: Period) -> str:
+    """The number of the act: of its last day and the runs it covers, the same whenever written."""
+    day = f"{period.last:%Y%m%d}"
+    return f"{day}/{period.runs[0]}-{period.runs[-1]}" if period.runs else day
 
-    def __init__(self) -> None:
+
+class Act:
+    """The sums of a period, added up run by run and client by client."""
+
+    def __init__(self, parties: ActSettings) -> None:
+        self._parties = parties
         self._commands: Counter[str] = Counter()
         self._causes: Counter[str] = Counter()
-        self._outcomes: Counter[str] = Counter()
+        self._endings: Counter[OutcomeState | Disposition] = Counter()
         self._failed = 0
         self._bases: dict[str, None] = {}
         self._stores: dict[str, None] = {}
@@ -193,15 +226,26 @@ class Act:
         if findings.run.facts.base:
             self._bases[findings.run.facts.base] = None
             self._stores[findings.run.facts.store] = None
-        if findings.run.command == Command.RECONCILE:
-            self._causes.update({cause.value: n for cause, n in findings.causes.items()})
-            if not findings.run.status.broke_off:
-                self._last_night = findings
-        self._outcomes.update({state.value: n for state, n in findings.outcomes.items()})
+        if findings.run.command == Command.RECONCILE and not findings.run.status.broke_off:
+            self._last_night = findings
+
+    def add_client(self, entry: DifferenceEntry) -> None:
+        """Count one client."""
+        self._causes[entry.difference.cause] += 1
+        self._endings[summary_text.state_of(entry)] += 1
 
     def blocks(self, words: Words) -> Iterator[tuple[str, list[tuple[Cell, ...]]]]:
         """The act, block by block."""
         _ = words.gettext
+        yield (
+            _("The parties"),
+            [
+                (_("Accounting side (1C)"), self._parties.accounting_side or _BLANK),
+                (_("ERP side"), self._parties.erp_side or _BLANK),
+                (_("Place"), self._parties.place or _BLANK),
+                (_("Date of signing"), _BLANK),
+            ],
+        )
         yield (
             _("What was compared"),
             [
@@ -214,12 +258,15 @@ class Act:
         ]
         yield _("Runs"), [*runs, (_("of them failed"), self._failed)]
         yield (
-            _("Differences by cause; one that lasts several nights counts each night"),
-            [(words.cause(cause), count) for cause, count in self._causes.items()],
+            _("Clients on which the sides differed, by cause"),
+            [(words.cause(cause), self._causes[cause]) for cause in Cause if self._causes[cause]],
         )
         yield (
-            _("Corrections by outcome"),
-            [(words.outcome(state), count) for state, count in self._outcomes.items()],
+            _("The same clients by how it ended"),
+            [
+                (summary_text.state_word(state, words), count)
+                for state, count in self._endings.items()
+            ],
         )
         if self._last_night:
             last = self._last_night
@@ -240,13 +287,37 @@ class Act:
                     (_("Digest at the end of the period"), self._closing.run.digest),
                 ],
             )
+        signature = _("position, name: %(line)s   signature: %(line)s") % {"line": _BLANK}
         yield (
             _("Signed"),
             [
-                (_("For the accounting side (1C)"), "______________________"),
-                (_("For the ERP side"), "______________________"),
+                (_("For the accounting side (1C)"), signature),
+                (_("For the ERP side"), signature),
             ],
         )
+
+
+def _client_row(run: int, entry: DifferenceEntry, words: Words) -> tuple[Cell, ...]:
+    difference = entry.difference
+    settled = entry.writes[-1].settled_at if entry.writes else None
+    changed = (
+        f"{words.field(one.field)}: {_value(one.found)} → {_value(one.wanted)}"
+        for one in summary_text.glimpsed(difference)
+    )
+    return (
+        difference.key,
+        difference.name,
+        words.cause(difference.cause),
+        "\n".join(changed) or words.kind(difference.kind),
+        summary_text.ending(entry, words),
+        local_cell(settled, words),
+        run,
+        difference.number,
+    )
+
+
+def _value(text: str | None) -> str:
+    return "—" if text is None else f"«{text}»"
 
 
 def _run_row(findings: ReportContent, words: Words) -> tuple[Any, ...]:

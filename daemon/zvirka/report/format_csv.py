@@ -6,8 +6,10 @@ comma (Ukraine), ``,`` elsewhere. Every cell is quoted.
 A cell that a spreadsheet would take for a formula (it begins with ``= + - @``, their full-width
 forms, a tab or a line break) gets an apostrophe in front. So does such a sign behind a ``;``, a
 ``,``, a tab, a quote or a line break within a cell, for a file opened with the other separator is
-split there. A phone number thus reads ``'+380441234567``; use the JSON where
-the exact values are needed.
+split there. A phone (``+380 44 123-45-67``), a number and a dash alone stay as they are: they name
+no function, cell or program, and whoever reads the file gets back what the journal holds. Excel,
+opening the file by a double click, shows ``+380441234567`` and ``00123456`` as numbers; the XLSX
+keeps them as text.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from zvirka.report.content import ReportContent
 
 Separator = Literal[";", ","]
 _SIGNS = re.compile(r"[=+\-@\t\n＝＋－＠]")
+_PLAIN = re.compile(r"\+\d[\d ()-]*|[+-]?\d+(?:\.\d+)?|[+-]|")
+"""A phone, a number, a dash."""
 _FORMULA = re.compile(r"(^|[;,\t\n\"])(?=[ ]*[=+\-@\t\n＝＋－＠])")
 
 
@@ -52,4 +56,7 @@ def neutral(value: Cell) -> str | int:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     shown = cell(value)
-    return _FORMULA.sub(r"\1'", shown) if _SIGNS.search(shown) else shown
+    plain = (_PLAIN.fullmatch(part.strip(" ")) for part in re.split("[;,]", shown))
+    if not _SIGNS.search(shown) or all(plain):
+        return shown
+    return _FORMULA.sub(r"\1'", shown)

@@ -1,16 +1,19 @@
 """The report as HTML: one self-contained file that opens offline and prints on A4.
 
-There is no script: the style sheet filters, the browser searches. The content
-security policy in the file allows nothing but its own style sheet, by hash. All outside text is
-escaped by Jinja, and hidden characters are spelt out (:mod:`zvirka.i18n.visible_text`).
+The style sheet filters by cause; a small script, which nothing depends on, adds a search. The
+content security policy in the file allows nothing but this style sheet and this script, by their
+hashes. All outside text is escaped by Jinja, and hidden characters are spelt out
+(:mod:`zvirka.i18n.visible_text`).
 
 A run with more differences than :data:`PAGE` is written as a summary file with one more file
-for each page of one kind, so that a browser never has to hold 100,000 of them.
+for each page of them, so that a browser never has to hold 100,000 of them.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -26,7 +29,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
 from zvirka import __version__
-from zvirka.domain import Cause, Kind, OutcomeState
+from zvirka.domain import Cause
 from zvirka.i18n.visible_text import visible
 from zvirka.i18n.words import Words
 from zvirka.journal.records import DifferenceEntry
@@ -34,18 +37,16 @@ from zvirka.report import summary_text
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
 from zvirka.report.embedded_data import packed
+from zvirka.report.summary_text import tone_of
 
 PAGE = 2000
 """Differences on one page."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 _LONG = 600
+_SHORT = 24
+"""Characters of a value that is never broken over two lines: a phone, a tax id."""
 _TALL_FIELDS = 12
-_TONES: dict[str, str] = {
-    OutcomeState.APPLIED: "good",
-    OutcomeState.FAILED: "bad",
-    OutcomeState.NOT_CONVERGING: "bad",
-}
 
 Opener = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a file of that name for writing, atomically."""
@@ -53,12 +54,12 @@ Opener = Callable[[str], AbstractContextManager[BinaryIO]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One file of differences of one kind; ``first`` and ``last`` are keys."""
+    """One file of differences; ``first`` and ``last`` are keys, ``left`` were not settled."""
 
     name: str
     number: int
-    kind: Kind
     count: int
+    left: int
     causes: dict[Cause, int]
     first: str
     last: str
@@ -66,7 +67,7 @@ class Page:
 
 def write(findings: ReportContent, words: Words, stream: BinaryIO, *, name: str) -> None:
     """Write everything as one document; ``name`` is the file's own, printed in the seal."""
-    emit("report.html", stream, words, file_name=name, pages=(), **_summary(findings, words))
+    emit("report.html", stream, words, file_name=name, **_summary(findings, words))
 
 
 def write_files(findings: ReportContent, words: Words, open_file: Opener, *, stem: str) -> None:
@@ -77,7 +78,11 @@ def write_files(findings: ReportContent, words: Words, open_file: Opener, *, ste
         pages = tuple(_write_pages(findings, words, open_file, stem, PAGE))
     with open_file(index) as stream:
         emit(
-            "report.html", stream, words, file_name=index, pages=pages, **_summary(findings, words)
+            "report.html",
+            stream,
+            words,
+            file_name=index,
+            **{**_summary(findings, words), "pages": pages},
         )
 
 
@@ -114,14 +119,18 @@ def environment(language: str) -> Environment:
     made.install_gettext_callables(  # type: ignore[attr-defined]
         words.gettext, words.ngettext, newstyle=True
     )
-    made.filters["tone"] = lambda state: _TONES.get(state, "warning")
+    made.filters["tone"] = tone_of
     made.filters["told"] = words.told
+    made.filters["breakable"] = _breakable
     made.tests["tall"] = _tall
+    made.tests["short"] = lambda text: len(text) <= _SHORT and "\n" not in text
     made.globals.update(
         texts=summary_text,
         version=__version__,
         css=style(),
-        css_hash=style_hash(),
+        css_hash=_hash(style()),
+        script=script(),
+        script_hash=_hash(script()),
         layout="layout.html",
     )
     return made
@@ -134,13 +143,19 @@ def style() -> Markup:
         f"body:has(#show-{cause.value}:not(:checked)) .c-{cause.value} {{ display: none; }}\n"
         for cause in Cause
     )
+    rules += "body:has(#only-left:checked) .row:not(.left) { display: none; }\n"
     return Markup((TEMPLATES / "report.css").read_text("utf-8") + rules)  # noqa: S704 - our own file
 
 
 @cache
-def style_hash() -> str:
-    """The style sheet's source expression in a content security policy."""
-    return "sha256-" + b64encode(sha256(style().encode()).digest()).decode()
+def script() -> Markup:
+    """The script that searches the list of a report file."""
+    return Markup((TEMPLATES / "report.js").read_text("utf-8"))  # noqa: S704 - our own file
+
+
+def _hash(text: str) -> str:
+    """The source expression of a style sheet or script in a content security policy."""
+    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
 
 
 _environment = cache(environment)
@@ -151,6 +166,7 @@ def _summary(findings: ReportContent, words: Words) -> dict[str, Any]:
         "findings": findings,
         "run": findings.run.id,
         "drawing": chart_of(findings.nights),
+        "pages": (),
         "data": (Markup(piece) for piece in packed(findings, words)),  # noqa: S704 - base64
     }
 
@@ -158,47 +174,46 @@ def _summary(findings: ReportContent, words: Words) -> dict[str, Any]:
 def _write_pages(
     findings: ReportContent, words: Words, open_file: Opener, stem: str, size: int
 ) -> Iterator[Page]:
-    shares = {kind: ceil(count / size) for kind, count in findings.kinds.items()}
-    page_count = sum(shares.values())
+    page_count = ceil(findings.found / size)
     names = [f"{stem}-p{number + 1:03}.html" for number in range(page_count)]
-    number = 0
-    for kind, share in shares.items():
-        entries = findings.entries([kind])
-        for _ in range(share):
-            held = list(islice(entries, size))
-            page = _page(names[number], number + 1, kind, held)
-            with open_file(page.name) as stream:
-                emit(
-                    "page.html",
-                    stream,
-                    words,
-                    findings=findings,
-                    run=findings.run.id,
-                    page=page,
-                    page_count=page_count,
-                    entries=held,
-                    index_name=f"{stem}.html",
-                    file_name=page.name,
-                    before=names[number - 1] if number else "",
-                    after=names[number + 1] if number + 1 < page_count else "",
-                )
-            yield page
-            number += 1
+    entries = findings.entries()
+    for number, name in enumerate(names):
+        held = list(islice(entries, size))
+        page = _page(name, number + 1, held)
+        with open_file(name) as stream:
+            emit(
+                "page.html",
+                stream,
+                words,
+                findings=findings,
+                run=findings.run.id,
+                page=page,
+                page_count=page_count,
+                entries=held,
+                index_name=f"{stem}.html",
+                file_name=name,
+                before=names[number - 1] if number else "",
+                after=names[number + 1] if number + 1 < page_count else "",
+            )
+        yield page
 
 
-def _page(name: str, number: int, kind: Kind, held: list[DifferenceEntry]) -> Page:
-    causes = dict.fromkeys(Cause, 0)
-    for entry in held:
-        causes[entry.difference.cause] += 1
+def _page(name: str, number: int, held: list[DifferenceEntry]) -> Page:
+    causes = Counter(entry.difference.cause for entry in held)
     return Page(
         name=name,
         number=number,
-        kind=kind,
         count=len(held),
-        causes={cause: count for cause, count in causes.items() if count},
-        first=held[0].difference.key if held else "",
-        last=held[-1].difference.key if held else "",
+        left=sum(map(summary_text.is_still_left, held)),
+        causes={cause: causes[cause] for cause in Cause if causes[cause]},
+        first=held[0].difference.key,
+        last=held[-1].difference.key,
     )
+
+
+def _breakable(path: str) -> Markup:
+    """A dotted path of 1C that a browser breaks at the dots and brackets only."""
+    return Markup("<wbr>").join(re.split(r"(?<=[.\[\]=/])", visible(path)))
 
 
 def _shown(value: Any) -> Any:

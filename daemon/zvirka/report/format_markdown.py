@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from zvirka.domain import Kind
 from zvirka.i18n.visible_text import one_line
 from zvirka.i18n.words import Words
 from zvirka.journal.records import DifferenceEntry
@@ -34,9 +33,9 @@ def escaped(text: str) -> str:
 
 
 def code(text: str | None) -> str:
-    """A value as a code span; ``NULL`` in italics, nothing for an empty text."""
+    """A value as a code span; a dash for one that is not set, nothing for an empty text."""
     if text is None:
-        return "*NULL*"
+        return "—"
     if not text:
         return ""
     shown = one_line(text).replace("|", "\\|")
@@ -55,6 +54,12 @@ def _lines(findings: ReportContent, words: Words) -> Iterator[str]:
     if lines := summary_text.fault(findings, words):
         yield from _section(_("Error"))
         yield from _list(lines)
+    yield from _differences(findings, words)
+    yield from _holds(findings, words)
+    if notes := summary_text.notes(findings, words):
+        yield from _section(_("Warnings"))
+        yield from (f"- {escaped(note)}" for note in notes)
+        yield ""
     yield from _section(_("Who asked, and when"))
     yield from _list(summary_text.request_lines(findings, words))
     if lines := summary_text.compared(findings, words):
@@ -66,11 +71,6 @@ def _lines(findings: ReportContent, words: Words) -> Iterator[str]:
     for heading, counts in summary_text.totals(findings, words):
         yield from _section(heading)
         yield from _list([(label, words.number(count)) for label, count in counts])
-    yield from _holds(findings, words)
-    if notes := summary_text.notes(findings, words):
-        yield from _section(_("Warnings"))
-        yield from (f"- {escaped(note)}" for note in notes)
-        yield ""
     if findings.run.facts.fields:
         yield from _section(_("Field mapping"))
         yield from _table(
@@ -80,8 +80,6 @@ def _lines(findings: ReportContent, words: Words) -> Iterator[str]:
                 for _n, label, source, law in summary_text.mapping(findings, words)
             ),
         )
-    for kind, count in findings.kinds.items():
-        yield from _kind(findings, words, kind, count)
     yield from _section(_("Seal"))
     yield from _seal(findings, words)
 
@@ -102,30 +100,32 @@ def _holds(findings: ReportContent, words: Words) -> Iterator[str]:
     yield ""
 
 
-def _kind(findings: ReportContent, words: Words, kind: Kind, count: int) -> Iterator[str]:
+def _differences(findings: ReportContent, words: Words) -> Iterator[str]:
     _ = words.gettext
-    yield from _section(f"{_('Differences')}: {words.kind(kind)} ({words.number(count)})")
+    if not findings.found:
+        return
+    yield from _section(f"{_('Differences')} ({words.number(findings.found)})")
     yield from _table(
         [
             _("No."),
             _("Code"),
             _("Name"),
             _("Ref_Key"),
+            _("Kind"),
             _("Cause"),
             f"{_('Field')}: {_('ERP before')} → {_('1C')} → {_('Read back')}",
             _("What was done"),
         ],
-        (_difference(entry, words) for entry in findings.entries([kind])),
+        (_difference(entry, words) for entry in findings.entries()),
     )
 
 
 def _difference(entry: DifferenceEntry, words: Words) -> list[str]:
     difference = entry.difference
-    unread = "*NULL*" if summary_text.was_read_back(entry) else "—"
     fields = [
         f"{escaped(words.field(field.field))}: "
         f"{code(field.found)} → {code(field.wanted)} → "
-        f"{unread if field.read_back is None else code(field.read_back)}"
+        f"{code(field.read_back)}"
         for field in summary_text.told_fields(difference.fields)
     ]
     done = [summary_text.done(entry, words)]
@@ -138,6 +138,7 @@ def _difference(entry: DifferenceEntry, words: Words) -> list[str]:
         code(difference.key),
         escaped(difference.name),
         code(difference.ref),
+        words.kind(difference.kind),
         words.cause(difference.cause),
         "<br>".join(fields),
         "<br>".join(done),
@@ -157,7 +158,9 @@ def _section(heading: str) -> Iterator[str]:
 
 def _list(lines: Iterable[summary_text.Line], *, code_values: bool = False) -> Iterator[str]:
     for label, value in lines:
-        yield f"- {label}: {code(value) if code_values else escaped(value)}"
+        # An address is a code span: many viewers show the backslashes that keep it from a link.
+        exact = code_values or "://" in value
+        yield f"- {label}: {code(value) if exact else escaped(value)}"
     yield ""
 
 

@@ -20,6 +20,7 @@ from zvirka.report import summary_text
 from zvirka.report.columns import (
     CORRECTION_COLUMNS,
     DIFFERENCE_COLUMNS,
+    PRINTED,
     Cell,
     Column,
     correction_rows,
@@ -31,6 +32,16 @@ from zvirka.report.embedded_data import SHEET, cells
 
 SHEET_ROWS = 1_048_576
 """Rows a sheet holds, the header included."""
+_BLOCK_WIDTHS = (40, 92, 22, 24)
+"""Columns of the summary: the second holds a digest or a signature on one line."""
+_LINE_POINTS = 15
+_MOST_LINES = 27
+"""Excel's rows are at most 409 points high."""
+_TONES = {
+    "good": ("#17523A", "#E4F1EA"),
+    "warning": ("#6E4706", "#FAF0DC"),
+    "bad": ("#8F2323", "#F9E6E6"),
+}
 _OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -50,9 +61,14 @@ class Workbook:
         self._writer.set_properties(
             {"title": cell(title), "author": "zvirka", "created": created.replace(tzinfo=None)}
         )
-        self.plain = self._writer.add_format({"valign": "top"})
+        self.plain = self._writer.add_format({"valign": "top", "text_wrap": True})
         self.bold = self._writer.add_format({"bold": True, "valign": "top"})
-        self.wrapped = self._writer.add_format({"valign": "top", "text_wrap": True})
+        self.tones = {
+            tone: self._writer.add_format(
+                {"valign": "top", "text_wrap": True, "font_color": ink, "bg_color": paper}
+            )
+            for tone, (ink, paper) in _TONES.items()
+        }
         self.heading = self._writer.add_format({"bold": True, "font_size": 14})
         self.header = self._writer.add_format(
             {"bold": True, "bg_color": "#E8ECE9", "bottom": 1, "valign": "top", "text_wrap": True}
@@ -63,11 +79,13 @@ class Workbook:
         )
 
     def sheet(self, name: str) -> Any:
-        """A new sheet, A4 landscape, one page wide."""
+        """A new sheet, A4 landscape, one page wide, with page numbers."""
         sheet = self._writer.add_worksheet(name)
         sheet.set_landscape()
         sheet.set_paper(9)
+        sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
         sheet.fit_to_pages(1, 0)
+        sheet.set_footer("&L&8zvirka · &A&R&8&P / &N")
         # A Код of digits is text on purpose; Excel need not mark every one of them in green.
         sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
         return sheet
@@ -87,18 +105,28 @@ class Workbook:
         self, sheet: Any, row: int, blocks: Iterable[tuple[str, Sequence[Sequence[Cell]]]]
     ) -> None:
         """Headed blocks of lines below each other, from that row on; empty ones are left out."""
-        sheet.set_column(0, 0, 38)
-        sheet.set_column(1, 1, 60)
-        sheet.set_column(2, 4, 24)
+        for column, width in enumerate(_BLOCK_WIDTHS):
+            sheet.set_column(column, column, width)
         for heading, lines in blocks:
             if not lines:
                 continue
+            self.fit_row(sheet, row, [heading], _BLOCK_WIDTHS)
             self.put(sheet, row, 0, heading, self.header)
             for line in lines:
                 row += 1
+                self.fit_row(sheet, row, line, _BLOCK_WIDTHS)
                 for column, value in enumerate(line):
-                    self.put(sheet, row, column, value, self.wrapped if column else self.plain)
+                    self.put(sheet, row, column, value)
             row += 2
+
+    def fit_row(self, sheet: Any, row: int, values: Sequence[Cell], widths: Sequence[int]) -> None:
+        """Make a row as high as its wrapped texts need: not every program does so by itself."""
+        lines = max(
+            (_lines_of(value, width) for value, width in zip(values, widths, strict=False)),
+            default=1,
+        )
+        if lines > 1:
+            sheet.set_row(row, _LINE_POINTS * min(lines, _MOST_LINES))
 
     def close(self) -> None:
         """Finish the file.
@@ -112,28 +140,45 @@ class Workbook:
             raise OSError(str(error)) from error
 
 
+def _lines_of(value: Cell, width: int) -> int:
+    """How many lines a cell of that width needs, words being broken between lines."""
+    if not isinstance(value, str):
+        return 1
+    return sum(max(-(-len(line) * 23 // (width * 20)), 1) for line in value.split("\n"))
+
+
 class Listing:
     """Rows under a frozen, filtered header, over as many sheets as they need."""
 
-    def __init__(self, workbook: Workbook, name: str, columns: Sequence[Column]) -> None:
+    def __init__(
+        self, workbook: Workbook, name: str, columns: Sequence[Column], *, printed: int = 0
+    ) -> None:
         self._workbook = workbook
         self._name = name
         self._columns = tuple(columns)
+        self._widths = [column.width for column in columns]
+        self._printed = printed or len(columns)
+        self._outcome = next(
+            (place for place, column in enumerate(columns) if column.heading == "Outcome"), None
+        )
         self._sheets = 0
         self._begin()
 
-    def add(self, rows: Iterable[tuple[Cell, ...]]) -> None:
-        """Append rows."""
+    def add(self, rows: Iterable[tuple[Cell, ...]], tone: str = "") -> None:
+        """Append rows; ``tone`` colours their outcome."""
         for row in rows:
             if self._row >= SHEET_ROWS:
                 self.finish()
                 self._begin()
+            self._workbook.fit_row(self._sheet, self._row, row[: self._printed], self._widths)
             for column, value in enumerate(row):
-                self._workbook.put(self._sheet, self._row, column, value)
+                toned = self._workbook.tones.get(tone) if column == self._outcome else None
+                self._workbook.put(self._sheet, self._row, column, value, toned)
             self._row += 1
 
     def finish(self) -> None:
-        """Set the filter over what was written."""
+        """Set the filter over what was written, and what of it goes on paper."""
+        self._sheet.print_area(0, 0, max(self._row - 1, 0), self._printed - 1)
         self._sheet.autofilter(0, 0, max(self._row - 1, 0), len(self._columns) - 1)
 
     def _begin(self) -> None:
@@ -159,12 +204,14 @@ def write(findings: ReportContent, words: Words, stream: BinaryIO) -> None:
         created=words.local(findings.run.finished_at or findings.run.started_at),
     )
     summary(workbook, workbook.sheet(_("Summary")), findings)
-    differences = Listing(workbook, _("Differences"), DIFFERENCE_COLUMNS)
+    differences = Listing(workbook, _("Differences"), DIFFERENCE_COLUMNS, printed=PRINTED)
     corrections = Listing(workbook, _("Corrections"), CORRECTION_COLUMNS)
     for entry in findings.entries():
-        differences.add(difference_rows(entry, words))
+        tone = summary_text.tone_of(summary_text.state_of(entry))
+        differences.add(difference_rows(entry, words), tone)
         for one in entry.writes:
-            corrections.add(correction_rows(entry.difference.number, one, words))
+            rows = correction_rows(entry.difference.number, one, words)
+            corrections.add(rows, summary_text.tone_of(one.outcome.state))
     differences.finish()
     corrections.finish()
     hidden = workbook.sheet(SHEET)

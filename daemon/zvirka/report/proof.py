@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from zvirka.domain import Correction, Difference, Kind, Outcome
+from zvirka.domain import Correction, Difference, Outcome
 from zvirka.errors import JournalError, UsageError
 from zvirka.i18n import N_
 from zvirka.journal.column_types import canonical
@@ -119,14 +119,9 @@ def content_of_report(report: Any) -> ReportContent:
     run = _with_messages(run, _record(report.seal.record) if report.seal else None)
     held = [_entry(part) for part in report.differences]
 
-    def entries(
-        kinds: Collection[Kind] | None = None, *, numbers: Collection[int] | None = None
-    ) -> Iterator[DifferenceEntry]:
+    def entries(numbers: Collection[int] | None = None) -> Iterator[DifferenceEntry]:
         for entry in held:
-            difference = entry.difference
-            if (kinds is None or difference.kind in kinds) and (
-                numbers is None or difference.number in numbers
-            ):
+            if numbers is None or entry.difference.number in numbers:
                 yield entry
 
     return ReportContent(

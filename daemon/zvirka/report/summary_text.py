@@ -9,8 +9,10 @@ from typing import Any
 from zvirka.domain import (
     Action,
     Command,
+    Difference,
     Disposition,
     FieldDifference,
+    Kind,
     Mode,
     OutcomeState,
     RunStatus,
@@ -22,6 +24,7 @@ from zvirka.i18n.words import (
     MODES,
     STATUSES,
     TRIGGERS,
+    WRITERS,
     Words,
 )
 from zvirka.journal.definitions import is_left
@@ -140,8 +143,8 @@ def compared(findings: ReportContent, words: Words) -> list[Line]:
         (_("Catalogue"), facts.catalog),
         (_("Scope"), facts.scope or _("the whole catalogue")),
         (_("Store of the ERP"), facts.store),
-        (_("Written through"), facts.writer),
-        (_("Paired by"), facts.key),
+        (_("Written through"), words.word(WRITERS, facts.writer)),
+        (_("Paired by"), words.field(facts.key)),
         (_("A deletion mark"), words.word(MARKS, facts.deletion_mark)),
         (_("How 1C was read"), words.word(MODES, findings.run.mode) if findings.run.mode else ""),
         (_("Snapshot window"), window if facts.snapshot_from else ""),
@@ -256,6 +259,43 @@ def done(entry: DifferenceEntry, words: Words) -> str:
     if difference.action is None:
         return decided
     return f"{words.action(difference.action)}: {decided}"
+
+
+def state_of(entry: DifferenceEntry) -> OutcomeState | Disposition:
+    """What became of a difference at last: the outcome of a correction, else the decision."""
+    if entry.writes:
+        return entry.writes[-1].outcome.state
+    return entry.difference.disposition
+
+
+def tone_of(state: str) -> str:
+    """The colour of an outcome: ``good``, ``warning`` or ``bad``."""
+    if state == OutcomeState.APPLIED:
+        return "good"
+    return "bad" if state in {OutcomeState.FAILED, OutcomeState.NOT_CONVERGING} else "warning"
+
+
+def ending(entry: DifferenceEntry, words: Words) -> str:
+    """The word for what became of a difference."""
+    return state_word(state_of(entry), words)
+
+
+def state_word(state: OutcomeState | Disposition, words: Words) -> str:
+    """The word for an outcome or a decision."""
+    return words.outcome(state) if isinstance(state, OutcomeState) else words.disposition(state)
+
+
+def is_still_left(entry: DifferenceEntry) -> bool:
+    """Whether the difference is left after the run."""
+    outcome = entry.writes[-1].outcome.state if entry.writes else None
+    return is_left(entry.difference.disposition, outcome)
+
+
+def glimpsed(difference: Difference) -> list[FieldDifference]:
+    """The changed fields a line of a list shows: none where all there is came or went."""
+    if difference.kind in {Kind.MISSING, Kind.EXTRA}:
+        return []
+    return told_fields(difference.fields)
 
 
 def told_fields(fields: Iterable[FieldDifference]) -> list[FieldDifference]:

@@ -94,7 +94,7 @@ class Alerts:
 
     def watch(self, now: datetime) -> None:
         """Arm the dead man's switch, once in the life of the state directory."""
-        if self._state.watching_since is None:
+        if self._state.watching_since is None or self._state.watching_since > now:
             self._state.watching_since = now
             self._save()
 
@@ -205,8 +205,11 @@ class Alerts:
         remaining = situation.last.facts.remaining if situation.last else 0
         if remaining:
             found.append(("differences", ("remain", about)))
-        good = situation.good or self._state.watching_since
-        if good is not None and now - good > self._settings.schedule.stale_after:
+        longest = self._settings.schedule.stale_after
+        good = situation.good
+        if good is None or good - now > longest:  # it ran while the clock was ahead
+            good = self._state.watching_since
+        if good is not None and now - good > longest:
             hours = int((now - good).total_seconds() // 3600)
             text = say(language, "silent", hours=counted(language, "hours", hours))
             found.append(("stale", ("stale", f"{text}\n{about}".strip())))

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from zvirka.domain import RunStatus
+from zvirka.journal.beats import BeatName, put_beat
 from zvirka.journal.held_runs import waiting_runs
 from zvirka.journal.journal import open_journal
 from zvirka.journal.queries import (
@@ -66,6 +67,10 @@ class Records(Protocol):
         """The state now."""
         ...
 
+    def beat(self, now: datetime, due: datetime | None) -> None:
+        """Note that the daemon is alive, and when its next run is due; ``None``: it stops."""
+        ...
+
 
 class JournalRecords:
     """:class:`Records` of the journal of some settings, opened again for each question.
@@ -105,6 +110,12 @@ class JournalRecords:
                 ),
                 unresolved_since=unresolved_since(connection),
             )
+
+    def beat(self, now: datetime, due: datetime | None) -> None:
+        """Note that the daemon is alive, and when its next run is due; ``None``: it stops."""
+        with closing(open_journal(self._settings())) as journal, journal.writing() as connection:
+            detail = {"next": due.isoformat()} if due is not None else {}
+            put_beat(connection, BeatName.DAEMON, now, detail)
 
 
 def _view(run: RunRecord) -> RunView:

@@ -69,7 +69,8 @@ def night_result(ending: Summary | BaseException) -> NightResult:
     """
     if isinstance(ending, Summary):
         if ending.status in SETTLED:
-            return NightResult("settled")
+            unwritten = NightResult("permanent", kind="report", why=ending.error)
+            return unwritten if ending.error else NightResult("settled")
         if ending.status == RunStatus.INTERRUPTED:
             return NightResult("interrupted", kind=ending.kind, why=ending.error)
         return _failed(ending.passing, ending.kind or ending.status, ending.error)
@@ -122,7 +123,9 @@ class Nights:
             now: the time.
         """
         slot = self._slot = self._clock.last_slot(now)
-        had = sorted((run for run in runs if run.started >= slot), key=lambda run: run.started)
+        # A run from the time when the clock was ahead is no run of this night.
+        had = [run for run in runs if slot <= run.started <= now + _DAY]
+        had.sort(key=lambda run: run.started)
         self._attempts, self._begin = len(had), None
         if any(run.status in SETTLED for run in had):
             return
@@ -132,13 +135,14 @@ class Nights:
             self._try_again(now if broken else (had[-1].ended or now), at_once=broken)
         elif now <= slot + self._clock.tolerance:
             self._trigger, self._begin = Trigger.SCHEDULE, now
-        elif self._settings.catch_up and last_settled is not None and now - last_settled > _DAY:
+        elif self._settings.catch_up and last_settled and abs(now - last_settled) > _DAY:
             self._trigger, self._begin = Trigger.CATCH_UP, now
 
     def due(self, now: datetime) -> Due | None:
         """The run to begin now; ``None`` when nothing is due or the quiet hours forbid it."""
         slot = self._clock.last_slot(now)
-        if self._slot is None or slot > self._slot:
+        # A slot far ahead was entered while the clock was wrong.
+        if self._slot is None or slot > self._slot or self._slot - now > _DAY:
             self._enter(slot, now)
         if self._begin is None or self._slot is None:
             return None

@@ -8,13 +8,14 @@ import queue
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from random import SystemRandom
 
 from loguru import logger
 
 from zvirka.domain import RunStatus
-from zvirka.errors import ExitCode
+from zvirka.errors import ExitCode, ZvirkaError
 from zvirka.now import utc_now
 from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
@@ -96,6 +97,8 @@ def run_daemon(
                 supervisor.reload(lambda: load().settings)
     finally:
         supervisor.close()
+    with suppress(ZvirkaError):  # the page then says that it was stopped, not that it is silent
+        JournalRecords(lambda: supervisor.settings).beat(utc_now(), None)
     logger.info("the daemon stops")
     return int(ExitCode.IN_SYNC)
 

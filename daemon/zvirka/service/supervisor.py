@@ -226,7 +226,10 @@ class Supervisor:
             self._failure,
         )
 
+        due = self._nights.next_attempt or self.clock.next_slot(now)
+
         def look() -> Situation:
+            self._ports.records.beat(now, due)
             situation = self._ports.records.situation(now)
             alerts.judge(situation, failure, now)
             alerts.flush(now)

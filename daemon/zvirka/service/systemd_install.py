@@ -1,4 +1,4 @@
-"""``zvirka systemd install``: the units, the user and the directories, with the right paths."""
+"""``zvirka systemd install`` and ``uninstall``: units, user, directories, the right paths."""
 
 from __future__ import annotations
 
@@ -60,6 +60,49 @@ def install(
     if prefix == Path("/") and not dry_run:
         _put_into_effect()
     return written
+
+
+def uninstall(*, prefix: Path = Path("/"), dry_run: bool = False) -> list[Path]:
+    """Stop and disable the units and remove what :func:`install` wrote; return the paths.
+
+    The user, the settings and the state directory (the journal) stay.
+
+    Raises:
+        UsageError: a file cannot be removed.
+    """
+    written = [
+        prefix / place / source.name
+        for pattern, place in PLACES.items()
+        for source in sorted(shipped("systemd").glob(pattern))
+    ]
+    there = [path for path in written if path.exists()]
+    if dry_run:
+        return there
+    live = prefix == Path("/") and shutil.which("systemctl") is not None
+    if live and there:
+        units = [path.name for path in there if path.suffix in {".service", ".timer"}]
+        # A template is stopped by its instances; a unit that is not enabled is no fault.
+        names = [name.replace("@.", "@*.") for name in units]
+        _tried(["systemctl", "disable", *(name for name in units if "@." not in name)])
+        _tried(["systemctl", "stop", *names])
+    for path in there:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise UsageError(
+                coded("ZV4101", "the file cannot be removed: {why}", why=os_reason(error)),
+                place=str(path),
+                remedy=Message("run it as root"),
+            ) from error
+    if live:
+        _tried(["systemctl", "daemon-reload"])
+    return there
+
+
+def _tried(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        logger.warning("systemctl did not do all of it", command=" ".join(command[:2]))
 
 
 def _put_into_effect() -> None:

@@ -240,15 +240,24 @@ class JournalSettings(Table):
     password_file: Path | None = None
 
 
+class ActSettings(Table):
+    """``[report.act]``: who signs an act of a period, and where; lines to fill in when unset."""
+
+    accounting_side: str = ""
+    erp_side: str = ""
+    place: str = ""
+
+
 class ReportSettings(Table):
     """``[report]``: where reports go and in which language."""
 
     dir: Path | None = None
     language: Literal["uk", "en"] = "uk"
-    formats: list[Literal["html", "xlsx", "csv", "json", "md"]] = ["html", "json"]
+    formats: list[Literal["html", "xlsx", "csv", "json", "md", "pdf"]] = ["html", "json"]
     signing_key_file: Path | None = None
     push_log: Path | None = None
     prune_after: Duration | None = None
+    act: ActSettings = ActSettings()
 
 
 class ScheduleSettings(Table):

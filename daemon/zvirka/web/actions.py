@@ -24,7 +24,7 @@ _AT_ONCE_SECONDS = 3.0
 def sign_in_form(context: RequestContext) -> Response:
     """The form, with a session of its own that its token is bound to."""
     if context.session.user is not None:
-        return context.redirect("/runs")
+        return context.redirect("/")
     return context.keep(context.render("sign_in.html", error=""), context.session)
 
 
@@ -52,7 +52,7 @@ def sign_in(context: RequestContext) -> Response:
     web.attempts.succeeded(name, context.address, device)
     web.sessions.end(context.session)
     logger.info("signed in", who=user.name, address=context.address)
-    response = context.keep(context.redirect("/runs"), web.sessions.begin(user))
+    response = context.keep(context.redirect("/"), web.sessions.begin(user))
     return response if device else context.keep_device(response, user)
 
 

@@ -200,7 +200,7 @@ def show_work(
 
 
 def _entries(findings: ReportContent, sifted: FilteredDifferences) -> Any:
-    return findings.entries(numbers=sifted.numbers) if sifted.numbers else ()
+    return findings.entries(sifted.numbers) if sifted.numbers else ()
 
 
 def _choices(findings: ReportContent) -> dict[str, list[Any]]:

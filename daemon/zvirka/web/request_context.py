@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -52,6 +52,7 @@ class WebContext:
     language: str
     timezone: str
     https: bool
+    stale_after: timedelta
     now: Callable[[], datetime]
 
     @property

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from zvirka.errors import SettingsError, ZvirkaError
@@ -23,6 +23,7 @@ from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
 from zvirka.web import actions, pages
+from zvirka.web import overview as front
 from zvirka.web.request_context import (
     Handler,
     Refused,
@@ -93,6 +94,7 @@ def create_app(
         language=environment.settings.report.language,
         timezone=environment.settings.schedule.timezone,
         https=https,
+        stale_after=environment.settings.schedule.stale_after,
         now=environment.now,
     )
     return app
@@ -106,7 +108,7 @@ def _routes() -> list[Route]:
         return Route(path, endpoint(handler, role=role), methods=["POST"])
 
     return [
-        Route("/", _home, methods=["GET"]),
+        get("/", front.overview),
         Route("/healthz", _health, methods=["GET"]),
         Route("/style.css", _style, methods=["GET"]),
         Route("/favicon.ico", _nothing, methods=["GET"]),
@@ -117,6 +119,7 @@ def _routes() -> list[Route]:
         get("/runs/{run:int}", pages.run),
         get("/runs/{run:int}/search", pages.leave_search),
         post("/runs/{run:int}/search", pages.search_run),
+        post("/runs/{run:int}/stop", front.stop, role="admin"),
         post("/runs/{run:int}/approve", actions.approve, role="admin"),
         post("/runs/{run:int}/reject", actions.reject, role="admin"),
         get("/runs/{run:int}/{number:int}", pages.life),
@@ -126,10 +129,6 @@ def _routes() -> list[Route]:
         post("/resync", actions.resync, role="admin"),
         get("/work", pages.work),
     ]
-
-
-async def _home(_request: Request) -> Response:
-    return RedirectResponse("/runs", 303)
 
 
 async def _health(_request: Request) -> Response:

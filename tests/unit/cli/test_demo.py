@@ -1,4 +1,4 @@
-"""The directory of a demo: kept once, never written over."""
+"""The directory of a demo: a second demo begins again in it, and nothing else is written over."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ import pytest
 from tests.unit.cli.lines import run
 
 
-def test_demo_refuses_a_directory_that_holds_an_earlier_demo(
+def test_demo_twice_in_one_directory_begins_again(
     settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = ("demo", "--counterparties", "50", "--keep", "kept", "--lang", "en")
-    assert run(*line) == 0
-    store = (settled / "kept" / "erp.db").read_bytes()
-    capsys.readouterr()
-    assert run(*line) == 64
-    shown = capsys.readouterr().err
-    assert "the directory already holds a demo" in shown
-    assert f"Where: {settled / 'kept'}" in shown
-    assert "give another directory with --keep, or delete it" in shown
-    assert (settled / "kept" / "erp.db").read_bytes() == store
+    for _ in range(2):
+        assert run(*line) == 0
+        assert "The ERP and 1C agree." in capsys.readouterr().out
+    assert len(list((settled / "kept" / "reports").glob("*.html"))) == 4
 
 
-def test_demo_may_use_an_existing_directory_and_names_one_it_cannot_make(
+def test_demo_refuses_a_directory_of_somebody_else_and_one_it_cannot_make(
     settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    before = (settled / "zvirka.toml").read_text("utf-8")
     assert run("demo", "--counterparties", "50", "--keep", ".", "--lang", "en") == 64
-    assert "already holds a demo" in capsys.readouterr().err  # the fixture's own state directory
+    assert "in use" in capsys.readouterr().err  # the fixture's own state directory
+    assert (settled / "zvirka.toml").read_text("utf-8") == before
     (settled / "empty").mkdir()
     assert run("demo", "--counterparties", "50", "--keep", "empty") == 0
     assert run("demo", "--keep", "password/below", "--lang", "en") == 64

@@ -37,6 +37,7 @@ WANTED = {
     "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
     "web hash-password", "feed", "init",
+    "systemd uninstall", "upgrade",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from zvirka.report.content import Night
 START = datetime(2026, 11, 1, tzinfo=UTC)
 COUNTS = st.lists(
     st.dictionaries(st.sampled_from(Cause), st.integers(1, 200_000)), min_size=1, max_size=90
-)
+).filter(any)
 
 
 def night(run: int, causes: dict[Cause, int], status: str = "finished") -> Night:
@@ -42,7 +42,8 @@ def test_every_bar_is_as_high_as_its_night_and_within_the_drawing(
         assert bar.x + bar.width <= WIDTH + 0.01
         last = bar.x + bar.width
         height = sum(segment.height for segment in bar.segments)
-        assert abs(height - bar.night.total * HEIGHT / top) < 0.1
+        assert bar.cut == (bar.night.total > top)
+        assert abs(height - min(bar.night.total, top) * HEIGHT / top) < 0.1
         assert height <= HEIGHT + 0.1
 
 
@@ -53,8 +54,26 @@ def test_the_legend_counts_what_the_bars_show(causes: list[dict[Cause, int]]) ->
     assert sum(count for _, count in chart.causes) == sum(sum(c.values()) for c in causes)
 
 
-def test_no_nights_no_chart_and_a_failed_night_is_marked() -> None:
+def test_a_first_load_does_not_flatten_the_nights_after_it() -> None:
+    load = night(1, {Cause.UNKNOWN: 1500})
+    usual = [night(run, {Cause.MISSED_UPDATE: run % 6}) for run in range(2, 12)]
+    chart = chart_of([load, *usual])
+    assert chart is not None
+    assert [bar.cut for bar in chart.bars] == [True, *[False] * 10]
+    assert max(s.height for bar in chart.bars[1:] for s in bar.segments) > HEIGHT / 2
+
+
+def test_nights_that_grow_are_not_cut() -> None:
+    chart = chart_of([night(run, {Cause.CONFLICT: count}) for run, count in enumerate((1, 9, 30))])
+    assert chart is not None
+    assert chart_of([night(1, {Cause.UNKNOWN: 1500})]).ticks[-1][1] == 1500
+    grown = [night(run, {Cause.CONFLICT: 20 + run * 5}) for run in range(20)]
+    assert not any(bar.cut for bar in chart_of(grown).bars)
+
+
+def test_no_differences_no_chart_and_a_failed_night_is_marked() -> None:
     assert chart_of([]) is None
+    assert chart_of([night(1, {}, "failed"), night(2, {})]) is None
     chart = chart_of([night(1, {}, "failed"), night(2, {Cause.CONFLICT: 2})])
     assert chart is not None
     assert [bar.failed for bar in chart.bars] == [True, False]

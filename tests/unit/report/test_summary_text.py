@@ -178,7 +178,7 @@ def test_counts_that_a_run_did_not_take_are_absent_and_not_zero(
     assert (findings.run.facts.causes, findings.run.facts.found) == (None, None)
     text = rendered(journal, run, "md").decode()
     assert "Differences by cause" not in text
-    assert "## Differences: missing in the ERP" in text, "what was recorded is listed"
+    assert "## Differences (1)" in text, "what was recorded is listed"
     assert b'"remaining": null' in rendered(journal, run, "json")
 
 

@@ -57,6 +57,7 @@ class World:
     journal_is_down: bool = False
     mail_is_down: bool = False
     mail: list[tuple[str, str]] = field(default_factory=list)
+    beats: list[tuple[datetime, datetime | None]] = field(default_factory=list)
 
     def run(self, _settings: Settings, request: Request, _pulse: Pulse) -> Summary:
         return self.act(self, request)
@@ -121,6 +122,10 @@ class World:
         last = self.runs[-1][1] if self.runs else None
         good = [view.ended for _, view in self.runs if view.status == "finished"]
         return Situation(last=last, good=max(good, default=None), held=self.held)
+
+    def beat(self, now: datetime, due: datetime | None) -> None:
+        self._ask()
+        self.beats.append((now, due))
 
     def _ask(self) -> None:
         if self.journal_is_down:

@@ -197,6 +197,17 @@ def test_the_dead_mans_switch_goes_off_even_when_no_run_ever_was(tmp_path: Path)
     assert "37 hours" in body
 
 
+def test_a_good_run_of_the_future_does_not_keep_the_switch_silent(tmp_path: Path) -> None:
+    """Its clock was ahead by a year: for a year nothing would be told."""
+    post = Post()
+    told = alerts(tmp_path, post, language="en")
+    ahead = Situation(good=NOW + timedelta(days=400))
+    for day in (2, 100, 300):
+        told.judge(ahead, None, NOW + timedelta(days=day))
+    told.flush(NOW + timedelta(days=300))
+    assert [title for _, title, _ in post.sent] == ["zvirka: no successful run for a long time"]
+
+
 @pytest.mark.parametrize(
     ("language", "title", "lines"),
     [

@@ -330,3 +330,29 @@ def test_a_summary_says_what_its_run_means_for_the_night(
         run=1, command="reconcile", status=status, exit_code=2, kind="X", passing=passing
     )
     assert night_result(summary).status == expected
+
+
+def test_a_run_without_its_report_is_told_and_not_repeated() -> None:
+    summary = Summary(
+        run=1, command="reconcile", status="finished", exit_code=2, error="the disk is full"
+    )
+    result = night_result(summary)
+    assert (result.status, result.kind, result.why) == ("permanent", "report", "the disk is full")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_night_while_the_clock_was_ahead_takes_none_of_the_later_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    world = World(Hours(NOON + timedelta(days=400)), goes_well)
+    watch = daemon(world, settings(tmp_path), monkeypatch)
+    watch.start()
+    live(watch, world.hours, NIGHT + timedelta(days=400, hours=1))
+    assert len(world.started()) == 1
+    world.hours.time = NOON
+    if restarted:
+        watch = daemon(world, settings(tmp_path), monkeypatch)
+        watch.start()
+    live(watch, world.hours, NOON + timedelta(days=3))
+    true = [start for start in world.started() if start < NOON + timedelta(days=100)]
+    assert len(true) in {3, 4}  # and the one that a start catches up

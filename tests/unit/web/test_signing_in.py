@@ -44,7 +44,7 @@ def test_a_stranger_is_led_to_the_door_from_every_page(page: PageClient, path: s
 
 def test_a_user_with_the_password_comes_in(page: PageClient) -> None:
     answer = page.sign_in("olena")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/runs")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert "olena" in page.get("/runs").text
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 from sqlalchemy import Connection, Engine, String, Table, Uuid, select
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import SQLAlchemyError, StatementError
@@ -85,8 +86,10 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     outcome = _tried(connection, transaction, _creation(layout, _fitting_key(layout)))
     if isinstance(outcome, Outcome) and outcome.state is not OutcomeState.APPLIED:
         # The invented key or values may break a rule that 1C's own keep.
-        for key in _likely_keys(layout, some):
-            again = _tried(connection, transaction, _creation(layout, key, some))
+        keys = list(_likely_keys(layout, some))
+        # A view does not say which columns are required: at last all of them are given a value.
+        for wanted in [*(_creation(layout, key, some) for key in keys), _whole(layout, keys, some)]:
+            again = _tried(connection, transaction, wanted)
             if isinstance(again, Outcome) and again.state is OutcomeState.APPLIED:
                 outcome = again
                 break
@@ -122,6 +125,17 @@ def _creation(layout: TableLayout, key: str, like: Client | None = None) -> Corr
         for mapped in child.columns:
             after[mapped.field] = _sample(mapped)
     return Correction(id=1, action=Action.CREATE, key=key, ref=REF, after=after)
+
+
+def _whole(layout: TableLayout, keys: list[str], like: Client | None) -> Correction:
+    """A create in which every field has a value of its own, of the form that ``like`` has."""
+    plain = _creation(layout, keys[0] if keys else _fitting_key(layout))
+    there = {} if like is None else like.values
+    after = {
+        field: value or _changed(there.get(field) or "") or _sample(layout.home(field))
+        for field, value in plain.after.items()
+    }
+    return msgspec.structs.replace(plain, after=after)
 
 
 def _sample(mapped: MappedColumn) -> str:

@@ -1,0 +1,204 @@
+"""The front page: how the flow stands now, read from the journal alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from zvirka.domain import Cause, Mode, RunStatus
+from zvirka.i18n import N_
+from zvirka.journal.beats import Beat, BeatName, put_beat, read_beats
+from zvirka.journal.queries import (
+    last_good,
+    last_over_everything,
+    list_runs,
+    reconciliations_until,
+)
+from zvirka.journal.records import RunRecord
+from zvirka.journal.run_writes import FINAL
+from zvirka.report.assembly import night_of
+from zvirka.report.chart import chart_of
+from zvirka.report.content import CHART_RUNS
+from zvirka.web.pages import tone_of
+from zvirka.web.request_context import Refused, RequestContext
+
+SILENT_AFTER = timedelta(minutes=12)
+"""A daemon beats every five minutes; one not heard of for so long is not alive."""
+RECENT = 8
+MOST_RUNS = 2**31 - 1
+_MISSED = (Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.MISSED_DELETE)
+
+
+class Standing(StrEnum):
+    """How the flow stands, in one word; the first that applies."""
+
+    RUNNING = "running"
+    FAILING = "failing"
+    HELD = "held"
+    STALE = "stale"
+    PAUSED = "paused"
+    HEALTHY = "healthy"
+
+
+STANDINGS: dict[Standing, tuple[str, str, str]] = {
+    Standing.HEALTHY: ("good", N_("healthy"), N_("the last run is good and recent")),
+    Standing.RUNNING: ("", N_("run under way"), N_("a run is at work now")),
+    Standing.HELD: ("warning", N_("decision needed"), N_("a plan waits for a person")),
+    Standing.FAILING: ("bad", N_("failing"), N_("the last run failed or was interrupted")),
+    Standing.STALE: ("bad", N_("stale"), N_("the last good run is too long ago")),
+    Standing.PAUSED: ("warning", N_("paused"), N_("the daemon was stopped; nothing is scheduled")),
+}
+"""Colour, word and legend."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissRate:
+    """Webhooks missed of the changes between two runs: a bar of the trend."""
+
+    run: int
+    missed: int
+    changed: int
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return self.missed / self.changed if self.changed else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the front page shows. ``reached`` says whether 1C and the store answered last time."""
+
+    standing: Standing
+    last: RunRecord | None
+    good: RunRecord | None
+    daemon: Beat | None
+    alive: bool
+    due: datetime | None
+    running: RunRecord | None
+    progress: Beat | None
+    reached: tuple[bool | None, bool | None]
+    waiting: list[RunRecord]
+    rates: list[MissRate]
+
+
+def overview(context: RequestContext) -> Response:
+    """The front page."""
+    now = context.web.now()
+    waiting = context.journal.held(now)
+    with context.journal.reading() as connection:
+        seen = _look(connection, now, waiting, context.web.stale_after)
+        recent = list_runs(connection, limit=RECENT)
+        nights = reconciliations_until(connection, MOST_RUNS, CHART_RUNS)
+    decided = context.journal.decisions([run.id for run in recent], now)
+    half = len(seen.rates) // 2
+    return context.render(
+        "overview.html",
+        seen=seen,
+        standings=STANDINGS,
+        now=now,
+        drawing=chart_of([night_of(run) for run in nights]),
+        runs=[(run, decided.get(run.id), tone_of(run, decided.get(run.id))) for run in recent],
+        rate=_rate(seen.rates),
+        rate_before=_rate(seen.rates[:half]),
+        rate_lately=_rate(seen.rates[half:]),
+        speed=_speed(seen.progress),
+        ago=lambda moment: context.words.ago(now - moment),
+        run=0,
+    )
+
+
+def stop(context: RequestContext) -> Response:
+    """Ask the run under way, whoever began it, to stop at its next safe place."""
+    _ = context.words.gettext
+    number = context.number("run")
+    with context.journal.writing() as connection:
+        beat = read_beats(connection).get(BeatName.RUN)
+        if beat is None or beat.detail["run"] != number:
+            raise Refused(409, _("This run is not under way any more; nothing was done."))
+        detail = {"run": number, "who": context.user.name}
+        put_beat(connection, BeatName.STOP, context.web.now(), detail)
+    return context.redirect("/")
+
+
+def _look(
+    connection: Connection, now: datetime, waiting: list[RunRecord], stale_after: timedelta
+) -> Overview:
+    beats = read_beats(connection)
+    last = last_over_everything(connection, FINAL)
+    good = next(iter(last_good(connection, 1)), None)
+    running = next(iter(list_runs(connection, limit=1, status=RunStatus.RUNNING)), None)
+    daemon = beats.get(BeatName.DAEMON)
+    due = daemon.detail.get("next") if daemon else None
+    alive = daemon is not None and due is not None and now - daemon.at < SILENT_AFTER
+    seen: dict[str, Any] = {
+        "last": last,
+        "good": good,
+        "daemon": daemon,
+        "alive": alive,
+        "due": datetime.fromisoformat(due) if due and alive else None,
+        "running": running,
+        "progress": beats.get(BeatName.RUN),
+        "reached": _reached(last),
+        "waiting": waiting,
+        "rates": _rates(reconciliations_until(connection, MOST_RUNS, CHART_RUNS)),
+    }
+    return Overview(standing=_standing(seen, now, stale_after), **seen)
+
+
+def _standing(seen: dict[str, Any], now: datetime, stale_after: timedelta) -> Standing:
+    last, good, daemon = seen["last"], seen["good"], seen["daemon"]
+    if seen["running"] is not None:
+        return Standing.RUNNING
+    if last is not None and last.status.broke_off:
+        return Standing.FAILING
+    if seen["waiting"]:
+        return Standing.HELD
+    if good is None or now - good.finished_at > stale_after:
+        return Standing.STALE
+    if daemon is not None and "next" not in daemon.detail:
+        return Standing.PAUSED
+    return Standing.HEALTHY
+
+
+def _reached(last: RunRecord | None) -> tuple[bool | None, bool | None]:
+    """Whether 1C and the store answered the last run; ``None`` when it did not get that far."""
+    if last is None:
+        return None, None
+    facts = last.facts
+    source = True if facts.source_count_before is not None else None
+    store = True if facts.store_rows is not None else None
+    if last.status is RunStatus.FAILED:
+        if source is None:
+            source = False if last.phase in {"preflight", "pull"} else None
+        elif store is None:
+            store = False if last.phase in {"scan", "diff"} else None
+    return source, store
+
+
+def _rates(runs: list[RunRecord]) -> list[MissRate]:
+    """The miss rate of the runs that read only what had changed, oldest first."""
+    rates = []
+    for run in runs:
+        if run.mode is Mode.LIGHT and run.facts.causes is not None:
+            missed = sum(run.facts.causes.get(cause, 0) for cause in _MISSED)
+            rates.append(MissRate(run.id, missed, max(run.facts.fetched or 0, missed)))
+    return rates
+
+
+def _rate(rates: list[MissRate]) -> float | None:
+    changed = sum(one.changed for one in rates)
+    return sum(one.missed for one in rates) / changed if changed else None
+
+
+def _speed(progress: Beat | None) -> float:
+    """Units a second in the phase under way; 0 when it does not count."""
+    if progress is None or not progress.detail["done"]:
+        return 0.0
+    since = datetime.fromisoformat(progress.detail["since"])
+    return float(progress.detail["done"] / max((progress.at - since).total_seconds(), 1.0))
