@@ -294,9 +294,9 @@ STORY_STATES = (
     (OutcomeState.APPLIED, ""),
     (OutcomeState.APPLIED, ""),
     (OutcomeState.APPLIED, ""),
-    (OutcomeState.NOT_CONVERGING, "reads back otherwise: email"),
+    (OutcomeState.NOT_CONVERGING, Message("reads back otherwise: {fields}", fields=["email"])),
     (OutcomeState.APPLIED, ""),
-    (OutcomeState.SUPERSEDED, "the row changed since it was scanned"),
+    (OutcomeState.SUPERSEDED, Message("the row changed since it was scanned")),
 )
 
 
