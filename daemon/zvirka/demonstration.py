@@ -22,9 +22,10 @@ import msgspec
 from zvirka.deadline_session import DeadlineSession
 from zvirka.domain import Action, Command, Correction, OutcomeState
 from zvirka.erp import open_writer
-from zvirka.errors import UsageError, ZvirkaError
+from zvirka.errors import UsageError, ZvirkaError, os_reason
 from zvirka.init.settings_file import settings_text
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.net import bounded_server
 from zvirka.receiver.payload import MARK, REF
 from zvirka.receiver.run_receiver import receiver_app
@@ -134,15 +135,19 @@ def _claim(directory: Path) -> None:
                 shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise UsageError(
-            f"the directory of the demo cannot be made: {error.strerror}",
+            coded(
+                "ZV4101",
+                "the directory of the demo cannot be made: {why}",
+                why=os_reason(error),
+            ),
             place=str(directory),
-            remedy="give another directory with --keep",
+            remedy=Message("give another directory with --keep"),
         ) from None
     if any((directory / name).exists() for name in ("erp.db", "state", "reports")):
         raise UsageError(
-            "the directory is in use, and not by a demo",
+            coded("ZV3506", "the directory is in use, and not by a demo"),
             place=str(directory),
-            remedy="give another directory with --keep",
+            remedy=Message("give another directory with --keep"),
         )
     mark.touch()
 
@@ -203,7 +208,9 @@ def _fill_erp(settings: Settings, mapping: Mapping, simulator: Simulator) -> Non
     with closing(open_writer(settings.erp, mapping)) as writer:
         for outcome in writer.apply(corrections):
             if outcome.state is not OutcomeState.APPLIED:
-                raise ZvirkaError("the demo's ERP could not be filled", place=outcome.detail)
+                raise ZvirkaError(
+                    coded("ZV5502", "the demo's ERP could not be filled"), place=outcome.detail
+                )
 
 
 def _counterparties(simulator: Simulator) -> Iterator[Record]:

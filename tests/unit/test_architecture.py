@@ -28,6 +28,7 @@ FLOORS = (
         "findings",
         "identity",
         "mapping",
+        "message",
         "net",
         "now",
         "package_files",

@@ -17,6 +17,7 @@ from zvirka.cli import (
     config,
     daemon,
     demo,
+    explain,
     feed,
     init,
     prune,
@@ -68,6 +69,7 @@ def _root(
 
 app.add_typer(init.app)
 app.add_typer(check.app)
+app.add_typer(explain.app)
 app.add_typer(config.app, name="config")
 app.add_typer(reconcile.app)
 app.add_typer(resync.app)

@@ -14,6 +14,7 @@ from zvirka.cli.init_output import InitOutput
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
+from zvirka.message import Message, coded
 
 app = new_group()
 
@@ -104,9 +105,11 @@ def init(
     )
     if repair is None and answers.out.exists() and not force:
         raise UsageError(
-            "there is a settings file already",
+            coded("ZV3106", "there is a settings file already"),
             place=str(answers.out),
-            remedy="repair it with --from, replace it with --force, or name another with --out",
+            remedy=Message(
+                "repair it with --from, replace it with --force, or name another with --out"
+            ),
         )
     shown = InitOutput(call, asking=asking, show_values=show_values)
     Conversation(answers, shown, call.environ).settle(repair)

@@ -36,6 +36,7 @@ SENTENCES: dict[str, str] = {
     "error": N_("Error"),
     "place": N_("Where"),
     "remedy": N_("What to do"),
+    "explain": N_("{code}; more: zvirka explain {code}"),
     "stopping": N_("Ending at the next safe place; press again to end at once."),
     "interrupted": N_("Interrupted."),
     "unexpected": N_(
