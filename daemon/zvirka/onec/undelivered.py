@@ -17,6 +17,7 @@ from loguru import logger
 
 from zvirka.domain import ZERO_REF
 from zvirka.identity import canonical_key
+from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder, as_ref
 from zvirka.onec.odata_queries import Queries
@@ -164,11 +165,11 @@ def _without_role(error: failures.AccessDeniedError) -> failures.AccessDeniedErr
     """The same error with the way out that fits the register."""
     return failures.AccessDeniedError(
         error.message,
-        code=error.code,
+        code=error.internal_code,
         status=error.status,
         place=error.place,
-        cause="1C denies access to the outbox of the extension",
-        remedy="give the user of OData the role ZvirkaReader (bsl/README.uk.md)",
+        cause=coded("ZV1605", "1C denies access to the outbox of the extension"),
+        remedy=Message("give the user of OData the role ZvirkaReader (bsl/README.uk.md)"),
     )
 
 

@@ -13,9 +13,10 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
-from zvirka.errors import UsageError, ZvirkaError
+from zvirka.errors import UsageError, ZvirkaError, os_reason
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
+from zvirka.message import Message, coded
 from zvirka.report import (
     format_csv,
     format_html,
@@ -24,6 +25,7 @@ from zvirka.report import (
     format_pdf,
     format_xlsx,
 )
+from zvirka.report.anchors import SUFFIXES
 from zvirka.report.assembly import content_of
 from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
@@ -50,8 +52,9 @@ def report_stem(run: int) -> str:
 
 
 def report_files(directory: Path, run: int) -> list[Path]:
-    """All report files of a run in a directory."""
-    return sorted(directory.glob(f"{report_stem(run)}[.-]*"))
+    """All report files of a run in a directory; anchors hold no personal data and are none."""
+    found = directory.glob(f"{report_stem(run)}[.-]*")
+    return sorted(path for path in found if path.suffix not in SUFFIXES)
 
 
 def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
@@ -70,9 +73,15 @@ def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
                 path.unlink()
             except OSError as error:
                 raise ZvirkaError(
-                    f"a report of a pruned run cannot be removed ({error.strerror})",
+                    coded(
+                        "ZV4104",
+                        "a report of a pruned run cannot be removed ({why})",
+                        why=os_reason(error),
+                    ),
                     place=str(path),
-                    remedy="remove it by hand: it holds personal data that must not be kept",
+                    remedy=Message(
+                        "remove it by hand: it holds personal data that must not be kept"
+                    ),
                 ) from error
             removed.append(path)
     return removed
@@ -168,7 +177,7 @@ def render_content(findings: ReportContent, words: Words, form: str, stream: Bin
         format_csv.write(findings, words, stream, ";" if form == "csv" else ",")
     else:
         raise UsageError(
-            f"there is no report in the form {form!r}",
+            coded("ZV3507", "there is no report in the form {form}", form=repr(form)),
             place="--format",
-            remedy="choose one of: " + ", ".join(FORMATS),
+            remedy=Message("choose one of: {names}", names=FORMATS),
         )

@@ -21,6 +21,7 @@ from zvirka.domain import Command
 from zvirka.errors import ZvirkaError
 from zvirka.i18n import Language
 from zvirka.i18n.words import Words
+from zvirka.message import Message
 from zvirka.now import Now
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.alert_texts import say
@@ -82,7 +83,7 @@ class Supervisor:
         self.clock = Clock(settings.schedule, ports.random)
         self._nights = Nights(settings.schedule, self.clock)
         self.alerts = Alerts(settings, ports.send)
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.metrics.flow)
         self._exposition = _expose(settings.metrics.listen, self.metrics)
         self._situation = Situation()
         self._failure: tuple[str, str] | None = None
@@ -194,7 +195,11 @@ class Supervisor:
             command=Command.RECONCILE,
             trigger=due.trigger,
             who=_WHO,
-            reason=f"night of {due.slot.isoformat()}, attempt {due.attempt}",
+            reason=Message(
+                "night of {slot}, attempt {number}",
+                slot=due.slot.isoformat(),
+                number=str(due.attempt),
+            ),
             wait=_WAIT_FOR_LOCK,
         )
         logger.info("a run is due", trigger=due.trigger, attempt=due.attempt)
@@ -222,10 +227,16 @@ class Supervisor:
         )
 
         due = self._nights.next_attempt or self.clock.next_slot(now)
+        known = self._situation
 
         def look() -> Situation:
-            self._ports.records.beat(now, due)
-            situation = self._ports.records.situation(now)
+            try:
+                self._ports.records.beat(now, due)
+                situation = self._ports.records.situation(now)
+            except ZvirkaError as error:
+                # The night may have failed for the same reason; people must learn of it.
+                logger.error("the journal could not be read", error=str(error))
+                situation = known
             alerts.judge(situation, failure, now)
             alerts.flush(now)
             metrics.show(situation)

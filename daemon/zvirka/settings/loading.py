@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,8 +19,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
 from zvirka.findings import Finding
+from zvirka.message import Message, coded
 from zvirka.settings.checks import cross_problems, cross_warnings
 from zvirka.settings.explanations import (
     annotation_at,
@@ -34,6 +36,7 @@ from zvirka.settings.secrets import resolve_secrets
 PREFIX = "ZVIRKA_"
 SYSTEM_FILE = Path("/etc/zvirka/zvirka.toml")
 MASK = "********"
+_TELLING = frozenset({"state_dir", "journal", "report", "schedule", "alerts", "metrics", "log"})
 _NOT_SETTINGS = frozenset({"ZVIRKA_CONFIG", "ZVIRKA_LANG"})
 
 
@@ -89,6 +92,32 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     return Loaded(settings, origins, file, warnings)
 
 
+def load_leniently(path: Path | None, environ: Mapping[str, str]) -> Settings | None:
+    """Return what of unusable settings says where the journal is and whom to tell.
+
+    Each of those tables counts if it is sound by itself; nothing else is read. ``None`` when the
+    file cannot be read at all.
+    """
+    try:
+        file = find_settings(path, environ)
+        values = _read_toml(file) if file is not None else {}
+    except SettingsError:
+        return None
+    if file is not None:
+        _anchor_paths(Settings, values, file.parent)
+    _lay_environment(values, {}, environ)
+    resolve_secrets(values, {}, environ)
+    sound: dict[str, Any] = {
+        "onec": {"url": "http://settings.invalid"},
+        "erp": {"url": "sqlite://"},
+    }
+    for name in _TELLING & values.keys():
+        with suppress(ValidationError):
+            Settings.model_validate(sound | {name: values[name]})
+            sound[name] = values[name]
+    return Settings.model_validate(sound)
+
+
 def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Return the settings file, ``None`` when none was asked for and none is in a usual place.
 
@@ -99,9 +128,9 @@ def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     if asked is not None:
         if not _is_file(asked, otherwise=True):
             raise SettingsError(
-                "the settings file does not exist",
+                coded("ZV3101", "the settings file does not exist"),
                 place=str(asked),
-                remedy="check --config or $ZVIRKA_CONFIG",
+                remedy=Message("check --config or $ZVIRKA_CONFIG"),
             )
         return asked.absolute()
     return next(
@@ -129,13 +158,17 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        cause, remedy = f"the settings file is not TOML: {error}", "correct that line"
+        cause = coded("ZV3102", "the settings file is not TOML: {details}", details=str(error))
+        remedy = Message("correct that line")
     except UnicodeDecodeError:
-        cause, remedy = "the settings file is not UTF-8 text", "save it as UTF-8 without a BOM"
+        cause = coded("ZV3102", "the settings file is not UTF-8 text")
+        remedy = Message("save it as UTF-8 without a BOM")
     except RecursionError:
-        cause, remedy = "the settings file is nested too deep", "look for a row of brackets"
+        cause = coded("ZV3102", "the settings file is nested too deep")
+        remedy = Message("look for a row of brackets")
     except OSError as error:
-        cause, remedy = f"the settings file cannot be read: {error.strerror}", "make it readable"
+        cause = coded("ZV4102", "the settings file cannot be read: {why}", why=os_reason(error))
+        remedy = Message("make it readable")
     raise SettingsError(cause, place=str(file), remedy=remedy)
 
 
@@ -216,14 +249,18 @@ def _settings_error(problems: Mapping[str, str], file: Path | None) -> SettingsE
     lines = "".join(f"\n  {key}: {problems[key]}" for key in sorted(problems))
     if file is not None:
         return SettingsError(
-            f"the settings cannot be used:{lines}\n",
+            coded("ZV3103", "the settings cannot be used:{lines}\n", lines=lines),
             place=str(file),
-            remedy="zvirka.example.toml documents every key",
+            remedy=Message("zvirka.example.toml documents every key"),
         )
     return SettingsError(
-        f"there is no settings file, and the environment alone is not enough:{lines}\n",
+        coded(
+            "ZV3101",
+            "there is no settings file, and the environment alone is not enough:{lines}\n",
+            lines=lines,
+        ),
         place=f"--config, $ZVIRKA_CONFIG, {Path('zvirka.toml').absolute()}, {SYSTEM_FILE}",
-        remedy="copy zvirka.example.toml to one of these places and fill it in",
+        remedy=Message("copy zvirka.example.toml to one of these places and fill it in"),
     )
 
 

@@ -266,6 +266,9 @@ class ReportSettings(Table):
     language: Literal["uk", "en"] = "uk"
     formats: list[Literal["html", "xlsx", "csv", "json", "md", "pdf"]] = ["html", "json"]
     signing_key_file: Path | None = None
+    tsa: list[str] = []
+    tsa_certificates: Path | None = None
+    head_file: Path | None = None
     push_log: Path | None = None
     prune_after: Duration | None = None
     act: ActSettings = ActSettings()
@@ -300,6 +303,7 @@ class MetricsSettings(Table):
 
     listen: str | None = None
     textfile: Path | None = None
+    flow: Annotated[str, Field(min_length=1)] = "main"
 
 
 class LogSettings(Table):
