@@ -196,6 +196,22 @@ def test_a_working_directory_that_only_root_may_enter(installed: Path) -> None:
     assert ended.returncode == 1, ended.stderr
 
 
+def test_init_by_root_writes_what_the_service_can_read_and_checks_as_the_service(
+    onec: Simulator, installed: Path
+) -> None:
+    file = installed / "zvirka.toml"
+    file.unlink()
+    line = ["init", "--yes", "--onec-url", onec.url, "--onec-user", onec.user, "--erp-url", ""]
+    ended = run(installed, *line, "--out", str(file), "--state-dir", str(installed / "state"))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert f"checked as uid {USER}" in ended.stdout
+    status, secret = file.stat(), (installed / "onec.password").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, USER, 0o640)
+    assert (secret.st_uid, secret.st_mode & 0o777) == (USER, 0o600)
+    assert owners(installed) == {USER}
+    assert run(installed, "reconcile", uid=USER, password=None).returncode in {0, 1, 3}
+
+
 def test_root_backs_up_into_a_place_of_its_own_and_restores_from_it(installed: Path) -> None:
     place = installed / "backups"
     place.mkdir(mode=0o700)

@@ -57,7 +57,7 @@ class InitOutput:
     def lines(self, lines: Sequence[str]) -> None:
         """Print lines that are to be copied."""
         for line in lines:
-            self._call.print(f"  {line}")
+            self._call.print(f"  {self._call.words.told(line)}")
 
     def source(self, found: SourceProposal) -> None:
         """Show which base was found, and where it keeps each field."""
@@ -71,7 +71,7 @@ class InitOutput:
                 [
                     call.words.field(home.field),
                     home.home or call.say("none"),
-                    f"{home.score:.2f} ({home.reason})",
+                    f"{home.score:.2f} ({call.words.told(home.reason)})",
                     "  |  ".join(
                         self._value(home.field, p.values.get(home.field)) for p in examples
                     ),
@@ -86,7 +86,11 @@ class InitOutput:
         call.print_table(
             [call.say("init_table"), call.say("init_rows"), call.say("init_score")],
             [
-                [one.name, call.words.number(one.rows), f"{one.score:.2f} ({one.reason})"]
+                [
+                    one.name,
+                    call.words.number(one.rows),
+                    f"{one.score:.2f} ({call.words.told(one.reason)})",
+                ]
                 for one in choices[:_TABLES]
             ],
         )
@@ -100,7 +104,7 @@ class InitOutput:
                 [
                     call.words.field(one.field),
                     f"{one.table}.{one.column}",
-                    f"{one.score:.2f} ({one.reason})",
+                    f"{one.score:.2f} ({call.words.told(one.reason)})",
                 ]
                 for one in found.columns
             ],

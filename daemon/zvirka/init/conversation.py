@@ -217,6 +217,8 @@ class Conversation:
         else:
             text = self._text(source, store, erp)
         _write(out, text, 0o640)
+        if os.geteuid() == 0 and (owner := self._service()) is not None:
+            os.chown(out, 0, owner.st_gid)  # the service reads it, and cannot change it
         self._shown.say("written", path=out)
         if database is not None and store is not None and not old:
             self._grants(database, store, erp)
@@ -254,8 +256,7 @@ class Conversation:
             return {}
         file = out.parent / f"{out.stem}.{key}" if out.stem != "zvirka" else out.parent / key
         _write(file, self._secrets[key], 0o600)
-        if os.geteuid() == 0:
-            owner = self._state_dir().stat()
+        if os.geteuid() == 0 and (owner := self._service()) is not None:
             os.chown(file, owner.st_uid, owner.st_gid)
         self._shown.say("init_secret", path=file)
         return {"password_file": file.name}
@@ -266,6 +267,11 @@ class Conversation:
         if lines := grants(database, settings, user):
             self._shown.say("init_grants")
             self._shown.lines(lines)
+
+    def _service(self) -> os.stat_result | None:
+        """Return whose the state directory is; ``None`` before there is one."""
+        state = self._state_dir()
+        return state.stat() if state.exists() else None
 
     def _state_dir(self) -> Path:
         if self._answers.state_dir is not None:

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import store_engine
 from zvirka.init.likeness import COLUMNS, TABLES, likeness
+from zvirka.message import Message
 from zvirka.settings.model import ErpSettings
 
 _LOOKED_INTO = 12
@@ -111,7 +112,9 @@ class ErpDatabase:
             for kind in ("code", "ref")
         )
         score = 0.5 * likeness(name, TABLES) + 0.4 * len(found) / len(fields) + 0.1 * keyed
-        reason = f"columns for {', '.join(found) or 'no field'}" + ", and a key" * keyed
+        reason = Message("columns for: {fields}", fields=found)
+        if keyed:
+            reason = Message("columns for: {fields}; and a key", fields=found)
         return TableChoice(name, self.count(table), round(score, 2), reason)
 
     def count(self, table: Table, *where: Any) -> int:

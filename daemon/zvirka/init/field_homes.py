@@ -14,6 +14,7 @@ import msgspec
 from zvirka.domain import Counterparty
 from zvirka.init.finding_1c import FoundBase, shipped_mappings
 from zvirka.mapping import Attribute, ContactLine, Mapping
+from zvirka.message import Message
 from zvirka.onec.catalogue_source import counterparties
 from zvirka.onec.failures import MappingMismatchError
 from zvirka.onec.mapping_fit import KINDS, catalog_entity, missing_in
@@ -209,10 +210,15 @@ def _homes(
     for field in mapping.fields:
         filled = sum(bool((party.values.get(field.name) or "").strip()) for party in sample)
         share = filled / len(sample) if sample else 0.0
-        by = "its name" if field.name in overrides else "the profile"
         score = round(0.5 + share / 2, 2) if sample else 0.5
-        reason = f"{by}; filled in {filled} of {len(sample)}"
-        yield FieldHome(field.name, in_words(field.source), score, reason)
+        named = Message("its name; filled in {filled} of {count}", filled=filled, count=len(sample))
+        if field.name not in overrides:
+            named = Message(
+                "the profile; filled in {filled} of {count}", filled=filled, count=len(sample)
+            )
+        yield FieldHome(field.name, in_words(field.source), score, named)
     for name, override in overrides.items():
         if override is False:
-            yield FieldHome(name, "", 0.0, "1C has no such property; the field is left out")
+            yield FieldHome(
+                name, "", 0.0, Message("1C has no such property; the field is left out")
+            )

@@ -107,7 +107,7 @@ class _Proposing:
         self.database, self.table, self.mapping, self.sample = database, table, mapping, sample
         self.rows = database.count(table)
         self.columns: list[ColumnChoice] = []
-        self.notes: list[str] = []
+        self.notes: list[Message] = []
         self.erp: dict[str, Any] = {"table": table.name}
         if database.schema:
             self.erp["schema"] = database.schema
@@ -195,7 +195,7 @@ class _Proposing:
             remedy=Message("name the column of the key with --key: {names}", names=known),
         )
 
-    def _key_candidates(self) -> Iterator[tuple[float, str, Column[Any], str]]:
+    def _key_candidates(self) -> Iterator[tuple[float, str, Column[Any], Message]]:
         values = {"ref": [party.ref for party in self.sample]}
         for name in ("code", "tax_id"):
             if name in self.mapping.names:
@@ -217,7 +217,12 @@ class _Proposing:
                 if field == self.mapping.key:
                     score += 0.05
                 if score > 0.1:
-                    reason = f"holds {held} of {len(wanted)} keys of 1C" if held else "its name"
+                    reason = Message("its name")
+                    if held:
+                        count = len(wanted)
+                        reason = Message(
+                            "holds {held} of {count} keys of 1C", held=held, count=count
+                        )
                     yield round(min(score, 1.0), 2), field, column, reason
 
     def _values(self, field: str) -> list[str]:
@@ -257,7 +262,9 @@ class _Proposing:
         """Rows people entered by hand: without a key, or told apart by a column of few values."""
         if key.nullable and key.name != pk.name:
             self.erp["owned"] = f"{key.name} IS NOT NULL"
-            self.notes.append(f"rows without {key.name} count as entered by hand")
+            self.notes.append(
+                Message("rows without {column} count as entered by hand", column=key.name)
+            )
             return
         for column in self.table.columns:
             if column.name in self.taken or isinstance(column.type, DateTime | Date | Numeric):
@@ -272,7 +279,9 @@ class _Proposing:
                 literal = "'" + value.replace("'", "''") + "'" if isinstance(value, str) else value
                 self.erp["owned"] = f"{column.name} = {literal}"
                 self.erp.setdefault("on_create", {})[column.name] = value
-                self.notes.append(f"clients of 1C have {column.name} = {literal}")
+                self.notes.append(
+                    Message("clients of 1C have: {condition}", condition=self.erp["owned"])
+                )
                 self.taken.add(column.name)
                 return
 
@@ -286,10 +295,10 @@ class _Proposing:
                     if delete != {"column": "is_active"}:
                         self.erp["delete"] = delete
                     self.taken.add(column.name)
-                    self.notes.append(f"a delete sets {column.name}")
+                    self.notes.append(Message("a delete sets {column}", column=column.name))
                     return
         self.erp["delete"] = {"mode": "hard"}
-        self.notes.append("no column tells deleted rows: a delete removes the row")
+        self.notes.append(Message("no column marks deleted rows: a delete removes the row"))
 
     # -- fields -----------------------------------------------------------------------------------
 
@@ -311,7 +320,7 @@ class _Proposing:
 
     def _assigned(
         self, table: Table, key: str, pairs: list[tuple[Counterparty, dict[str, Any]]]
-    ) -> Iterator[tuple[str, Column[Any], float, str]]:
+    ) -> Iterator[tuple[str, Column[Any], float, Message]]:
         """Yield fields with their columns, the surest first; each column serves one field."""
         scored = [
             (*self._score(field, column, pairs), field, column)
@@ -329,7 +338,7 @@ class _Proposing:
 
     def _score(
         self, field: str, column: Column[Any], pairs: list[tuple[Counterparty, dict[str, Any]]]
-    ) -> tuple[float, str]:
+    ) -> tuple[float, Message]:
         named = likeness(column.name, (field, *COLUMNS.get(field, ())))
         compare = self.mapping.comparison(self.mapping.field(field))
         filled = agreed = 0
@@ -339,9 +348,10 @@ class _Proposing:
                 filled += 1
                 agreed += canonical(compare, str(row[column.name] or "")) == theirs
         if not agreed:
-            return round(named if not filled else 0.6 * named, 2), "its name"
+            return round(named if not filled else 0.6 * named, 2), Message("its name")
         score = max(0.6 * named, 0.7 * agreed / filled + 0.3 * named)
-        return round(score, 2), f"equal in {agreed} of {filled} pairs"
+        reason = Message("equal in {agreed} of {count} pairs", agreed=agreed, count=filled)
+        return round(score, 2), reason
 
     def _children(
         self,
@@ -427,9 +437,17 @@ class _Proposing:
         """Return what most rows hold in a NOT NULL column, else the least that its type takes."""
         where = [column.isnot(None)]
         for value, number in self.database.common(column, *where):
-            if isinstance(value, str | int | bool):
-                text = f"{column.table.name}.{column.name} = {value!r} on create"
-                self.notes.append(f"{text}: {number} rows have it")
+            # A rare text is one client's own, and no constant for all of them.
+            common = not isinstance(value, str) or 3 * number >= self.rows
+            if isinstance(value, str | int | bool) and common:
+                self.notes.append(
+                    Message(
+                        "on create, {column} = {value}: {count} rows have it",
+                        column=f"{column.table.name}.{column.name}",
+                        value=repr(value),
+                        count=number,
+                    )
+                )
                 return value
         for key in column.foreign_keys:
             parts = key.target_fullname.split(".")
@@ -437,7 +455,14 @@ class _Proposing:
             rows = self.database.rows(target, limit=1)
             if rows:
                 value = rows[0][parts[-1]]
-                self.notes.append(f"{column.name} = {value!r}: a row of {target.name}")
+                self.notes.append(
+                    Message(
+                        "on create, {column} = {value}: a row of {table}",
+                        column=column.name,
+                        value=repr(value),
+                        table=target.name,
+                    )
+                )
                 return value
         if isinstance(column.type, Boolean):
             return False
