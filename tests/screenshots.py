@@ -1,8 +1,8 @@
-"""The pictures of the report in the README.
+"""The pictures of the report and of every page.
 
 ``python -m tests.screenshots [REPORT.html] [--to DIR] [--lang uk]``. Without a report it makes
-one of its own, through a journal, of sixty nights. Writes ``report-light.png`` and
-``report-dark.png``.
+one of its own, through a journal, of sixty nights, and photographs every page over that journal at
+1280 and 390 pixels, in light and in dark, into ``DIR/pages``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import tempfile
 from pathlib import Path
 
 from tests.integration.browser import ARGUMENTS, chromium_path
-from tests.unit.report.sample import nights, sample_book, story_run
+from tests.integration.web_site import serving, sign_in
+from tests.unit.report.sample import failed_run, held_run, nights, sample_book, story_run
+from tests.unit.web.page_client import open_page
 from zvirka.report import write_reports
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +55,46 @@ def take(report: Path, to: Path) -> list[Path]:
     return taken
 
 
+def take_pages(directory: Path, to: Path, language: str) -> list[Path]:
+    """Photograph every page, whole, over a journal with something of everything."""
+    from playwright.sync_api import sync_playwright
+
+    to.mkdir(parents=True, exist_ok=True)
+    taken = []
+    with open_page(directory) as made:
+        nights(made.journal, 30)
+        story, held, failed = (one(made.journal) for one in (story_run, held_run, failed_run))
+        paths = {
+            "overview": "/",
+            "runs": "/runs",
+            "run": f"/runs/{story}",
+            "held-run": f"/runs/{held}",
+            "failed-run": f"/runs/{failed}",
+            "decisions": "/held",
+            "client": f"/runs/{story}/2",
+            "search": "/counterparty",
+            "records": "/records",
+            "start": "/start",
+            "settings": "/settings",
+        }
+        with serving(made.client.app) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
+            for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
+                context = browser.new_context(
+                    color_scheme=scheme, viewport={"width": width, "height": 900}
+                )
+                page = context.new_page()
+                sign_in(page, address, "taras")
+                for name, path in paths.items():
+                    page.goto(f"{address}{path}?lang={language}")
+                    picture = to / f"{name}-{width}-{scheme}.png"
+                    page.screenshot(path=picture, full_page=True)
+                    taken.append(picture)
+                context.close()
+            browser.close()
+    return taken
+
+
 def main() -> None:
     """Take the pictures and say where they are."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -64,6 +106,9 @@ def main() -> None:
         report = asked.report or sample_report(Path(directory), asked.lang)
         for path in take(report, asked.to):
             print(path)
+        if asked.report is None:
+            pages = take_pages(Path(directory) / "pages", asked.to / "pages", asked.lang)
+            print(f"{len(pages)} pictures of pages in {asked.to / 'pages'}")
 
 
 if __name__ == "__main__":

@@ -196,6 +196,19 @@ def test_a_working_directory_that_only_root_may_enter(installed: Path) -> None:
     assert ended.returncode == 1, ended.stderr
 
 
+def test_root_backs_up_into_a_place_of_its_own_and_restores_from_it(installed: Path) -> None:
+    place = installed / "backups"
+    place.mkdir(mode=0o700)
+    assert run(installed, "reconcile").returncode == 0
+    file = place / "one.zvirka"
+    ended = run(installed, "backup", str(file))
+    assert ended.returncode == 0, ended.stderr
+    assert file.stat().st_uid == 0
+    ended = run(installed, "restore", str(file), "--replace")
+    assert ended.returncode == 0, ended.stderr
+    assert owners(installed) == {USER}
+
+
 def test_root_without_a_foreign_state_directory_stays_root(installed: Path) -> None:
     os.chown(installed / "state", 0, 0)
     ended = run(installed, "plan", "-v")

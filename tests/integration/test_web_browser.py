@@ -136,7 +136,7 @@ def test_a_person_narrows_and_searches_a_report(page: Any, site: str) -> None:
 def test_a_counterparty_is_followed_across_runs(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/counterparty")
-    page.fill("input[name=key]", "000000642")
+    page.fill("input[name=q]", "коваленко")
     press_enter(page)
     page.wait_for_selector("article.d")
     assert "+380675550199" in page.locator("main").inner_text()
@@ -217,7 +217,7 @@ def test_hostile_data_does_nothing_but_stand_there(page: Any, site: str) -> None
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_no_page_has_a_serious_fault_of_accessibility(browser: Any, site: str, scheme: str) -> None:
+def test_no_page_has_a_fault_of_accessibility(browser: Any, site: str, scheme: str) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
     ).Axe()
@@ -228,15 +228,14 @@ def test_no_page_has_a_serious_fault_of_accessibility(browser: Any, site: str, s
 
     def look(name: str) -> None:
         faults = axe.run(page).response["violations"]
-        serious = [f for f in faults if f["impact"] in {"serious", "critical"}]
-        found[name] = [(f["id"], f["nodes"][0]["html"]) for f in serious]
+        found[name] = [(f["id"], f["nodes"][0]["html"][:200]) for f in faults]
 
     page.goto(f"{site}/sign-in")
     look("sign-in")
     sign_in(page, site, "nobody-has-this-name", "x")
     look("refused at the door")
     sign_in(page, site, "taras")
-    paths = ["runs", "held", "counterparty", "work", "nothing"]
+    paths = ["", "runs", "held", "counterparty", "work", "nothing", "records", "start", "settings"]
     paths += [f"runs/{run}" for run in (STORY, HELD, FAILED)] + [f"runs/{STORY}/2"]
     for path in paths:
         page.goto(f"{site}/{path}")
@@ -268,6 +267,70 @@ def test_a_held_run_is_approved_for_real_with_who_and_why(page: Any, held: Night
     assert "Nothing waits for a decision." in page.locator("main").inner_text()
 
 
+def test_two_of_four_deletes_are_approved_and_the_rest_is_proposed_again(
+    page: Any, held: Night
+) -> None:
+    sign_in(page, held.site, "taras")
+    page.goto(f"{held.site}/runs/{held.run}")
+    boxes = page.locator("input.pick")
+    assert boxes.count() == 4
+    rows = page.locator("article.d")
+    chosen = [rows.nth(place).locator(".key").inner_text() for place in (0, 2)]
+    boxes.nth(0).check()
+    boxes.nth(2).check()
+    page.select_option("#part", "ticked")
+    page.fill("#reason", "лише ці два закрито")
+    follow(page, page.get_by_role("button", name="Approve exactly this plan"))
+    page.wait_for_url(f"**/runs/{held.run + 1}")
+    left = set(held.codes) - set(chosen)
+    assert set(held.codes) & set(held.world.in_store()) == left
+    again = held.world.run()
+    assert {one.key for one in held.world.differences(again.run)} == left
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
+@pytest.mark.parametrize("language", ["uk", "en"])
+def test_no_page_is_wider_than_a_phone(page: Any, site: str, language: str) -> None:
+    sign_in(page, site, "taras")
+    wide = {}
+    for path in (
+        "",
+        "runs",
+        "held",
+        "counterparty",
+        "records",
+        "start",
+        f"runs/{STORY}",
+        f"runs/{HELD}",
+        f"runs/{FAILED}",
+        f"runs/{STORY}/2",
+        "settings",
+    ):
+        page.goto(f"{site}/{path}?lang={language}")
+        wide[path] = page.evaluate("document.documentElement.scrollWidth")
+    assert {path: width for path, width in wide.items() if width > 390} == {}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [{"java_script_enabled": False}, {"viewport": {"width": 390, "height": 844}}],
+    indirect=True,
+)
+def test_five_questions_are_answered_in_two_steps(page: Any, site: str) -> None:
+    """Did last night go well, when is the next run, is the daemon alive, what waits, a client."""
+    sign_in(page, site, "olena")
+    text = page.locator("main").inner_text()
+    assert "Decision needed" in text
+    assert "Last good run" in text
+    assert "Next run" in text
+    assert "never heard of" in text
+    page.fill("input[name=q]", "коваленко")
+    press_enter(page)
+    assert "+380675550199" in page.locator("main").inner_text()
+    follow(page, page.get_by_role("link", name="Decisions"))
+    assert "deletes a run" in page.locator("main").inner_text()
+
+
 def test_a_held_run_is_rejected_and_nothing_is_written(page: Any, held: Night) -> None:
     before = held.world.in_store()
     sign_in(page, held.site, "taras")
@@ -293,7 +356,7 @@ def test_one_counterparty_is_resynced_for_real(page: Any, held: Night) -> None:
     held.world.shape.sql("UPDATE clients SET name = 'Правка' WHERE ref = ?", (ref,))
     sign_in(page, held.site, "taras")
     page.goto(f"{held.site}/counterparty")
-    page.fill("input[name=ref]", ref)
+    page.fill("input[name=q]", ref)
     press_enter(page)
     page.fill("textarea[name=reason]", "клієнт скаржиться")
     follow(page, page.get_by_role("button", name="Resync now"))

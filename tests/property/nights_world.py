@@ -10,22 +10,25 @@ import dataclasses
 import json
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from tests.integration.engine_world import World, world
 from zvirka.domain import Command, Correction, Difference, Disposition, Outcome, OutcomeState
 from zvirka.erp.open_store import open_layout
+from zvirka.erp.sql import engines
+from zvirka.erp.sql.transaction import LEFT_AS_IT_WAS
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.engine import open_engine
-from zvirka.journal.receipts import STORED
+from zvirka.journal.receipts import STORED, verify_receipts
 from zvirka.onec.open_source import open_feed
 from zvirka.policy import Policy
 from zvirka.receiver.ingest import Ingest
-from zvirka.receiver.payload import PayloadReader
+from zvirka.receiver.payload import PayloadReader, WebhookMessage
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.feeding import follow
 from zvirka.reconcile.request import Request, Summary, Targets
@@ -54,7 +57,8 @@ COLUMN = {
 CUT_AT = 40
 _STEPS = (
     *("begin", "add_differences", "update_differences", "hold", "intend", "settle", "finish"),
-    *("save_facts", "set_phase", "put_standings", "drop_standings", "put_pairings"),
+    *("save_facts", "set_phase", "put_suppressions", "drop_suppressions"),
+    *("put_pairings", "drop_pairings"),
 )
 
 
@@ -121,6 +125,7 @@ class Nights:
 
     def __init__(self, shape: str, mark: str, rekey: str) -> None:
         self._stack = ExitStack()
+        self._stack.enter_context(patch.object(engines, "LOCK_WAIT_SECONDS", 0.2))
         self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self.world = self._stack.enter_context(
             world(
@@ -147,15 +152,25 @@ class Nights:
         self.journal = open_engine(self.world.settings)[0]
         self._stack.callback(engine.dispose)
         self._stack.callback(self.journal.dispose)
-        self.page = Ingest(
-            self.journal,
-            engine,
-            layout,
-            mapping,
-            Policy.of(self.world.settings.policy, soft_delete=layout.soft is not None),
-            self.world.clock,
-            shared=False,
-        )
+        self._takers: list[Ingest] = []
+        self._last_taker = 0
+        policy = Policy.of(self.world.settings.policy, soft_delete=layout.soft is not None)
+
+        def taker(number: int) -> Ingest:
+            return Ingest(
+                self.journal,
+                engine,
+                layout,
+                mapping,
+                policy,
+                self.world.clock,
+                shared=False,
+                # The lock goes from one machine to the other and back.
+                keep_lock=lambda: self._last_taker == number,
+            )
+
+        self._taker = taker
+        self._takers = [taker(0), taker(1)]
         self.outbox: list[bytes] = []
         self.foreign = self.foreign_now()
         self.unexplained: dict[int, tuple[Row | None, Row | None]] = {}
@@ -201,17 +216,13 @@ class Nights:
         message = {"action": action, "clientData": data, "stamp": stamp, "messageId": str(stamp)}
         self.outbox.append(json.dumps(message, ensure_ascii=False).encode())
 
-    def deliver(self, numbers: list[int]) -> None:
-        """Deliver these of the outbox, in that order, some of them again."""
-        bodies = [self.outbox[number] for number in numbers]
-        messages = [
-            self.reader.read(body, self.world.clock())
-            for body in bodies
-            # One without a key the receiver refuses at its door.
-            if json.loads(body)["clientData"]["Код"].strip()
-        ]
+    def deliver(self, numbers: list[int], taker: int = 0) -> None:
+        """Deliver these of the outbox, in that order, some of them again, to a receiver."""
+        messages = self._messages(numbers)
+        self._settle_what_a_kill_left()
         before = self.owned()
-        verdicts = self.page.take(messages)
+        verdicts = self._takers[taker].take(messages)
+        self._last_taker = taker
         changed = self._changes(before)
         stored = [m for m, v in zip(messages, verdicts, strict=True) if v.outcome in STORED]
         for row, (old, new) in changed.items():
@@ -220,6 +231,31 @@ class Nights:
             assert any(m.key in about or m.ref in refs for m in stored), (
                 f"row {row} changed and no receipt says so: {old} → {new}"
             )
+
+    def killed_delivery(self, numbers: list[int], *, after_the_store: bool) -> None:
+        """A receiver is killed before or after the store is written; its receipts stay open."""
+        taker = self._takers[self._last_taker]
+
+        def killed(*_: Any, **__: Any) -> Any:
+            raise Killed
+
+        setattr(taker, "_settle" if after_the_store else "_in_store", killed)
+        with suppress(Killed):
+            taker.take(self._messages(numbers))
+        self._takers[self._last_taker] = self._taker(self._last_taker)
+
+    def _settle_what_a_kill_left(self) -> None:
+        """What the receiver does at its start; a run may have come before."""
+        self._takers[self._last_taker].recover()
+
+    def _messages(self, numbers: list[int]) -> list[WebhookMessage]:
+        bodies = [self.outbox[number] for number in numbers]
+        return [
+            self.reader.read(body, self.world.clock())
+            for body in bodies
+            # One without a key the receiver refuses at its door.
+            if json.loads(body)["clientData"]["Код"].strip()
+        ]
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -309,7 +345,7 @@ class Nights:
         done = [
             (correction, outcome.row or correction.row, _left_out(outcome))
             for correction, outcome in self.corrections(run)
-            if outcome.state in _WRITTEN
+            if outcome.state in _WRITTEN and LEFT_AS_IT_WAS not in outcome.detail
         ]
         aside = {self.edited}
         assert {int(row) for _, row, _ in done} - aside == set(changed) - aside, (done, changed)
@@ -466,3 +502,35 @@ class Nights:
     def assert_chain(self) -> None:
         with self.world.environment() as environment:
             assert list(verify_chain(environment.journal)) == []
+        assert list(verify_receipts(self.journal)) == []
+
+    @contextmanager
+    def trigger(self, row: int, action: str) -> Iterator[None]:
+        """While it lasts, a trigger of the ERP answers to every write of one row."""
+        events = ("UPDATE", "DELETE") if action != "silent" else ("UPDATE",)
+        raised = "RAISE(IGNORE)" if action == "silent" else "RAISE(ABORT, 'no')"
+        names = [f"law_{event.lower()}" for event in events]
+        for event, name in zip(events, names, strict=True):
+            self.sql(
+                f"CREATE TRIGGER {name} BEFORE {event} ON clients WHEN OLD.id = {row}"
+                f" BEGIN SELECT {raised}; END"
+            )
+        try:
+            yield
+        finally:
+            for name in names:
+                self.sql(f"DROP TRIGGER {name}")
+
+    def run_while_locked(self, steps: int) -> None:
+        """A run in the middle of which another program locks the store, until the run is over."""
+        address = self.world.shape.erp.url.removeprefix("sqlite:///")
+        other = sqlite3.connect(address, isolation_level=None)
+
+        def lock() -> None:
+            with suppress(sqlite3.OperationalError):
+                other.execute("BEGIN IMMEDIATE")
+
+        try:
+            self.run(doom=Doom(steps, lock))
+        finally:
+            other.close()

@@ -199,9 +199,16 @@ class NightsLaw(RuleBasedStateMachine):
     # -- webhooks ------------------------------------------------------------------------------
 
     @precondition(lambda self: self.nights.outbox)
-    @rule(picks=st.lists(PICK, min_size=1, max_size=4))
-    def deliver_late_repeated_or_reordered(self, picks: list[int]) -> None:
-        self.nights.deliver([pick % len(self.nights.outbox) for pick in picks])
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4), receiver=st.sampled_from([0, 1]))
+    def deliver_late_repeated_or_reordered(self, picks: list[int], receiver: int = 0) -> None:
+        """Deliver to one of two receivers; the lock changes hands."""
+        self.nights.deliver([pick % len(self.nights.outbox) for pick in picks], receiver)
+
+    @precondition(lambda self: self.nights.outbox)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=3), after_the_store=st.booleans())
+    def receiver_killed(self, picks: list[int], after_the_store: bool) -> None:
+        numbers = [pick % len(self.nights.outbox) for pick in picks]
+        self.nights.killed_delivery(numbers, after_the_store=after_the_store)
 
     # -- nights --------------------------------------------------------------------------------
 
@@ -294,6 +301,37 @@ class NightsLaw(RuleBasedStateMachine):
         finally:
             self.nights.world.simulator.faults.between_pages = None
 
+    @rule(pick=PICK, action=st.sampled_from(["refuse", "silent"]))
+    def night_with_a_trigger(self, pick: int, action: str) -> None:
+        """A trigger of the ERP refuses every change of one row, or drops it without a word."""
+        if row := self.row(pick):
+            with self.nights.trigger(row, action):
+                assert self.nights.run().status == "finished"
+
+    @rule(steps=st.integers(1, 40))
+    def night_in_which_the_store_is_locked(self, steps: int) -> None:
+        self.nights.run_while_locked(steps)
+
+    @rule(days=st.sampled_from([-400, -30, -1, 1, 30, 400]))
+    def clock_jump(self, days: int) -> None:
+        self.nights.world.clock.forward(days=days)
+
+    @rule(filters=st.sampled_from(["empty", "ignored"]), full=st.booleans())
+    def night_on_which_filters_lie(self, filters: str, full: bool) -> None:
+        """1C answers, with status 200, not what was asked for: nothing is written."""
+        before = self.nights.owned()
+        self._spoilt(filters=filters, full=full)
+        assert self.nights.last is not None
+        assert self.nights.last.status == "failed" or self.nights.owned() == before
+
+    @rule(after=st.integers(0, 30_000), skip=st.integers(0, 6), times=st.sampled_from([1, 2, True]))
+    def night_with_pages_cut(self, after: int, skip: int, times: int) -> None:
+        self._spoilt(skip=skip, drop_after_bytes=after, drop_times=times)
+
+    @rule(after=st.integers(0, 8), status=st.sampled_from([400, 404, 500]), full=st.booleans())
+    def night_on_which_the_session_is_lost(self, after: int, status: int, full: bool) -> None:
+        self._spoilt(lose_session_after=after, lost_session_status=status, full=full)
+
     @rule(pick=PICK)
     def night_with_a_row_1c_forbids(self, pick: int) -> None:
         if ref := self.ref(pick):
@@ -303,13 +341,13 @@ class NightsLaw(RuleBasedStateMachine):
     def night_on_which_1c_fails(self, skip: int, fault: str) -> None:
         self._spoilt(skip=skip, **{fault: True})
 
-    def _spoilt(self, **faults: Any) -> None:
+    def _spoilt(self, full: bool = True, **faults: Any) -> None:
         switches = self.nights.world.simulator.faults
         usual = {name: getattr(switches, name) for name in faults}
         for name, value in faults.items():
             setattr(switches, name, value)
         try:
-            self.nights.run(full=True)
+            self.nights.run(full=full)
         finally:
             for name, value in usual.items():
                 setattr(switches, name, value)

@@ -39,7 +39,7 @@ FLOORS = (
     },
     {"settings", "i18n", "policy"},
     {"report", "staging", "onec", "erp", "journal", "simulator", "bsl", "logs"},
-    {"reconcile"},
+    {"reconcile", "backup"},
     {"cli", "web", "service", "receiver", "demonstration", "init"},
 )
 SIDEWAYS = {
@@ -52,6 +52,7 @@ SIDEWAYS = {
     ("cli", "receiver"),
     ("cli", "demonstration"),
     ("cli", "init"),
+    ("demonstration", "init"),  # the demo leaves a settings file
     ("demonstration", "receiver"),  # the demo pushes a webhook
 }
 

@@ -12,6 +12,7 @@ import os
 import select
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import typer
 from typer import Abort, TyperException
@@ -25,6 +26,10 @@ from zvirka.errors import ExitCode, ZvirkaError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; every failure is reported as a sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal or pipe of another encoding gets \uXXXX, which JSON understands as well.
+            stream.reconfigure(errors="backslashreplace")
     call = Invocation(os.environ)
     try:
         code = _run(call, list(sys.argv[1:] if arguments is None else arguments))

@@ -8,7 +8,7 @@ import typer
 
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
-from zvirka.errors import ExitCode, ZvirkaError
+from zvirka.errors import ExitCode, SettingsError, ZvirkaError
 from zvirka.message import Message, coded
 from zvirka.now import utc_now
 
@@ -23,12 +23,23 @@ def alert(
     context: typer.Context,
     unit: Annotated[str, typer.Argument(metavar="UNIT", help="The unit that failed.")],
 ) -> int:
-    """Send an alert that a systemd unit failed; for OnFailure=."""
+    """Send an alert that a systemd unit failed, with the cause; for OnFailure=.
+
+    It is also sent when the settings cannot be used, as long as [alerts] can.
+    """
     from zvirka.service.timer_followup import tell_of_unit
 
     call: Invocation = context.obj
-    addresses = len(call.settings.alerts.urls)
-    if addresses and tell_of_unit(call.settings, unit, utc_now()):
+    why = ""
+    try:
+        settings = call.settings
+    except SettingsError as error:
+        at_hand = call.settings_at_hand
+        if at_hand is None:
+            raise
+        settings, why = at_hand, str(error)
+    addresses = len(settings.alerts.urls)
+    if addresses and tell_of_unit(settings, unit, utc_now(), why):
         raise ZvirkaError(
             coded("ZV4202", "the alert could not be delivered to every address"),
             place="alerts.urls",

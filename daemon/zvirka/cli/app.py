@@ -11,6 +11,7 @@ from zvirka.cli import (
     alert,
     approvals,
     audit,
+    backup,
     bsl,
     check,
     config,
@@ -26,6 +27,7 @@ from zvirka.cli import (
     runs,
     serve,
     simulate,
+    simulated,
     systemd,
     upgrade,
     web,
@@ -77,8 +79,10 @@ app.add_typer(approvals.app)
 app.add_typer(report.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(prune.app)
+app.add_typer(backup.app)
 app.add_typer(demo.app)
 app.add_typer(simulate.app)
+app.add_typer(simulated.app, name="simulated")
 app.add_typer(serve.app)
 app.add_typer(daemon.app)
 app.add_typer(alert.app)

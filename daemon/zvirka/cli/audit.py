@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from zvirka.cli import audit_keys, audit_verify
+from zvirka.cli import audit_anchor, audit_keys, audit_verify
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
@@ -17,6 +17,7 @@ from zvirka.message import Message, coded
 
 app = new_group("Prove what happened, follow one counterparty, export a period.")
 app.command(cls=CliCommand, epilog=audit_verify.EXAMPLES)(audit_verify.verify)
+app.command(cls=CliCommand, epilog=audit_anchor.EXAMPLES)(audit_anchor.anchor)
 app.command(cls=CliCommand, epilog=audit_keys.EXAMPLES)(audit_keys.rotate_key)
 
 

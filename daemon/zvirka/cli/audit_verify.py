@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,12 +17,14 @@ from zvirka.message import Message, coded
 if TYPE_CHECKING:
     from zvirka.journal.journal import Journal
     from zvirka.journal.keyring import Keyring
+    from zvirka.report.anchor_check import Anchors
     from zvirka.report.proof import ProofStep
 
 EXAMPLES = examples("""
     zvirka audit verify
     zvirka audit verify --from 120 --key zvirka.pub.pem
     zvirka audit verify --report zvirka-run-000042.html
+    zvirka audit verify --anchors /mnt/audit/zvirka --tsa-cert tsa.pem
     zvirka audit verify zvirka-run-000042.html --key zvirka.pub.pem
 """)
 _MARKS = {"proven": "✓", "not_checked": "–", "broken": "✗"}
@@ -56,6 +59,31 @@ def verify(
             help="A statement of rotate-key: a key given hands over to the next; repeatable.",
         ),
     ] = None,
+    anchors: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--anchors",
+            metavar="PATH",
+            help="A folder of reports with their timestamps, or a file of heads, kept out of the"
+            " operator's reach; repeatable. The folder of the reports unless given.",
+        ),
+    ] = None,
+    authorities: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--tsa-cert",
+            metavar="FILE",
+            help="Root certificates (PEM) of the timestamp authorities; repeatable.",
+        ),
+    ] = None,
+    expected: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect",
+            metavar="RUN:DIGEST",
+            help="A digest you know, from an alert or a printed report; repeatable.",
+        ),
+    ] = None,
     report: Annotated[
         list[Path] | None,
         typer.Option(
@@ -78,16 +106,24 @@ def verify(
                 place="zvirka audit verify REPORT",
                 remedy=Message("leave out --from and --report"),
             )
-        return _verify_files(call, reports, ring)
+        known = _anchors(anchors or [], authorities or [], expected or [])
+        return _verify_files(call, reports, ring, known)
+    settings = call.settings
+    folder = settings.report_directory
+    known = _anchors(
+        anchors or ([folder] if folder.is_dir() else []),
+        authorities or [path for path in [settings.report.tsa_certificates] if path],
+        expected or [],
+    )
     with call.journal() as journal:
-        return _verify_journal(call, journal, start, ring, report or [])
+        return _verify_journal(call, journal, start, ring, known, report or [])
 
 
-def _verify_files(call: Invocation, paths: list[Path], ring: Keyring | None) -> int:
+def _verify_files(call: Invocation, paths: list[Path], ring: Keyring | None, known: Anchors) -> int:
     from zvirka.i18n.visible_text import one_line
     from zvirka.report.file_proof import prove_file
 
-    proofs = [prove_file(path, ring) for path in paths]
+    proofs = [prove_file(path, ring, known) for path in paths]
     holds = all(proof.holds for proof in proofs)
     if call.common.json:
         call.print_json(
@@ -129,20 +165,30 @@ def _told(call: Invocation, finding: ProofStep) -> str:
 
 
 def _verify_journal(
-    call: Invocation, journal: Journal, start: int | None, ring: Keyring | None, files: list[Path]
+    call: Invocation,
+    journal: Journal,
+    start: int | None,
+    ring: Keyring | None,
+    known: Anchors,
+    files: list[Path],
 ) -> int:
     from zvirka.i18n.visible_text import one_line
     from zvirka.journal.chain import SignatureCounts, verify_chain, verify_signatures
+    from zvirka.journal.copy_check import copy_problems
     from zvirka.journal.keyring import Keyring
+    from zvirka.report.anchor_check import anchor_problems
     from zvirka.report.file_check import Authenticity, verify_report
 
     if ring is None and journal.signer is not None:
         ring = Keyring([journal.signer.public])
     counted = SignatureCounts({})
     tell = call.words.told
-    problems = [tell(problem.text) for problem in verify_chain(journal, start)]
+    with journal.reading() as connection:
+        problems = [tell(problem) for problem in copy_problems(connection, call.settings)]
+    problems += [tell(problem.text) for problem in verify_chain(journal, start)]
     if ring is not None:
         problems += [tell(problem.text) for problem in verify_signatures(journal, ring, counted)]
+    problems += [tell(problem) for problem in anchor_problems(journal, known)]
     timezone = call.settings.schedule.timezone
     checks = [verify_report(journal, path, timezone=timezone) for path in files]
     told = [(f"{one.path}: {tell(one.text)}", one.authenticity) for one in checks]
@@ -152,7 +198,13 @@ def _verify_journal(
         end = {"run": sealed[0], "digest": sealed[1]} if sealed else None
         signatures: Any = None if ring is None else counted
         call.print_json(
-            {"whole": not problems, "end": end, "signatures": signatures, "problems": problems}
+            {
+                "whole": not problems,
+                "end": end,
+                "signatures": signatures,
+                "anchors": {"heads": len(known.found), "timestamps": known.times},
+                "problems": problems,
+            }
         )
         return ExitCode.DIFFERENCES if problems else ExitCode.IN_SYNC
     if problems:
@@ -171,7 +223,30 @@ def _verify_journal(
     else:
         signed = sum(counted.signed.values())
         call.print(call.say("signed_count", signed=signed, unsigned=counted.unsigned))
+    if known.found:
+        call.print(call.say("anchors", heads=len(known.found), timestamps=known.times))
+        if known.unchecked:
+            call.print(call.say("tsa_not_checked", count=known.unchecked))
+    else:
+        call.print(call.say("no_anchors"))
     return ExitCode.DIFFERENCES if problems else ExitCode.IN_SYNC
+
+
+def _anchors(places: list[Path], authorities: list[Path], expected: list[str]) -> Anchors:
+    from zvirka.journal.head import Head
+    from zvirka.report.anchor_check import Anchor, read_anchors
+
+    known = read_anchors(places, [_read(path) for path in authorities])
+    for text in expected:
+        match = re.fullmatch(r"(\d+):([0-9a-f]{64})", text.strip().lower())
+        if match is None:
+            raise UsageError(
+                f"{text!r} is not a run and its digest",
+                place="--expect",
+                remedy="write the number, a colon, and the 64 characters of the digest",
+            )
+        known.found.append(Anchor(Head(run=int(match[1]), digest=match[2]), "--expect"))
+    return known
 
 
 def _keyring(keys: list[Path], rotations: list[Path]) -> Keyring | None:

@@ -39,7 +39,7 @@ def feed(context: typer.Context, wait: WaitOption = None) -> int:
         show_summary(call, summary)
         return summary.exit_code
     if call.common.json:
-        call.print_json(None)
+        call.print_json({"run": None, "exit_code": ExitCode.IN_SYNC})
     else:
         call.print(call.say("feed_empty"))
     return ExitCode.IN_SYNC

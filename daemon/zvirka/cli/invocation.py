@@ -82,6 +82,16 @@ class Invocation:
         self._configure_logs(loaded.settings.log, _secrets_of(loaded))
         return loaded
 
+    @property
+    def settings_at_hand(self) -> Settings | None:
+        """The settings, or what of unusable ones says where the journal is and whom to tell."""
+        from zvirka.settings.loading import load_leniently
+
+        loaded = self.__dict__.get("loaded")
+        if loaded is not None:
+            return self.settings
+        return load_leniently(self.common.config, self.environ)
+
     def _become_service_user(self) -> None:
         """Leave root's rights before anything of the installation is opened."""
         if os.geteuid() == 0:

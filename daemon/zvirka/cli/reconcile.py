@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,7 +10,11 @@ from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, WaitOption, examples, new_group
 from zvirka.cli.run_output import perform_and_show
 from zvirka.domain import Command, Trigger
+from zvirka.errors import ZvirkaError
 from zvirka.now import utc_now
+
+if TYPE_CHECKING:
+    from zvirka.reconcile.request import Request
 
 app = new_group()
 
@@ -73,9 +77,22 @@ def reconcile(
         full=full,
         wait=wait or 0,
     )
-    code = perform_and_show(call, request)
-    if trigger == "timer":
-        from zvirka.service.timer_followup import look_after_run
+    if trigger == "manual":
+        return perform_and_show(call, request)
+    return _by_timer(call, request)
 
-        look_after_run(call.settings, utc_now())
+
+def _by_timer(call: Invocation, request: Request) -> int:
+    """Perform the run of a timer: one that cannot begin is recorded, alerts and metrics follow."""
+    from zvirka.reconcile.unbegun import record_unbegun
+    from zvirka.service.timer_followup import look_after_run
+
+    try:
+        code = perform_and_show(call, request)
+    except ZvirkaError as error:
+        settings = call.settings_at_hand
+        if settings is not None and record_unbegun(settings, request, error) is not None:
+            look_after_run(settings, utc_now())
+        raise
+    look_after_run(call.settings, utc_now())
     return code

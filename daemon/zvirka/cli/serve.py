@@ -39,7 +39,12 @@ def serve(
     call: Invocation = context.obj
     settings, notifier = call.settings, Notifier(call.environ)
     if only == "web":
-        serve_page(settings, call.mapping, on_ready=lambda: notifier.ready(settings.web.listen))
+        serve_page(
+            settings,
+            call.mapping,
+            origins=call.loaded.origins,
+            on_ready=lambda: notifier.ready(settings.web.listen),
+        )
         return ExitCode.IN_SYNC
     with (
         page(settings, call.mapping) if settings.web.enabled and not only else nullcontext() as app

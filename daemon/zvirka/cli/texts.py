@@ -94,6 +94,15 @@ SENTENCES: dict[str, str] = {
     "chain_good": N_("The chain is whole up to run {run}, digest {digest}."),
     "chain_bad": N_("The chain is broken"),
     "signed_count": N_("Runs signed with a trusted key: {signed}; not signed so: {unsigned}."),
+    "anchors": N_("Compared with anchors: {heads} heads and reports, {timestamps} timestamps."),
+    "no_anchors": N_(
+        "No anchors: whoever holds journal and key could have rewritten both. Set report.tsa or"
+        " report.head_file."
+    ),
+    "tsa_not_checked": N_(
+        "Timestamps whose authority was not checked: {count}; give its certificate with --tsa-cert."
+    ),
+    "anchored": N_("Head of the chain: run {run}, digest {digest}, receipt {receipt}."),
     "signatures_not_checked": N_("Signatures were not checked: give the public key with --key."),
     "pruned": N_("Personal values removed from runs: {count}."),
     "listening": N_("Listening on {address}"),
@@ -103,6 +112,10 @@ SENTENCES: dict[str, str] = {
     "alert_nobody": N_("No alert sent: [alerts] has no addresses."),
     "alert_sent": N_("The alert is sent."),
     "per_second": N_("{speed}/s"),
+    "backup_holds": N_("Runs in the backup: {runs}"),
+    "demo_next": N_("What to try next:"),
+    "simulated_sent": N_("{code}: written in 1C; the ERP was told by webhook."),
+    "simulated_lost": N_("{code}: written in 1C; the ERP was not told."),
     "would_remove": N_("Would be removed: {path}"),
     "removed": N_("Removed: {path}"),
     "upgrade_none": N_("The journal has the schema of this version."),

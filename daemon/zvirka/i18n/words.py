@@ -152,6 +152,12 @@ WRITERS: Mapping[str, str] = {
     "sql": N_("SQL statements in the ERP's database"),
     "webhook": N_("the ERP's own webhook"),
 }
+SUPPRESSIONS: Mapping[str, str] = {
+    "not_converging": N_("not sent again: the ERP did not hold it"),
+    "undone": N_("not corrected: a person undid it"),
+    "rejected": N_("not corrected until a side changes: a person rejected it"),
+    "never": N_("never corrected: a person rejected it for good; a resync by name ends that"),
+}
 LIMITS: Mapping[str, str] = {
     "max_deletes": N_("deletes a run"),
     "max_delete_share": N_("share of deletes"),

@@ -32,6 +32,7 @@ from zvirka.journal.row_checks import stray_rows, unsound_receipts, unsound_rows
 from zvirka.journal.sealed_memory import memory_problems, sealed_from
 from zvirka.journal.sealing import SECTIONS, section
 from zvirka.journal.tables import CHAIN, RUN, RunRow
+from zvirka.journal.views import foreign_objects
 from zvirka.message import Message, coded
 
 _PLURAL = {
@@ -78,6 +79,8 @@ def verify_chain(journal: Journal, start: int | None = None) -> Iterator[ChainPr
         yield from _unsealed(connection, [run for run, seal in runs if seal is None])
         yield from _end(connection, dict(end[0]), sealed, has_unsealed=len(sealed) < len(runs))
         yield from stray_rows(connection)
+        for one in foreign_objects(connection):
+            yield ChainProblem(0, one.text)
         yield from unsound_receipts(connection, pruned.receipt, _sealed_receipts(connection))
     try:
         for text in verify_receipts(journal.engine):

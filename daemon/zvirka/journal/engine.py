@@ -31,7 +31,7 @@ def journal_url(settings: Settings) -> URL:
         return URL.create("sqlite", database=str(settings.state_dir / "journal.db"))
     try:
         url = make_url(settings.journal.url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise _wrong_url() from None
     if settings.journal.password is not None:
         url = url.set(password=settings.journal.password.get_secret_value())

@@ -40,6 +40,7 @@ from zvirka.journal.difference_queries import (
 )
 from zvirka.journal.engine import open_engine
 from zvirka.journal.error_messages import guarded
+from zvirka.journal.head import Head, chain_head
 from zvirka.journal.held_runs import Decision
 from zvirka.journal.migration import WRITES
 from zvirka.journal.records import HistoryEntry, RunRecord, Totals
@@ -322,10 +323,21 @@ class Journal:
         before: int | None = None,
         command: Command | None = None,
         status: RunStatus | None = None,
+        who: str = "",
+        started: tuple[datetime, datetime] | None = None,
     ) -> list[RunRecord]:
-        """Runs, newest first; ``before`` is the number the page before ended with."""
+        """Runs, newest first; ``before`` is the number the page before ended with.
+
+        ``started`` are the bounds of their beginning, aware, the second excluded.
+        """
         return self._read(
-            queries.list_runs, limit=limit, before=before, command=command, status=status
+            queries.list_runs,
+            limit=limit,
+            before=before,
+            command=command,
+            status=status,
+            who=who,
+            started=started,
         )
 
     def running(self) -> list[RunRecord]:
@@ -347,6 +359,10 @@ class Journal:
     def last_seal(self) -> tuple[int, str] | None:
         """Number and digest of the run sealed last; ``None`` before the first."""
         return self._read(queries.last_seal)
+
+    def head(self) -> Head | None:
+        """What is anchored outside the journal; ``None`` before the first seal."""
+        return self._read(chain_head)
 
     def history(self, *, key: str = "", ref: str = "") -> list[HistoryEntry]:
         """The life of one counterparty across runs, oldest first."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from zvirka.findings import Finding
+from zvirka.journal.copy_check import copy_problems
 from zvirka.journal.engine import journal_name, journal_url, reading_engine
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.migration import pending, revision
@@ -36,6 +37,7 @@ def check_journal(settings: Settings) -> list[Finding]:
             found = revision(connection)
             steps = [] if found == SCHEMA else pending(connection, name)
             may_create = sqlite or not steps or _may_create(connection)
+            problems = list(copy_problems(connection, settings)) if not steps else []
     finally:
         engine.dispose()
     if not may_create:
@@ -47,6 +49,9 @@ def check_journal(settings: Settings) -> list[Finding]:
                 Message("grant CREATE on the schema public to the user of journal.url"),
             )
         ]
+    if problems:
+        remedy = "restore it with `zvirka restore`; back it up with `zvirka backup`, not by copying"
+        return [Finding("failure", "journal", f"{name}: {problem}", remedy) for problem in problems]
     if found is None:
         return [
             Finding("ok", "journal", Message("{name}: the first run creates its tables", name=name))

@@ -16,7 +16,7 @@ from sqlmodel import Field, SQLModel
 
 from zvirka.journal.column_types import JsonText, UtcTime
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The revision of the newest migration, so that a journal in step is opened without Alembic."""
 
 metadata = MetaData(

@@ -322,6 +322,13 @@ def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
     )
     if not waiting.failed:
         return Finding("ok", REGISTER, text)
+    if waiting.stopped:
+        return Finding(
+            "warning",
+            REGISTER,
+            f"{text}, stopped until a person repeats or drops them: {waiting.stopped}",
+            "open the queue of the extension in 1C: its Ошибка says why the receiver refused them",
+        )
     return Finding(
         "warning",
         REGISTER,

@@ -13,7 +13,7 @@ from zvirka.journal.held_runs import Decision
 from zvirka.journal.journal import Journal
 from zvirka.journal.row_mapping import approved_content
 from zvirka.message import Message, also, coded, joined
-from zvirka.reconcile.request import Request
+from zvirka.reconcile.request import Request, Targets
 from zvirka.reconcile.run_context import RunContext
 
 _NOT_APPROVED = joined(
@@ -127,7 +127,7 @@ def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> i
             place=f"approve {parent}",
             remedy=Message("the plan still waits: approve it again when 1C can be read completely"),
         )
-    approved = Counter(journal.difference_digests(parent, Disposition.HELD))
+    approved = _approved(journal, parent, context.request.targets)
     for content in journal.applied_by_approvals(parent):
         # An approval before this one was cut off after it had applied these.
         del approved[content]
@@ -149,6 +149,20 @@ def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> i
                 )
         journal.update_differences(context.run, changed)
     return approved.total() - identical
+
+
+def _approved(journal: Journal, parent: int, targets: Targets) -> Counter[str]:
+    """The content digests of what is approved: the whole plan, or the part that was named."""
+    if not (targets.codes or targets.refs):
+        return Counter(journal.difference_digests(parent, Disposition.HELD))
+    codes, refs = frozenset(targets.codes), frozenset(targets.refs)
+    held = journal.differences(parent, dispositions=[Disposition.HELD])
+    return Counter(
+        approved_content(one)
+        for batch in held
+        for one in batch
+        if one.key in codes or one.ref in refs
+    )
 
 
 def _has_deletions(journal: Journal, run: int) -> bool:

@@ -190,8 +190,15 @@ def waits(message: Undelivered) -> Message:
             action=message.action,
             time=since,
         )
+    template = (
+        "outbox of 1C: {action} of {time} is stopped until a person repeats or drops it,"
+        " failed attempts: {count}, last error: {text}"
+        if message.stopped
+        else "outbox of 1C: {action} waits since {time}, failed attempts: {count},"
+        " last error: {text}"
+    )
     return Message(
-        "outbox of 1C: {action} waits since {time}, failed attempts: {count}, last error: {text}",
+        template,
         action=message.action,
         time=since,
         count=message.attempts,

@@ -29,9 +29,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     ``who`` asked (a login or unit name) and ``reason`` go to the journal. ``parent`` is the held
     run approved or rejected, or the run undone; ``digest`` the plan digest the approver saw
-    (empty: that of the held run). ``targets`` also narrows an undo or a rejection, which with
-    ``for_good`` lasts until a resync by name. ``wait`` is how many seconds to wait for the lock:
-    0 not at all, ``None`` for ever. ``full`` forces a full pull.
+    (empty: that of the held run). ``targets`` also narrows an undo, an approval or a
+    rejection, which with ``for_good`` lasts until a resync by name. ``wait`` is how many seconds
+    to wait for the lock: 0 not at all, ``None`` for ever. ``full`` forces a full pull.
     """
 
     command: Command = Command.RECONCILE

@@ -34,6 +34,7 @@ from zvirka.reconcile import (
     undoing,
     verifying,
 )
+from zvirka.reconcile.anchoring import anchor
 from zvirka.reconcile.confirming import Confirmed, confirm, still_wanted
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.key_plausibility import (
@@ -143,7 +144,8 @@ class _Run:
             run, status=status, exit_code=code, now=environment.now(), error=error, plan_digest=held
         )
         with self._phase("report", note=False):
-            reports, trouble = write_report(environment, run)
+            reports, trouble = write_report(environment.settings, environment.journal, run)
+            anchor(environment.settings, environment.journal)
         environment.progress.done()
         summary = summary_of(
             environment.journal.get(run), reports, time.monotonic() - self._began, trouble

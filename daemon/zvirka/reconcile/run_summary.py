@@ -8,10 +8,12 @@ from pathlib import Path
 from loguru import logger
 
 from zvirka.errors import ExitCode, ZvirkaError, sentence_of
+from zvirka.journal.journal import Journal
 from zvirka.journal.records import RunRecord
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Summary
 from zvirka.report import prepare, write_reports
+from zvirka.settings.model import Settings
 
 
 def prepare_report(environment: Environment) -> None:
@@ -22,17 +24,16 @@ def prepare_report(environment: Environment) -> None:
     prepare(environment.settings.report.formats, environment.settings.report.language)
 
 
-def write_report(environment: Environment, run: int) -> tuple[list[Path], str]:
+def write_report(settings: Settings, journal: Journal, run: int) -> tuple[list[Path], str]:
     """Write the run's report; a report that cannot be written does not undo the run.
 
     Returns:
         The files, and the trouble in words ('' for none). The journal has the run either way, and
         ``zvirka report RUN`` writes the report again.
     """
-    settings = environment.settings
     try:
         paths = write_reports(
-            environment.journal,
+            journal,
             run,
             formats=settings.report.formats,
             language=settings.report.language,

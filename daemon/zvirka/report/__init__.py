@@ -25,6 +25,7 @@ from zvirka.report import (
     format_pdf,
     format_xlsx,
 )
+from zvirka.report.anchors import SUFFIXES
 from zvirka.report.assembly import content_of
 from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
@@ -51,8 +52,9 @@ def report_stem(run: int) -> str:
 
 
 def report_files(directory: Path, run: int) -> list[Path]:
-    """All report files of a run in a directory."""
-    return sorted(directory.glob(f"{report_stem(run)}[.-]*"))
+    """All report files of a run in a directory; anchors hold no personal data and are none."""
+    found = directory.glob(f"{report_stem(run)}[.-]*")
+    return sorted(path for path in found if path.suffix not in SUFFIXES)
 
 
 def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:

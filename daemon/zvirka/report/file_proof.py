@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from zvirka.errors import UsageError, os_reason
 from zvirka.i18n import LANGUAGES, N_
 from zvirka.journal.keyring import Keyring
 from zvirka.message import Message, coded
+from zvirka.report.anchor_check import Anchors
 from zvirka.report.embedded_data import Embedded, embedded_in
 from zvirka.report.file_check import first_difference
 from zvirka.report.proof import (
@@ -42,12 +44,13 @@ class FileProof:
         return all(one.verdict is not Verdict.BROKEN for one in self.findings)
 
 
-def prove_file(path: Path, keys: Keyring | None) -> FileProof:
+def prove_file(path: Path, keys: Keyring | None, anchors: Anchors | None = None) -> FileProof:
     """Check a report in JSON, HTML or XLSX against the seal it carries.
 
     Args:
         path: the file, under whatever name.
         keys: the public keys; signatures are not checked without.
+        anchors: heads written down elsewhere, to compare the run's digest with.
 
     Raises:
         UsageError: the file cannot be read, or carries no seal.
@@ -59,7 +62,31 @@ def prove_file(path: Path, keys: Keyring | None) -> FileProof:
     findings = list(prove(report, keys))
     if all(one.verdict is not Verdict.BROKEN for one in findings):
         findings.append(_shown(path, held, report))
+    findings += _anchored(report.run.id, report.chain.digest, anchors or Anchors())
     return FileProof(path, report.run.id, bool(report.chain.signature), tuple(findings))
+
+
+def _anchored(run: int, digest: str, anchors: Anchors) -> Iterator[ProofStep]:
+    """Whether the digest is the one that was written down elsewhere for this run."""
+    for anchor in anchors.found:
+        if anchor.head.run != run:
+            continue
+        if anchor.head.digest != digest:
+            yield broken(
+                N_("Run %(run)s: its digest is not the one anchored in %(source)s."),
+                run=run,
+                source=anchor.source,
+            )
+        for at in anchor.times:
+            yield proven(N_("Run %(run)s: timestamped on %(at)s."), run=run, at=at)
+        if not anchor.times and anchor.head.digest == digest:
+            yield proven(
+                N_("Run %(run)s: its digest is the one anchored in %(source)s."),
+                run=run,
+                source=anchor.source,
+            )
+    for problem in anchors.problems:
+        yield broken(N_("Anchor: %(problem)s."), problem=problem)
 
 
 def _held(path: Path, source: Path) -> Embedded:

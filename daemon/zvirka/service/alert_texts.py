@@ -31,6 +31,7 @@ SENTENCES: dict[str, str] = {
     "silent": N_("No run has succeeded for {hours}."),
     "run": N_("Run {run}"),
     "report": N_("Report: {place}"),
+    "head": N_("Digest of run {run}: {digest}"),
     "cause": N_("Cause: {why}"),
     "see_journal": N_("Details: journalctl -u {unit}"),
     "approve": N_("Approve or reject: zvirka approve {run}, zvirka reject {run}"),

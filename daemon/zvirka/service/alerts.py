@@ -122,8 +122,10 @@ class Alerts:
         if self._state.active != before:
             self._save()
 
-    def tell_failed_unit(self, unit: str, now: datetime, good: datetime | None = None) -> None:
-        """Queue the message of ``OnFailure=``: systemd gave a unit up.
+    def tell_failed_unit(
+        self, unit: str, now: datetime, good: datetime | None = None, why: str = ""
+    ) -> None:
+        """Queue the message of ``OnFailure=``: systemd gave a unit up, for the reason ``why``.
 
         Once, until a run has ended well since (``good``): a timer that fails every night is one
         state.
@@ -133,7 +135,10 @@ class Alerts:
         if known is not None and (good is None or good <= known.since):
             return
         self._state.active[condition] = Active(unit, now)
-        body = say(self._settings.alerts.language, "see_journal", unit=unit)
+        language = self._settings.alerts.language
+        body = say(language, "see_journal", unit=unit)
+        if why:
+            body = f"{say(language, 'cause', why=why)}\n{body}"
         self._queue("unit", "raised", body, now, unit=unit)
         self._save()
 
@@ -226,6 +231,8 @@ class Alerts:
         if counts := tallied(Words(language).cause, last.facts.causes or {}):
             lines.append(say(language, "by_cause", counts=counts))
         lines.append(say(language, "report", place=report_place(self._settings, last.run)))
+        if head := situation.head:
+            lines.append(say(language, "head", run=head.run, digest=head.digest))
         return "\n".join(lines)
 
     def _queue(

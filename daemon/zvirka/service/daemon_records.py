@@ -8,11 +8,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
+from sqlalchemy import Connection
 
 from zvirka.domain import RunStatus
 from zvirka.journal.beats import BeatName, put_beat
+from zvirka.journal.head import Head, chain_head
 from zvirka.journal.held_runs import waiting_runs
 from zvirka.journal.journal import open_journal
+from zvirka.journal.push_counts import received_between
 from zvirka.journal.queries import (
     last_good,
     last_over_everything,
@@ -43,13 +46,16 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     ``last`` is the newest ended run over everything, ``good`` when the last good one ended
     (:func:`zvirka.journal.definitions.is_good`), ``held`` the runs that wait for approval, newest
     first, with their plan digests; ``unresolved_since`` is when the oldest of the differences left
-    was first seen.
+    was first seen. ``received`` counts the webhooks taken in between the good run before ``last``
+    and ``last``; ``None`` where no receiver runs. ``head`` is that of the chain.
     """
 
     last: RunView | None = None
     good: datetime | None = None
     held: tuple[tuple[int, str, dict[str, int]], ...] = ()
     unresolved_since: datetime | None = None
+    received: int | None = None
+    head: Head | None = None
 
 
 class Records(Protocol):
@@ -100,7 +106,7 @@ class JournalRecords:
         """The state now, read in one transaction."""
         with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
             last = last_over_everything(connection, FINAL)
-            good = last_good(connection, 1)
+            good = last_good(connection, 2)
             return Situation(
                 last=_view(last) if last is not None else None,
                 good=good[0].finished_at if good else None,
@@ -109,6 +115,8 @@ class JournalRecords:
                     for run in waiting_runs(connection, now, journal.approval_expires)
                 ),
                 unresolved_since=unresolved_since(connection),
+                received=_received(connection, last, good),
+                head=chain_head(connection),
             )
 
     def beat(self, now: datetime, due: datetime | None) -> None:
@@ -116,6 +124,13 @@ class JournalRecords:
         with closing(open_journal(self._settings())) as journal, journal.writing() as connection:
             detail = {"next": due.isoformat()} if due is not None else {}
             put_beat(connection, BeatName.DAEMON, now, detail)
+
+
+def _received(connection: Connection, last: RunRecord | None, good: list[RunRecord]) -> int | None:
+    before = [run for run in good if last is not None and run.id < last.id]
+    if last is None or not before:
+        return None
+    return received_between(connection, before[0].started_at, last.started_at)
 
 
 def _view(run: RunRecord) -> RunView:

@@ -22,20 +22,30 @@ from zvirka.service.daemon_records import Situation
 STATUSES = tuple(status for status in RunStatus if status is not RunStatus.RUNNING)
 
 
-class Metrics:
-    """A registry with zvirka's gauges, empty until :meth:`show`."""
+MISSED = (Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.MISSED_DELETE)
 
-    def __init__(self) -> None:
+
+class Metrics:
+    """A registry with zvirka's gauges, empty until :meth:`show`.
+
+    Args:
+        flow: the label ``flow`` of every sample: it keeps the flows of one machine apart.
+    """
+
+    def __init__(self, flow: str = "main") -> None:
         self.registry = CollectorRegistry()
+        self._flow = flow
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"zvirka_{name}", text, labels, registry=self.registry)
+            return Gauge(f"zvirka_{name}", text, ("flow", *labels), registry=self.registry)
 
         self._started = gauge(
             "last_run_start_timestamp_seconds", "When the last run began, Unix time."
         )
         self._ended = gauge("last_run_end_timestamp_seconds", "When the last run ended, Unix time.")
-        self._duration = gauge("last_run_duration_seconds", "How long the last run took.")
+        self._duration = gauge(
+            "last_run_duration_seconds", "How long the last run took, in seconds."
+        )
         self._status = gauge("last_run_status", "1 for how the last run ended, else 0.", "status")
         self._good = gauge(
             "last_success_timestamp_seconds",
@@ -44,6 +54,16 @@ class Metrics:
         self._causes = gauge("differences", "Differences the last run found, by cause.", "cause")
         self._outcomes = gauge("corrections", "Corrections of the last run, by outcome.", "outcome")
         self._remaining = gauge("differences_remaining", "Differences left after the last run.")
+        self._miss = gauge(
+            "push_miss_ratio",
+            "Share of 1C's changes since the good run before whose webhook was missed, from 0 to 1;"
+            " not a number where no receiver runs.",
+        )
+        self._received = gauge(
+            "push_received_messages",
+            "Webhooks taken in between the good run before and the last run;"
+            " not a number where no receiver runs.",
+        )
         self._requests = gauge("source_requests", "Requests the last run made to 1C.")
         self._bytes = gauge("source_bytes", "Bytes the last run received from 1C.")
         self._retries = gauge("source_retries", "Requests to 1C the last run had to repeat.")
@@ -53,36 +73,44 @@ class Metrics:
             "oldest_unresolved_difference_timestamp_seconds",
             "When the oldest difference still left was first seen, Unix time; 0 for none.",
         )
+        self._head = gauge(
+            "chain_head_run", "The run sealed last; the label is its digest.", "digest"
+        )
+
+    def _set(self, gauge: Gauge, value: float | None, *labels: str) -> None:
+        gauge.labels(self._flow, *labels).set(nan if value is None else value)
 
     def show(self, situation: Situation) -> None:
         """Set every gauge."""
-        self._good.set(situation.good.timestamp() if situation.good else 0)
-        self._held.set(len(situation.held))
         oldest = situation.unresolved_since
-        self._oldest.set(oldest.timestamp() if oldest else 0)
+        self._set(self._good, situation.good.timestamp() if situation.good else 0)
+        self._set(self._held, len(situation.held))
+        self._set(self._oldest, oldest.timestamp() if oldest else 0)
+        self._head.clear()
+        if situation.head is not None:
+            self._set(self._head, situation.head.run, situation.head.digest)
         last = situation.last
         if last is None:
             return
         facts = last.facts
-        self._started.set(last.started.timestamp())
-        self._ended.set(last.ended.timestamp())
-        self._duration.set((last.ended - last.started).total_seconds())
+        self._set(self._started, last.started.timestamp())
+        self._set(self._ended, last.ended.timestamp())
+        self._set(self._duration, (last.ended - last.started).total_seconds())
         for status in STATUSES:
-            self._status.labels(status).set(int(status == last.status))
+            self._set(self._status, int(status == last.status), status.value)
         for cause in Cause:
-            self._causes.labels(cause.value).set(_counted(facts.causes, cause))
+            self._set(self._causes, _counted(facts.causes, cause), cause.value)
         for state in OutcomeState:
             if state is not OutcomeState.INTENDED:
-                self._outcomes.labels(state.value).set(_counted(facts.outcomes, state))
-        for gauge, count in (
-            (self._remaining, facts.remaining),
-            (self._requests, facts.requests),
-            (self._bytes, facts.bytes),
-            (self._retries, facts.retries),
-            (self._rows.labels("source"), facts.source_rows),
-            (self._rows.labels("store"), facts.store_rows),
-        ):
-            gauge.set(nan if count is None else count)
+                self._set(self._outcomes, _counted(facts.outcomes, state), state.value)
+        self._set(self._remaining, facts.remaining)
+        self._set(self._miss, miss_ratio(situation))
+        self._set(self._received, situation.received)
+        self._set(self._requests, facts.requests)
+        self._set(self._bytes, facts.bytes)
+        self._set(self._retries, facts.retries)
+        self._set(self._rows, facts.source_rows, "source")
+        self._set(self._rows, facts.store_rows, "store")
 
     def write(self, path: Path) -> None:
         """Write the textfile, atomically. A failure is logged: no metric is worth a run."""
@@ -90,6 +118,16 @@ class Metrics:
             write_to_textfile(str(path), self.registry)
         except OSError as error:
             logger.error("the metrics textfile cannot be written", error=str(error.strerror))
+
+
+def miss_ratio(situation: Situation) -> float | None:
+    """The share of changes whose webhook was missed; ``None`` when it is not known."""
+    causes = situation.last.facts.causes if situation.last is not None else None
+    if causes is None or situation.received is None:
+        return None
+    missed = sum(causes.get(cause, 0) for cause in MISSED)
+    changes = missed + situation.received
+    return missed / changes if changes else 0.0
 
 
 def _counted(counts: Mapping[str, int] | None, word: str) -> float:

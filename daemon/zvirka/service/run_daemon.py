@@ -20,6 +20,7 @@ from zvirka.now import utc_now
 from zvirka.reconcile.environment import open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
+from zvirka.reconcile.unbegun import record_unbegun
 from zvirka.service.background_task import Threaded
 from zvirka.service.daemon_records import JournalRecords
 from zvirka.service.supervisor import Runner, Supervisor, SupervisorPorts
@@ -104,7 +105,23 @@ def run_daemon(
 
 
 def run_here(settings: Settings, request: Request, pulse: Pulse) -> Summary:
-    """Perform one run with the parts of the settings; the pulse is its progress and its stop."""
+    """Perform one run with the parts of the settings; the pulse is its progress and its stop.
+
+    A run that cannot begin is recorded as a failed one.
+
+    Raises:
+        ZvirkaError: it could not begin, and could not be recorded.
+    """
+    try:
+        return _perform(settings, request, pulse)
+    except ZvirkaError as error:
+        recorded = record_unbegun(settings, request, error)
+        if recorded is None:
+            raise
+        return recorded
+
+
+def _perform(settings: Settings, request: Request, pulse: Pulse) -> Summary:
     with open_environment(settings, mapping_of(settings), progress=pulse) as environment:
         summary = perform(replace(environment, stop=pulse.stop), request)
         if summary.status == RunStatus.FINISHED:

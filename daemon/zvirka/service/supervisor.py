@@ -83,7 +83,7 @@ class Supervisor:
         self.clock = Clock(settings.schedule, ports.random)
         self._nights = Nights(settings.schedule, self.clock)
         self.alerts = Alerts(settings, ports.send)
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.metrics.flow)
         self._exposition = _expose(settings.metrics.listen, self.metrics)
         self._situation = Situation()
         self._failure: tuple[str, str] | None = None
@@ -227,10 +227,16 @@ class Supervisor:
         )
 
         due = self._nights.next_attempt or self.clock.next_slot(now)
+        known = self._situation
 
         def look() -> Situation:
-            self._ports.records.beat(now, due)
-            situation = self._ports.records.situation(now)
+            try:
+                self._ports.records.beat(now, due)
+                situation = self._ports.records.situation(now)
+            except ZvirkaError as error:
+                # The night may have failed for the same reason; people must learn of it.
+                logger.error("the journal could not be read", error=str(error))
+                situation = known
             alerts.judge(situation, failure, now)
             alerts.flush(now)
             metrics.show(situation)

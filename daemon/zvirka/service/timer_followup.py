@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from loguru import logger
 
-from zvirka.domain import Trigger
+from zvirka.domain import RunStatus, Trigger
 from zvirka.errors import ZvirkaError
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.reconcile.pruning import forget
@@ -34,7 +34,7 @@ def look_after_run(settings: Settings, now: datetime) -> None:
     with closing(open_journal(settings)) as journal:
         prune_as_set(settings, journal, now, "zvirka-reconcile.timer")
     if settings.metrics.textfile is not None:
-        metrics = Metrics()
+        metrics = Metrics(settings.metrics.flow)
         metrics.show(situation)
         metrics.write(Path(settings.metrics.textfile))
 
@@ -64,19 +64,32 @@ def prune_as_set(settings: Settings, journal: Journal, now: datetime, who: str) 
             logger.info("old runs were pruned", run=pruned.run, runs=len(pruned.runs))
 
 
-def tell_of_unit(settings: Settings, unit: str, now: datetime) -> int:
+_RECENT = timedelta(hours=1)
+
+
+def tell_of_unit(settings: Settings, unit: str, now: datetime, why: str = "") -> int:
     """Announce that systemd gave a unit up, once until a run has ended well since.
+
+    Args:
+        settings: say whom to tell, and where the journal is.
+        unit: the unit.
+        now: the time.
+        why: the cause, where it is known; otherwise that of a run that has just failed.
 
     Returns:
         How many messages could not be delivered yet; they are retried later.
     """
     good = None
     try:
-        good = JournalRecords(lambda: settings).last_settled()
+        records = JournalRecords(lambda: settings)
+        good, last = records.last_settled(), records.situation(now).last
+        if last is not None and last.status is RunStatus.FAILED and now - last.ended < _RECENT:
+            why = why or last.error
     except ZvirkaError as error:
         # The journal itself may have failed; the alert must be sent all the same.
         logger.error("the journal could not be read", error=str(error))
+        why = why or str(error)
     alerts = Alerts(settings)
-    alerts.tell_failed_unit(unit, now, good)
+    alerts.tell_failed_unit(unit, now, good, why)
     alerts.flush(now)
     return alerts.waiting

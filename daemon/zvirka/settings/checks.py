@@ -34,6 +34,7 @@ def cross_problems(settings: Settings) -> Iterator[Problem]:
     if any(not canary.strip() for canary in settings.guard.canaries):
         yield "guard.canaries", Message("found an empty key, expected keys of known counterparties")
     yield from _schedule_problems(settings.schedule)
+    yield from _proxy_problems(settings)
     yield from _listen_problems(settings)
     if settings.web.enabled:
         yield from _web_problems(settings.web)
@@ -130,6 +131,22 @@ def _url_problems(key: str, url: str) -> Iterator[Problem]:
             key,
             Message("found a user or password in the address, expected them in keys of their own"),
         )
+
+
+def _proxy_problems(settings: Settings) -> Iterator[Problem]:
+    webhook = settings.erp.webhook
+    proxies = {
+        "onec.proxy": settings.onec.proxy,
+        "erp.webhook.proxy": webhook.proxy if webhook is not None else "",
+    }
+    for key, proxy in proxies.items():
+        try:
+            parts = urlsplit(proxy)
+            good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            good = False
+        if proxy not in {"", "environment"} and not good:
+            yield key, 'expected http://HOST:PORT, "environment", or nothing'
 
 
 def _schedule_problems(schedule: ScheduleSettings) -> Iterator[Problem]:

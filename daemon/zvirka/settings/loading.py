@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +38,7 @@ from zvirka.settings.secrets import resolve_secrets
 PREFIX = "ZVIRKA_"
 SYSTEM_FILE = Path("/etc/zvirka/zvirka.toml")
 MASK = "********"
+_TELLING = frozenset({"state_dir", "journal", "report", "schedule", "alerts", "metrics", "log"})
 _NOT_SETTINGS = frozenset({"ZVIRKA_CONFIG", "ZVIRKA_LANG"})
 
 
@@ -90,6 +92,32 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         raise _settings_error(dict(reversed(problems)), file)
     warnings = (*secrets.warnings, *cross_warnings(settings))
     return Loaded(settings, origins, file, warnings)
+
+
+def load_leniently(path: Path | None, environ: Mapping[str, str]) -> Settings | None:
+    """Return what of unusable settings says where the journal is and whom to tell.
+
+    Each of those tables counts if it is sound by itself; nothing else is read. ``None`` when the
+    file cannot be read at all.
+    """
+    try:
+        file = find_settings(path, environ)
+        values = _read_toml(file) if file is not None else {}
+    except SettingsError:
+        return None
+    if file is not None:
+        _anchor_paths(Settings, values, file.parent)
+    _lay_environment(values, {}, environ)
+    resolve_secrets(values, {}, environ)
+    sound: dict[str, Any] = {
+        "onec": {"url": "http://settings.invalid"},
+        "erp": {"url": "sqlite://"},
+    }
+    for name in _TELLING & values.keys():
+        with suppress(ValidationError):
+            Settings.model_validate(sound | {name: values[name]})
+            sound[name] = values[name]
+    return Settings.model_validate(sound)
 
 
 def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:

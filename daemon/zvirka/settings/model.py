@@ -19,12 +19,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, W
 from pydantic_core import PydanticCustomError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+_LONGEST = 100 * _UNITS["y"]
 
 
 def _duration(value: Any) -> Any:
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smhdwy])", value.strip())):
-        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+        seconds = int(match[1]) * _UNITS[match[2]]
+        return timedelta(seconds=seconds) if seconds <= _LONGEST else value
     return value
+
+
+def _timeout(value: Any) -> Any:
+    duration = _duration(value)
+    # Sockets take no more than 24 days.
+    if isinstance(duration, timedelta) and not timedelta(0) < duration <= timedelta(days=1):
+        raise PydanticCustomError("timeout", "a duration of more than 0s and at most 1d")
+    return duration
 
 
 def _off(value: Any) -> Any:
@@ -57,6 +67,7 @@ def _constant(value: Any, by_union: object) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Timeout = Annotated[timedelta, BeforeValidator(_timeout)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = Annotated[str | int | float | bool, WrapValidator(_scalar)]
 
@@ -102,9 +113,9 @@ class OnecSettings(Table):
     """Overrides of the profile; ``NAME = false`` (or ``"off"``) drops a field."""
     verify_tls: bool = True
     ca_file: Path | None = None
-    connect_timeout: Duration = timedelta(seconds=60)
-    read_timeout: Duration = timedelta(seconds=180)
-    total_timeout: Duration = timedelta(minutes=10)
+    connect_timeout: Timeout = timedelta(seconds=60)
+    read_timeout: Timeout = timedelta(seconds=180)
+    total_timeout: Timeout = timedelta(minutes=10)
     """How long one request may take from its first byte to the last of its answer."""
     max_answer_bytes: Annotated[int, Field(ge=1_000_000)] = 200_000_000
     """The largest answer that is read, decompressed."""
@@ -178,7 +189,7 @@ class WebhookSettings(Table):
     password_file: Path | None = None
     verify_tls: bool = True
     ca_file: Path | None = None
-    timeout: Duration = timedelta(seconds=30)
+    timeout: Timeout = timedelta(seconds=30)
     """How long one message may take, from connecting to the last byte of the answer."""
     proxy: str = ""
     """As ``onec.proxy``."""
@@ -255,6 +266,9 @@ class ReportSettings(Table):
     language: Literal["uk", "en"] = "uk"
     formats: list[Literal["html", "xlsx", "csv", "json", "md", "pdf"]] = ["html", "json"]
     signing_key_file: Path | None = None
+    tsa: list[str] = []
+    tsa_certificates: Path | None = None
+    head_file: Path | None = None
     push_log: Path | None = None
     prune_after: Duration | None = None
     act: ActSettings = ActSettings()
@@ -289,6 +303,7 @@ class MetricsSettings(Table):
 
     listen: str | None = None
     textfile: Path | None = None
+    flow: Annotated[str, Field(min_length=1)] = "main"
 
 
 class LogSettings(Table):

@@ -1,4 +1,4 @@
-"""What is done: signing in and out, approving, rejecting, a resync of one counterparty.
+"""What is done: signing in and out, answers to held plans, runs started, undone, resynced.
 
 Runs go through the one door of every trigger, :func:`zvirka.reconcile.run.perform`, with the
 signed-in user as who and the form's reason as why.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from loguru import logger
 from starlette.responses import Response
 
-from zvirka.domain import ZERO_REF, Command, Trigger
+from zvirka.domain import ZERO_REF, Cause, Command, Difference, Disposition, Trigger
 from zvirka.journal.difference_search import DifferenceFilter
 from zvirka.reconcile.request import Request, Targets
+from zvirka.web.difference_filter import word_of
 from zvirka.web.pages import LONGEST_KEY, show_life, show_run, show_work
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.users import CrowdedError, normalized
@@ -94,18 +95,80 @@ def _decide(context: RequestContext, command: Command) -> Response:
     if not reason:
         error = _("Say why: the reason goes to the journal with your name.")
         return show_run(context, DifferenceFilter(), 422, error=error, reason=reason)
+    targets = _part_of(context, number)
+    if targets is None:
+        error = _("No row of the plan is ticked; nothing was done.")
+        return show_run(context, DifferenceFilter(), 422, error=error, reason=reason)
+    request = Request(
+        command=command,
+        trigger=Trigger.WEB,
+        who=context.user.name,
+        reason=reason,
+        parent=number,
+        digest=digest,
+        targets=targets,
+        for_good=command is Command.REJECT and "for_good" in context.form,
+        wait=0,
+    )
+    return _begin(context, request)
+
+
+def _part_of(context: RequestContext, number: int) -> Targets | None:
+    """What of the held plan is answered: all of it, one cause, the ticked rows (``None``: none)."""
+    part = context.form.get("part", "")
+    if not part:
+        return Targets()
+    chosen: list[Difference] = []
+    if cause := word_of(Cause, part):
+        for batch in context.journal.differences(number, dispositions=[Disposition.HELD]):
+            chosen += [one for one in batch if one.cause is cause]
+    else:
+        ticked = [name[5:] for name in context.form if name.startswith("pick-")]
+        numbers = [int(one) for one in ticked if one.isascii() and one.isdigit() and len(one) < 9]
+        chosen += context.journal.differences_by_number(number, numbers).values()
+    if not chosen:
+        return None
+    refs = tuple(one.ref for one in chosen if one.ref not in {"", ZERO_REF})
+    return Targets(
+        refs=refs, codes=tuple(one.key for one in chosen if one.ref in {"", ZERO_REF} and one.key)
+    )
+
+
+def start_form(context: RequestContext) -> Response:
+    """The form that starts a run over everything."""
+    return context.render("start.html", command="plan", error="", reason="")
+
+
+def start(context: RequestContext) -> Response:
+    """Start a plan or a reconciliation."""
+    _ = context.words.gettext
+    command = Command.RECONCILE if context.form.get("command") == "reconcile" else Command.PLAN
+    reason = _reason(context)
+    if not reason:
+        error = _("Say why: the reason goes to the journal with your name.")
+        return context.render("start.html", 422, command=command, error=error, reason="")
     return _begin(
         context,
-        Request(
-            command=command,
-            trigger=Trigger.WEB,
-            who=context.user.name,
-            reason=reason,
-            parent=number,
-            digest=digest,
-            wait=0,
-        ),
+        Request(command=command, trigger=Trigger.WEB, who=context.user.name, reason=reason, wait=0),
     )
+
+
+def undo(context: RequestContext) -> Response:
+    """Put back what a run changed."""
+    _ = context.words.gettext
+    number, reason = context.number("run"), _reason(context)
+    if not reason:
+        error = _("Say why: the reason goes to the journal with your name.")
+        return show_run(context, DifferenceFilter(), 422, error=error)
+    request = Request(
+        command=Command.UNDO,
+        trigger=Trigger.WEB,
+        who=context.user.name,
+        reason=reason,
+        parent=number,
+        wait=0,
+    )
+    return _begin(context, request)
 
 
 def resync(context: RequestContext) -> Response:

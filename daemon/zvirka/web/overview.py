@@ -92,7 +92,7 @@ def overview(context: RequestContext) -> Response:
     now = context.web.now()
     waiting = context.journal.held(now)
     with context.journal.reading() as connection:
-        seen = _look(connection, now, waiting, context.web.stale_after)
+        seen = _look(connection, now, waiting, context.web.settings.schedule.stale_after)
         recent = list_runs(connection, limit=RECENT)
         nights = reconciliations_until(connection, MOST_RUNS, CHART_RUNS)
     decided = context.journal.decisions([run.id for run in recent], now)

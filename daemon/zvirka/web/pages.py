@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +12,7 @@ from starlette.responses import Response
 from zvirka.domain import ZERO_REF, Cause, Command, Disposition, Kind, PlanState, RunStatus
 from zvirka.errors import LockHeldError
 from zvirka.i18n.words import COMMANDS, STATUSES
+from zvirka.journal.client_search import client_named, find_clients
 from zvirka.journal.difference_search import (
     DifferenceFilter,
     FilteredDifferences,
@@ -17,14 +20,17 @@ from zvirka.journal.difference_search import (
     identity_of,
 )
 from zvirka.journal.held_runs import Decision
-from zvirka.journal.queries import answers
+from zvirka.journal.queries import answers, people
+from zvirka.journal.receipts import Receipt, find_receipts, has_receipts
 from zvirka.journal.records import RunRecord
-from zvirka.report import report_stem
+from zvirka.report import FORMATS, report_stem
 from zvirka.report.assembly import content_of
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
 from zvirka.report.history import history_done, history_head
+from zvirka.settings.loading import Loaded, effective_values
 from zvirka.web.difference_filter import filter_of, query_of, word_of
+from zvirka.web.plan_changes import plan_before
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.worker import Work
 
@@ -33,6 +39,12 @@ RUNS = 50
 DIFFERENCES = 100
 """Differences on one page."""
 LONGEST_KEY = 200
+_UNDOABLE = frozenset({Command.RECONCILE, Command.RESYNC, Command.APPROVE})
+FOUND = 50
+"""Counterparties a search lists."""
+RECEIPTS = 20
+RECEIPTS_FOR = timedelta(days=90)
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def runs(context: RequestContext) -> Response:
@@ -41,10 +53,21 @@ def runs(context: RequestContext) -> Response:
     command = word_of(Command, context.query.get("command"))
     before = context.query.get("before", "")
     behind = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
-    found = context.journal.runs(limit=RUNS + 1, before=behind, command=command, status=status)
+    who = context.query.get("who", "")
+    days = {name: _day(context.query.get(name, "")) for name in ("from", "to")}
+    found = context.journal.runs(
+        limit=RUNS + 1,
+        before=behind,
+        command=command,
+        status=status,
+        who=who,
+        started=_between(context, days["from"], days["to"]),
+    )
+    with context.journal.reading() as connection:
+        everybody = people(connection)
     shown = found[:RUNS]
     decided = context.journal.decisions([row.id for row in shown], context.web.now())
-    asked = {"status": status, "command": command}
+    asked = {"status": status, "command": command, "who": who, **days}
     chosen = {name: word for name, word in asked.items() if word}
     return context.render(
         "runs.html",
@@ -53,10 +76,33 @@ def runs(context: RequestContext) -> Response:
         commands=COMMANDS,
         status=status or "",
         command=command or "",
+        who=who,
+        people=everybody,
+        days=days,
+        narrowed=bool(chosen),
         query=lambda **more: urlencode({**chosen, **more}),
         older=shown[-1].id if len(found) > RUNS else None,
         first=behind is None,
     )
+
+
+def _day(asked: str) -> date | None:
+    try:
+        return date.fromisoformat(asked)
+    except ValueError:
+        return None
+
+
+def _between(
+    context: RequestContext, first: date | None, last: date | None
+) -> tuple[datetime, datetime] | None:
+    """The moments in which the first day begins and the last one ends, in the page's zone."""
+    if first is None and last is None:
+        return None
+    zone = context.words.timezone
+    begin = datetime.combine(first or date(1970, 1, 1), time(), zone)
+    end = datetime.combine((last or date(9000, 1, 1)) + timedelta(days=1), time(), zone)
+    return begin.astimezone(UTC), end.astimezone(UTC)
 
 
 def tone_of(row: RunRecord, decision: Decision | None = None) -> str:
@@ -120,6 +166,14 @@ def show_run(
         answers=replies,
         open=waits,
         decision=decision,
+        formats=FORMATS,
+        earlier=plan_before(context.journal, number) if waits else None,
+        held_causes=[
+            cause
+            for cause in Cause
+            if any(t.cause is cause and t.disposition is Disposition.HELD for t in findings.tallies)
+        ],
+        undoable=findings.run.command in _UNDOABLE and findings.applied > 0,
         shown_digest=context.journal.plan_digest(number) if waits else "",
         **{"error": "", "reason": "", **more},
     )
@@ -130,24 +184,36 @@ def held(context: RequestContext) -> Response:
     return context.render(
         "held.html",
         held=[
-            (row, content_of(context.journal, row.id))
+            (row, content_of(context.journal, row.id), _expires(context, row))
             for row in context.journal.held(context.web.now())
         ],
     )
 
 
-def counterparty(context: RequestContext) -> Response:
-    """The form to look a counterparty up."""
-    return context.render("counterparty.html", key="", ref="", asked=False)
+def _expires(context: RequestContext, row: RunRecord) -> datetime:
+    """When the plan can no longer be answered."""
+    return (row.finished_at or row.started_at) + context.journal.approval_expires
+
+
+def search(context: RequestContext) -> Response:
+    """The page that says what can be searched for."""
+    return context.render("found.html", found=[])
 
 
 def find_counterparty(context: RequestContext) -> Response:
-    """The history of the counterparty named in the form."""
-    key = context.form.get("key", "").strip()[:LONGEST_KEY]
-    ref = context.form.get("ref", "").strip()[:LONGEST_KEY].lower()
-    if not key and not ref:
+    """The counterparties that the searched text fits; the page of one when there is only one."""
+    text = context.form.get("q", "").strip()[:LONGEST_KEY]
+    if not text:
         return context.redirect("/counterparty")
-    return show_life(context, key, ref)
+    with context.journal.reading() as connection:
+        found = find_clients(connection, text, FOUND)
+    if len(found) == 1:
+        return context.redirect(f"/runs/{found[0].run}/{found[0].number}")
+    if found:
+        return context.render("found.html", found=found)
+    if _GUID.fullmatch(text):
+        return show_life(context, "", text.lower())
+    return show_life(context, text, "")
 
 
 def life(context: RequestContext) -> Response:
@@ -168,17 +234,46 @@ def show_life(
         ref = ""
     entries = context.journal.history(key=key, ref=ref)
     refs = {entry.ref for entry in entries} - {"", ZERO_REF}
+    ref = ref or (refs.pop() if len(refs) == 1 else "")
+    key = key or (entries[-1].key if entries else "")
+    with context.journal.reading() as connection:
+        newest = client_named(connection, ref or key)
+    idents = {ref, key} - {""}
+    suppressed = context.journal.suppressions()
     return context.render(
         "life.html",
         status,
+        name=newest.name if newest is not None else "",
+        receipts=_receipts(context, key, ref),
+        suppression=next((suppressed[one] for one in idents if one in suppressed), None),
         entries=list(reversed(entries)),
         key=key,
-        ref=ref or (refs.pop() if len(refs) == 1 else ""),
+        ref=ref,
         by_key=context.web.key == "code",
         history_head=history_head,
         history_done=history_done,
         **{"error": "", "reason": "", **more},
     )
+
+
+def _receipts(context: RequestContext, key: str, ref: str) -> list[Receipt]:
+    """The newest receipts of one counterparty, newest first."""
+    if not has_receipts(context.journal.engine):
+        return []
+    since = context.web.now() - RECEIPTS_FOR
+    found = find_receipts(
+        context.journal.engine,
+        refs=[ref] if ref else [],
+        keys=[key] if key else [],
+        since=since,
+    )
+    return sorted(found, key=lambda receipt: -receipt.id)[:RECEIPTS]
+
+
+def settings(context: RequestContext) -> Response:
+    """The settings in effect, secrets masked, and where each came from."""
+    loaded = Loaded(context.web.settings, dict(context.web.origins), None)
+    return context.render("settings.html", values=effective_values(loaded))
 
 
 def work(context: RequestContext) -> Response:

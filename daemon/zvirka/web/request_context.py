@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -23,9 +23,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from zvirka.errors import NoSuchRunError
 from zvirka.i18n import LANGUAGES
-from zvirka.i18n.words import COMMANDS, PHASES, Words
+from zvirka.i18n.words import COMMANDS, PHASES, SUPPRESSIONS, Words
 from zvirka.journal.journal import Journal
 from zvirka.report.format_html import TEMPLATES, environment, style
+from zvirka.settings.model import Settings
 from zvirka.web.sign_in_limits import SignInLimits
 from zvirka.web.user_sessions import UserSession, UserSessions
 from zvirka.web.users import User, Users
@@ -33,7 +34,8 @@ from zvirka.web.worker import Worker
 
 LARGEST_FORM = 65_536
 """Bytes."""
-_FIELDS = 20
+_FIELDS = 150
+"""A page of differences, each with a box to tick."""
 _DEVICE_SECONDS = 180 * 86_400
 
 Handler = Callable[["RequestContext"], Response]
@@ -52,7 +54,8 @@ class WebContext:
     language: str
     timezone: str
     https: bool
-    stale_after: timedelta
+    settings: Settings
+    origins: Mapping[str, str]
     now: Callable[[], datetime]
 
     @property
@@ -309,6 +312,8 @@ def _environment(language: str) -> Environment:
     made.globals.update(
         field=_hidden_field,
         command_word=lambda name: words.word(COMMANDS, name),
+        plainly=lambda text: text,
+        suppression_word=lambda reason: words.word(SUPPRESSIONS, reason),
         phase_word=lambda name: words.word(PHASES, name),
     )
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,9 @@ from zvirka.web.site import create_app
 
 
 @contextmanager
-def page(settings: Settings, mapping: Mapping) -> Iterator[Starlette]:
+def page(
+    settings: Settings, mapping: Mapping, origins: abc.Mapping[str, str] | None = None
+) -> Iterator[Starlette]:
     """Yield the page's application; the journal is closed on leaving.
 
     Raises:
@@ -25,11 +28,15 @@ def page(settings: Settings, mapping: Mapping) -> Iterator[Starlette]:
         JournalError: the journal cannot be opened.
     """
     with open_environment(settings, mapping) as environment:
-        yield create_app(environment)
+        yield create_app(environment, origins=origins)
 
 
 def serve_page(
-    settings: Settings, mapping: Mapping, *, on_ready: Callable[[], None] | None = None
+    settings: Settings,
+    mapping: Mapping,
+    *,
+    origins: abc.Mapping[str, str] | None = None,
+    on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Serve the page alone until SIGTERM or SIGINT.
 
@@ -44,6 +51,6 @@ def serve_page(
             place="web.enabled",
             remedy=Message("set web.enabled = true and add users"),
         )
-    with page(settings, mapping) as app:
+    with page(settings, mapping, origins) as app:
         address = address_of(settings.web.listen, "web.listen")
         serve_applications([(app, address)], on_ready, trusted_proxies=settings.web.trusted_proxies)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from loguru import logger
@@ -22,7 +22,7 @@ from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.web import actions, pages
+from zvirka.web import actions, downloads, pages, plan_changes
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
     Handler,
@@ -43,13 +43,17 @@ STOP_SECONDS = 8.0
 
 
 def create_app(
-    environment: Environment, *, performed: Callable[[Environment, RunRequest], Summary] = perform
+    environment: Environment,
+    *,
+    performed: Callable[[Environment, RunRequest], Summary] = perform,
+    origins: Mapping[str, str] | None = None,
 ) -> Starlette:
     """Return the page's application. Its lifespan ends the current run at a safe place.
 
     Args:
         environment: stays open as long as the application serves.
         performed: what performs a run.
+        origins: where the settings came from, by key.
 
     Raises:
         SettingsError: there are no users, or there is no key to sign the cookies.
@@ -94,7 +98,8 @@ def create_app(
         language=environment.settings.report.language,
         timezone=environment.settings.schedule.timezone,
         https=https,
-        stale_after=environment.settings.schedule.stale_after,
+        settings=environment.settings,
+        origins=origins or {},
         now=environment.now,
     )
     return app
@@ -123,8 +128,17 @@ def _routes() -> list[Route]:
         post("/runs/{run:int}/approve", actions.approve, role="admin"),
         post("/runs/{run:int}/reject", actions.reject, role="admin"),
         get("/runs/{run:int}/{number:int}", pages.life),
+        get("/runs/{run:int}/changes", plan_changes.plan_changes),
+        get("/runs/{run:int}/report.{form}", downloads.report),
+        post("/runs/{run:int}/undo", actions.undo, role="admin"),
+        get("/start", actions.start_form, role="admin"),
+        post("/start", actions.start, role="admin"),
+        get("/records", downloads.records),
+        get("/export", downloads.export),
+        post("/verify", downloads.verify),
+        get("/settings", pages.settings, role="admin"),
         get("/held", pages.held),
-        get("/counterparty", pages.counterparty),
+        get("/counterparty", pages.search),
         post("/counterparty", pages.find_counterparty),
         post("/resync", actions.resync, role="admin"),
         get("/work", pages.work),

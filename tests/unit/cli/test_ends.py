@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -173,3 +174,16 @@ def test_mapping_is_only_read_where_it_is_needed(
     monkeypatch.setattr("zvirka.settings.profiles.mapping_of", count)
     assert run("config", "show") == 0
     assert asked == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1251"])
+def test_a_terminal_that_cannot_show_a_character_ends_no_command(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """`check` prints ✓, and reports hold Ukrainian: it was "a bug in zvirka"."""
+    shown = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert run("check", "--lang", "uk") in {0, 2}
+    shown.seek(0)
+    assert "\\u2713" in shown.read()

@@ -14,6 +14,7 @@ import pytest
 
 from tests.unit.service.supervised import settings
 from zvirka.domain import RunStatus
+from zvirka.journal.head import Head
 from zvirka.journal.run_facts import Facts
 from zvirka.service.alerts import Alerts
 from zvirka.service.daemon_records import RunView, Situation
@@ -62,7 +63,7 @@ def night(
         ended=ended,
         facts=Facts(remaining=remaining, **facts),  # type: ignore[arg-type]
     )
-    return Situation(last=view, good=good)
+    return Situation(last=view, good=good, head=Head(run=number, digest="d" * 64))
 
 
 def test_three_bad_nights_are_one_message_and_the_good_one_after_is_another(tmp_path: Path) -> None:
@@ -218,6 +219,7 @@ def test_a_good_run_of_the_future_does_not_keep_the_switch_silent(tmp_path: Path
                 "Запуск № 7: 3 розбіжності лишилися",
                 "За причинами: пропущена зміна 2, правка в ERP 1",
                 "Звіт: https://erp.example/zvirka/zvirka-run-000007.html",
+                f"Дайджест запуску 7: {'d' * 64}",
             ],
         ),
         (
@@ -227,6 +229,7 @@ def test_a_good_run_of_the_future_does_not_keep_the_switch_silent(tmp_path: Path
                 "Run 7: 3 differences remain",
                 "By cause: missed update 2, edited in the ERP 1",
                 "Report: https://erp.example/zvirka/zvirka-run-000007.html",
+                f"Digest of run 7: {'d' * 64}",
             ],
         ),
     ],
@@ -333,4 +336,4 @@ def test_without_a_link_the_message_names_the_file_of_the_report(tmp_path: Path)
     told = alerts(tmp_path, post)
     told.judge(night(7, remaining=1), None, NOW + DAY * 7)
     told.flush(NOW + DAY * 7)
-    assert post.sent[0][2].endswith(f"Звіт: {tmp_path}/reports/zvirka-run-000007.html")
+    assert f"Звіт: {tmp_path}/reports/zvirka-run-000007.html\n" in post.sent[0][2]

@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from zvirka.domain import RunStatus
 from zvirka.errors import SettingsError
+from zvirka.journal.head import Head
 from zvirka.journal.run_facts import Facts
 from zvirka.service.daemon_records import RunView, Situation
-from zvirka.service.metrics import Exposition, Metrics
+from zvirka.service.metrics import Exposition, Metrics, miss_ratio
 
 BEGAN = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 SITUATION = Situation(
@@ -34,13 +35,17 @@ SITUATION = Situation(
     good=BEGAN + timedelta(seconds=61),
     held=((7, "aa", {"delete": 1}),),
     unresolved_since=BEGAN - timedelta(days=3),
+    received=9,
+    head=Head(run=7, digest="d" * 64),
 )
 
 
 def read(text: str) -> dict[str, float]:
     return {
         sample.name
-        + "".join(f"{{{key}={value}}}" for key, value in sample.labels.items()): sample.value
+        + "".join(
+            f"{{{key}={value}}}" for key, value in sample.labels.items() if key != "flow"
+        ): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -60,6 +65,8 @@ def test_a_count_the_run_did_not_take_is_not_a_number(tmp_path: Path) -> None:
         "zvirka_differences_remaining",
         "zvirka_source_requests",
         "zvirka_rows{side=store}",
+        "zvirka_push_miss_ratio",
+        "zvirka_push_received_messages",
     ):
         assert isnan(values[name]), name
 
@@ -82,6 +89,10 @@ def test_the_textfile_holds_the_last_run_with_units_and_help(tmp_path: Path) -> 
     assert values["zvirka_source_requests"] == 12
     assert values["zvirka_source_bytes"] == 34567
     assert values["zvirka_held_runs"] == 1
+    assert values["zvirka_push_miss_ratio"] == 0.25
+    assert values["zvirka_push_received_messages"] == 9
+    assert values[f"zvirka_chain_head_run{{digest={'d' * 64}}}"] == 7
+    assert all('flow="main"' in line for line in text.splitlines() if not line.startswith("#"))
     oldest = values["zvirka_oldest_unresolved_difference_timestamp_seconds"]
     assert oldest == (BEGAN - timedelta(days=3)).timestamp()
     families = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP")}
@@ -122,3 +133,22 @@ def test_an_address_that_cannot_be_listened_on_is_a_settings_error(listen: str) 
     with pytest.raises(SettingsError) as refused:
         Exposition(listen, Metrics())
     assert refused.value.place == "metrics.listen"
+
+
+@pytest.mark.parametrize(
+    ("causes", "received", "ratio"),
+    [
+        ({"missed_update": 1, "missed_create": 1, "missed_delete": 1, "erp_edit": 5}, 1, 0.75),
+        ({}, 4, 0.0),
+        ({}, 0, 0.0),
+        ({"missed_update": 2}, None, None),
+        (None, 4, None),
+    ],
+)
+def test_the_miss_rate_of_the_push(
+    causes: dict[str, int] | None, received: int | None, ratio: float | None
+) -> None:
+    last = RunView(
+        run=1, status=RunStatus.FINISHED, started=BEGAN, ended=BEGAN, facts=Facts(causes=causes)
+    )
+    assert miss_ratio(Situation(last=last, received=received)) == ratio

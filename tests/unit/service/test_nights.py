@@ -313,6 +313,23 @@ def test_a_journal_that_is_away_does_not_stop_the_daemon(
     assert len(world.runs) == 1
 
 
+def test_a_night_whose_journal_cannot_be_opened_is_announced_with_its_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(world: World, _request: Request) -> Summary:
+        world._ask()
+        raise AssertionError
+
+    world = World(Hours(NOON), cannot)
+    told = settings(tmp_path, alerts={"urls": ["json://localhost"]})
+    watch = daemon(world, told, monkeypatch)
+    watch.start()
+    world.journal_is_down = True
+    live(watch, world.hours, NIGHT + timedelta(hours=4))
+    assert len(world.mail) == 1
+    assert "the journal cannot be opened" in world.mail[0][1]
+
+
 @pytest.mark.parametrize(
     ("status", "passing", "expected"),
     [

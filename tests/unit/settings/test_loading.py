@@ -258,6 +258,35 @@ def test_address_of_1c_must_be_whole_and_without_a_password(url: str, tmp_path: 
     assert "tainted" not in message
 
 
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [
+        ("onec", "total_timeout", "999999999y"),
+        ("onec", "read_timeout", "0s"),
+        ("onec", "connect_timeout", "30d"),
+        ("onec", "proxy", "nonsense"),
+        ("onec", "proxy", "socks5://10.0.0.1:1080"),
+        ("onec", "proxy", "http://[::1"),
+        ("onec", "proxy", "http://proxy:99999"),
+        ("schedule", "jitter", "99999999y"),
+    ],
+)
+def test_a_value_that_a_library_would_choke_on_is_refused(
+    table: str, key: str, value: str, tmp_path: Path
+) -> None:
+    """They reached a library unchecked: a traceback, "this is a fault of zvirka"."""
+    head = f"[{table}]\n"
+    text = SMALLEST if head in SMALLEST else SMALLEST + head
+    text = text.replace(head, f'{head}{key} = "{value}"\n')
+    assert f"\n  {table}.{key}: " in refused(text, tmp_path)
+
+
+@pytest.mark.parametrize("proxy", ["", "environment", "http://proxy:3128", "http://u:p@[::1]:8"])
+def test_a_proxy_is_an_address(proxy: str, tmp_path: Path) -> None:
+    text = SMALLEST.replace("[onec]\n", f'[onec]\nproxy = "{proxy}"\n')
+    assert load_settings(written(tmp_path, text), {}).settings.onec.proxy == proxy
+
+
 def test_effective_values_name_every_key_its_value_and_its_origin(tmp_path: Path) -> None:
     loaded = load_settings(written(tmp_path), {"ZVIRKA_LOG__LEVEL": "DEBUG"})
     shown = {value.key: (value.value, value.origin) for value in effective_values(loaded)}

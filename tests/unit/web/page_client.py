@@ -77,6 +77,10 @@ class PageClient:
         given = self.token() if token is None else token
         return self.client.post(path, data={"token": given, **fields})
 
+    def follow(self, answer: httpx.Response) -> httpx.Response:
+        """The page an answer leads to, or the answer itself."""
+        return self.get(answer.headers["location"]) if answer.is_redirect else answer
+
     def sign_in(self, name: str, password: str = PASSWORD) -> httpx.Response:
         return self.post("/sign-in", token=self.token("/sign-in"), name=name, password=password)
 

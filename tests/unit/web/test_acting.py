@@ -112,7 +112,7 @@ def test_a_resync_without_reason_or_target_does_nothing(page: PageClient) -> Non
 
 def test_a_code_with_characters_nobody_sees_reaches_the_request_unchanged(page: PageClient) -> None:
     odd = STORY[0].key + "\u00a0\u202ex"
-    text = page.post("/counterparty", key=odd).text
+    text = page.post("/counterparty", q=odd).text
     assert f'name="key" value="{odd}"' in text
     assert "⟨U+202E⟩" in text
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from lxml import html
 
 from tests.unit.report.sample import (
     HOSTILE_VALUES,
+    NIGHT,
+    facts,
     failed_run,
     held_run,
     hostile_run,
@@ -21,6 +25,8 @@ from tests.unit.report.sample import (
     story_run,
 )
 from tests.unit.web.page_client import PageClient, open_page
+from zvirka.domain import Disposition
+from zvirka.journal.run_facts import Hold
 from zvirka.web import pages
 
 
@@ -63,6 +69,40 @@ def test_runs_are_narrowed_by_status_and_command(page: PageClient) -> None:
     assert listed(page.get("/runs?command=plan").text) == [4]
     assert listed(page.get("/runs?status=failed&command=plan").text) == []
     assert listed(page.get("/runs?status=%27%3B--&before=x").text) == [4, 3, 2, 1]
+
+
+def test_runs_are_narrowed_by_day_and_person(page: PageClient) -> None:
+    seal_run(page.journal, (), at=NIGHT - timedelta(days=2), who="taras")
+    seal_run(page.journal, (), at=NIGHT - timedelta(days=1))
+    seal_run(page.journal, (), at=NIGHT, who="taras")
+    assert listed(page.get("/runs?who=taras").text) == [3, 1]
+    assert listed(page.get("/runs?from=2026-11-23&to=2026-11-23").text) == [2]
+    assert listed(page.get("/runs?from=2026-11-23").text) == [3, 2]
+    assert listed(page.get("/runs?to=2026-11-23&who=taras").text) == [1]
+    assert listed(page.get("/runs?from=x&to=%00").text) == [3, 2, 1]
+
+
+def test_two_held_plans_are_compared(page: PageClient) -> None:
+    held_run(page.journal)
+    assert page.get("/runs/1/changes").status_code == 404
+    held = [
+        msgspec.structs.replace(missing(n, f"ТОВ {n}", f"{n:05}"), disposition=Disposition.HELD)
+        for n in range(1, 5)
+    ]
+    seen = facts(held=[Hold(limit="first_run", what="all")])
+    old = seal_run(page.journal, held[:3], status="held", exit_code=3, seen=seen)
+    new = seal_run(page.journal, held[1:], status="held", exit_code=3, seen=seen)
+    assert f'href="/runs/{new}/changes"' in page.get(f"/runs/{new}").text
+    text = page.get(f"/runs/{new}/changes").text
+    assert "new: 1, gone: 1, the same: 2" in text
+    assert text.index("ТОВ 4") < text.index("ТОВ 1")
+    assert page.get(f"/runs/{new}/changes?since=1").status_code == 200
+    assert page.get(f"/runs/{old}/changes?since=99").status_code == 404
+
+
+def test_a_held_plan_says_until_when_it_can_be_answered(page: PageClient) -> None:
+    held_run(page.journal)
+    assert "Can be answered until 24 Dec 2026 02:31:35" in page.get("/held").text
 
 
 def test_paging_keeps_what_was_chosen(page: PageClient) -> None:
@@ -178,12 +218,30 @@ def test_the_life_of_a_counterparty_is_reached_from_a_difference(page: PageClien
     assert f'href="/runs/{run}"' in text
 
 
-def test_the_life_of_a_counterparty_is_found_by_code_and_by_ref(page: PageClient) -> None:
+def test_a_counterparty_is_found_by_code_ref_name_and_phone(page: PageClient) -> None:
     story_run(page.journal)
-    for form in ({"key": " 000000642 "}, {"ref": "6F1C2D34-8A5B-11EE-9C3D-000000000003"}):
-        text = page.post("/counterparty", **form).text
-        assert "+380675550199" in text, form
-    assert "knows of no difference" in page.post("/counterparty", key="none").text
+    searched = (
+        " 000000642 ",
+        "6F1C2D34-8A5B-11EE-9C3D-000000000003",
+        "коваленко",
+        "+380675550199",
+        "067 555-01-02",
+        "(067) 555 01 02",
+    )
+    for text in searched:
+        answer = page.post("/counterparty", q=text)
+        assert answer.headers["location"] == "/runs/1/3", text
+    life = page.get("/runs/1/3").text
+    assert "+380675550199" in life
+    assert "knows of no difference" in page.post("/counterparty", q="none").text
+
+
+def test_a_tax_id_is_found_and_several_matches_are_listed(page: PageClient) -> None:
+    story_run(page.journal)
+    assert page.post("/counterparty", q="41203987").headers["location"] == "/runs/1/1"
+    several = page.post("/counterparty", q="тов").text
+    assert several.count('href="/runs/1/') >= 4
+    assert "тов" not in " ".join(re.findall(r'(?:href|action)="([^"]*)"', several))
 
 
 def test_held_runs_are_shown_with_limits_and_digest(page: PageClient) -> None:
@@ -255,10 +313,10 @@ def test_outside_text_is_only_text_on_every_page(page: PageClient) -> None:
     pages = [page.get("/runs").text, page.get(f"/runs/{run}").text]
     pages += [page.get(f"/runs/{run}/{n + 1}").text for n in range(len(HOSTILE_VALUES))]
     pages += [
-        page.post(path, **{field: value}).text
+        page.follow(page.post(path, **{field: value})).text
         for value in HOSTILE_VALUES
         if value.strip()
-        for path, field in ((f"/runs/{run}/search", "text"), ("/counterparty", "key"))
+        for path, field in ((f"/runs/{run}/search", "text"), ("/counterparty", "q"))
     ]
     for text in pages:
         tree = html.fromstring(text)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from zvirka.erp.sql.missing_rights import name_user_in_errors
@@ -34,7 +36,7 @@ def store_url(erp: ErpSettings) -> URL:
     """
     try:
         url = make_url(erp.url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SettingsError(
             coded("ZV3303", "the address of the store is not a database URL"),
             place="erp.url",
@@ -81,13 +83,15 @@ def store_engine(erp: ErpSettings) -> Engine:
     elif backend in {"mysql", "mariadb"}:
         options["connect_args"] = _mysql_arguments(url)
     try:
-        engine = create_engine(url, **options)
+        with _driver_arguments():
+            engine = create_engine(url, **options)
     except (NoSuchModuleError, ImportError):
         raise SettingsError(
             coded("ZV3303", "there is no driver for {drivername}", drivername=url.drivername),
             place="erp.url",
             remedy=Message("use postgresql+psycopg, mariadb+pymysql, mysql+pymysql or sqlite"),
         ) from None
+    event.listen(engine, "do_connect", _connect)
     if backend == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
@@ -111,6 +115,24 @@ def end_failed(connection: Connection) -> None:
     raw: Any = connection.connection.dbapi_connection
     if getattr(raw, "in_transaction", False):
         raw.rollback()
+
+
+@contextmanager
+def _driver_arguments() -> Iterator[None]:
+    """Blame the query of the address for what a driver does not understand."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"the database's driver does not take the address ({type(error).__name__})",
+            place="erp.url",
+            remedy="correct what follows the question mark of the address",
+        ) from None
+
+
+def _connect(dialect: Dialect, _record: object, arguments: Any, options: Any) -> Any:
+    with _driver_arguments():
+        return dialect.connect(*arguments, **options)
 
 
 def _require_file(url: URL) -> None:

@@ -1,0 +1,87 @@
+"""Finds counterparties that ever differed, by whatever a person knows of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import msgspec
+from sqlalchemy import Connection, Text, select, type_coerce
+
+from zvirka.domain import ZERO_REF
+from zvirka.journal.tables import DIFFERENCE
+
+MOST_ROWS = 300_000
+"""Differences looked through, the newest first: about two seconds."""
+_BATCH = 2000
+_FEWEST_DIGITS = 5
+_SEPARATORS = re.compile(r"(?<=\d)[ ()+.-]+(?=\d)|\+(?=\d)")
+_COUNTRY = re.compile(r"^(?:38)?0(?=\d{9}$)")
+
+
+class FoundClient(msgspec.Struct, frozen=True):
+    """A counterparty, and the newest difference that names it."""
+
+    key: str
+    ref: str
+    name: str
+    run: int
+    number: int
+
+
+def find_clients(connection: Connection, text: str, limit: int) -> list[FoundClient]:
+    """Those whose Код or Ref_Key is the text, else those whose name or values contain it.
+
+    Case does not count, nor do blanks and signs between the digits of a phone.
+    """
+    text = text.strip()
+    exact = client_named(connection, text)
+    if exact is not None or not text:
+        return [exact] if exact is not None else []
+    found: dict[str, FoundClient] = {}
+    wanted = _plain(text)
+    for client, words in _newest_first(connection):
+        ident = client.ref if client.ref not in {"", ZERO_REF} else client.key
+        if ident not in found and any(wanted in _plain(word) for word in words):
+            found[ident] = client
+            if len(found) >= limit:
+                break
+    return list(found.values())
+
+
+def client_named(connection: Connection, ident: str) -> FoundClient | None:
+    """The newest difference of the counterparty with that Код or Ref_Key."""
+    d = DIFFERENCE.c
+    query = (
+        select(d.key, d.ref, d.name, d.run_id, d.number)
+        .where((d.key == ident) | (d.ref == ident.lower()))
+        .order_by(d.run_id.desc(), d.number)
+        .limit(1)
+    )
+    row = connection.execute(query).first() if ident else None
+    return FoundClient(*row) if row else None
+
+
+def _newest_first(connection: Connection) -> Iterator[tuple[FoundClient, list[str]]]:
+    d = DIFFERENCE.c
+    query = (
+        select(d.key, d.ref, d.name, d.run_id, d.number, type_coerce(d.fields, Text))
+        .order_by(d.run_id.desc(), d.number)
+        .limit(MOST_ROWS)
+    )
+    for *client, fields in connection.execute(query, execution_options={"yield_per": _BATCH}):
+        values = [
+            str(value)
+            for field in json.loads(fields)
+            for side in ("wanted", "found", "read_back")
+            if (value := field.get(side)) is not None
+        ]
+        yield FoundClient(*client), [client[0], client[2], *values]
+
+
+def _plain(text: str) -> str:
+    """The text without case; a phone as its digits from the area code on."""
+    joined = _SEPARATORS.sub("", text.casefold().lstrip("("))
+    digits = joined.isdigit() and len(joined) >= _FEWEST_DIGITS
+    return _COUNTRY.sub("", joined) if digits else joined
