@@ -326,8 +326,16 @@ def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
         return Finding(
             "warning",
             REGISTER,
-            f"{text}, stopped until a person repeats or drops them: {waiting.stopped}",
-            "open the queue of the extension in 1C: its Ошибка says why the receiver refused them",
+            coded(
+                "ZV1606",
+                "{what}, stopped until a person repeats or drops them: {stopped}",
+                what=text,
+                stopped=waiting.stopped,
+            ),
+            Message(
+                "open the queue of the extension in 1C: its Ошибка says why the receiver"
+                " refused them"
+            ),
         )
     return Finding(
         "warning",

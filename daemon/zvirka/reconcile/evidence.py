@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from loguru import logger
@@ -190,17 +191,19 @@ def waits(message: Undelivered) -> Message:
             action=message.action,
             time=since,
         )
-    template = (
-        "outbox of 1C: {action} of {time} is stopped until a person repeats or drops it,"
-        " failed attempts: {count}, last error: {text}"
-        if message.stopped
-        else "outbox of 1C: {action} waits since {time}, failed attempts: {count},"
-        " last error: {text}"
-    )
+    told: dict[str, Any] = {
+        "action": message.action,
+        "time": since,
+        "count": message.attempts,
+        "text": message.error or Message("HTTP {status}", status=str(message.status)),
+    }
+    if message.stopped:
+        return Message(
+            "outbox of 1C: {action} of {time} is stopped until a person repeats or drops it,"
+            " failed attempts: {count}, last error: {text}",
+            **told,
+        )
     return Message(
-        template,
-        action=message.action,
-        time=since,
-        count=message.attempts,
-        text=message.error or Message("HTTP {status}", status=str(message.status)),
+        "outbox of 1C: {action} waits since {time}, failed attempts: {count}, last error: {text}",
+        **told,
     )

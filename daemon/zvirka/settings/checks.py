@@ -146,7 +146,7 @@ def _proxy_problems(settings: Settings) -> Iterator[Problem]:
         except ValueError:
             good = False
         if proxy not in {"", "environment"} and not good:
-            yield key, 'expected http://HOST:PORT, "environment", or nothing'
+            yield key, Message('expected http://HOST:PORT, "environment", or nothing')
 
 
 def _schedule_problems(schedule: ScheduleSettings) -> Iterator[Problem]:

@@ -124,9 +124,13 @@ def _driver_arguments() -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         raise SettingsError(
-            f"the database's driver does not take the address ({type(error).__name__})",
+            coded(
+                "ZV3303",
+                "the database's driver does not take the address ({kind})",
+                kind=type(error).__name__,
+            ),
             place="erp.url",
-            remedy="correct what follows the question mark of the address",
+            remedy=Message("correct what follows the question mark of the address"),
         ) from None
 
 
