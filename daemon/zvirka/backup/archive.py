@@ -19,6 +19,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from zvirka.errors import UsageError
+from zvirka.message import Message, coded
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -76,23 +77,27 @@ def opened(stream: BinaryIO, name: str, scratch: Path) -> Iterator[tuple[Manifes
             manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
         except (tarfile.TarError, EOFError, OSError, msgspec.DecodeError) as error:
             raise UsageError(
-                "the file is no backup of zvirka, or it was cut short",
+                coded("ZV5601", "the file is no backup of zvirka, or it was cut short"),
                 place=name,
-                remedy="take another file made by `zvirka backup`",
+                remedy=Message("take another file made by `zvirka backup`"),
             ) from error
         if manifest.format > FORMAT:
             raise UsageError(
-                f"the backup was made by zvirka {manifest.version}, which is newer",
+                coded(
+                    "ZV5601",
+                    "the backup was made by zvirka {version}, which is newer",
+                    version=manifest.version,
+                ),
                 place=name,
-                remedy="restore it with that version or a later one",
+                remedy=Message("restore it with that version or a later one"),
             )
         for member, digest in manifest.files.items():
             file = directory / member
             if not file.is_file() or _digest(file) != digest:
                 raise UsageError(
-                    f"the backup was altered or damaged: {member}",
+                    coded("ZV5601", "the backup was altered or damaged: {member}", member=member),
                     place=name,
-                    remedy="take another file made by `zvirka backup`",
+                    remedy=Message("take another file made by `zvirka backup`"),
                 )
         yield manifest, directory
 

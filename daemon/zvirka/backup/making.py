@@ -18,6 +18,7 @@ from zvirka.journal.engine import journal_name, journal_url
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.run_lock import receiver_lock, run_lock
 from zvirka.journal.tables import SCHEMA
+from zvirka.message import Message, coded
 from zvirka.now import utc_now
 from zvirka.private_files import make_private_directory
 from zvirka.settings.model import Settings
@@ -117,15 +118,27 @@ def restore(
     ):
         if manifest.journal != backend:
             raise UsageError(
-                f"the backup holds a journal of {manifest.journal}, and journal.url is {backend}",
+                coded(
+                    "ZV5602",
+                    "the backup holds a journal of {journal}, and journal.url is {backend}",
+                    journal=manifest.journal,
+                    backend=backend,
+                ),
                 place=name,
-                remedy="set journal.url for the same kind of database",
+                remedy=Message("set journal.url for the same kind of database"),
             )
         if backend != "sqlite" and manifest.schema != SCHEMA:
             raise UsageError(
-                f"the backup has schema {manifest.schema}, and this version {SCHEMA}",
+                coded(
+                    "ZV5601",
+                    "the backup has schema {schema}, and this version {schema2}",
+                    schema=manifest.schema,
+                    schema2=SCHEMA,
+                ),
                 place=name,
-                remedy=f"restore it with zvirka {manifest.version}, then upgrade",
+                remedy=Message(
+                    "restore it with zvirka {version}, then upgrade", version=manifest.version
+                ),
             )
         _require_room(settings, replace=replace)
         if backend == "sqlite":
@@ -144,9 +157,9 @@ def _require_room(settings: Settings, *, replace: bool) -> None:
         runs = journal.runs(limit=1)
         if runs and not replace:
             raise UsageError(
-                f"there is a journal already, up to run {runs[0].id}",
+                coded("ZV5602", "there is a journal already, up to run {id}", id=str(runs[0].id)),
                 place=journal.name,
-                remedy="put it away with --replace",
+                remedy=Message("put it away with --replace"),
             )
 
 
@@ -177,9 +190,9 @@ def _prove(journal: Journal) -> None:
     problems = [problem.text for problem in verify_chain(journal)]
     if problems:
         raise JournalError(
-            f"the chain of the backup is broken: {problems[0]}",
+            coded("ZV5201", "the chain of the backup is broken: {problems}", problems=problems[0]),
             place=journal.name,
-            remedy="take another backup; `zvirka audit verify` lists what was altered",
+            remedy=Message("take another backup; `zvirka audit verify` lists what was altered"),
         )
 
 

@@ -241,9 +241,9 @@ def _anchors(places: list[Path], authorities: list[Path], expected: list[str]) -
         match = re.fullmatch(r"(\d+):([0-9a-f]{64})", text.strip().lower())
         if match is None:
             raise UsageError(
-                f"{text!r} is not a run and its digest",
+                coded("ZV3515", "{text} is not a run and its digest", text=repr(text)),
                 place="--expect",
-                remedy="write the number, a colon, and the 64 characters of the digest",
+                remedy=Message("write the number, a colon, and the 64 characters of the digest"),
             )
         known.found.append(Anchor(Head(run=int(match[1]), digest=match[2]), "--expect"))
     return known

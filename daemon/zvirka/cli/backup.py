@@ -12,7 +12,8 @@ import typer
 
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
-from zvirka.errors import ExitCode, UsageError
+from zvirka.errors import ExitCode, UsageError, os_reason
+from zvirka.message import Message, coded
 
 app = new_group()
 
@@ -107,9 +108,11 @@ def _opened(file: Path, flags: int) -> BinaryIO:
         return os.fdopen(os.open(file, flags, 0o600), "rb" if reads else "wb")
     except OSError as error:
         raise UsageError(
-            f"the backup cannot be {'read' if reads else 'written'}: {error.strerror}",
+            coded("ZV4102", "the backup cannot be read: {why}", why=os_reason(error))
+            if reads
+            else coded("ZV4101", "the backup cannot be written: {why}", why=os_reason(error)),
             place=str(file),
-            remedy="name another file",
+            remedy=Message("name another file"),
         ) from None
 
 

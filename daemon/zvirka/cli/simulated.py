@@ -11,6 +11,7 @@ import typer
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
+from zvirka.message import Message, coded
 
 if TYPE_CHECKING:
     from zvirka.simulator.infobase import Infobase, Record
@@ -120,7 +121,9 @@ def _given(
     values = {"name": name, "tax_id": tax_id, "phone": phone, "email": email, "address": address}
     given = {field: value for field, value in values.items() if value is not None}
     if not given:
-        raise UsageError("no field is given", remedy="give one, such as --name")
+        raise UsageError(
+            coded("ZV3512", "no field is given"), remedy=Message("give one, such as --name")
+        )
     return given
 
 
@@ -129,8 +132,10 @@ def _ref_of(base: Infobase, code: str) -> str:
         if (base.get(ref).values.get("code") or "").strip() == code:
             return ref
     raise UsageError(
-        f"the simulated 1C has no counterparty with the code {code}",
-        remedy="list them: zvirka simulated list",
+        coded(
+            "ZV3512", "the simulated 1C has no counterparty with the code {code}", code=str(code)
+        ),
+        remedy=Message("list them: zvirka simulated list"),
     )
 
 

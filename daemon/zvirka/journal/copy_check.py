@@ -14,12 +14,13 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from zvirka.journal.tables import RUN
+from zvirka.message import Message
 from zvirka.settings.model import Settings
 
 _REPORT = re.compile(r"zvirka-run-(\d{6,})\b")
 
 
-def copy_problems(connection: Connection, settings: Settings) -> Iterator[str]:
+def copy_problems(connection: Connection, settings: Settings) -> Iterator[Message]:
     """Yield why the journal cannot be the one that the state directory belongs to.
 
     Args:
@@ -29,14 +30,18 @@ def copy_problems(connection: Connection, settings: Settings) -> Iterator[str]:
     if connection.dialect.name == "sqlite":
         (answer, *_) = connection.exec_driver_sql("PRAGMA quick_check(1)").scalars().all()
         if answer != "ok":
-            yield "the file is torn: it was copied while it was written, or the disk is damaged"
+            yield Message(
+                "the file is torn: it was copied while it was written, or the disk is damaged"
+            )
             return
     last = connection.execute(select(RUN.c.id).order_by(RUN.c.id.desc()).limit(1)).scalar() or 0
     newest = _newest_report(settings.report_directory)
     if newest > last:
-        yield (
-            f"the journal ends with run {last}, and there is a report of run {newest}:"
-            " runs are missing, as in a copy of journal.db without journal.db-wal"
+        yield Message(
+            "the journal ends with run {last}, and there is a report of run {newest}: runs are"
+            " missing, as in a copy of journal.db without journal.db-wal",
+            last=str(last),
+            newest=str(newest),
         )
 
 

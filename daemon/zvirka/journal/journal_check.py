@@ -50,8 +50,18 @@ def check_journal(settings: Settings) -> list[Finding]:
             )
         ]
     if problems:
-        remedy = "restore it with `zvirka restore`; back it up with `zvirka backup`, not by copying"
-        return [Finding("failure", "journal", f"{name}: {problem}", remedy) for problem in problems]
+        remedy = Message(
+            "restore it with `zvirka restore`; back it up with `zvirka backup`, not by copying"
+        )
+        return [
+            Finding(
+                "failure",
+                "journal",
+                coded("ZV5110", "{name}: {what}", name=name, what=problem),
+                remedy,
+            )
+            for problem in problems
+        ]
     if found is None:
         return [
             Finding("ok", "journal", Message("{name}: the first run creates its tables", name=name))

@@ -333,8 +333,8 @@ def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
                 stopped=waiting.stopped,
             ),
             Message(
-                "open the queue of the extension in 1C: its Ошибка says why the receiver refused"
-                " them"
+                "open the queue of the extension in 1C: its Ошибка says why the receiver"
+                " refused them"
             ),
         )
     return Finding(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from loguru import logger
@@ -190,7 +191,7 @@ def waits(message: Undelivered) -> Message:
             action=message.action,
             time=since,
         )
-    last = {
+    told: dict[str, Any] = {
         "action": message.action,
         "time": since,
         "count": message.attempts,
@@ -200,9 +201,9 @@ def waits(message: Undelivered) -> Message:
         return Message(
             "outbox of 1C: {action} of {time} is stopped until a person repeats or drops it,"
             " failed attempts: {count}, last error: {text}",
-            **last,
+            **told,
         )
     return Message(
         "outbox of 1C: {action} waits since {time}, failed attempts: {count}, last error: {text}",
-        **last,
+        **told,
     )

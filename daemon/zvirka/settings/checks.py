@@ -21,7 +21,7 @@ SHORTEST_SECRET = 32
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
-Problem = tuple[str, str]
+Problem = tuple[str, Message]
 """The dotted key, and the sentence about it."""
 
 
@@ -30,9 +30,9 @@ def cross_problems(settings: Settings) -> Iterator[Problem]:
     yield from _onec_problems(settings.onec)
     yield from _erp_problems(settings.erp)
     if _is_sqlite(settings.journal.url or "sqlite:") and settings.journal.password is not None:
-        yield "journal.password", _NO_PASSWORD.format("journal.url")
+        yield "journal.password", _no_password("journal.url")
     if any(not canary.strip() for canary in settings.guard.canaries):
-        yield "guard.canaries", "found an empty key, expected keys of known counterparties"
+        yield "guard.canaries", Message("found an empty key, expected keys of known counterparties")
     yield from _schedule_problems(settings.schedule)
     yield from _proxy_problems(settings)
     yield from _listen_problems(settings)
@@ -72,31 +72,46 @@ def cross_warnings(settings: Settings) -> Iterator[Finding]:
 def _onec_problems(onec: OnecSettings) -> Iterator[Problem]:
     yield from _url_problems("onec.url", onec.url)
     if onec.password is not None and not onec.user:
-        yield "onec.user", "required with onec.password"
+        yield "onec.user", Message("required with onec.password")
     if onec.ca_file is not None and not onec.verify_tls:
-        yield "onec.ca_file", "found together with verify_tls = false, expected one of them"
+        yield (
+            "onec.ca_file",
+            Message("found together with verify_tls = false, expected one of them"),
+        )
     if not re.fullmatch(r"[A-Z]{2}", onec.region):
-        yield "onec.region", f'found "{onec.region}", expected a country such as UA'
+        yield (
+            "onec.region",
+            Message('found "{region}", expected a country such as UA', region=onec.region),
+        )
 
 
 def _erp_problems(erp: ErpSettings) -> Iterator[Problem]:
     if erp.password is not None and _is_sqlite(erp.url):
-        yield "erp.password", _NO_PASSWORD.format("erp.url")
+        yield "erp.password", _no_password("erp.url")
     if erp.table is None and (erp.columns or erp.children or erp.owned):
-        yield "erp.table", "required with erp.columns, erp.children or erp.owned"
+        yield "erp.table", Message("required with erp.columns, erp.children or erp.owned")
     webhook = erp.webhook
     if webhook is None:
         if erp.writer == "webhook":
-            yield "erp.writer", 'found "webhook", and the table [erp.webhook] it needs is missing'
+            yield (
+                "erp.writer",
+                Message('found "webhook", and the table [erp.webhook] it needs is missing'),
+            )
         return
     yield from _url_problems("erp.webhook.url", webhook.url)
     if webhook.token is not None and (webhook.user or webhook.password is not None):
-        yield "erp.webhook.token", "found together with a user or password, expected one of them"
+        yield (
+            "erp.webhook.token",
+            Message("found together with a user or password, expected one of them"),
+        )
     if webhook.password is not None and not webhook.user:
-        yield "erp.webhook.user", "required with erp.webhook.password"
+        yield "erp.webhook.user", Message("required with erp.webhook.password")
 
 
-_NO_PASSWORD = "found a password, and {} is an SQLite file, which takes none; remove it"  # noqa: S105
+def _no_password(key: str) -> Message:
+    return Message(
+        "found a password, and {key} is an SQLite file, which takes none; remove it", key=key
+    )
 
 
 def _is_sqlite(url: str) -> bool:
@@ -110,9 +125,12 @@ def _url_problems(key: str, url: str) -> Iterator[Problem]:
     except ValueError:
         host, parts = None, urlsplit("")
     if parts.scheme not in {"http", "https"} or not host:
-        yield key, "expected a whole address that begins with https:// or http://"
+        yield key, Message("expected a whole address that begins with https:// or http://")
     elif parts.username or parts.password:
-        yield key, "found a user or password in the address, expected them in keys of their own"
+        yield (
+            key,
+            Message("found a user or password in the address, expected them in keys of their own"),
+        )
 
 
 def _proxy_problems(settings: Settings) -> Iterator[Problem]:
@@ -128,7 +146,7 @@ def _proxy_problems(settings: Settings) -> Iterator[Problem]:
         except ValueError:
             good = False
         if proxy not in {"", "environment"} and not good:
-            yield key, 'expected http://HOST:PORT, "environment", or nothing'
+            yield key, Message('expected http://HOST:PORT, "environment", or nothing')
 
 
 def _schedule_problems(schedule: ScheduleSettings) -> Iterator[Problem]:
@@ -136,11 +154,16 @@ def _schedule_problems(schedule: ScheduleSettings) -> Iterator[Problem]:
     clocks += [("quiet_from", schedule.quiet_from or ""), ("quiet_to", schedule.quiet_to or "")]
     for name, clock in clocks:
         if not _CLOCK.fullmatch(clock) and (clock or "quiet" not in name):
-            yield f"schedule.{name}", f'found "{clock}", expected a time such as 02:30'
+            yield (
+                f"schedule.{name}",
+                Message('found "{clock}", expected a time such as 02:30', clock=clock),
+            )
     if (schedule.quiet_from is None) != (schedule.quiet_to is None):
-        yield "schedule.quiet_from", "expected both quiet_from and quiet_to, or neither"
+        yield "schedule.quiet_from", Message("expected both quiet_from and quiet_to, or neither")
     if schedule.timezone not in pytz.all_timezones_set:
-        zone = f'found "{schedule.timezone}", expected a zone such as Europe/Kyiv'
+        zone = Message(
+            'found "{zone}", expected a zone such as Europe/Kyiv', zone=schedule.timezone
+        )
         yield "schedule.timezone", zone
 
 
@@ -160,34 +183,58 @@ def _listen_problems(settings: Settings) -> Iterator[Problem]:
             yield key, error.cause
             continue
         if not given and not is_loopback(host):
-            yield needed, f"required when {key} ({listen}) can be reached from other machines"
+            yield (
+                needed,
+                Message(
+                    "required when {key} ({listen}) can be reached from other machines",
+                    key=key,
+                    listen=listen,
+                ),
+            )
     for proxy in web.trusted_proxies:
         try:
             ip_network(proxy)
         except ValueError:
-            expected = "expected an address such as 127.0.0.1, or a network such as 10.0.0.0/24"
-            yield "web.trusted_proxies", f'found "{proxy}", {expected}'
+            yield (
+                "web.trusted_proxies",
+                Message(
+                    'found "{proxy}", expected an address such as 127.0.0.1, or a network such as'
+                    " 10.0.0.0/24",
+                    proxy=proxy,
+                ),
+            )
     if not receiver.path.startswith("/"):
-        yield "receiver.path", f'found "{receiver.path}", expected it to begin with /'
+        yield (
+            "receiver.path",
+            Message('found "{path}", expected it to begin with /', path=receiver.path),
+        )
 
 
 def _web_problems(web: WebSettings) -> Iterator[Problem]:
     if not web.users:
-        yield "web.users", "required with web.enabled: without users nobody can sign in"
+        yield "web.users", Message("required with web.enabled: without users nobody can sign in")
     if web.secret is None or len(web.secret.get_secret_value()) < SHORTEST_SECRET:
         yield (
             "web.secret",
-            f"required with web.enabled, at least {SHORTEST_SECRET} characters: "
-            "make one with: openssl rand -base64 32",
+            Message(
+                "required with web.enabled, at least {shortest_secret} characters: make one"
+                " with: openssl rand -base64 32",
+                shortest_secret=SHORTEST_SECRET,
+            ),
         )
     if web.public_url:
         yield from _url_problems("web.public_url", web.public_url)
     for name, times in Counter(user.name for user in web.users).items():
         if times > 1:
-            yield "web.users", f'found "{name}" {times} times, expected each name once'
+            yield (
+                "web.users",
+                Message(
+                    'found "{name}" {times} times, expected each name once', name=name, times=times
+                ),
+            )
     for number, user in enumerate(web.users):
         if not user.password_hash.get_secret_value().startswith("$argon2"):
-            expected = "expected an argon2 hash, as `zvirka web hash-password` prints it"
+            expected = Message("expected an argon2 hash, as `zvirka web hash-password` prints it")
             yield f"web.users.{number}.password_hash", expected
 
 

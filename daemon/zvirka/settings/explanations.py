@@ -14,30 +14,35 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from zvirka.message import Message
+
 _LONGEST = 60
 _LIKENESS = 0.6
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):([^/@\s]*)@")
 
 _EXPECTED = {
-    "string_type": "a text in quotes",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "time_delta_type": "a duration such as 90s, 15m, 12h, 7d or 3y",
-    "time_delta_parsing": "a duration such as 90s, 15m, 12h, 7d or 3y",
-    "path_type": "a path in quotes",
-    "list_type": "a list in square brackets",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "literal_error": "one of {expected}",
-    "greater_than_equal": "at least {ge}",
-    "less_than_equal": "at most {le}",
-    "greater_than": "more than {gt}",
+    "string_type": Message("a text in quotes"),
+    "bool_type": Message("true or false"),
+    "bool_parsing": Message("true or false"),
+    "int_type": Message("a whole number"),
+    "int_parsing": Message("a whole number"),
+    "int_from_float": Message("a whole number"),
+    "float_type": Message("a number"),
+    "float_parsing": Message("a number"),
+    "time_delta_type": Message("a duration such as 90s, 15m, 12h, 7d or 3y"),
+    "time_delta_parsing": Message("a duration such as 90s, 15m, 12h, 7d or 3y"),
+    "path_type": Message("a path in quotes"),
+    "list_type": Message("a list in square brackets"),
+    "dict_type": Message("a table"),
+    "model_type": Message("a table"),
+    "model_attributes_type": Message("a table"),
+    "literal_error": Message("one of {expected}"),
+    "greater_than_equal": Message("at least {ge}"),
+    "less_than_equal": Message("at most {le}"),
+    "greater_than": Message("more than {gt}"),
+    "column": Message("a table or a text in quotes"),
+    "scalar": Message("a text, a number, true or false"),
+    "constant": Message('a table such as { sql = "CURRENT_TIMESTAMP" }'),
 }
 
 
@@ -48,12 +53,28 @@ def masked_url(text: str) -> str:
 
 def settings_problems(
     error: ValidationError, model: type[BaseModel], origins: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, Message]]:
     """Yield (dotted key, sentence) for everything a validation found."""
     for detail in error.errors(include_url=False):
         key = ".".join(str(step) for step in detail["loc"])
         origin = origins.get(key, "")
-        yield key, _sentence(detail, model) + (f" [from {origin}]" if origin[:1] == "$" else "")
+        sentence = _sentence(detail, model)
+        if origin[:1] == "$":
+            sentence = Message("{what} [from {origin}]", what=sentence, origin=origin)
+        yield key, sentence
+
+
+def toml_place(error: ValueError) -> Message | str:
+    """Where a file stops being TOML; the library says the rest in English only."""
+    found = re.search(r"at line (\d+), column (\d+)", str(error))
+    if found is None:
+        return type(error).__name__
+    return Message("line {line}, column {column}", line=found[1], column=found[2])
+
+
+def about(key: str, sentence: Message) -> Message:
+    """A line about a key."""
+    return Message("{key}: {what}", key=key, what=sentence)
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:
@@ -61,7 +82,7 @@ def keys_of(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
+def did_you_mean(word: str, known: Sequence[str]) -> Message | str:
     """Return " (did you mean X?)", or nothing when no known word is near.
 
     Swapped letters come first, then the most similar word; of equally similar words the one whose
@@ -74,7 +95,9 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
         return sorted(word) == sorted(other), likeness, -abs(len(word) - len(other))
 
     nearest = max(known, key=rank, default="")
-    return f" (did you mean {nearest}?)" if nearest and rank(nearest)[1] >= _LIKENESS else ""
+    if not nearest or rank(nearest)[1] < _LIKENESS:
+        return ""
+    return Message(" (did you mean {word}?)", word=nearest)
 
 
 def annotation_at(annotation: Any, location: Sequence[int | str]) -> Any:
@@ -109,26 +132,31 @@ def _bare(annotation: Any) -> Any:
         annotation = parts[0]
 
 
-def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> Message:
     if detail["type"] == "extra_forbidden":
         known = sorted(keys_of(annotation_at(model, detail["loc"][:-1])))
         guess = did_you_mean(str(detail["loc"][-1]), known)
-        return "unknown key" + (guess or f"; known here: {', '.join(known)}")
+        if guess:
+            return Message("unknown key{guess}", guess=guess)
+        return Message("unknown key; known here: {names}", names=known)
     if detail["type"] == "missing":
-        return "a value is required, and none was found"
+        return Message("a value is required, and none was found")
     known_type = _EXPECTED.get(detail["type"])
-    expected = known_type.format(**detail.get("ctx", {})) if known_type else detail["msg"]
+    limits: dict[str, Any] = {name: str(value) for name, value in detail.get("ctx", {}).items()}
+    if "expected" in limits:  # 'a', 'b' or 'c'
+        limits["expected"] = re.findall(r"'[^']*'|[\w.]+(?=,|$)", limits["expected"])
+    expected = Message(known_type.template, **limits) if known_type else detail["msg"]
     found = _found(detail["input"], annotation_at(model, detail["loc"]))
-    return f"found {found}, expected {expected}"
+    return Message("found {found}, expected {expected}", found=found, expected=expected)
 
 
 def _found(value: Any, annotation: Any) -> str:
     if holds_secret(annotation):
-        return "a value that is not shown"
+        return Message("a value that is not shown")
     if isinstance(value, dict):
-        return "a table"
+        return Message("a table")
     if isinstance(value, list | tuple):
-        return "a list"
+        return Message("a list")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -21,14 +21,16 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from zvirka.errors import SettingsError, os_reason
 from zvirka.findings import Finding
-from zvirka.message import Message, coded
+from zvirka.message import Message, coded, joined
 from zvirka.settings.checks import cross_problems, cross_warnings
 from zvirka.settings.explanations import (
+    about,
     annotation_at,
     did_you_mean,
     keys_of,
     masked_url,
     settings_problems,
+    toml_place,
 )
 from zvirka.settings.model import OnecSettings, Settings
 from zvirka.settings.secrets import resolve_secrets
@@ -158,7 +160,9 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        cause = coded("ZV3102", "the settings file is not TOML: {details}", details=str(error))
+        cause = coded(
+            "ZV3102", "the settings file is not TOML: {details}", details=toml_place(error)
+        )
         remedy = Message("correct that line")
     except UnicodeDecodeError:
         cause = coded("ZV3102", "the settings file is not UTF-8 text")
@@ -218,7 +222,7 @@ def _lay(
             origins[key] = origin
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, Message]]:
     """Yield variables that look like misspelt settings."""
     known = keys_of(Settings)
     for name in sorted(environ):
@@ -228,7 +232,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         guess = did_you_mean(word, known)
         # A variable without a table may belong to another program; one close to a key is a typo.
         if rest or guess:
-            yield f"${name}", f"unknown table or key {word}{guess}"
+            yield f"${name}", Message("unknown table or key {word}{guess}", word=word, guess=guess)
 
 
 def _anchor_paths(model: type[BaseModel], values: dict[str, Any], base: Path) -> None:
@@ -245,8 +249,8 @@ def _anchor_paths(model: type[BaseModel], values: dict[str, Any], base: Path) ->
                     _anchor_paths(option, value, base)
 
 
-def _settings_error(problems: Mapping[str, str], file: Path | None) -> SettingsError:
-    lines = "".join(f"\n  {key}: {problems[key]}" for key in sorted(problems))
+def _settings_error(problems: Mapping[str, Message], file: Path | None) -> SettingsError:
+    lines = joined(["", *(about(key, problems[key]) for key in sorted(problems))], "\n  ")
     if file is not None:
         return SettingsError(
             coded("ZV3103", "the settings cannot be used:{lines}\n", lines=lines),

@@ -24,9 +24,9 @@ from zvirka.mapping import (
     Mapping,
     RegisterLine,
 )
-from zvirka.message import Message, coded
+from zvirka.message import Message, coded, joined
 from zvirka.package_files import shipped
-from zvirka.settings.explanations import did_you_mean, settings_problems
+from zvirka.settings.explanations import about, did_you_mean, settings_problems, toml_place
 from zvirka.settings.model import FieldSettings, OnecSettings, Settings, Table
 
 _PLACE = frozenset({"attribute", "contact", "register_type", "kind", "value", "via", "catalog"})
@@ -60,12 +60,11 @@ def read_profile(name: str) -> FieldProfile:
     try:
         return FieldProfile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
-        lines = "".join(
-            f"\n  {key}: {sentence}" for key, sentence in settings_problems(error, FieldProfile, {})
-        )
+        found = settings_problems(error, FieldProfile, {})
+        lines = joined(["", *(about(key, sentence) for key, sentence in found)], "\n  ")
         cause = coded("ZV3208", "the profile cannot be used:{lines}\n", lines=lines)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        cause = coded("ZV3208", "the profile is not TOML: {details}", details=str(error))
+        cause = coded("ZV3208", "the profile is not TOML: {details}", details=toml_place(error))
     except OSError as error:
         cause = coded("ZV4102", "the profile cannot be read: {why}", why=os_reason(error))
     raise SettingsError(cause, place=f"onec.profile, {file}", remedy=Message("correct that file"))
@@ -82,14 +81,14 @@ def mapping_of(settings: Settings) -> Mapping:
     profile = read_profile(onec.profile)
     merged = _merged(profile, onec)
     problems = [
-        f"onec.fields.{name}: {problem}"
+        about(f"onec.fields.{name}", problem)
         for name, field in merged.items()
         if (problem := _field_problem(name, field)) is not None
     ]
     key = onec.key or profile.key
     problems += _key_problems(key, merged, settings.guard.canaries)
     if problems:
-        lines = "".join(f"\n  {problem}" for problem in problems)
+        lines = joined(["", *problems], "\n  ")
         raise SettingsError(
             coded("ZV3209", "the mapping of fields cannot be used:{lines}\n", lines=lines),
             place=f"onec.fields over the profile {onec.profile}",
@@ -144,9 +143,11 @@ def _over(below: FieldSettings, override: FieldSettings) -> FieldSettings:
     return below.model_copy(update={name: getattr(override, name) for name in taken})
 
 
-def _field_problem(name: str, field: FieldSettings) -> str | None:
+def _field_problem(name: str, field: FieldSettings) -> Message | None:
     if not _NAME.fullmatch(name) or name in _RESERVED:
-        return "expected a name of small Latin letters, digits and _ that zvirka does not use"
+        return Message(
+            "expected a name of small Latin letters, digits and _ that zvirka does not use"
+        )
     ways = {
         "attribute": field.attribute,
         "contact": field.contact,
@@ -154,25 +155,32 @@ def _field_problem(name: str, field: FieldSettings) -> str | None:
     }
     said = [way for way, value in ways.items() if value]
     if len(said) != 1:
-        found = f"found {' and '.join(said)}" if said else "found none"
-        return f"{found}, expected one of attribute, contact and register"
+        if not said:
+            return Message("found none, expected one of attribute, contact and register")
+        return Message("found {names}, expected one of attribute, contact and register", names=said)
     if bool(field.via) != bool(field.catalog):
-        return "expected via and catalog together: the reference and the catalogue it refers to"
+        return Message(
+            "expected via and catalog together: the reference and the catalogue it refers to"
+        )
     if field.register_type and field.via:
-        return "found via, which a register does not have"
+        return Message("found via, which a register does not have")
     return None
 
 
-def _key_problems(key: str, fields: dict[str, FieldSettings], canaries: list[str]) -> list[str]:
+def _key_problems(key: str, fields: dict[str, FieldSettings], canaries: list[str]) -> list[Message]:
     if key == "ref":
         return [
-            f'guard.canaries: found "{canary}", expected a Ref_Key, as the pairing key is ref'
+            about(
+                "guard.canaries",
+                Message('found "{key}", expected a Ref_Key, as the pairing key is ref', key=canary),
+            )
             for canary in canaries
             if not _is_guid(canary)
         ]
     if key in fields:
         return []
-    return [f'onec.key: found "{key}", expected ref or one of {", ".join(fields)}']
+    expected = Message('found "{key}", expected ref or one of {names}', key=key, names=list(fields))
+    return [about("onec.key", expected)]
 
 
 def _is_guid(text: str) -> bool:

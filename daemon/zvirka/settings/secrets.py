@@ -18,6 +18,7 @@ from pydantic import BaseModel, SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from zvirka.errors import os_reason
 from zvirka.findings import Finding
 from zvirka.message import Coded, Message, coded
 from zvirka.settings.explanations import holds_secret
@@ -30,7 +31,7 @@ _LARGEST = 1 << 20
 class SecretsFound:
     """Problems (dotted key, sentence) and warnings met while secrets were read."""
 
-    problems: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[tuple[str, Message]] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
 
     def warn(self, key: str, text: Coded, remedy: Message) -> None:
@@ -107,7 +108,7 @@ def _credentials(directory: str, found: SecretsFound) -> dict[str, Path]:
     try:
         return {path.name: path for path in sorted(Path(directory).iterdir())} if directory else {}
     except OSError as error:
-        text = f"cannot list {directory}: {error.strerror}"
+        text = Message("cannot list {path}: {why}", path=directory, why=os_reason(error))
         found.problems.append(("$CREDENTIALS_DIRECTORY", text))
         return {}
 
@@ -123,8 +124,8 @@ def _resolve(
     variables = [key for key in (secret.key, secret.file_key) if origins.get(key, "")[:1] == "$"]
     twice = name in table and file_name in table and not secret.only_file
     if len(variables) > 1 or (twice and not variables):
-        text = f"found this and {secret.file_key}, expected one of them"
-        found.problems.append((secret.key, text))
+        both = Message("found this and {key}, expected one of them", key=secret.file_key)
+        found.problems.append((secret.key, both))
     elif variables == [secret.key]:
         return
     elif credential is not None and not variables:
@@ -158,15 +159,15 @@ def _read(secret: _Secret, table: dict[str, Any], path: Path, found: SecretsFoun
             mode = path.stat().st_mode
             text = file.read(_LARGEST).decode("utf-8-sig")
     except OSError as error:
-        problem = f"cannot read {path}: {error.strerror}"
+        problem = Message("cannot read {path}: {why}", path=path, why=os_reason(error))
     except UnicodeDecodeError:
-        problem = f"{path} is not UTF-8 text"
+        problem = Message("{path} is not UTF-8 text", path=path)
     else:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         if lines:
             table[secret.name] = lines if secret.many else text.rstrip("\r\n")
             return mode
-        problem = f"{path} is empty, expected a secret in it"
+        problem = Message("{path} is empty, expected a secret in it", path=path)
     found.problems.append((secret.file_key, problem))
     return 0
 

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from zvirka.errors import UsageError
+from zvirka.message import Message, coded
 from zvirka.simulator.configurations import ConfigurationKind
 from zvirka.simulator.edits import EditLog
 from zvirka.simulator.infobase import Infobase
@@ -72,7 +73,7 @@ def _options(directory: Path) -> KeptOptions:
         return msgspec.json.decode((directory / _OPTIONS).read_bytes(), type=KeptOptions)
     except (OSError, msgspec.DecodeError):
         raise UsageError(
-            "the directory keeps no simulated 1C",
+            coded("ZV3512", "the directory keeps no simulated 1C"),
             place=str(directory),
-            remedy="make one: zvirka init --demo DIR",
+            remedy=Message("make one: zvirka init --demo DIR"),
         ) from None

@@ -276,10 +276,20 @@ def _no_such(words: Words) -> str:
 
 
 def _language(web: WebContext, request: Request) -> str:
-    for choice in (request.query_params.get("lang"), request.cookies.get("lang")):
-        if choice in LANGUAGES:
-            return str(choice)
-    return web.language
+    """The language asked for on the page, else what the browser prefers, else the settings'."""
+    for asked in (request.query_params.get("lang"), request.cookies.get("lang")):
+        if asked in LANGUAGES:
+            return str(asked)
+    # Starlette gives no parsed list: «uk-UA,uk;q=0.9,en;q=0.8».
+    preferred = []
+    for place, part in enumerate(request.headers.get("Accept-Language", "")[:200].split(",")):
+        name, _, weight = part.strip().partition(";q=")
+        try:
+            preferred.append((-float(weight or 1), place, name.partition("-")[0].lower()))
+        except ValueError:
+            continue
+    known = (name for weight, _, name in sorted(preferred) if name in LANGUAGES and weight)
+    return next(known, web.language)
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -84,7 +84,7 @@ def test_all_problems_are_told_at_once_by_their_dotted_path(tmp_path: Path) -> N
         'onec.read_timeout: found "soon", expected a duration such as 90s, 15m, 12h, 7d or 3y',
         "onec.fields.phone.atribute: unknown key (did you mean attribute?)",
         "erp.url: a value is required, and none was found",
-        "erp.writer: found \"webhok\", expected one of 'sql' or 'webhook'",
+        "erp.writer: found \"webhok\", expected one of 'sql', 'webhook'",
         "erp.batch: found 0, expected at least 1",
         "erp.columns.name: found 5, expected a table or a text in quotes",
         "erp.columns.tax_id.colum: unknown key (did you mean column?)",

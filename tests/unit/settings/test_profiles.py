@@ -120,7 +120,7 @@ def test_all_unclear_fields_are_told_at_once() -> None:
         }
     )
     assert "onec.fields.edrpou: found none, expected one of" in message
-    assert "onec.fields.phone: found attribute and contact, expected one of" in message
+    assert "onec.fields.phone: found attribute, contact, expected one of" in message
     assert "onec.fields.Назва: expected a name of small Latin letters" in message
     assert "onec.fields.ref: expected a name" in message
     assert "onec.fields.city: expected via and catalog together" in message

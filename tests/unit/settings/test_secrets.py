@@ -96,7 +96,7 @@ def test_secret_readable_by_everybody_is_warned_of(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe", "not UTF-8")],
+    [(None, "it does not exist"), (b"", "is empty"), (b"\xff\xfe", "not UTF-8")],
 )
 def test_secret_file_that_cannot_be_used_names_key_and_file(
     content: bytes | None, reason: str, tmp_path: Path
