@@ -129,7 +129,7 @@ def _verify_files(call: Invocation, paths: list[Path], ring: Keyring | None, kno
             [
                 {
                     "file": proof.path,
-                    "run": proof.run,
+                    "runs": proof.runs,
                     "whole": proof.holds,
                     "findings": [
                         {"verdict": one.verdict, "text": one.text % one.values, **one.values}
@@ -144,9 +144,10 @@ def _verify_files(call: Invocation, paths: list[Path], ring: Keyring | None, kno
         call.print(one_line(str(proof.path)))
         for one in proof.findings:
             call.print(f"  {_MARKS[one.verdict]} {one_line(_told(call, one))}")
-    if len(proofs) > 1:
+    runs = sum(len(proof.runs) for proof in proofs)
+    if runs > 1:
         signed = sum(proof.signed for proof in proofs)
-        call.print(call.say("signed_count", signed=signed, unsigned=len(proofs) - signed))
+        call.print(call.say("signed_runs", signed=signed, unsigned=runs - signed))
     return ExitCode.IN_SYNC if holds else ExitCode.DIFFERENCES
 
 
