@@ -16,6 +16,7 @@ from zvirka.journal.column_types import encoded
 from zvirka.journal.receipts import chain_tip
 from zvirka.journal.row_checks import ChainProblem
 from zvirka.journal.tables import RECEIPT, RUN
+from zvirka.message import Message
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +69,20 @@ def head_problems(connection: Connection, head: Head) -> Iterator[ChainProblem]:
         last = connection.execute(select(func.max(RUN.c.id))).scalar() or 0
         yield ChainProblem(
             run,
-            f"run {run}: anchored, but the journal ends with run {last}:"
-            " it was rolled back to an older copy, or runs were cut off",
+            Message(
+                "run {run}: anchored, but the journal ends with run {last}: it was rolled back to"
+                " an older copy, or runs were cut off",
+                run=str(run),
+                last=str(last),
+            ),
         )
     elif digest != head.digest:
         yield ChainProblem(
-            run, f"run {run}: its digest is not the one that was anchored; the chain was rewritten"
+            run,
+            Message(
+                "run {run}: its digest is not the one that was anchored; the chain was rewritten",
+                run=str(run),
+            ),
         )
     if not head.receipt:
         return
@@ -82,6 +91,10 @@ def head_problems(connection: Connection, head: Head) -> Iterator[ChainProblem]:
     if connection.execute(there).first() is None:
         yield ChainProblem(
             run,
-            f"table receipt: receipt {head.receipt}, the last one when run {run} was anchored,"
-            " was cut off or rewritten",
+            Message(
+                "table receipt: receipt {receipt}, the last one when run {run} was anchored, was"
+                " cut off or rewritten",
+                receipt=str(head.receipt),
+                run=str(run),
+            ),
         )

@@ -36,8 +36,10 @@ def list_runs(
     before: int | None = None,
     command: Command | None = None,
     status: RunStatus | None = None,
+    who: str = "",
+    started: tuple[datetime, datetime] | None = None,
 ) -> list[RunRecord]:
-    """Runs, newest first."""
+    """Runs, newest first; ``started`` are the bounds of their beginning, the second excluded."""
     query = select(RUN).order_by(RUN.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(RUN.c.id < before)
@@ -45,7 +47,16 @@ def list_runs(
         query = query.where(RUN.c.command == command.value)
     if status is not None:
         query = query.where(RUN.c.status == status.value)
+    if who:
+        query = query.where(RUN.c.who == who)
+    if started is not None:
+        query = query.where(RUN.c.started_at >= started[0], RUN.c.started_at < started[1])
     return _runs(connection, query)
+
+
+def people(connection: Connection) -> list[str]:
+    """Who has begun runs, in alphabetical order."""
+    return sorted(connection.execute(select(RUN.c.who).distinct()).scalars())
 
 
 def answers(connection: Connection, run: int) -> list[RunRecord]:

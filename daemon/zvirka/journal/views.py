@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from zvirka.message import Message
+
 _RUNS = """
 SELECT
     r.id AS run,
@@ -129,7 +131,7 @@ class ForeignObject(NamedTuple):
     """A trigger, rule or view that zvirka did not make, and the table it is on."""
 
     table: str
-    text: str
+    text: Message
 
 
 def create_views(connection: Connection) -> None:
@@ -146,7 +148,12 @@ def foreign_objects(connection: Connection) -> list[ForeignObject]:
     Triggers and rules on the journal's tables, and views of zvirka's name with another text.
     """
     found = [
-        ForeignObject(table, f"table {table}: {kind} {name} is not of zvirka")
+        ForeignObject(
+            table,
+            Message(
+                "table {table}: {kind} {name} is not of zvirka", table=table, kind=kind, name=name
+            ),
+        )
         for kind, table, name in connection.exec_driver_sql(_HOOKS[connection.dialect.name])
     ]
     if connection.dialect.name != "sqlite":
@@ -155,7 +162,7 @@ def foreign_objects(connection: Connection) -> list[ForeignObject]:
     query = "SELECT name, sql FROM sqlite_master WHERE type = 'view' AND name LIKE 'zvirka_v_%'"
     there = {row[0]: row[1] for row in connection.exec_driver_sql(query)}
     found += [
-        ForeignObject(name, f"view {name}: altered or removed")
+        ForeignObject(name, Message("view {name}: altered or removed", name=name))
         for name in sorted(known.keys() | there.keys())
         if known.get(name) != there.get(name)
     ]

@@ -11,9 +11,10 @@ import msgspec
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 from rfc3161_client import VerificationError, VerifierBuilder
 
-from zvirka.errors import UsageError
+from zvirka.errors import UsageError, os_reason
 from zvirka.journal.head import Head, head_problems, read_head
 from zvirka.journal.journal import Journal
+from zvirka.message import Message, coded
 from zvirka.report.anchors import decoded, is_about
 from zvirka.report.embedded_data import embedded_in
 
@@ -35,7 +36,7 @@ class Anchors:
     """All anchors found, and what is wrong with the anchors themselves."""
 
     found: list[Anchor] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Message] = field(default_factory=list)
     unchecked: int = 0
     """Timestamps whose authority was not checked, for want of its certificate."""
 
@@ -69,21 +70,27 @@ def read_anchors(places: Iterable[Path], authorities: Sequence[bytes]) -> Anchor
             lines = place.read_bytes().splitlines()
         except OSError as error:
             raise UsageError(
-                f"the anchors cannot be read ({error.strerror})",
+                coded("ZV4102", "the anchors cannot be read ({why})", why=os_reason(error)),
                 place=str(place),
-                remedy="give a folder of reports, or the file named in report.head_file",
+                remedy=Message("give a folder of reports, or the file named in report.head_file"),
             ) from None
         for number, line in enumerate(lines, start=1):
             head = read_head(line)
             if head is None:
-                anchors.problems.append(f"{place}, line {number}: not a head of the chain")
+                anchors.problems.append(
+                    Message(
+                        "{file}, line {line}: not a head of the chain",
+                        file=str(place),
+                        line=str(number),
+                    )
+                )
             else:
                 anchors.found.append(Anchor(head, f"{place.name}, line {number}"))
     return anchors
 
 
-def anchor_problems(journal: Journal, anchors: Anchors) -> Iterator[str]:
-    """What the journal no longer holds as it was anchored, an English sentence each."""
+def anchor_problems(journal: Journal, anchors: Anchors) -> Iterator[Message]:
+    """What the journal no longer holds as it was anchored, a sentence each."""
     yield from anchors.problems
     seen: set[str] = set()
     with journal.reading() as connection:
@@ -91,14 +98,19 @@ def anchor_problems(journal: Journal, anchors: Anchors) -> Iterator[str]:
             for problem in head_problems(connection, anchor.head):
                 if problem.text not in seen:
                     seen.add(problem.text)
-                    yield f"{problem.text} [{anchor.source}]"
+                    yield Message(
+                        "{problem} [{source}]", problem=problem.text, source=anchor.source
+                    )
     ended = {run.id: run.finished_at for run in journal.runs(limit=1_000_000)}
     for anchor in anchors.found:
         end = ended.get(anchor.head.run)
         if end is not None and anchor.times and min(anchor.times) - end > LATE:
-            yield (
-                f"run {anchor.head.run}: timestamped only on {min(anchor.times):%Y-%m-%d}, it"
-                f" ended on {end:%Y-%m-%d} [{anchor.source}]"
+            yield Message(
+                "run {run}: timestamped only on {day}, it ended on {end} [{source}]",
+                run=str(anchor.head.run),
+                day=f"{min(anchor.times):%Y-%m-%d}",
+                end=f"{end:%Y-%m-%d}",
+                source=anchor.source,
             )
 
 
@@ -107,7 +119,9 @@ def _read_from_folder(path: Path, roots: list[Certificate], anchors: Anchors) ->
         content = path.read_bytes()
         head = read_head(content)
         if head is None or head.line != content:
-            anchors.problems.append(f"{path.name}: altered, not a head of the chain")
+            anchors.problems.append(
+                Message("{file}: altered, not a head of the chain", file=path.name)
+            )
             return
         times = []
         for token in sorted(path.parent.glob(f"{path.name}.*.tsr")):
@@ -127,7 +141,9 @@ def _checked_time(
     try:
         response = decoded(token.read_bytes())
         if not is_about(response, content):
-            anchors.problems.append(f"{token.name}: timestamps another head; one was altered")
+            anchors.problems.append(
+                Message("{file}: timestamps another head; one was altered", file=token.name)
+            )
             return None
         if not roots:
             anchors.unchecked += 1
@@ -137,7 +153,13 @@ def _checked_time(
             builder = builder.add_root_certificate(root)
         builder.build().verify_message(response, content)
     except (VerificationError, ValueError) as error:
-        anchors.problems.append(f"{token.name}: not a timestamp of these authorities ({error})")
+        anchors.problems.append(
+            Message(
+                "{file}: not a timestamp of these authorities ({why})",
+                file=token.name,
+                why=str(error),
+            )
+        )
         return None
     return response.tst_info.gen_time
 
@@ -172,7 +194,7 @@ def _certificates(pem: bytes) -> list[Certificate]:
         return load_pem_x509_certificates(pem)
     except ValueError:
         raise UsageError(
-            "a certificate of a timestamp authority cannot be read",
+            coded("ZV3515", "a certificate of a timestamp authority cannot be read"),
             place="--tsa-cert",
-            remedy="give the authority's root certificate in PEM",
+            remedy=Message("give the authority's root certificate in PEM"),
         ) from None

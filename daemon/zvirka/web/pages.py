@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +20,7 @@ from zvirka.journal.difference_search import (
     identity_of,
 )
 from zvirka.journal.held_runs import Decision
-from zvirka.journal.queries import answers
+from zvirka.journal.queries import answers, people
 from zvirka.journal.receipts import Receipt, find_receipts, has_receipts
 from zvirka.journal.records import RunRecord
 from zvirka.report import FORMATS, report_stem
@@ -30,6 +30,7 @@ from zvirka.report.content import ReportContent
 from zvirka.report.history import history_done, history_head
 from zvirka.settings.loading import Loaded, effective_values
 from zvirka.web.difference_filter import filter_of, query_of, word_of
+from zvirka.web.plan_changes import plan_before
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.worker import Work
 
@@ -52,10 +53,21 @@ def runs(context: RequestContext) -> Response:
     command = word_of(Command, context.query.get("command"))
     before = context.query.get("before", "")
     behind = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
-    found = context.journal.runs(limit=RUNS + 1, before=behind, command=command, status=status)
+    who = context.query.get("who", "")
+    days = {name: _day(context.query.get(name, "")) for name in ("from", "to")}
+    found = context.journal.runs(
+        limit=RUNS + 1,
+        before=behind,
+        command=command,
+        status=status,
+        who=who,
+        started=_between(context, days["from"], days["to"]),
+    )
+    with context.journal.reading() as connection:
+        everybody = people(connection)
     shown = found[:RUNS]
     decided = context.journal.decisions([row.id for row in shown], context.web.now())
-    asked = {"status": status, "command": command}
+    asked = {"status": status, "command": command, "who": who, **days}
     chosen = {name: word for name, word in asked.items() if word}
     return context.render(
         "runs.html",
@@ -64,10 +76,33 @@ def runs(context: RequestContext) -> Response:
         commands=COMMANDS,
         status=status or "",
         command=command or "",
+        who=who,
+        people=everybody,
+        days=days,
+        narrowed=bool(chosen),
         query=lambda **more: urlencode({**chosen, **more}),
         older=shown[-1].id if len(found) > RUNS else None,
         first=behind is None,
     )
+
+
+def _day(asked: str) -> date | None:
+    try:
+        return date.fromisoformat(asked)
+    except ValueError:
+        return None
+
+
+def _between(
+    context: RequestContext, first: date | None, last: date | None
+) -> tuple[datetime, datetime] | None:
+    """The moments in which the first day begins and the last one ends, in the page's zone."""
+    if first is None and last is None:
+        return None
+    zone = context.words.timezone
+    begin = datetime.combine(first or date(1970, 1, 1), time(), zone)
+    end = datetime.combine((last or date(9000, 1, 1)) + timedelta(days=1), time(), zone)
+    return begin.astimezone(UTC), end.astimezone(UTC)
 
 
 def tone_of(row: RunRecord, decision: Decision | None = None) -> str:
@@ -109,7 +144,9 @@ def show_run(
     number = context.number("run")
     findings = content_of(context.journal, number)
     with context.journal.reading() as connection:
-        sifted = find_differences(connection, number, difference_filter, DIFFERENCES)
+        sifted = find_differences(
+            connection, number, difference_filter, DIFFERENCES, context.words.told
+        )
         replies = answers(connection, number)
     decision = context.journal.decisions([number], context.web.now()).get(number)
     waits = decision is not None and decision.state is PlanState.WAITING
@@ -130,6 +167,7 @@ def show_run(
         open=waits,
         decision=decision,
         formats=FORMATS,
+        earlier=plan_before(context.journal, number) if waits else None,
         held_causes=[
             cause
             for cause in Cause
@@ -146,10 +184,15 @@ def held(context: RequestContext) -> Response:
     return context.render(
         "held.html",
         held=[
-            (row, content_of(context.journal, row.id))
+            (row, content_of(context.journal, row.id), _expires(context, row))
             for row in context.journal.held(context.web.now())
         ],
     )
+
+
+def _expires(context: RequestContext, row: RunRecord) -> datetime:
+    """When the plan can no longer be answered."""
+    return (row.finished_at or row.started_at) + context.journal.approval_expires
 
 
 def search(context: RequestContext) -> Response:

@@ -312,6 +312,7 @@ def _environment(language: str) -> Environment:
     made.globals.update(
         field=_hidden_field,
         command_word=lambda name: words.word(COMMANDS, name),
+        plainly=lambda text: text,
         suppression_word=lambda reason: words.word(SUPPRESSIONS, reason),
         phase_word=lambda name: words.word(PHASES, name),
     )

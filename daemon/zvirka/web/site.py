@@ -16,12 +16,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.message import Message, coded
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.web import actions, downloads, pages
+from zvirka.web import actions, downloads, pages, plan_changes
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
     Handler,
@@ -61,9 +62,13 @@ def create_app(
     secret = settings.secret.get_secret_value() if settings.secret else ""
     if len(secret) < SHORTEST_SECRET:
         raise SettingsError(
-            f"the page needs a secret of at least {SHORTEST_SECRET} characters",
+            coded(
+                "ZV3411",
+                "the page needs a secret of at least {shortest_secret} characters",
+                shortest_secret=SHORTEST_SECRET,
+            ),
             place="web.secret_file",
-            remedy="make one: openssl rand -base64 32",
+            remedy=Message("make one: openssl rand -base64 32"),
         )
     users = Users(settings.users)
     worker = Worker(environment, performed)
@@ -123,6 +128,7 @@ def _routes() -> list[Route]:
         post("/runs/{run:int}/approve", actions.approve, role="admin"),
         post("/runs/{run:int}/reject", actions.reject, role="admin"),
         get("/runs/{run:int}/{number:int}", pages.life),
+        get("/runs/{run:int}/changes", plan_changes.plan_changes),
         get("/runs/{run:int}/report.{form}", downloads.report),
         post("/runs/{run:int}/undo", actions.undo, role="admin"),
         get("/start", actions.start_form, role="admin"),

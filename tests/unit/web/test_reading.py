@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from lxml import html
 
 from tests.unit.report.sample import (
     HOSTILE_VALUES,
+    NIGHT,
+    facts,
     failed_run,
     held_run,
     hostile_run,
@@ -21,6 +25,8 @@ from tests.unit.report.sample import (
     story_run,
 )
 from tests.unit.web.page_client import PageClient, open_page
+from zvirka.domain import Disposition
+from zvirka.journal.run_facts import Hold
 from zvirka.web import pages
 
 
@@ -63,6 +69,40 @@ def test_runs_are_narrowed_by_status_and_command(page: PageClient) -> None:
     assert listed(page.get("/runs?command=plan").text) == [4]
     assert listed(page.get("/runs?status=failed&command=plan").text) == []
     assert listed(page.get("/runs?status=%27%3B--&before=x").text) == [4, 3, 2, 1]
+
+
+def test_runs_are_narrowed_by_day_and_person(page: PageClient) -> None:
+    seal_run(page.journal, (), at=NIGHT - timedelta(days=2), who="taras")
+    seal_run(page.journal, (), at=NIGHT - timedelta(days=1))
+    seal_run(page.journal, (), at=NIGHT, who="taras")
+    assert listed(page.get("/runs?who=taras").text) == [3, 1]
+    assert listed(page.get("/runs?from=2026-11-23&to=2026-11-23").text) == [2]
+    assert listed(page.get("/runs?from=2026-11-23").text) == [3, 2]
+    assert listed(page.get("/runs?to=2026-11-23&who=taras").text) == [1]
+    assert listed(page.get("/runs?from=x&to=%00").text) == [3, 2, 1]
+
+
+def test_two_held_plans_are_compared(page: PageClient) -> None:
+    held_run(page.journal)
+    assert page.get("/runs/1/changes").status_code == 404
+    held = [
+        msgspec.structs.replace(missing(n, f"ТОВ {n}", f"{n:05}"), disposition=Disposition.HELD)
+        for n in range(1, 5)
+    ]
+    seen = facts(held=[Hold(limit="first_run", what="all")])
+    old = seal_run(page.journal, held[:3], status="held", exit_code=3, seen=seen)
+    new = seal_run(page.journal, held[1:], status="held", exit_code=3, seen=seen)
+    assert f'href="/runs/{new}/changes"' in page.get(f"/runs/{new}").text
+    text = page.get(f"/runs/{new}/changes").text
+    assert "new: 1, gone: 1, the same: 2" in text
+    assert text.index("ТОВ 4") < text.index("ТОВ 1")
+    assert page.get(f"/runs/{new}/changes?since=1").status_code == 200
+    assert page.get(f"/runs/{old}/changes?since=99").status_code == 404
+
+
+def test_a_held_plan_says_until_when_it_can_be_answered(page: PageClient) -> None:
+    held_run(page.journal)
+    assert "Can be answered until 24 Dec 2026 02:31:35" in page.get("/held").text
 
 
 def test_paging_keeps_what_was_chosen(page: PageClient) -> None:
