@@ -190,17 +190,19 @@ def waits(message: Undelivered) -> Message:
             action=message.action,
             time=since,
         )
-    template = (
-        "outbox of 1C: {action} of {time} is stopped until a person repeats or drops it,"
-        " failed attempts: {count}, last error: {text}"
-        if message.stopped
-        else "outbox of 1C: {action} waits since {time}, failed attempts: {count},"
-        " last error: {text}"
-    )
+    last = {
+        "action": message.action,
+        "time": since,
+        "count": message.attempts,
+        "text": message.error or Message("HTTP {status}", status=str(message.status)),
+    }
+    if message.stopped:
+        return Message(
+            "outbox of 1C: {action} of {time} is stopped until a person repeats or drops it,"
+            " failed attempts: {count}, last error: {text}",
+            **last,
+        )
     return Message(
-        template,
-        action=message.action,
-        time=since,
-        count=message.attempts,
-        text=message.error or Message("HTTP {status}", status=str(message.status)),
+        "outbox of 1C: {action} waits since {time}, failed attempts: {count}, last error: {text}",
+        **last,
     )
