@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.integration.engine_world import world
 from tests.integration.timestamp_authority import Authority, authority
 from tests.unit.cli.lines import run as zvirka
 from tests.unit.journal.world import key_pair, receipts, settings
@@ -341,3 +342,16 @@ def test_the_commands(
     assert zvirka("audit", "verify", "--expect", digest) == 0
     assert zvirka("audit", "verify", "--expect", f"4:{'0' * 64}") == 1
     assert zvirka("audit", "verify", "--expect", "4") == 64
+
+
+def test_every_run_anchors_its_head(tmp_path: Path, tsa: Authority) -> None:
+    heads = tmp_path / "heads"
+    report = {"formats": ["json"], "tsa": [tsa.url], "head_file": heads}
+    with world(tmp_path, counterparties=3, report=report) as made:
+        first, second = made.run(), made.run()
+        folder = made.settings.report_directory
+        anchors = read_anchors([folder, heads], [tsa.root])
+        with made.environment() as environment:
+            assert list(anchor_problems(environment.journal, anchors)) == []
+    assert [one.head.run for one in anchors.found if one.times] == [first.run, second.run]
+    assert len(heads.read_bytes().splitlines()) == 2

@@ -51,13 +51,13 @@ def test_a_report_is_verified_with_the_key_and_nothing_else(
     assert "підписано ключем" in capsys.readouterr().out
     assert run(*line, "--json") == 0
     [proof] = json.loads(capsys.readouterr().out)
-    assert (proof["run"], proof["whole"]) == (1, True)
+    assert (proof["runs"], proof["whole"]) == ([1], True)
 
 
 def test_several_reports_are_counted(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ["zvirka-run-000001.json", "zvirka-run-000002.json"]
     assert run("audit", "verify", *names, "--key", "key.pem", "--lang", "en") == 0
-    assert "signed with a trusted key: 2; not signed so: 0" in capsys.readouterr().out
+    assert "Runs signed: 2; not signed: 0" in capsys.readouterr().out
 
 
 def test_an_altered_report_ends_with_1_and_names_the_place(

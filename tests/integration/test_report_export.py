@@ -28,6 +28,7 @@ from tests.unit.report.sample import (
 from zvirka.domain import Disposition
 from zvirka.errors import UsageError
 from zvirka.journal.journal import Journal
+from zvirka.report.embedded_data import SHEET
 from zvirka.report.export import export_period, period_of, write_export
 from zvirka.report.history import render_history
 from zvirka.settings.model import ActSettings
@@ -68,7 +69,7 @@ def test_a_day_is_a_day_in_kyiv(tmp_path: Path) -> None:
 
 def test_an_act_has_the_period_its_runs_and_a_line_for_every_client(autumn: Journal) -> None:
     opened = openpyxl.load_workbook(exported(autumn, "xlsx", *NOVEMBER))
-    assert opened.sheetnames == ["Act", "Clients", "Runs"]
+    assert opened.sheetnames == ["Act", "Clients", "Runs", SHEET]
     assert opened["Act"]["A1"].value == (
         "Reconciliation act № 20261130/1-9, 1 Nov 2026 to 30 Nov 2026"
     )
@@ -140,7 +141,7 @@ def test_no_row_of_an_act_is_printed_over_by_the_one_above(autumn: Journal) -> N
 
 def test_the_act_speaks_ukrainian(autumn: Journal) -> None:
     opened = openpyxl.load_workbook(exported(autumn, "xlsx", *NOVEMBER, language="uk"))
-    assert opened.sheetnames == ["Акт", "Клієнти", "Запуски"]
+    assert opened.sheetnames == ["Акт", "Клієнти", "Запуски", SHEET]
     assert opened["Акт"]["A1"].value == (
         "Акт звірки № 20261130/1-9 за період з 01.11.2026 по 30.11.2026"
     )

@@ -7,7 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from zvirka.journal.keyring import Keyring, public_keys
 from zvirka.journal.retention import prune
 from zvirka.journal.signing import read_signer
 from zvirka.report import format_html, write_reports
+from zvirka.report.export import write_export
 from zvirka.report.file_proof import prove_file
 from zvirka.report.proof import Verdict, prove, read_report
 
@@ -68,7 +69,7 @@ def test_a_report_proves_itself_with_the_key(
 ) -> None:
     path = signed[1] / f"zvirka-run-{run:06}.{form}"
     proof = prove_file(path, signed[2])
-    assert (proof.run, proof.signed, proof.holds) == (run, True, True)
+    assert (proof.runs, proof.signed, proof.holds) == ((run,), 1, True)
     assert [one.verdict for one in proof.findings].count(Verdict.PROVEN) == 3
     assert "runs before this one" in texts(path, signed[2])
 
@@ -80,7 +81,7 @@ def test_the_name_of_the_file_does_not_matter(
 ) -> None:
     path = Path(shutil.copy(signed[1] / f"zvirka-run-000003.{form}", tmp_path / f"{name}.{form}"))
     proof = prove_file(path, signed[2])
-    assert (proof.run, proof.holds) == (STORY, True)
+    assert (proof.runs, proof.holds) == ((STORY,), True)
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -285,3 +286,36 @@ def test_half_a_surrogate_pair_does_not_break_the_proof(tmp_path: Path) -> None:
     decoded = read_report(msgspec.json.encode(report), Path("x"))
     assert any(found.verdict is Verdict.BROKEN for found in prove(decoded, None))
     journal.close()
+
+
+@pytest.mark.parametrize("form", ["json", "xlsx"])
+def test_the_export_of_a_period_proves_each_run_and_that_none_is_missing(
+    signed: tuple[Journal, Path, Keyring], tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / f"березень.{form}"
+    write_export(signed[0], date(2026, 11, 1), date(2026, 11, 30), path, language="uk", form=form)
+    proof = prove_file(path, signed[2])
+    assert (proof.runs, proof.signed, proof.holds) == (tuple(range(1, 8)), 7, True)
+    said = texts(path, signed[2])
+    assert "are those that were sealed: 7" in said
+    assert "Runs 1 to 7 follow each other" in said
+    assert ("sheets show was not compared" in said) is (form == "xlsx")
+    assert "Signatures were not checked" in texts(path, None)
+
+
+def test_a_run_left_out_of_a_period_or_altered_in_it_is_named(
+    signed: tuple[Journal, Path, Keyring], tmp_path: Path
+) -> None:
+    path = tmp_path / "period.json"
+    write_export(signed[0], date(2026, 11, 1), date(2026, 11, 30), path, language="uk", form="json")
+    period = json.loads(path.read_text("utf-8"))
+    reports = period["reports"]
+    for left_out in range(1, len(reports) - 1):
+        period["reports"] = reports[:left_out] + reports[left_out + 1 :]
+        path.write_text(json.dumps(period), "utf-8")
+        assert f"Run {left_out + 2} does not follow run {left_out}" in texts(path, signed[2])
+        assert not prove_file(path, signed[2]).holds
+    reports[2]["differences"][0]["name"] = "ТОВ «Інше»"
+    period["reports"] = reports
+    path.write_text(json.dumps(period), "utf-8")
+    assert "Run 3: difference 1 was altered" in texts(path, signed[2])

@@ -21,6 +21,7 @@ import pytest
 from tests.integration.browser import chromium
 from tests.unit.journal.world import key_pair
 from tests.unit.report.sample import (
+    NIGHT,
     failed_run,
     held_run,
     hostile_run,
@@ -33,6 +34,7 @@ from zvirka.i18n.words import Words
 from zvirka.journal.retention import prune
 from zvirka.journal.signing import read_signer
 from zvirka.report import write_reports
+from zvirka.report.export import write_export
 
 PAGE = Path(__file__).parents[2] / "docs" / "verify.html"
 GROUPS = {
@@ -110,6 +112,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
             language="uk",
             directory=directory,
         )
+    for form in ("json", "xlsx"):
+        path = directory / f"period.{form}"
+        write_export(journal, NIGHT.date(), NIGHT.date(), path, language="uk", form=form)
     prune(journal, timedelta(days=1), datetime(2030, 1, 1, tzinfo=UTC), "auditor", "retention")
     write_reports(journal, 1, formats=["json"], language="uk", directory=directory / "pruned")
     journal.close()
@@ -228,6 +233,33 @@ def test_the_wrong_key_no_key_and_no_signature(page: Any, desk: Path, tmp_path: 
     tone, found = verified(page, stripped, desk / "key.pem")
     assert tone == "bad"
     assert any("не підписано" in text for _, text in found)
+
+
+@pytest.mark.parametrize("form", ["json", "xlsx"])
+def test_the_act_of_a_period_is_proven(page: Any, desk: Path, form: str) -> None:
+    tone, found = verified(page, desk / f"period.{form}", desk / "key.pem")
+    assert tone == "good", found
+    told = " ".join(text for _, text in found)
+    assert "саме ті, що запечатані: 5" in told
+    assert "підписаних цим ключем: 5" in told
+    assert "Запуски з 1 по 5 ідуть у ланцюжку один за одним" in told
+    assert "1/3" in page.inner_text("#rows")
+
+
+def test_a_run_left_out_of_a_period_is_named(page: Any, desk: Path, tmp_path: Path) -> None:
+    period = json.loads((desk / "period.json").read_text("utf-8"))
+    without = {**period, "reports": [one for one in period["reports"] if one["run"]["number"] != 3]}
+    path = tmp_path / "period.json"
+    path.write_text(json.dumps(without), "utf-8")
+    tone, found = verified(page, path, desk / "key.pem")
+    assert tone == "bad"
+    assert any("Запуск 4 не йде за запуском 2" in text for _, text in found)
+    period["reports"][0]["differences"][2]["name"] = "ФОП Ковальчук"
+    path = tmp_path / "altered.json"
+    path.write_text(json.dumps(period), "utf-8")
+    tone, found = verified(page, path, desk / "key.pem")
+    assert tone == "bad"
+    assert any("Запуск 1: Розбіжність 3 змінено" in text for _, text in found)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def _verify_files(call: Invocation, paths: list[Path], ring: Keyring | None, kno
             [
                 {
                     "file": proof.path,
-                    "run": proof.run,
+                    "runs": proof.runs,
                     "whole": proof.holds,
                     "findings": [
                         {"verdict": one.verdict, "text": one.text % one.values, **one.values}
@@ -145,9 +145,10 @@ def _verify_files(call: Invocation, paths: list[Path], ring: Keyring | None, kno
         call.print(one_line(str(proof.path)))
         for one in proof.findings:
             call.print(f"  {_MARKS[one.verdict]} {one_line(_told(call, one))}")
-    if len(proofs) > 1:
+    runs = sum(len(proof.runs) for proof in proofs)
+    if runs > 1:
         signed = sum(proof.signed for proof in proofs)
-        call.print(call.say("signed_count", signed=signed, unsigned=len(proofs) - signed))
+        call.print(call.say("signed_runs", signed=signed, unsigned=runs - signed))
     return ExitCode.IN_SYNC if holds else ExitCode.DIFFERENCES
 
 
@@ -241,7 +242,7 @@ def _anchors(places: list[Path], authorities: list[Path], expected: list[str]) -
         match = re.fullmatch(r"(\d+):([0-9a-f]{64})", text.strip().lower())
         if match is None:
             raise UsageError(
-                coded("ZV3515", "{text} is not a run and its digest", text=repr(text)),
+                coded("ZV3515", "“{text}” is not a run and its digest", text=text),
                 place="--expect",
                 remedy=Message("write the number, a colon, and the 64 characters of the digest"),
             )

@@ -120,6 +120,7 @@ SENTENCES: dict[str, str] = {
         "Timestamps whose authority was not checked: {count}; give its certificate with --tsa-cert."
     ),
     "anchored": N_("Head of the chain: run {run}, digest {digest}, receipt {receipt}."),
+    "signed_runs": N_("Runs signed: {signed}; not signed: {unsigned}."),
     "signatures_not_checked": N_("Signatures were not checked: give the public key with --key."),
     "pruned": N_("Personal values removed from runs: {count}."),
     "listening": N_("Listening on {address}"),

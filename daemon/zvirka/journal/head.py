@@ -92,9 +92,9 @@ def head_problems(connection: Connection, head: Head) -> Iterator[ChainProblem]:
         yield ChainProblem(
             run,
             Message(
-                "table receipt: receipt {number}, the last one when run {run} was anchored, was cut"
-                " off or rewritten",
-                number=str(head.receipt),
+                "table receipt: receipt {receipt}, the last one when run {run} was anchored, was"
+                " cut off or rewritten",
+                receipt=str(head.receipt),
                 run=str(run),
             ),
         )

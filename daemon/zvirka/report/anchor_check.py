@@ -79,8 +79,8 @@ def read_anchors(places: Iterable[Path], authorities: Sequence[bytes]) -> Anchor
             if head is None:
                 anchors.problems.append(
                     Message(
-                        "{path}, line {line}: not a head of the chain",
-                        path=place,
+                        "{file}, line {line}: not a head of the chain",
+                        file=str(place),
                         line=str(number),
                     )
                 )
@@ -98,16 +98,18 @@ def anchor_problems(journal: Journal, anchors: Anchors) -> Iterator[Message]:
             for problem in head_problems(connection, anchor.head):
                 if problem.text not in seen:
                     seen.add(problem.text)
-                    yield Message("{what} [{source}]", what=problem.text, source=anchor.source)
+                    yield Message(
+                        "{problem} [{source}]", problem=problem.text, source=anchor.source
+                    )
     ended = {run.id: run.finished_at for run in journal.runs(limit=1_000_000)}
     for anchor in anchors.found:
         end = ended.get(anchor.head.run)
         if end is not None and anchor.times and min(anchor.times) - end > LATE:
             yield Message(
-                "run {run}: timestamped only on {stamped}, it ended on {ended} [{source}]",
+                "run {run}: timestamped only on {day}, it ended on {end} [{source}]",
                 run=str(anchor.head.run),
-                stamped=f"{min(anchor.times):%Y-%m-%d}",
-                ended=f"{end:%Y-%m-%d}",
+                day=f"{min(anchor.times):%Y-%m-%d}",
+                end=f"{end:%Y-%m-%d}",
                 source=anchor.source,
             )
 
@@ -118,7 +120,7 @@ def _read_from_folder(path: Path, roots: list[Certificate], anchors: Anchors) ->
         head = read_head(content)
         if head is None or head.line != content:
             anchors.problems.append(
-                Message("{name}: altered, not a head of the chain", name=path.name)
+                Message("{file}: altered, not a head of the chain", file=path.name)
             )
             return
         times = []
@@ -140,7 +142,7 @@ def _checked_time(
         response = decoded(token.read_bytes())
         if not is_about(response, content):
             anchors.problems.append(
-                Message("{name}: timestamps another head; one was altered", name=token.name)
+                Message("{file}: timestamps another head; one was altered", file=token.name)
             )
             return None
         if not roots:
@@ -150,9 +152,13 @@ def _checked_time(
         for root in roots:
             builder = builder.add_root_certificate(root)
         builder.build().verify_message(response, content)
-    except (VerificationError, ValueError):
+    except (VerificationError, ValueError) as error:
         anchors.problems.append(
-            Message("{name}: not a timestamp of these authorities", name=token.name)
+            Message(
+                "{file}: not a timestamp of these authorities ({why})",
+                file=token.name,
+                why=str(error),
+            )
         )
         return None
     return response.tst_info.gen_time
@@ -188,7 +194,7 @@ def _certificates(pem: bytes) -> list[Certificate]:
         return load_pem_x509_certificates(pem)
     except ValueError:
         raise UsageError(
-            coded("ZV3516", "a certificate of a timestamp authority cannot be read"),
+            coded("ZV3515", "a certificate of a timestamp authority cannot be read"),
             place="--tsa-cert",
             remedy=Message("give the authority's root certificate in PEM"),
         ) from None

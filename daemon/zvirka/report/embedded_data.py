@@ -11,14 +11,12 @@ import re
 import zipfile
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 from zvirka.i18n.words import Words
-from zvirka.report import format_json
-from zvirka.report.content import ReportContent
 
 SHEET = "zvirka"
 CELL = 30_000
@@ -39,11 +37,11 @@ class Embedded:
     document: bytes
 
 
-def packed(findings: ReportContent, words: Words) -> Iterator[str]:
-    """The text to embed, piece by piece, in flat memory."""
+def packed(pieces: Iterable[bytes], words: Words) -> Iterator[str]:
+    """The text to embed of a JSON document, piece by piece, in flat memory."""
     yield f"zvirka {words.language} {words.timezone} "
     compressor, rest = zlib.compressobj(9), b""
-    for piece in format_json.pieces(findings):
+    for piece in pieces:
         rest += compressor.compress(piece)
         whole = len(rest) // 3 * 3
         if whole:
@@ -52,10 +50,10 @@ def packed(findings: ReportContent, words: Words) -> Iterator[str]:
     yield b64encode(rest + compressor.flush()).decode()
 
 
-def cells(findings: ReportContent, words: Words) -> Iterator[str]:
+def cells(pieces: Iterable[bytes], words: Words) -> Iterator[str]:
     """:func:`packed` in texts that fit a cell."""
     text = ""
-    for piece in packed(findings, words):
+    for piece in packed(pieces, words):
         text += piece
         while len(text) > CELL:
             yield text[:CELL]

@@ -124,7 +124,8 @@ def export_period(
         )
     period = period_of(journal, first, last, words.timezone)
     if form == "json":
-        _write_json(journal, period, stream)
+        for piece in _pieces(journal, period):
+            stream.write(piece)
     else:
         _write_workbook(journal, period, parties, words, stream)
     return len(period.runs)
@@ -152,13 +153,13 @@ def write_export(
         )
 
 
-def _write_json(journal: Journal, period: Period, stream: BinaryIO) -> None:
-    head = f'{{"version": 1, "from": "{period.first}", "to": "{period.last}", "reports": ['
-    stream.write(head.encode())
+def _pieces(journal: Journal, period: Period) -> Iterator[bytes]:
+    """The JSON document of the period, its reports in the order of the chain."""
+    yield f'{{"version": 1, "from": "{period.first}", "to": "{period.last}", "reports": ['.encode()
     for place, run in enumerate(period.runs):
-        stream.write(b",\n" if place else b"\n")
-        format_json.write(content_of(journal, run), stream)
-    stream.write(b"]}\n")
+        yield b",\n" if place else b"\n"
+        yield from format_json.pieces(content_of(journal, run))
+    yield b"]}\n"
 
 
 def _write_workbook(
@@ -193,6 +194,7 @@ def _write_workbook(
         listing.finish()
     workbook.put(sheet, 0, 0, title, workbook.heading)
     workbook.blocks(sheet, 2, act.blocks(words))
+    workbook.embed(_pieces(journal, period))
     workbook.close()
 
 

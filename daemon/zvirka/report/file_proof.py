@@ -15,6 +15,7 @@ from zvirka.message import Message, coded
 from zvirka.report.anchor_check import Anchors
 from zvirka.report.embedded_data import Embedded, embedded_in
 from zvirka.report.file_check import first_difference
+from zvirka.report.period_proof import prove_period, read_period
 from zvirka.report.proof import (
     ProofStep,
     Verdict,
@@ -31,11 +32,11 @@ _PAGE = re.compile(r"(zvirka-run-\d{6,})-p\d+(?: ?\(\d+\))?\.html", re.IGNORECAS
 
 @dataclass(frozen=True, slots=True)
 class FileProof:
-    """What was found about one file, in the order it was checked."""
+    """What was found about one file, in the order it was checked; ``signed`` counts its runs."""
 
     path: Path
-    run: int
-    signed: bool
+    runs: tuple[int, ...]
+    signed: int
     findings: tuple[ProofStep, ...]
 
     @property
@@ -45,7 +46,7 @@ class FileProof:
 
 
 def prove_file(path: Path, keys: Keyring | None, anchors: Anchors | None = None) -> FileProof:
-    """Check a report in JSON, HTML or XLSX against the seal it carries.
+    """Check a report in JSON, HTML or XLSX, or the export of a period, against its seals.
 
     Args:
         path: the file, under whatever name.
@@ -58,12 +59,31 @@ def prove_file(path: Path, keys: Keyring | None, anchors: Anchors | None = None)
     page = _PAGE.fullmatch(path.name)
     source = path.with_name(f"{page[1]}.html") if page else path
     held = _held(path, source)
-    report = read_report(held.document, path)
-    findings = list(prove(report, keys))
-    if all(one.verdict is not Verdict.BROKEN for one in findings):
-        findings.append(_shown(path, held, report))
-    findings += _anchored(report.run.id, report.chain.digest, anchors or Anchors())
-    return FileProof(path, report.run.id, bool(report.chain.signature), tuple(findings))
+    period = read_period(held.document)
+    if period is not None:
+        findings = list(prove_period(period, keys))
+        if held.timezone:
+            findings.append(
+                not_checked(
+                    N_(
+                        "What the sheets show was not compared with the data; docs/verify.html"
+                        " shows the proven rows."
+                    )
+                )
+            )
+    else:
+        period = (read_report(held.document, path),)
+        findings = list(prove(period[0], keys))
+        if all(one.verdict is not Verdict.BROKEN for one in findings):
+            findings.append(_shown(path, held, period[0]))
+    for report in period:
+        findings += _anchored(report.run.id, report.chain.digest, anchors or Anchors())
+    findings += [
+        broken(N_("Anchor: %(problem)s."), problem=problem)
+        for problem in (anchors or Anchors()).problems
+    ]
+    signed = sum(bool(report.chain.signature) for report in period)
+    return FileProof(path, tuple(one.run.id for one in period), signed, tuple(findings))
 
 
 def _anchored(run: int, digest: str, anchors: Anchors) -> Iterator[ProofStep]:
@@ -85,8 +105,6 @@ def _anchored(run: int, digest: str, anchors: Anchors) -> Iterator[ProofStep]:
                 run=run,
                 source=anchor.source,
             )
-    for problem in anchors.problems:
-        yield broken(N_("Anchor: %(problem)s."), problem=problem)
 
 
 def _held(path: Path, source: Path) -> Embedded:
@@ -101,9 +119,7 @@ def _held(path: Path, source: Path) -> Embedded:
             ),
         )
     try:
-        held = (
-            Embedded("uk", "UTC", source.read_bytes()) if form == ".json" else embedded_in(source)
-        )
+        held = Embedded("", "", source.read_bytes()) if form == ".json" else embedded_in(source)
     except OSError as error:
         raise UsageError(
             coded("ZV4102", "the report cannot be read ({why})", why=os_reason(error)),
@@ -128,7 +144,7 @@ def _shown(path: Path, held: Embedded, report: object) -> ProofStep:
     """Whether the document shows what its data yield."""
     content = content_of_report(report)
     languages = LANGUAGES if path.suffix.lower() == ".json" else (held.language,)
-    line = first_difference(content, path, languages, held.timezone)
+    line = first_difference(content, path, languages, held.timezone or "UTC")
     if line is None:
         return proven(N_("The file shows exactly these data."))
     writer = getattr(report, "generator", "").removeprefix("zvirka ")

@@ -33,7 +33,7 @@ from zvirka.domain import Cause
 from zvirka.i18n.visible_text import visible
 from zvirka.i18n.words import Words
 from zvirka.journal.records import DifferenceEntry
-from zvirka.report import summary_text
+from zvirka.report import format_json, summary_text
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
 from zvirka.report.embedded_data import packed
@@ -167,7 +167,7 @@ def _summary(findings: ReportContent, words: Words) -> dict[str, Any]:
         "run": findings.run.id,
         "drawing": chart_of(findings.nights),
         "pages": (),
-        "data": (Markup(piece) for piece in packed(findings, words)),  # noqa: S704 - base64
+        "data": (Markup(piece) for piece in packed(format_json.pieces(findings), words)),  # noqa: S704 - base64
     }
 
 

@@ -16,7 +16,7 @@ from xlsxwriter.exceptions import FileCreateError
 
 from zvirka.i18n.visible_text import cell
 from zvirka.i18n.words import Words
-from zvirka.report import summary_text
+from zvirka.report import format_json, summary_text
 from zvirka.report.columns import (
     CORRECTION_COLUMNS,
     DIFFERENCE_COLUMNS,
@@ -128,6 +128,13 @@ class Workbook:
         if lines > 1:
             sheet.set_row(row, _LINE_POINTS * min(lines, _MOST_LINES))
 
+    def embed(self, pieces: Iterable[bytes]) -> None:
+        """Put a JSON document into a hidden sheet, so that the workbook proves itself."""
+        hidden = self.sheet(SHEET)
+        hidden.very_hidden()
+        for row, text in enumerate(cells(pieces, self.words)):
+            hidden.write_string(row, 0, text)
+
     def close(self) -> None:
         """Finish the file.
 
@@ -214,10 +221,7 @@ def write(findings: ReportContent, words: Words, stream: BinaryIO) -> None:
             corrections.add(rows, summary_text.tone_of(one.outcome.state))
     differences.finish()
     corrections.finish()
-    hidden = workbook.sheet(SHEET)
-    hidden.very_hidden()
-    for row, text in enumerate(cells(findings, words)):
-        hidden.write_string(row, 0, text)
+    workbook.embed(format_json.pieces(findings))
     workbook.close()
 
 

@@ -16,6 +16,7 @@ from tests.unit.web.page_client import SECRET, PageClient, open_page
 from zvirka.domain import Command
 from zvirka.reconcile.request import Targets
 from zvirka.report import render
+from zvirka.report.embedded_data import SHEET
 
 
 @pytest.fixture
@@ -53,6 +54,7 @@ def test_an_auditor_exports_a_period(page: PageClient) -> None:
         "Act",
         "Clients",
         "Runs",
+        SHEET,
     ]
     report = json.loads(page.get("/export?from=2026-11-01&to=2026-11-30&format=json").text)
     assert [one["run"]["number"] for one in report["reports"]] == [1]
