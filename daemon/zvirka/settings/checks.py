@@ -166,6 +166,8 @@ def _listen_problems(settings: Settings) -> Iterator[Problem]:
         except ValueError:
             expected = "expected an address such as 127.0.0.1, or a network such as 10.0.0.0/24"
             yield "web.trusted_proxies", f'found "{proxy}", {expected}'
+    if web.trusted_header and not web.trusted_proxies:
+        yield "web.trusted_proxies", "required by web.trusted_header: only these may send it"
     if not receiver.path.startswith("/"):
         yield "receiver.path", f'found "{receiver.path}", expected it to begin with /'
 

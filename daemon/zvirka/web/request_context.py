@@ -25,11 +25,12 @@ from zvirka.errors import NoSuchRunError
 from zvirka.i18n import LANGUAGES
 from zvirka.i18n.words import COMMANDS, PHASES, SUPPRESSIONS, Words
 from zvirka.journal.journal import Journal
+from zvirka.net import FROM_PROXY
 from zvirka.report.format_html import TEMPLATES, environment, style
 from zvirka.settings.model import Settings
 from zvirka.web.sign_in_limits import SignInLimits
 from zvirka.web.user_sessions import UserSession, UserSessions
-from zvirka.web.users import User, Users
+from zvirka.web.users import User, Users, normalized
 from zvirka.web.worker import Worker
 
 LARGEST_FORM = 65_536
@@ -75,6 +76,9 @@ class WebContext:
 
     def session_of(self, request: Request) -> UserSession | None:
         """The session of a user, or that of the sign-in form, or none."""
+        header = self.settings.web.trusted_header
+        if header and request.scope.get(FROM_PROXY) and (name := request.headers.get(header)):
+            return self.sessions.of_proxy(normalized(name))
         session = self.sessions.read(request.cookies.get(self.cookie_name))
         if session is not None and session.user is not None:
             return session
