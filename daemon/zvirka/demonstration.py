@@ -22,8 +22,10 @@ import msgspec
 from zvirka.deadline_session import DeadlineSession
 from zvirka.domain import Action, Command, Correction, OutcomeState
 from zvirka.erp import open_writer
-from zvirka.errors import UsageError, ZvirkaError
+from zvirka.errors import UsageError, ZvirkaError, os_reason
+from zvirka.init.settings_file import settings_text
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.net import bounded_server
 from zvirka.receiver.payload import MARK, REF
 from zvirka.receiver.run_receiver import receiver_app
@@ -33,6 +35,8 @@ from zvirka.reconcile.run import perform
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Record, Simulator, SimulatorOptions
+from zvirka.simulator.edits import EditLog
+from zvirka.simulator.kept import PASSWORD, KeptOptions, keep, log_of
 
 _SEED = 2026
 _MARK = ".zvirka-demo"
@@ -94,6 +98,7 @@ def demonstrate(
     options = SimulatorOptions(profile="accounting", counterparties=counterparties, seed=_SEED)
     with Simulator(options) as simulator:
         settings = _settings(directory, simulator, language)
+        _keep(directory, simulator, options, language)
         mapping = mapping_of(settings)
         _fill_erp(settings, mapping, simulator)
         _enter_by_hand(directory)
@@ -102,7 +107,8 @@ def demonstrate(
         with open_environment(settings, mapping, progress=progress) as environment:
             runs["night_one"] = _run(environment, Command.RECONCILE)
             on_run("night_one", runs["night_one"])
-            day = _a_day(settings, mapping, simulator, draw)
+            log = log_of(directory, simulator.base)
+            day = _a_day(settings, mapping, simulator, log, draw)
             stages: tuple[Stage, ...] = ("plan", "reconcile", "again")
             for stage in stages:
                 runs[stage] = _run(
@@ -123,21 +129,25 @@ def _claim(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if mark.exists():
-            for made in (*directory.glob("erp.db*"), directory / "zvirka.toml"):
+            for made in (*directory.glob("erp.db*"), directory / "edits.jsonl"):
                 made.unlink(missing_ok=True)
             for made in (directory / "state", directory / "reports"):
                 shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise UsageError(
-            f"the directory of the demo cannot be made: {error.strerror}",
+            coded(
+                "ZV4101",
+                "the directory of the demo cannot be made: {why}",
+                why=os_reason(error),
+            ),
             place=str(directory),
-            remedy="give another directory with --keep",
+            remedy=Message("give another directory with --keep"),
         ) from None
     if any((directory / name).exists() for name in ("erp.db", "state", "reports")):
         raise UsageError(
-            "the directory is in use, and not by a demo",
+            coded("ZV3506", "the directory is in use, and not by a demo"),
             place=str(directory),
-            remedy="give another directory with --keep",
+            remedy=Message("give another directory with --keep"),
         )
     mark.touch()
 
@@ -157,6 +167,23 @@ def _settings(directory: Path, simulator: Simulator, language: Literal["uk", "en
             "receiver": {"listen": "127.0.0.1:0"},
         }
     )
+
+
+def _keep(directory: Path, simulator: Simulator, options: SimulatorOptions, language: str) -> None:
+    """Leave what every command needs to go on with in this directory."""
+    kept = KeptOptions(
+        counterparties=options.counterparties, seed=options.seed, port=simulator.port
+    )
+    keep(directory, kept, simulator.password)
+    onec = {"url": simulator.url, "user": simulator.user, "password_file": PASSWORD}
+    tables = {
+        "state_dir": "state",
+        "onec": onec | {"profile": options.profile},
+        "erp": {"url": f"sqlite:///{directory / 'erp.db'}"},
+        "report": {"dir": "reports", "language": language},
+    }
+    head = "A demo: 1C is simulated (zvirka simulate --from DIR), the ERP is the embedded store."
+    (directory / "zvirka.toml").write_text(settings_text(tables, {}, head), encoding="utf-8")
 
 
 def _run(environment: Environment, command: Command) -> Summary:
@@ -181,7 +208,9 @@ def _fill_erp(settings: Settings, mapping: Mapping, simulator: Simulator) -> Non
     with closing(open_writer(settings.erp, mapping)) as writer:
         for outcome in writer.apply(corrections):
             if outcome.state is not OutcomeState.APPLIED:
-                raise ZvirkaError("the demo's ERP could not be filled", place=outcome.detail)
+                raise ZvirkaError(
+                    coded("ZV5502", "the demo's ERP could not be filled"), place=outcome.detail
+                )
 
 
 def _counterparties(simulator: Simulator) -> Iterator[Record]:
@@ -205,7 +234,9 @@ def _row_by_hand(directory: Path) -> tuple[object, ...]:
 # -- the day ------------------------------------------------------------------------------------
 
 
-def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: random.Random) -> Day:
+def _a_day(
+    settings: Settings, mapping: Mapping, simulator: Simulator, log: EditLog, draw: random.Random
+) -> Day:
     """Change counterparties in 1C, lose every fourth webhook, edit one client in the ERP."""
     base = simulator.base
     refs = [record.ref for record in _counterparties(simulator)]
@@ -222,10 +253,10 @@ def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: ran
             if number % 4 == 0:
                 lost[action] += 1
                 return
-            post(_payload(mapping, action, record))
+            post(payload(mapping, action, record))
 
         for number in range(created):
-            ref = base.create(
+            ref = log.create(
                 name=f"ТОВ «Новий партнер {number + 1}»",
                 tax_id=f"{draw.randrange(10_000_000, 99_999_999)}",
                 phone=f"+380 67 {draw.randrange(1_000_000, 9_999_999)}",
@@ -233,11 +264,11 @@ def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: ran
             )
             push("create", base.get(ref), number)
         for number, ref in enumerate(updated):
-            base.update(ref, phone=f"+380 50 {draw.randrange(1_000_000, 9_999_999)}")
+            log.update(ref, phone=f"+380 50 {draw.randrange(1_000_000, 9_999_999)}")
             push("update", base.get(ref), number)
         for number, ref in enumerate(deleted):
             record = base.get(ref)
-            base.delete(ref)
+            log.delete(ref)
             push("delete", record, number)
     with closing(sqlite3.connect(settings.state_dir.parent / "erp.db")) as erp, erp:
         erp.execute("UPDATE clients SET name = ? WHERE ref = ?", ("Змінено в ERP, не в 1С", edited))
@@ -252,14 +283,15 @@ def _a_day(settings: Settings, mapping: Mapping, simulator: Simulator, draw: ran
     )
 
 
-def _payload(mapping: Mapping, action: str, record: Record) -> dict[str, object]:
+def payload(mapping: Mapping, action: str, record: Record) -> dict[str, object]:
+    """Return what the push module of 1C would send about a counterparty."""
     data: dict[str, object] = {
         field.payload: record.values[field.name] or "" for field in mapping.fields if field.payload
     }
     return {
         "action": action,
         "clientData": data | {REF: record.ref, MARK: record.deletion_mark},
-        "messageId": f"demo-{action}-{record.ref}",
+        "messageId": f"demo-{action}-{record.ref}-{record.version}",
     }
 
 

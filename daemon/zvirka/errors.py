@@ -5,8 +5,13 @@ Personal data never goes into a message: Код, Ref_Key and field names identif
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import ClassVar
+
+from zvirka.message import Coded, Message, coded
 
 
 class ExitCode(IntEnum):
@@ -23,7 +28,8 @@ class ZvirkaError(Exception):
     """Root of everything zvirka raises on purpose.
 
     Args:
-        cause: what went wrong, one sentence.
+        cause: what went wrong, one sentence with a code of the register
+            (:func:`zvirka.message.coded`).
         place: where: a settings key, a URL, a table, a file, a run number.
         remedy: what the reader can do about it.
     """
@@ -32,17 +38,89 @@ class ZvirkaError(Exception):
     passing: ClassVar[bool] = False
     """Whether trying again the same night can help; else it waits for a person."""
 
-    def __init__(self, cause: str, *, place: str = "", remedy: str = "") -> None:
+    def __init__(self, cause: Coded, *, place: str = "", remedy: Message | None = None) -> None:
         self.cause = cause
         self.place = place
-        self.remedy = remedy
+        self.remedy: str = remedy or ""
         super().__init__(cause)
 
     def __str__(self) -> str:
-        """Return cause, place and remedy as a person reads them."""
-        where = f" [{self.place}]" if self.place else ""
-        way_out = f" → {self.remedy}" if self.remedy else ""
-        return f"{self.cause}{where}{way_out}"
+        """Return cause, place, remedy and code in English."""
+        return str(self.sentence)
+
+    @property
+    def sentence(self) -> Message:
+        """Cause, place, remedy and code in one line, for every language."""
+        return sentence_of(self.cause, self.place, self.remedy)
+
+    @property
+    def code(self) -> str:
+        """The code of the cause, such as ZV1203; `zvirka explain` tells what to do."""
+        return self.sentence.code
+
+
+_SYSTEM: dict[int, Message] = {
+    errno.ENOENT: Message("it does not exist"),
+    errno.EACCES: Message("permission denied"),
+    errno.EPERM: Message("the operation is not permitted"),
+    errno.EEXIST: Message("it exists already"),
+    errno.ENOTDIR: Message("a part of the path is no directory"),
+    errno.EISDIR: Message("it is a directory"),
+    errno.ENAMETOOLONG: Message("the name is too long"),
+    errno.ELOOP: Message("too many symbolic links"),
+    errno.EADDRINUSE: Message("another program uses the address"),
+    errno.EADDRNOTAVAIL: Message("it is not an address of this machine"),
+    errno.EIO: Message("the disk reports an error"),
+    errno.ENOSPC: coded("ZV4301", "no space is left on the disk"),
+    errno.EDQUOT: coded("ZV4301", "the quota of the disk is used up"),
+    errno.EROFS: coded("ZV4105", "it is read-only for this process"),
+}
+_HIDDEN_IN_UNITS = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108
+
+
+def os_reason(error: OSError) -> Message:
+    """Why the system refused, in words; the argument ``why`` of the message that says what.
+
+    A unit of systemd does not see the home and temporary directories (ProtectHome=, PrivateTmp=):
+    what is missing there for a process of a unit may well exist for everybody else.
+    """
+    hidden = str(error.filename or "").startswith(_HIDDEN_IN_UNITS)
+    in_unit = "INVOCATION_ID" in os.environ
+    if hidden and in_unit and error.errno in {errno.ENOENT, errno.EACCES}:
+        return coded("ZV4105", "the sandbox of the unit hides this directory")
+    known = _SYSTEM.get(error.errno or 0)
+    return known or Message("{text}", text=error.strerror or type(error).__name__)
+
+
+def wrapped_errors(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that is wrapped in it, by cause, by argument or by ``reason``."""
+    seen, left = set[int](), [error]
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        wrapped = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        left += [inner for inner in wrapped if isinstance(inner, BaseException)]
+
+
+def sentence_of(cause: str, place: str = "", remedy: str = "") -> Message:
+    """What went wrong, where, and what to do about it, in one line with the code at its end."""
+    code = cause.code if isinstance(cause, Message) else ""
+    parts = (
+        ("{cause}", cause),
+        (" [{place}]", place),
+        (" → {remedy}", remedy),
+        (" ({code})", code),
+    )
+    return Message(
+        "".join(part for part, value in parts if value),
+        cause=cause,
+        place=place,
+        remedy=remedy,
+        code=code,
+    )
 
 
 class SettingsError(ZvirkaError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.message import Message, coded
 
 if TYPE_CHECKING:
     import uvicorn
@@ -34,9 +35,13 @@ def address_of(listen: str, key: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise SettingsError(
-            f'found "{listen}", expected host:port such as 127.0.0.1:8791',
+            coded(
+                "ZV3405",
+                'found "{listen}", expected host:port such as 127.0.0.1:8791',
+                listen=listen,
+            ),
             place=key,
-            remedy="write it as HOST:PORT, with a port up to 65535",
+            remedy=Message("write it as HOST:PORT, with a port up to 65535"),
         )
     return host, int(port)
 
@@ -165,9 +170,9 @@ async def _run(server: uvicorn.Server) -> None:
         await server.serve()
     if not server.started:
         raise ZvirkaError(
-            "the server could not start",
+            coded("ZV4201", "the server could not start"),
             place=f"{server.config.host}:{server.config.port}",
-            remedy="check whether another program uses the port; the log has the details",
+            remedy=Message("check whether another program uses the port; the log has the details"),
         )
 
 

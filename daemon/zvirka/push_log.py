@@ -16,6 +16,7 @@ import msgspec
 
 from zvirka.domain import ZERO_REF
 from zvirka.errors import ZvirkaError
+from zvirka.message import Message, coded
 
 _LEVELS = frozenset({"INFO", "WARNING", "ERROR"})
 _ACTIONS = frozenset({"create", "update", "delete"})
@@ -60,9 +61,9 @@ def read_push_log(path: Path, since: datetime | None = None) -> Iterator[PushLog
         return
     except OSError as error:
         raise ZvirkaError(
-            "the log file of the push module cannot be read",
+            coded("ZV4102", "the log file of the push module cannot be read"),
             place=str(path),
-            remedy="let zvirka's user read it, or unset report.push_log",
+            remedy=Message("let zvirka's user read it, or unset report.push_log"),
         ) from error
 
 

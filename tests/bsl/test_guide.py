@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from tests.bsl.syntax import parse, read, routines, string_value, text, walk
 from tests.bsl.world import BSL, CORE, OUTBOX, SHIPPED
 from zvirka.i18n.words import Words
+from zvirka.onec.protocol import Undelivered
 from zvirka.onec.undelivered import MOST, PROPERTIES
 from zvirka.push_log import parse_line
-from zvirka.report.sentences import told
+from zvirka.reconcile.evidence import waits
 
 GUIDE = (BSL / "README.uk.md").read_text(encoding="utf-8")
 PROCESSING = (BSL / "processing" / "ObjectModule.bsl", BSL / "processing" / "FormModule.bsl")
@@ -62,8 +64,17 @@ def test_the_guide_names_what_is_read_of_the_outbox_and_what_the_report_says_of_
     assert said
     assert set(re.findall(r"`(\w+)`", said[1])) == set(PROPERTIES)
     assert f"{MOST:,}".replace(",", " ") in section
-    since, tried = "2026-01-31T22:15:07.042000+00:00", "failed attempts: 3, last error: HTTP 503"
-    sentence = told(f"outbox of 1C: update waits since {since}, {tried}", Words("uk"))
+    waiting = Undelivered(
+        ref="",
+        code="",
+        action="update",
+        created=datetime(2026, 1, 31, 22, 15, 7, tzinfo=UTC),
+        tried=None,
+        attempts=3,
+        status=503,
+        error="",
+    )
+    sentence = Words("uk").told(waits(waiting))
     assert f"\n{sentence}\n" in section
 
 

@@ -111,7 +111,7 @@ def test_held_deletes_wait_for_a_person_who_approves_or_rejects(
     assert all(clients(settled, "is_active")[code] == 0 for code in gone)
     assert answer(capsys, "runs", "--held") == (0, [])
     assert run("approve", "2", "--reason", "ще раз") == 64
-    assert f"in run {approved['run']}" in capsys.readouterr().err
+    assert f"запуск {approved['run']}" in capsys.readouterr().err
     assert run("runs", "--lang", "en") == 0
     assert "approved" in capsys.readouterr().out
     assert run("show", "2", "--lang", "en") == 0

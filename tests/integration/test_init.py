@@ -17,6 +17,7 @@ from zvirka.domain import Action, Correction
 from zvirka.simulator import Simulator, SimulatorOptions
 
 PASSWORD = "пароль-1С"
+RECORDINGS = Path(__file__).parents[1] / "fixtures" / "onec"
 
 
 @contextmanager
@@ -53,6 +54,20 @@ def test_each_profile_is_found_and_check_passes(
     assert PASSWORD not in shown
     assert PASSWORD not in (settled / "zvirka.toml").read_text("utf-8")
     assert (settled / "onec.password").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_recorded_live_base_is_understood_and_check_passes(
+    settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Russian trade base: no Код, and no КодПоЕДРПОУ."""
+    (settled / "zvirka.toml").unlink()
+    options = SimulatorOptions(profile="trade", recording=RECORDINGS, password=PASSWORD)
+    with Simulator(options) as simulator:
+        code = init(settled, simulator)
+    shown = capsys.readouterr().out
+    assert code == 0, shown
+    onec = written(settled)["onec"]
+    assert (onec["profile"], onec["fields"]["tax_id"]) == ("trade", {"attribute": "ИНН"})
 
 
 def filled(shape: Shape, simulator: Simulator) -> None:

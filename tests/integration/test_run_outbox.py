@@ -74,6 +74,18 @@ def test_a_client_that_is_to_be_deleted_is_explained_by_its_code(night: World) -
     assert difference.evidence.startswith("outbox of 1C: delete waits since")
 
 
+def test_a_push_that_is_not_sent_any_more_waits_for_a_person(night: World) -> None:
+    ref = night.refs()[0]
+    since = night.clock.moment
+    night.base.update(ref, name="Змінено")
+    message = night.base.outbox.put(ref, "update", since)
+    night.base.outbox.fail(message, since, "HTTP 422", 422, stopped=True)
+    assert evidence(night, night.run("plan"))[ref] == (
+        f"outbox of 1C: update of {since.isoformat()} is stopped until a person repeats or drops"
+        " it, failed attempts: 1, last error: HTTP 422"
+    )
+
+
 @pytest.mark.parametrize(("after", "told"), [(-30, "outbox of 1C"), (30, "push log")])
 def test_of_push_log_and_outbox_the_newer_speaks(
     night: World, tmp_path: Path, after: int, told: str

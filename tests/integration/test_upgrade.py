@@ -17,6 +17,8 @@ from tests.integration.engine_world import World, world
 from zvirka.domain import OutcomeState
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.tables import SCHEMA
+from zvirka.report import write_reports
+from zvirka.report.file_proof import prove_file
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "state-0.1.0"
 HELD = 2
@@ -51,6 +53,19 @@ def test_the_journal_is_migrated_and_its_chain_is_whole(upgraded: World) -> None
     assert_whole_and_migrated(upgraded)
     assert upgraded.row(HELD).status == "held"
     assert len(upgraded.differences(HELD)) == 5
+
+
+def test_reports_of_old_runs_prove_themselves(upgraded: World, tmp_path: Path) -> None:
+    with upgraded.environment() as environment:
+        for run in (1, HELD):
+            paths = write_reports(
+                environment.journal,
+                run,
+                formats=["json", "html", "xlsx"],
+                language="uk",
+                directory=tmp_path / "old",
+            )
+            assert all(prove_file(path, None).holds for path in paths)
 
 
 def test_a_plan_finds_what_the_held_run_found_with_the_same_causes(upgraded: World) -> None:

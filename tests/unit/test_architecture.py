@@ -28,6 +28,7 @@ FLOORS = (
         "findings",
         "identity",
         "mapping",
+        "message",
         "net",
         "now",
         "package_files",
@@ -51,6 +52,7 @@ SIDEWAYS = {
     ("cli", "receiver"),
     ("cli", "demonstration"),
     ("cli", "init"),
+    ("demonstration", "init"),  # the demo leaves a settings file
     ("demonstration", "receiver"),  # the demo pushes a webhook
 }
 

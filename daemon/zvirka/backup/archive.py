@@ -72,8 +72,7 @@ def opened(stream: BinaryIO, name: str, scratch: Path) -> Iterator[tuple[Manifes
     with TemporaryDirectory(prefix=".zvirka-restore-", dir=scratch) as place:
         directory = Path(place)
         try:
-            with tarfile.open(fileobj=stream, mode="r:gz") as tar:
-                tar.extractall(directory, filter="data")
+            _unpack(stream, directory)
             manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
         except (tarfile.TarError, EOFError, OSError, msgspec.DecodeError) as error:
             raise UsageError(
@@ -96,6 +95,16 @@ def opened(stream: BinaryIO, name: str, scratch: Path) -> Iterator[tuple[Manifes
                     remedy="take another file made by `zvirka backup`",
                 )
         yield manifest, directory
+
+
+def _unpack(stream: BinaryIO, directory: Path) -> None:
+    """Unpack the plain files, each by its bare name: a path of the archive is never believed."""
+    with tarfile.open(fileobj=stream, mode="r:gz") as tar:
+        for member in tar:
+            content = tar.extractfile(member) if member.isfile() else None
+            if content is not None:
+                with (directory / Path(member.name).name).open("xb") as out:
+                    shutil.copyfileobj(content, out)
 
 
 def copied(source: Path, stream: BinaryIO) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from zvirka.errors import SettingsError
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
+from zvirka.message import Message, coded
 
 KINDS_CATALOG = "ВидыКонтактнойИнформации"
 """The catalogue that names kinds of contact information (library of standard subsystems)."""
@@ -41,9 +42,9 @@ def literal(text: str) -> str:
     """
     if any(ord(character) < 32 for character in text):
         raise SettingsError(
-            "a value for the push module holds a control character",
+            coded("ZV3401", "a value for the push module holds a control character"),
             place="onec.fields, bsl, receiver",
-            remedy="remove line breaks and tabs from it",
+            remedy=Message("remove line breaks and tabs from it"),
         )
     return '"' + text.replace('"', '""') + '"'
 

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from zvirka.bsl.field_calls import field_lines, literal, objects
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.net import address_of, is_loopback
 from zvirka.package_files import shipped
 from zvirka.settings.model import BslSettings, Settings
@@ -155,15 +156,19 @@ def _checked(address: str) -> SplitResult:
         port = -1
     if url.scheme not in {"http", "https"} or not url.hostname or port == -1:
         raise SettingsError(
-            "the address for the push module is not an HTTP URL",
+            coded("ZV3402", "the address for the push module is not an HTTP URL"),
             place="bsl.address",
-            remedy='write it whole, e.g. "https://erp.example.com/api/webhook/1c/clients"',
+            remedy=Message('write it whole, e.g. "https://erp.example.com/api/webhook/1c/clients"'),
         )
     if _is_unspecified(url.hostname):
         raise SettingsError(
-            f"1C cannot post to {url.hostname}: it means every address of a machine, not one",
+            coded(
+                "ZV3403",
+                "1C cannot post to {hostname}: it means every address of a machine, not one",
+                hostname=url.hostname,
+            ),
             place="bsl.address",
-            remedy="set bsl.address to the name or address 1C reaches the receiver by",
+            remedy=Message("set bsl.address to the name or address 1C reaches the receiver by"),
         )
     return url
 
@@ -250,9 +255,9 @@ def _filled(text: str, block: str, blocks: dict[str, list[str]]) -> str:
     )
     if count != 1:
         raise ZvirkaError(
-            "a shipped module has lost the block to fill in",
+            coded("ZV5501", "a shipped module has lost the block to fill in"),
             place=block,
-            remedy="reinstall zvirka",
+            remedy=Message("reinstall zvirka"),
         )
     return filled
 
@@ -267,8 +272,8 @@ def _write(path: Path, text: str, *, private: bool) -> Path:
             file.write(text)
     except OSError as error:
         raise ZvirkaError(
-            "the module cannot be written",
+            coded("ZV4101", "the module cannot be written"),
             place=str(path),
-            remedy="choose another directory with --out",
+            remedy=Message("choose another directory with --out"),
         ) from error
     return path

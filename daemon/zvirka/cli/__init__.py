@@ -85,11 +85,14 @@ def _report_error(error: ZvirkaError, call: Invocation) -> int:
     from zvirka.i18n.visible_text import visible
     from zvirka.redaction import Redactor
 
-    parts = [f"{call.say('error')}: {error.cause.rstrip()}"]
+    told = call.words.told
+    parts = [f"{call.say('error')}: {told(error.cause).rstrip()}"]
     if error.place:
-        parts.append(f"{call.say('place')}: {error.place}")
+        parts.append(f"{call.say('place')}: {told(error.place)}")
     if error.remedy:
-        parts.append(f"{call.say('remedy')}: {error.remedy}")
+        parts.append(f"{call.say('remedy')}: {told(error.remedy)}")
+    if error.code:
+        parts.append(call.say("explain", code=error.code))
     sys.stderr.write(visible(Redactor(call.secrets).secrets("\n".join(parts))) + "\n")
     return int(error.exit_code)
 

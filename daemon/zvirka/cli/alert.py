@@ -9,6 +9,7 @@ import typer
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, SettingsError, ZvirkaError
+from zvirka.message import Message, coded
 from zvirka.now import utc_now
 
 app = new_group()
@@ -40,9 +41,9 @@ def alert(
     addresses = len(settings.alerts.urls)
     if addresses and tell_of_unit(settings, unit, utc_now(), why):
         raise ZvirkaError(
-            "the alert could not be delivered to every address",
+            coded("ZV4202", "the alert could not be delivered to every address"),
             place="alerts.urls",
-            remedy="the daemon tries again by itself; the log names the kind of failure",
+            remedy=Message("the daemon tries again by itself; the log names the kind of failure"),
         )
     if call.common.json:
         call.print_json({"unit": unit, "addresses": addresses})

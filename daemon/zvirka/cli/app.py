@@ -17,6 +17,7 @@ from zvirka.cli import (
     config,
     daemon,
     demo,
+    explain,
     feed,
     init,
     prune,
@@ -26,6 +27,7 @@ from zvirka.cli import (
     runs,
     serve,
     simulate,
+    simulated,
     systemd,
     upgrade,
     web,
@@ -67,6 +69,7 @@ def _root(
 
 app.add_typer(init.app)
 app.add_typer(check.app)
+app.add_typer(explain.app)
 app.add_typer(config.app, name="config")
 app.add_typer(reconcile.app)
 app.add_typer(resync.app)
@@ -79,6 +82,7 @@ app.add_typer(prune.app)
 app.add_typer(backup.app)
 app.add_typer(demo.app)
 app.add_typer(simulate.app)
+app.add_typer(simulated.app, name="simulated")
 app.add_typer(serve.app)
 app.add_typer(daemon.app)
 app.add_typer(alert.app)

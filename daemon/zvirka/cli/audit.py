@@ -13,6 +13,7 @@ from zvirka.cli import audit_anchor, audit_keys, audit_verify
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
+from zvirka.message import Message, coded
 
 app = new_group("Prove what happened, follow one counterparty, export a period.")
 app.command(cls=CliCommand, epilog=audit_verify.EXAMPLES)(audit_verify.verify)
@@ -41,9 +42,9 @@ def history(
     call: Invocation = context.obj
     if bool(code) == bool(ref):
         raise UsageError(
-            "give exactly one of --code and --ref",
+            coded("ZV3501", "give exactly one of --code and --ref"),
             place="zvirka audit history",
-            remedy="name one counterparty by its Код or by its Ref_Key",
+            remedy=Message("name one counterparty by its Код or by its Ref_Key"),
         )
     from zvirka.report.history import render_history
 
@@ -104,7 +105,7 @@ def _day(option: str, text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"{text!r} is not a valid date (expected YYYY-MM-DD)",
+            coded("ZV3502", "{text} is not a valid date (expected YYYY-MM-DD)", text=repr(text)),
             place=option,
-            remedy="write it as 2026-10-01",
+            remedy=Message("write it as 2026-10-01"),
         ) from None

@@ -11,7 +11,8 @@ import typer
 
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import examples
-from zvirka.errors import ExitCode, UsageError
+from zvirka.errors import ExitCode, UsageError, os_reason
+from zvirka.message import Message, coded
 
 if TYPE_CHECKING:
     from zvirka.journal.journal import Journal
@@ -101,9 +102,9 @@ def verify(
     if reports:
         if start is not None or report:
             raise UsageError(
-                "report files are checked alone, without the journal",
+                coded("ZV3511", "report files are checked alone, without the journal"),
                 place="zvirka audit verify REPORT",
-                remedy="leave out --from and --report",
+                remedy=Message("leave out --from and --report"),
             )
         known = _anchors(anchors or [], authorities or [], expected or [])
         return _verify_files(call, reports, ring, known)
@@ -181,15 +182,16 @@ def _verify_journal(
     if ring is None and journal.signer is not None:
         ring = Keyring([journal.signer.public])
     counted = SignatureCounts({})
+    tell = call.words.told
     with journal.reading() as connection:
-        problems = list(copy_problems(connection, call.settings))
-    problems += [problem.text for problem in verify_chain(journal, start)]
+        problems = [tell(problem) for problem in copy_problems(connection, call.settings)]
+    problems += [tell(problem.text) for problem in verify_chain(journal, start)]
     if ring is not None:
-        problems += [problem.text for problem in verify_signatures(journal, ring, counted)]
-    problems += anchor_problems(journal, known)
+        problems += [tell(problem.text) for problem in verify_signatures(journal, ring, counted)]
+    problems += [tell(problem) for problem in anchor_problems(journal, known)]
     timezone = call.settings.schedule.timezone
     checks = [verify_report(journal, path, timezone=timezone) for path in files]
-    told = [(f"{one.path}: {one.text}", one.authenticity) for one in checks]
+    told = [(f"{one.path}: {tell(one.text)}", one.authenticity) for one in checks]
     problems += [text for text, what in told if what is not Authenticity.GENUINE]
     sealed = journal.last_seal()
     if call.common.json:
@@ -253,9 +255,9 @@ def _keyring(keys: list[Path], rotations: list[Path]) -> Keyring | None:
     if not keys:
         if rotations:
             raise UsageError(
-                "a key rotation needs a trusted key to start from",
+                coded("ZV3514", "a key rotation needs a trusted key to start from"),
                 place="--rotation",
-                remedy="give the public key you have with --key",
+                remedy=Message("give the public key you have with --key"),
             )
         return None
     return key_ring(map(_read, keys), map(_read, rotations))
@@ -266,7 +268,9 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"the file cannot be read: {error.strerror}",
+            coded("ZV4102", "the file cannot be read: {why}", why=os_reason(error)),
             place=str(path),
-            remedy="check the path; a public key is written with: openssl pkey -in PRIVATE -pubout",
+            remedy=Message(
+                "check the path; a public key is written with: openssl pkey -in PRIVATE -pubout"
+            ),
         ) from None

@@ -13,6 +13,7 @@ import typer
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, ZvirkaError
+from zvirka.message import Message
 
 if TYPE_CHECKING:
     from zvirka.findings import Finding
@@ -41,7 +42,7 @@ def check(context: typer.Context) -> int:
     findings = findings_of(call)
     failures = sum(finding.level == "failure" for finding in findings)
     if call.common.json:
-        call.print_json(findings)
+        call.print_json([_as_json(call, finding) for finding in findings])
     else:
         for finding in findings:
             print_finding(call, finding)
@@ -84,22 +85,29 @@ def _key_findings(call: Invocation, cache: Path) -> list[Finding]:
         return list(key_findings(source, store, mapping, settings.guard.min_key_share))
 
 
+def _as_json(call: Invocation, finding: Finding) -> dict[str, str]:
+    told, code = call.words.told, getattr(finding.text, "code", "")
+    texts = {name: told(getattr(finding, name)) for name in ("subject", "text", "remedy")}
+    return {"level": finding.level, "code": code, **texts}
+
+
 def _guarded(subject: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
     """Return what a check finds; an error that stops the check is a finding too."""
-    from zvirka.findings import Finding
+    from zvirka.findings import failed
 
     try:
         return ask()
     except ZvirkaError as error:
-        place = f" [{error.place}]" if error.place else ""
-        return [Finding("failure", subject, f"{error.cause}{place}", error.remedy)]
+        return [failed(subject, error)]
 
 
 def print_finding(call: Invocation, finding: Finding) -> None:
     """Print one line of a check, and its remedy below."""
     from zvirka.i18n.visible_text import visible
 
+    told, text = call.words.told, finding.text
     mark, level = _MARKS[finding.level], call.say(finding.level)
-    call.print(f"{mark} {level}: {finding.subject}: {visible(finding.text)}")
+    code = f" ({text.code})" if isinstance(text, Message) and text.code else ""
+    call.print(f"{mark} {level}: {told(finding.subject)}: {visible(told(text))}{code}")
     if finding.remedy and finding.level != "ok":
-        call.print(f"    → {visible(finding.remedy)}")
+        call.print(f"    → {visible(told(finding.remedy))}")

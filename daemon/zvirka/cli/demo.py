@@ -43,12 +43,13 @@ def demo(
 ) -> int:
     """Run the whole job on a simulated 1C that loses webhooks."""
     call: Invocation = context.obj
-    return _run_and_show(call, counterparties, keep, open_report)
+    return run_and_show(call, counterparties, keep, open_report)
 
 
-def _run_and_show(
+def run_and_show(
     call: Invocation, counterparties: int, keep: Path | None, open_report: bool
 ) -> int:
+    """Run the demo, show each step, and what to try next in a directory that is kept."""
     from zvirka.demonstration import demonstrate
     from zvirka.i18n.words import Words
 
@@ -91,6 +92,16 @@ def _run_and_show(
         )
     else:
         _show_end(call, words, shown, report)
+    if keep is not None and not call.common.json:
+        call.print(call.say("demo_next"))
+        for line in (
+            f"cd {directory}",
+            "zvirka simulate --from . &",
+            'zvirka simulated edit 00-000012 --name "ТОВ Інакше" --lose-webhook',
+            "zvirka plan",
+            "zvirka reconcile",
+        ):
+            call.print(f"  {line}")
     if open_report:
         webbrowser.open(report.as_uri())
     return ExitCode.IN_SYNC if shown.went_well else ExitCode.FAILED

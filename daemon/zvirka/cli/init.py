@@ -9,13 +9,16 @@ from typing import Annotated
 
 import typer
 
+from zvirka.cli.demo import run_and_show
 from zvirka.cli.init_output import InitOutput
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
+from zvirka.message import Message, coded
 
 app = new_group()
 
+_DEMO_COUNTERPARTIES = 200
 _SYSTEM = Path("/etc/zvirka")
 
 
@@ -68,6 +71,10 @@ def init(
     show_values: Annotated[
         bool, typer.Option("--show-values", help="Show names and phones in the examples.")
     ] = False,
+    demo: Annotated[
+        Path | None,
+        typer.Option("--demo", metavar="DIR", help="A simulated 1C and ERP to try every command."),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Run check and plan at the end.")
     ] = True,
@@ -80,6 +87,8 @@ def init(
     from zvirka.init.conversation import Answers, Conversation
 
     call: Invocation = context.obj
+    if demo is not None:
+        return run_and_show(call, _DEMO_COUNTERPARTIES, demo, open_report=False)
     asking = not yes and sys.stdin.isatty()
     answers = Answers(
         onec_url=onec_url,
@@ -96,9 +105,11 @@ def init(
     )
     if repair is None and answers.out.exists() and not force:
         raise UsageError(
-            "there is a settings file already",
+            coded("ZV3106", "there is a settings file already"),
             place=str(answers.out),
-            remedy="repair it with --from, replace it with --force, or name another with --out",
+            remedy=Message(
+                "repair it with --from, replace it with --force, or name another with --out"
+            ),
         )
     shown = InitOutput(call, asking=asking, show_values=show_values)
     Conversation(answers, shown, call.environ).settle(repair)

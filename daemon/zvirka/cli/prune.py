@@ -9,6 +9,7 @@ import typer
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, ReasonOption, examples, new_group
 from zvirka.errors import ExitCode, UsageError
+from zvirka.message import Message, coded
 from zvirka.now import utc_now
 
 app = new_group()
@@ -39,9 +40,9 @@ def prune(
         age = TypeAdapter(Duration).validate_python(older_than)
     except ValidationError:
         raise UsageError(
-            f"{older_than!r} is not a valid duration",
+            coded("ZV3502", "{older_than} is not a valid duration", older_than=repr(older_than)),
             place="--older-than",
-            remedy="write it as 3y, 26w or 400d",
+            remedy=Message("write it as 3y, 26w or 400d"),
         ) from None
     with call.journal() as journal:
         pruned = forget(

@@ -11,6 +11,7 @@ from zvirka.cli.options import CliCommand, ReasonOption, WaitOption, examples, n
 from zvirka.cli.run_output import perform_and_show
 from zvirka.domain import Command
 from zvirka.errors import UsageError
+from zvirka.message import Message, coded
 
 app = new_group()
 
@@ -52,9 +53,9 @@ def resync(
     named = bool(targets.codes or targets.refs or targets.tax_ids)
     if named == everything:
         raise UsageError(
-            "give either counterparties or --all",
+            coded("ZV3501", "give either counterparties or --all"),
             place="zvirka resync",
-            remedy="name counterparties by --code, --ref or --tax-id, or give --all alone",
+            remedy=Message("name counterparties by --code, --ref or --tax-id, or give --all alone"),
         )
     request = Request(
         command=Command.RESYNC, who=call.who, reason=reason, targets=targets, wait=wait or 0

@@ -53,7 +53,7 @@ def show_summary(call: Invocation, summary: Summary) -> None:
 
     call.print(_headline(call, summary))
     if summary.error:
-        call.print(f"  {one_line(summary.error)}")
+        call.print(f"  {one_line(call.words.told(summary.error))}")
     _print_counts(call, summary)
     found = summary.causes
     if summary.command == Command.REJECT:

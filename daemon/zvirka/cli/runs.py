@@ -99,19 +99,19 @@ def show(
 def _print_head(
     call: Invocation, run: RunRecord, decision: Decision | None, plan_digest: str
 ) -> None:
+    from zvirka.errors import sentence_of
     from zvirka.i18n.visible_text import one_line
     from zvirka.report.holds import hold_line
-    from zvirka.report.sentences import told
 
     headings = ("run", "began", "command", "status", "found", "left", "asked_by")
     for heading, value in zip(headings, _run_line(call, run, decision), strict=True):
         call.print(f"{call.say(heading)}: {value}")
     if run.reason:
-        call.print(f"{call.say('reason')}: {one_line(told(run.reason, call.words))}")
+        call.print(f"{call.say('reason')}: {one_line(call.words.told(run.reason))}")
     error = run.error
-    for part in (error.cause, error.place, error.remedy) if error is not None else ():
-        if part:
-            call.print(f"  {one_line(part)}")
+    if error is not None:
+        text = sentence_of(error.cause, error.place, error.remedy)
+        call.print(f"  {one_line(call.words.told(text))}")
     for hold in run.facts.held:
         call.print(f"  ! {hold_line(hold, call.words)}")
     if plan_digest:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from zvirka.cli.service_user import user_name
 from zvirka.findings import Finding
+from zvirka.message import Message, coded
 from zvirka.service.installed_units import InstalledUnit, units_of
 from zvirka.settings.model import Settings
 
@@ -49,18 +50,29 @@ def _user(settings: Settings, units: list[InstalledUnit]) -> Iterator[Finding]:
         yield Finding(
             "failure",
             "service user",
-            f"{state} belongs to root, and the units run as {user}",
-            f"chown -R {user} {state}",
+            coded(
+                "ZV4106",
+                "{state} belongs to root, and the units run as {user}",
+                state=state,
+                user=user,
+            ),
+            Message("chown -R {user} {path}", user=user, path=state),
         )
     elif me not in {0, owner} and state.exists():
         yield Finding(
             "warning",
             "service user",
-            f"checked as {user_name(me)}; {state} belongs to {user_name(owner)}",
-            "check as the service: sudo zvirka check",
+            coded(
+                "ZV4107",
+                "checked as {user}; {state} belongs to {owner}",
+                user=user_name(me),
+                state=state,
+                owner=user_name(owner),
+            ),
+            Message("check as the service: sudo zvirka check"),
         )
     else:
-        yield Finding("ok", "service user", f"checked as {user_name(me)}")
+        yield Finding("ok", "service user", Message("checked as {user}", user=user_name(me)))
 
 
 def _written(settings: Settings) -> Iterator[tuple[str, Path]]:
@@ -94,9 +106,18 @@ def _paths(settings: Settings, written: dict[str, Path]) -> Iterator[Finding]:
             before = Finding(
                 "failure",
                 key,
-                f"{user_name(os.geteuid())} cannot write into {there}"
-                + (f" to make {directory}" if there != directory else ""),
-                f"chown {_login()} {there}, or name another place in {key}",
+                coded(
+                    "ZV4101",
+                    "{user} cannot write into {path}",
+                    user=user_name(os.geteuid()),
+                    path=there,
+                ),
+                Message(
+                    "chown {user} {path}, or name another place in {key}",
+                    user=_login(),
+                    path=there,
+                    key=key,
+                ),
             )
             yield before
     foreign = sorted(_foreign(settings.state_dir))
@@ -104,13 +125,23 @@ def _paths(settings: Settings, written: dict[str, Path]) -> Iterator[Finding]:
         before = Finding(
             "failure",
             "state_dir",
-            f"{user_name(os.geteuid())} cannot write {', '.join(map(str, foreign[:_SHOWN]))}"
-            + (f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""),
-            f"chown -R {_login()} {settings.state_dir}",
+            coded(
+                "ZV4101",
+                "{user} cannot write {paths}",
+                user=user_name(os.geteuid()),
+                paths=[*foreign[:_SHOWN], *(["…"] if len(foreign) > _SHOWN else [])],
+            ),
+            Message("chown -R {user} {path}", user=_login(), path=settings.state_dir),
         )
         yield before
     if before is None:
-        yield Finding("ok", "files", f"{settings.state_dir} and all that is written can be written")
+        yield Finding(
+            "ok",
+            "files",
+            Message(
+                "{state_dir} and all that is written can be written", state_dir=settings.state_dir
+            ),
+        )
 
 
 def _login() -> str:
@@ -138,13 +169,22 @@ def _sandbox(units: list[InstalledUnit], written: dict[str, Path]) -> Iterator[F
         names = ", ".join(unit.name for unit in closed)
         if any(_is_hidden(unit, directory) for unit in closed):
             state = _state_of(closed[0]) or "/var/lib/zvirka"
-            remedy = f"move it below {state}: the units see no homes and no temporary directories"
-        else:
-            remedy = (
-                f"run `systemctl edit UNIT` for each of them and write:"
-                f" [Service] ReadWritePaths={directory}"
+            remedy = Message(
+                "move it below {path}: the units see no homes and no temporary directories",
+                path=state,
             )
-        text = f"the sandbox of {names} does not let it write into {directory}"
+        else:
+            remedy = Message(
+                "run `systemctl edit UNIT` for each of them and write:"
+                " [Service] ReadWritePaths={path}",
+                path=directory,
+            )
+        text = coded(
+            "ZV4105",
+            "the sandbox of {names} does not let it write into {path}",
+            names=names,
+            path=directory,
+        )
         yield Finding("failure", key, text, remedy)
 
 

@@ -19,6 +19,7 @@ from loguru import logger
 
 import zvirka
 from zvirka.errors import UsageError
+from zvirka.message import Message, coded
 from zvirka.private_files import create_private_file
 from zvirka.service.installed_units import InstalledUnit, credentials_of, units_of
 from zvirka.settings.loading import SYSTEM_FILE, find_settings
@@ -107,9 +108,16 @@ def _require_readable_program(state: Path, uid: int, gid: int) -> None:
         os.setegid(0)
     if hidden:
         raise UsageError(
-            f"the user {user_name(uid)}, who owns {state}, cannot read the program itself",
+            coded(
+                "ZV4402",
+                "the user {user}, who owns {state}, cannot read the program itself",
+                user=user_name(uid),
+                state=state,
+            ),
             place=str(hidden[0].parent),
-            remedy="install zvirka and its Python below /opt or /usr, readable by everybody",
+            remedy=Message(
+                "install zvirka and its Python below /opt or /usr, readable by everybody"
+            ),
         )
 
 

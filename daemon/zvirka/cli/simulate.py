@@ -41,6 +41,10 @@ def simulate(
         int, typer.Option("--counterparties", min=0, help="How many to invent.")
     ] = 2000,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same base.")] = 1,
+    kept: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="The one of a demo, with its edits."),
+    ] = None,
     recording: Annotated[
         Path | None,
         typer.Option(
@@ -54,20 +58,24 @@ def simulate(
     and printed.
     """
     from zvirka.simulator import Simulator, SimulatorOptions
+    from zvirka.simulator.kept import kept_simulator
 
     call: Invocation = context.obj
     given = call.environ.get(PASSWORD_VARIABLE, "")
-    simulator = Simulator(
-        SimulatorOptions(
-            host=host,
-            port=port,
-            profile=profile,
-            counterparties=counterparties,
-            seed=seed,
-            recording=recording,
-            password=given,
+    if kept is not None:
+        simulator = kept_simulator(kept)
+    else:
+        simulator = Simulator(
+            SimulatorOptions(
+                host=host,
+                port=port,
+                profile=profile,
+                counterparties=counterparties,
+                seed=seed,
+                recording=recording,
+                password=given,
+            )
         )
-    )
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -77,7 +85,7 @@ def simulate(
             "user": simulator.user,
             "pid": os.getpid(),
         }
-        if not given:
+        if not given and kept is None:
             access["password"] = simulator.password
         if call.common.json:
             call.print_json(access)

@@ -36,6 +36,7 @@ SENTENCES: dict[str, str] = {
     "error": N_("Error"),
     "place": N_("Where"),
     "remedy": N_("What to do"),
+    "explain": N_("{code}; more: zvirka explain {code}"),
     "stopping": N_("Ending at the next safe place; press again to end at once."),
     "interrupted": N_("Interrupted."),
     "unexpected": N_(
@@ -112,6 +113,9 @@ SENTENCES: dict[str, str] = {
     "alert_sent": N_("The alert is sent."),
     "per_second": N_("{speed}/s"),
     "backup_holds": N_("Runs in the backup: {runs}"),
+    "demo_next": N_("What to try next:"),
+    "simulated_sent": N_("{code}: written in 1C; the ERP was told by webhook."),
+    "simulated_lost": N_("{code}: written in 1C; the ERP was not told."),
     "would_remove": N_("Would be removed: {path}"),
     "removed": N_("Removed: {path}"),
     "upgrade_none": N_("The journal has the schema of this version."),

@@ -10,6 +10,7 @@ import typer
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
+from zvirka.message import Message, coded
 
 app = new_group("The page for admins and auditors.")
 
@@ -36,13 +37,19 @@ def hash_password(context: typer.Context) -> int:
     if sys.stdin.isatty():
         password = getpass.getpass(f"{call.say('password')}: ", stream=sys.stderr)
         if getpass.getpass(f"{call.say('password_again')}: ", stream=sys.stderr) != password:
-            raise UsageError("the two passwords differ", remedy="type the same password twice")
+            raise UsageError(
+                coded("ZV3504", "the two passwords differ"),
+                remedy=Message("type the same password twice"),
+            )
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if len(password) < _SHORTEST_PASSWORD:
         raise UsageError(
-            "the password is too short",
-            remedy=f"choose one of at least {_SHORTEST_PASSWORD} characters",
+            coded("ZV3504", "the password is too short"),
+            remedy=Message(
+                "choose one of at least {count} characters",
+                count=_SHORTEST_PASSWORD,
+            ),
         )
     hashed = PasswordHasher().hash(password)
     if call.common.json:

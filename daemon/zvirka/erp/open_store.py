@@ -21,6 +21,7 @@ from zvirka.erp.webhook.rate import RequestRate
 from zvirka.erp.webhook.writer import WebhookWriter
 from zvirka.errors import SettingsError
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings
 
 
@@ -73,9 +74,9 @@ def open_writer(
 def _endpoint(erp: ErpSettings) -> Endpoint:
     if erp.webhook is None:
         raise SettingsError(
-            'writer = "webhook" needs to know where the webhook is',
+            coded("ZV3301", 'writer = "webhook" needs to know where the webhook is'),
             place="erp.webhook",
-            remedy="add [erp.webhook] with its url, and its token or user if it has one",
+            remedy=Message("add [erp.webhook] with its url, and its token or user if it has one"),
         )
     return Endpoint(erp.webhook)
 
@@ -123,13 +124,13 @@ def require_embeddable(url: URL) -> None:
     """
     if url.get_backend_name() != "sqlite":
         raise SettingsError(
-            "no table is named, and the embedded store lives in SQLite only",
+            coded("ZV3302", "no table is named, and the embedded store lives in SQLite only"),
             place="erp.table",
-            remedy="name the ERP's table, or set erp.url to sqlite:////path/file.db",
+            remedy=Message("name the ERP's table, or set erp.url to sqlite:////path/file.db"),
         )
     if url.database and not Path(url.database).parent.is_dir():
         raise SettingsError(
-            "the directory of the embedded store does not exist",
+            coded("ZV2101", "the directory of the embedded store does not exist"),
             place=url.database,
-            remedy="create it, or set erp.url to a file in an existing directory",
+            remedy=Message("create it, or set erp.url to a file in an existing directory"),
         )

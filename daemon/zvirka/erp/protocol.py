@@ -12,6 +12,7 @@ import msgspec
 
 from zvirka.domain import Client, Correction, Outcome, Values
 from zvirka.errors import StoreError
+from zvirka.message import Message, coded
 
 IMAGE_SEPARATOR = "\x1f"
 """U+001F between the fields of a row's image; 1C values that contain it are compared singly."""
@@ -62,9 +63,11 @@ class ScanBlock(msgspec.Struct, frozen=True):
 def no_text(place: str) -> StoreError:
     """The error about a store whose texts are not UTF-8."""
     return StoreError(
-        "the store holds text that is not UTF-8",
+        coded("ZV2301", "the store holds text that is not UTF-8"),
         place=place,
-        remedy="some program wrote windows-1251 or other bytes: rewrite those rows as UTF-8",
+        remedy=Message(
+            "some program wrote windows-1251 or other bytes: rewrite those rows as UTF-8"
+        ),
     )
 
 

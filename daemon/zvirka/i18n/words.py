@@ -13,6 +13,7 @@ from functools import cache
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -36,6 +37,7 @@ from zvirka.domain import (
 )
 from zvirka.errors import UsageError
 from zvirka.i18n import LANGUAGES, N_
+from zvirka.message import Message, coded, filled
 
 _LOCALE = Path(__file__).parent / "locale"
 _REGIONS = {"uk": "uk_UA", "en": "en_GB"}
@@ -186,6 +188,18 @@ FIELDS: Mapping[str, str] = {
     "ref": N_("Ref_Key"),
 }
 
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "action": ACTIONS,
+    "command": COMMANDS,
+    "field": FIELDS,
+    "fields": FIELDS,
+    "phase": PHASES,
+    "plan_state": PLAN_STATES,
+}
+"""Arguments of sentences that are words of the domain, by their name in the sentence."""
+_TIMES = frozenset({"since", "slot", "time"})
+"""Those that are times, as ISO 8601 texts."""
+
 
 class Words:
     """One language and one time zone; the only place a report gets its text from."""
@@ -198,9 +212,13 @@ class Words:
         """
         if language not in LANGUAGES:
             raise UsageError(
-                f"there is no report in the language {language!r}",
+                coded(
+                    "ZV3507",
+                    "there is no report in the language {language}",
+                    language=repr(language),
+                ),
                 place="--lang",
-                remedy="choose one of: " + ", ".join(LANGUAGES),
+                remedy=Message("choose one of: {names}", names=LANGUAGES),
             )
         self.language = language
         self.timezone = ZoneInfo(timezone) if isinstance(timezone, str) else timezone
@@ -208,6 +226,32 @@ class Words:
         self.catalogue = _catalogue(language)
         self.gettext = self.catalogue.gettext
         self.ngettext = self.catalogue.ngettext
+
+    def told(self, text: str) -> str:
+        """A sentence in this language; a text that is no message stays as it is."""
+        if not isinstance(text, Message):
+            return text
+        if text.many:
+            template = self.ngettext(text.template, text.many, int(text.arguments["count"]))
+        else:
+            template = self.gettext(text.template) if text.template else ""
+        return filled(template, text.arguments, self._argument)
+
+    def _argument(self, name: str, value: Any) -> str:
+        """An argument of a sentence: a sentence in itself, a word, a number, a time, or a text."""
+        if isinstance(value, Message):
+            return self.told(value)
+        if isinstance(value, list | tuple):
+            return ", ".join(self._argument(name, one) for one in value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self.number(value)
+        if name in _WORDS:
+            return self.word(_WORDS[name], str(value))
+        if name in _TIMES:
+            return (
+                self.clock(datetime.fromisoformat(value)) if isinstance(value, str) else str(value)
+            )
+        return str(value)
 
     def word(self, words: Mapping[str, str], name: str) -> str:
         """The word for a name of the domain; the name itself when it has no word."""

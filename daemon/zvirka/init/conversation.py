@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from zvirka.atomic_files import replaced
-from zvirka.errors import SettingsError, UsageError
+from zvirka.errors import SettingsError, UsageError, os_reason
 from zvirka.init.erp_database import ErpDatabase, TableChoice
 from zvirka.init.field_homes import SourceProposal, propose_source
 from zvirka.init.finding_1c import find_publication
@@ -24,6 +24,7 @@ from zvirka.init.grants import grants
 from zvirka.init.repairing import repaired, source_changes, store_changes
 from zvirka.init.settings_file import settings_text
 from zvirka.init.store_proposal import StoreProposal, propose_store
+from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings, OnecSettings
 
 _SYSTEM = Path("/etc/zvirka")
@@ -146,9 +147,11 @@ class Conversation:
             url = make_url(text)
         except ArgumentError:
             raise SettingsError(
-                "the address of the store is not a database URL",
+                coded("ZV3303", "the address of the store is not a database URL"),
                 place="--erp-url",
-                remedy="write it as postgresql://user@host/database or sqlite:////path/file.db",
+                remedy=Message(
+                    "write it as postgresql://user@host/database or sqlite:////path/file.db"
+                ),
             ) from None
         sqlite = url.get_backend_name() == "sqlite"
         if url.password:
@@ -199,7 +202,10 @@ class Conversation:
         database: ErpDatabase | None,
     ) -> None:
         if not self._shown.confirm("init_write"):
-            raise UsageError("nothing was written", remedy="run it again with other answers")
+            raise UsageError(
+                coded("ZV3107", "nothing was written"),
+                remedy=Message("run it again with other answers"),
+            )
         out = self._answers.out
         if old:
             changes = list(source_changes(old, source))
@@ -274,7 +280,8 @@ class Conversation:
                 given = file.read_text("utf-8").rstrip("\r\n")
             except OSError as error:
                 raise UsageError(
-                    f"the password cannot be read: {error.strerror}", place=str(file)
+                    coded("ZV4102", "the password cannot be read: {why}", why=os_reason(error)),
+                    place=str(file),
                 ) from None
         elif not given and wanted:
             given = self._shown.ask("password", hidden=True)
@@ -300,7 +307,9 @@ def _comments(source: SourceProposal, store: StoreProposal | None) -> dict[str, 
 
 def _missing(option: str) -> UsageError:
     return UsageError(
-        "an answer is missing, and this is no terminal to ask on", place=option, remedy="give it"
+        coded("ZV3108", "an answer is missing, and this is no terminal to ask on"),
+        place=option,
+        remedy=Message("give it"),
     )
 
 
@@ -310,7 +319,7 @@ def _write(file: Path, text: str, mode: int) -> None:
             stream.write(text.encode())
     except OSError as error:
         raise UsageError(
-            f"the file cannot be written: {error.strerror}",
+            coded("ZV4101", "the file cannot be written: {why}", why=os_reason(error)),
             place=str(file),
-            remedy="name another place with --out, or run it as root",
+            remedy=Message("name another place with --out, or run it as root"),
         ) from None

@@ -38,6 +38,7 @@ from zvirka.init.likeness import (
     likeness,
 )
 from zvirka.mapping import Mapping
+from zvirka.message import Coded, Message, coded
 from zvirka.settings.model import SqlExpression
 
 NOW = SqlExpression(sql="CURRENT_TIMESTAMP")
@@ -148,9 +149,14 @@ class _Proposing:
             return self.table.c.id
         if len(keys) != 1:
             raise SettingsError(
-                f"table {self.table.name} has {len(keys)} columns in its primary key",
+                coded(
+                    "ZV3310",
+                    "table {table} has {count} columns in its primary key",
+                    table=self.table.name,
+                    count=len(keys),
+                ),
                 place="erp.table",
-                remedy="name a table with a primary key of one column",
+                remedy=Message("name a table with a primary key of one column"),
             )
         return keys[0]
 
@@ -159,19 +165,34 @@ class _Proposing:
         scored = sorted(self._key_candidates(), key=lambda one: -one[0])
         if asked:
             if asked not in self.table.c:
-                raise self._no_key(f"table {self.table.name} has no column {asked}")
+                raise self._no_key(
+                    coded(
+                        "ZV2214",
+                        "table {table} has no column {column}",
+                        table=self.table.name,
+                        column=asked,
+                    )
+                )
             field = next((field for _, field, column, _ in scored if column.name == asked), None)
             return field or self.mapping.key, self.table.c[asked]
         if not scored:
-            raise self._no_key(f"no column of table {self.table.name} looks like a key of 1C")
+            raise self._no_key(
+                coded(
+                    "ZV2214",
+                    "no column of table {table} looks like a key of 1C",
+                    table=self.table.name,
+                )
+            )
         score, field, column, reason = scored[0]
         self.columns.append(ColumnChoice(field, self.table.name, column.name, score, reason))
         return field, column
 
-    def _no_key(self, cause: str) -> SettingsError:
+    def _no_key(self, cause: Coded) -> SettingsError:
         known = ", ".join(column.name for column in self.table.columns)
         return SettingsError(
-            cause, place="erp.key", remedy=f"name the column of the key with --key: {known}"
+            cause,
+            place="erp.key",
+            remedy=Message("name the column of the key with --key: {names}", names=known),
         )
 
     def _key_candidates(self) -> Iterator[tuple[float, str, Column[Any], str]]:

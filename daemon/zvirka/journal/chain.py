@@ -33,11 +33,12 @@ from zvirka.journal.sealed_memory import memory_problems, sealed_from
 from zvirka.journal.sealing import SECTIONS, section
 from zvirka.journal.tables import CHAIN, RUN, RunRow
 from zvirka.journal.views import foreign_objects
+from zvirka.message import Message, coded
 
 _PLURAL = {
-    "difference": "differences",
-    "correction": "corrections",
-    "settlement": "outcomes of corrections",
+    "difference": Message("differences"),
+    "correction": Message("corrections"),
+    "settlement": Message("outcomes of corrections"),
 }
 
 
@@ -69,7 +70,9 @@ def verify_chain(journal: Journal, start: int | None = None) -> Iterator[ChainPr
         pruned = _pruned(connection)
         end = connection.execute(select(CHAIN)).mappings().all()
         if len(end) != 1 or end[0]["id"] != 1:
-            yield ChainProblem(0, "table chain: its one row was removed, doubled or renumbered")
+            yield ChainProblem(
+                0, Message("table chain: its one row was removed, doubled or renumbered")
+            )
             return
         yield from _numbers(dict(end[0]), runs)
         yield from _links(connection, sealed, first, pruned)
@@ -84,7 +87,9 @@ def verify_chain(journal: Journal, start: int | None = None) -> Iterator[ChainPr
             yield ChainProblem(0, text)
     except (ValueError, TypeError) as error:
         kind = type(error).__name__
-        yield ChainProblem(0, f"table receipt: a row was altered beyond reading ({kind})")
+        yield ChainProblem(
+            0, Message("table receipt: a row was altered beyond reading ({kind})", kind=kind)
+        )
 
 
 class SignatureCounts(msgspec.Struct):
@@ -120,12 +125,16 @@ def verify_signatures(
             else:
                 counts.unsigned += 1
             if signature and not key:
-                yield ChainProblem(run, f"run {run}: the signature is not one of this key")
+                yield ChainProblem(
+                    run, Message("run {run}: the signature is not one of this key", run=str(run))
+                )
             elif not signature and signed:
-                yield ChainProblem(run, f"run {run}: not signed, though runs before it are")
+                yield ChainProblem(
+                    run, Message("run {run}: not signed, though runs before it are", run=str(run))
+                )
             signed = signed or bool(signature)
         if not signed:
-            yield ChainProblem(0, "no run is signed")
+            yield ChainProblem(0, Message("no run is signed"))
 
 
 def _runs() -> Any:
@@ -140,9 +149,9 @@ def _first(journal: Journal, sealed: list[tuple[int, int]], start: int | None) -
         if run == start:
             return seal
     raise JournalError(
-        f"run {start} is not in the chain",
+        coded("ZV3508", "run {start} is not in the chain", start=start),
         place=journal.name,
-        remedy="name a run that has ended; see `zvirka runs`",
+        remedy=Message("name a run that has ended; see `zvirka runs`"),
     )
 
 
@@ -153,15 +162,23 @@ def _numbers(end: Mapping[str, Any], runs: list[tuple[Any, Any]]) -> Iterator[Ch
     known = sorted(run for run in ids if isinstance(run, int) and 1 <= run <= begun)
     for before, after in pairwise([0, *known, begun + 1]):
         gap = after - before - 1
-        which = f"run {before + 1}" if gap == 1 else f"runs {before + 1} to {after - 1}"
+        which = Message("run {run}", run=str(before + 1))
+        if gap > 1:
+            which = Message("runs {first} to {last}", first=str(before + 1), last=str(after - 1))
         if gap:
-            yield ChainProblem(before + 1, f"{which}: removed, or given another number")
+            yield ChainProblem(
+                before + 1, Message("{which}: removed, or given another number", which=which)
+            )
     for run in sorted(ids.difference(known), key=str):
         number = run if isinstance(run, int) else 0
-        yield ChainProblem(number, f"run {run}: inserted, no run of that number was begun")
+        yield ChainProblem(
+            number, Message("run {run}: inserted, no run of that number was begun", run=str(run))
+        )
     for run, seal in runs:
         if seal is not None and not isinstance(seal, int):
-            yield ChainProblem(run, f"run {run}: table run was altered (seal)")
+            yield ChainProblem(
+                run, Message("run {run}: table run was altered (seal)", run=str(run))
+            )
 
 
 def _links(
@@ -180,7 +197,14 @@ def _links(
                 yield from _sealed_rows(connection, row)
                 retention += _retention(row, pruned)
         except (ValueError, TypeError, KeyError) as error:
-            yield ChainProblem(run, f"run {run}: table run was altered ({type(error).__name__})")
+            yield ChainProblem(
+                run,
+                Message(
+                    "run {run}: table run was altered ({kind})",
+                    run=str(run),
+                    kind=type(error).__name__,
+                ),
+            )
             row = dict(
                 connection.execute(
                     select(RUN.c.id, RUN.c.seal, RUN.c.digest, RUN.c.signature).where(
@@ -202,16 +226,31 @@ def _run_row(connection: Connection, run: int) -> dict[str, Any]:
 def _link(row: Mapping[str, Any], previous: Mapping[str, Any]) -> Iterator[ChainProblem]:
     run, before = row["id"], previous["id"]
     if row["seal"] != previous["seal"] + 1:
-        yield ChainProblem(run, f"run {run}: a run sealed before it, after run {before}, is gone")
+        yield ChainProblem(
+            run,
+            Message(
+                "run {run}: a run sealed before it, after run {before}, is gone",
+                run=str(run),
+                before=str(before),
+            ),
+        )
         return
     if row["previous_digest"] != previous["digest"]:
         yield ChainProblem(
-            run, f"run {run}: does not follow run {before}; the digest of one was altered"
+            run,
+            Message(
+                "run {run}: does not follow run {before}; the digest of one was altered",
+                run=str(run),
+                before=str(before),
+            ),
         )
     if run_digest(row, previous["signature"]) != row["digest"]:
         yield ChainProblem(
             run,
-            f"run {run}: table run was altered, or the signature of the run before it",
+            Message(
+                "run {run}: table run was altered, or the signature of the run before it",
+                run=str(run),
+            ),
         )
 
 
@@ -219,21 +258,38 @@ def _sealed_rows(connection: Connection, row: Mapping[str, Any]) -> Iterator[Cha
     run = row["id"]
     sealed = sealed_from(row["sealed"])
     if sealed is None:
-        yield ChainProblem(run, f"run {run}: table run was altered (sealed)")
+        yield ChainProblem(run, Message("run {run}: table run was altered (sealed)", run=str(run)))
         return
     yield from unsound_rows(connection, row)
     for name in SECTIONS:
         then, now = getattr(sealed, name), section(connection, name, run)
         if now.rows < then.rows:
-            what = f"{then.rows - now.rows} removed, {then.rows} were sealed"
+            what = Message(
+                "{count} removed, {sealed} were sealed",
+                count=then.rows - now.rows,
+                sealed=then.rows,
+            )
         elif now.rows > then.rows:
-            what = f"{now.rows - then.rows} inserted, {then.rows} were sealed"
+            what = Message(
+                "{count} inserted, {sealed} were sealed",
+                count=now.rows - then.rows,
+                sealed=then.rows,
+            )
         elif now.digest != then.digest:
-            what = "one was altered or exchanged since they were sealed"
+            what = Message("one was altered or exchanged since they were sealed")
         else:
             continue
         table = "difference" if name == "difference" else "correction"
-        yield ChainProblem(run, f"run {run}, table {table}, {_PLURAL[name]}: {what}")
+        yield ChainProblem(
+            run,
+            Message(
+                "run {run}, table {table}, {rows}: {what}",
+                run=str(run),
+                table=table,
+                rows=_PLURAL[name],
+                what=what,
+            ),
+        )
 
 
 def _unsealed(connection: Connection, runs: list[int]) -> Iterator[ChainProblem]:
@@ -247,26 +303,44 @@ def _unsealed(connection: Connection, runs: list[int]) -> Iterator[ChainProblem]
                 or row["pruned_at"]
             ):
                 yield ChainProblem(
-                    run, f"run {run}: ended but is not sealed; table run was altered"
+                    run,
+                    Message(
+                        "run {run}: ended but is not sealed; table run was altered", run=str(run)
+                    ),
                 )
             elif sha256(row["salt"].encode()).hexdigest() != row["salt_digest"]:
-                yield ChainProblem(run, f"run {run}: table run was altered (salt)")
+                yield ChainProblem(
+                    run, Message("run {run}: table run was altered (salt)", run=str(run))
+                )
             else:
                 yield from unsound_rows(connection, row)
         except (ValueError, TypeError) as error:
-            yield ChainProblem(run, f"run {run}: table run was altered ({type(error).__name__})")
+            yield ChainProblem(
+                run,
+                Message(
+                    "run {run}: table run was altered ({kind})",
+                    run=str(run),
+                    kind=type(error).__name__,
+                ),
+            )
 
 
 def _retention(row: Mapping[str, Any], pruned: _Pruned) -> Iterator[ChainProblem]:
     run, expected = row["id"], pruned.runs.get(row["id"])
     if row["pruned_at"] != expected:
         yield ChainProblem(
-            run, f"run {run}: table run was altered (pruned_at); no prune run emptied it"
+            run,
+            Message(
+                "run {run}: table run was altered (pruned_at); no prune run emptied it",
+                run=str(run),
+            ),
         )
     if expected is None and sha256(row["salt"].encode()).hexdigest() != row["salt_digest"]:
-        yield ChainProblem(run, f"run {run}: table run was altered (salt)")
+        yield ChainProblem(run, Message("run {run}: table run was altered (salt)", run=str(run)))
     if expected is not None and row["salt"]:
-        yield ChainProblem(run, f"run {run}: table run was altered (salt); it was pruned")
+        yield ChainProblem(
+            run, Message("run {run}: table run was altered (salt); it was pruned", run=str(run))
+        )
 
 
 def _pruned(connection: Connection) -> _Pruned:
@@ -300,7 +374,11 @@ def _end(
     if told != (last["seal"], last["digest"], last["signature"]):
         yield ChainProblem(
             run,
-            f"table chain: its end is not run {run}; a run after it was removed, or it was altered",
+            Message(
+                "table chain: its end is not run {run}; a run after it was removed, or it was"
+                " altered",
+                run=str(run),
+            ),
         )
     yield from memory_problems(connection, end, last, has_unsealed=has_unsealed)
 
@@ -326,7 +404,9 @@ def altered_run(journal: Journal, run: int) -> Iterator[ChainProblem]:
             previous = row
         end = connection.execute(select(CHAIN.c.digest)).scalar_one()
         if end != previous["digest"]:
-            yield ChainProblem(run, f"table chain: its end is not run {previous['id']}")
+            yield ChainProblem(
+                run, Message("table chain: its end is not run {previous}", previous=previous["id"])
+            )
 
 
 def _sealed_receipts(connection: Connection) -> dict[int | str, int]:

@@ -35,6 +35,7 @@ from zvirka.journal.row_mapping import (
 from zvirka.journal.sealing import STREAMED
 from zvirka.journal.set_digest import SetDigest
 from zvirka.journal.tables import CORRECTION, DIFFERENCE, RUN
+from zvirka.message import loaded
 
 _BATCH = 1000
 _DIFFERENCE_COLUMNS = DIFFERENCE.columns.keys()
@@ -289,10 +290,10 @@ def history(connection: Connection, *, key: str, ref: str) -> list[HistoryEntry]
             action=row["action"],
             disposition=row["disposition"],
             fields=fields_from(row["fields"]),
-            note=row["note"],
-            evidence=row["evidence"],
+            note=loaded(row["note"]),
+            evidence=loaded(row["evidence"]),
             outcome=row["state"],
-            detail=row["detail"] or "",
+            detail=loaded(row["detail"] or ""),
             settled_at=row["settled_at"],
             pruned=row["pruned_at"] is not None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Text, exists, func, select, ty
 from zvirka.domain import Cause, Disposition, Kind, OutcomeState
 from zvirka.journal.definitions import last_attempt
 from zvirka.journal.tables import CORRECTION, DIFFERENCE
+from zvirka.message import loaded
 
 _BATCH = 2000
 
@@ -47,12 +48,19 @@ class FilteredDifferences:
 
 
 def find_differences(
-    connection: Connection, run: int, wanted: DifferenceFilter, size: int
+    connection: Connection,
+    run: int,
+    wanted: DifferenceFilter,
+    size: int,
+    told: Callable[[str], str] = str,
 ) -> FilteredDifferences:
-    """The requested page of the differences that pass; the last page when it is beyond."""
+    """The requested page of the differences that pass; the last page when it is beyond.
+
+    ``told`` says a sentence as the reader sees it.
+    """
     conditions = _conditions(run, wanted)
     if wanted.text:
-        matches = tuple(_matching(connection, conditions, wanted.text.casefold()))
+        matches = tuple(_matching(connection, conditions, wanted.text.casefold(), told))
         page, pages = _page_of(wanted.page, len(matches), size)
         return FilteredDifferences(
             matches[(page - 1) * size : page * size], len(matches), page, pages
@@ -96,7 +104,10 @@ def _conditions(run: int, wanted: DifferenceFilter) -> list[ColumnElement[bool]]
 
 
 def _matching(
-    connection: Connection, conditions: list[ColumnElement[bool]], wanted: str
+    connection: Connection,
+    conditions: list[ColumnElement[bool]],
+    wanted: str,
+    told: Callable[[str], str],
 ) -> Iterator[int]:
     """Compares in Python: SQLite ignores the case of Latin letters only."""
     d = DIFFERENCE.c
@@ -117,7 +128,9 @@ def _matching(
     for number, fields, *texts in connection.execute(
         query, execution_options={"yield_per": _BATCH}
     ):
-        if any(wanted in text.casefold() for text in texts) or _in_fields(fields, wanted):
+        if any(wanted in told(loaded(text)).casefold() for text in texts) or _in_fields(
+            fields, wanted
+        ):
             yield number
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from zvirka.errors import JournalError, SettingsError
+from zvirka.errors import JournalError, SettingsError, os_reason
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.migration import WRITES, migrate
+from zvirka.message import Message, coded
 from zvirka.private_files import create_private_file, make_private_directory
 from zvirka.settings.model import Settings
 
@@ -43,9 +44,9 @@ def journal_url(settings: Settings) -> URL:
 
 def _wrong_url() -> SettingsError:
     return SettingsError(
-        "the journal lives on SQLite or PostgreSQL",
+        coded("ZV3307", "the journal lives on SQLite or PostgreSQL"),
         place="journal.url",
-        remedy="write postgresql+psycopg://user@host/database, or leave it out for SQLite",
+        remedy=Message("write postgresql+psycopg://user@host/database, or leave it out for SQLite"),
     )
 
 
@@ -128,9 +129,13 @@ def _ensure_file(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise JournalError(
-            f"the file of the journal cannot be opened for writing ({error.strerror})",
+            coded(
+                "ZV4103",
+                "the file of the journal cannot be opened for writing ({why})",
+                why=os_reason(error),
+            ),
             place=str(path),
-            remedy="check state_dir and the rights of zvirka's user on it",
+            remedy=Message("check state_dir and the rights of zvirka's user on it"),
         ) from None
 
 

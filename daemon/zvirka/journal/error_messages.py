@@ -8,42 +8,45 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from zvirka.errors import JournalError
+from zvirka.message import Message, coded
 
 _CASES = (
     (
         ("disk is full", "53100"),
-        "the disk of the journal is full",
-        "free some space; what was written before is safe, the next run settles what was open",
+        coded("ZV4301", "the disk of the journal is full"),
+        Message(
+            "free some space; what was written before is safe, the next run settles what was open"
+        ),
     ),
     (
         ("database is locked", "table is locked", "55P03", "database is busy"),
-        "the journal is locked by another program",
-        "close what holds the database open for writing, then run again",
+        coded("ZV5303", "the journal is locked by another program"),
+        Message("close what holds the database open for writing, then run again"),
     ),
     (
         ("readonly database", "25006", "42501"),
-        "the journal may be read but not written",
-        "give zvirka's user write access to it (for SQLite to its directory too)",
+        coded("ZV4103", "the journal may be read but not written"),
+        Message("give zvirka's user write access to it (for SQLite to its directory too)"),
     ),
     (
         ("unable to open database",),
-        "the file of the journal cannot be opened",
-        "check state_dir and the rights of zvirka's user on it",
+        coded("ZV4103", "the file of the journal cannot be opened"),
+        Message("check state_dir and the rights of zvirka's user on it"),
     ),
     (
         ("malformed", "not a database", "disk I/O error", "XX001", "XX002"),
-        "the file of the journal is damaged, or is no database",
-        "restore it from a backup, or move it away to begin a new journal",
+        coded("ZV5106", "the file of the journal is damaged, or is no database"),
+        Message("restore it from a backup, or move it away to begin a new journal"),
     ),
     (
         ("28P01", "28000", "password authentication failed", "no password supplied"),
-        "the database of the journal refuses the user or the password",
-        "check journal.url and journal.password",
+        coded("ZV5107", "the database of the journal refuses the user or the password"),
+        Message("check journal.url and journal.password"),
     ),
     (
         ("3D000", "does not exist", "no such table", "no such column"),
-        "the journal lacks a database, table or column it should have",
-        "check journal.url; restore the database from a backup if tables are missing",
+        coded("ZV5108", "the journal lacks a database, table or column it should have"),
+        Message("check journal.url; restore the database from a backup if tables are missing"),
     ),
 )
 
@@ -58,15 +61,17 @@ def journal_error(error: SQLAlchemyError, place: str) -> JournalError:
             return JournalError(cause, place=place, remedy=remedy)
     if isinstance(error, IntegrityError):
         return JournalError(
-            "the journal refused a row that contradicts what it holds",
+            coded("ZV5102", "the journal refused a row that contradicts what it holds"),
             place=place,
-            remedy="make sure only one zvirka writes to it, then run `zvirka audit verify`",
+            remedy=Message(
+                "make sure only one zvirka writes to it, then run `zvirka audit verify`"
+            ),
         )
     kind = f"{type(original or error).__name__} {state}".strip()
     return JournalError(
-        f"the journal's database does not answer as it should ({kind})",
+        coded("ZV5103", "the journal's database does not answer as it should ({kind})", kind=kind),
         place=place,
-        remedy="check that the server runs and journal.url is right",
+        remedy=Message("check that the server runs and journal.url is right"),
     )
 
 

@@ -61,6 +61,7 @@ from zvirka.journal.run_writes import (
 from zvirka.journal.sealed_memory import altered_memory
 from zvirka.journal.signing import Signer, read_signer
 from zvirka.journal.suppressions import Pairing, Suppression
+from zvirka.message import Message, coded, stored
 from zvirka.settings.model import Settings
 
 P = ParamSpec("P")
@@ -171,16 +172,22 @@ class Journal:
         with self.writing() as connection:
             for problem in altered_memory(connection):
                 raise AlteredJournalError(
-                    problem.text,
+                    coded("ZV5201", "{what}", what=problem.text),
                     place=self.name,
-                    remedy="`zvirka audit verify` lists what was altered; no run begins until the"
-                    " journal is restored from a backup",
+                    remedy=Message(
+                        "`zvirka audit verify` lists what was altered; no run begins until the"
+                        " journal is restored from a backup"
+                    ),
                 )
             return begin_run(connection, self.random, **start)
 
     def set_phase(self, run: int, phase: str, facts: Facts | None = None) -> None:
         """Record the phase the run is in, and its facts so far."""
-        known = {} if facts is None else {"facts": canonical(msgspec.to_builtins(facts))}
+        known = (
+            {}
+            if facts is None
+            else {"facts": canonical(msgspec.to_builtins(facts, enc_hook=stored))}
+        )
         self._update(run, {"phase": phase, **known})
 
     def set_mode(self, run: int, mode: Mode) -> None:
@@ -189,7 +196,7 @@ class Journal:
 
     def save_facts(self, run: int, facts: Facts) -> None:
         """Replace the run's facts."""
-        self._update(run, {"facts": canonical(msgspec.to_builtins(facts))})
+        self._update(run, {"facts": canonical(msgspec.to_builtins(facts, enc_hook=stored))})
 
     def finish(self, run: int, **end: Unpack[RunEnd]) -> str:
         """End a run: its counts into its facts, then the seal. Returns its digest in the chain."""

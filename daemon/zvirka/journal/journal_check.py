@@ -13,6 +13,7 @@ from zvirka.journal.error_messages import guarded
 from zvirka.journal.migration import pending, revision
 from zvirka.journal.signing import read_signer
 from zvirka.journal.tables import SCHEMA
+from zvirka.message import Message, coded
 from zvirka.settings.model import Settings
 
 
@@ -29,7 +30,7 @@ def check_journal(settings: Settings) -> list[Finding]:
     name = journal_name(url)
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite and not Path(name).exists():
-        return [Finding("ok", "journal", f"{name}: the first run creates it")]
+        return [Finding("ok", "journal", Message("{name}: the first run creates it", name=name))]
     engine = reading_engine(url)
     try:
         with guarded(name), engine.connect() as connection:
@@ -44,17 +45,26 @@ def check_journal(settings: Settings) -> list[Finding]:
             Finding(
                 "failure",
                 "journal",
-                f"{name}: the database user may not create tables",
-                "GRANT CREATE ON SCHEMA public TO the user of journal.url",
+                coded("ZV5109", "{name}: the database user may not create tables", name=name),
+                Message("grant CREATE on the schema public to the user of journal.url"),
             )
         ]
     if problems:
         remedy = "restore it with `zvirka restore`; back it up with `zvirka backup`, not by copying"
         return [Finding("failure", "journal", f"{name}: {problem}", remedy) for problem in problems]
     if found is None:
-        return [Finding("ok", "journal", f"{name}: the first run creates its tables")]
-    note = f": its schema is migrated from {found} to {SCHEMA} when it is next opened"
-    return [Finding("ok", "journal", f"{name}{note if steps else ''}")]
+        return [
+            Finding("ok", "journal", Message("{name}: the first run creates its tables", name=name))
+        ]
+    ready = Message("{name}", name=name)
+    if steps:
+        ready = Message(
+            "{name}: its schema is migrated from {found} to {schema} when it is next opened",
+            name=name,
+            found=found,
+            schema=SCHEMA,
+        )
+    return [Finding("ok", "journal", ready)]
 
 
 def pending_migrations(settings: Settings) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from zvirka.errors import UsageError
 from zvirka.journal.column_types import encoded
 from zvirka.journal.signing import Signer, key_id
+from zvirka.message import Message, coded
 
 _PEM = re.compile(rb"-----BEGIN [^-]+-----.+?-----END [^-]+-----", re.DOTALL)
 
@@ -89,8 +90,10 @@ class Keyring:
                 follows.content(), follows.signature
             ):
                 raise UsageError(
-                    "a key rotation statement is not signed with a trusted key",
-                    remedy="give the public key that was in use before the rotation with --key",
+                    coded("ZV3514", "a key rotation statement is not signed with a trusted key"),
+                    remedy=Message(
+                        "give the public key that was in use before the rotation with --key"
+                    ),
                 )
             left.remove(follows)
             known[follows.old].last = follows.after_run
@@ -120,8 +123,8 @@ def public_keys(pem: bytes) -> list[Ed25519PublicKey]:
             key = None
         if not isinstance(key, Ed25519PublicKey):
             raise UsageError(
-                "the public key is not an Ed25519 key in PEM",
-                remedy="write it with: openssl pkey -in PRIVATE -pubout",
+                coded("ZV3404", "the public key is not an Ed25519 key in PEM"),
+                remedy=Message("write it with: openssl pkey -in PRIVATE -pubout"),
             )
         found.append(key)
     return found
@@ -138,8 +141,10 @@ def read_rotation(content: bytes) -> Rotation:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(made.new))
     except (msgspec.DecodeError, ValueError) as error:
         raise UsageError(
-            f"this is not a key rotation statement ({type(error).__name__})",
-            remedy="give the file that zvirka audit rotate-key wrote",
+            coded(
+                "ZV3514", "this is not a key rotation statement ({kind})", kind=type(error).__name__
+            ),
+            remedy=Message("give the file that zvirka audit rotate-key wrote"),
         ) from None
     return made
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from zvirka.errors import JournalError
 from zvirka.journal.tables import SCHEMA
+from zvirka.message import Message, coded
 
 WRITES = "zvirka_journal_writes"
 """Execution option of connections that write: SQLite then takes its lock at the beginning."""
@@ -60,10 +61,17 @@ def pending(connection: Connection, place: str) -> list[tuple[str, str]]:
 def newer_journal(place: str, found: str | None) -> JournalError:
     """Return the error for a journal that a newer zvirka has migrated."""
     return JournalError(
-        f"the journal was written by a newer zvirka (schema {found}, this version has {SCHEMA})",
+        coded(
+            "ZV5101",
+            "the journal was written by a newer zvirka (schema {found}, this version has {schema})",
+            found=found,
+            schema=SCHEMA,
+        ),
         place=place,
-        remedy="install that version or a later one again; to stay with this version, restore a"
-        " backup made before the upgrade: a journal is never taken back a step",
+        remedy=Message(
+            "install that version or a later one again; to stay with this version, restore"
+            " a backup made before the upgrade: a journal is never taken back a step"
+        ),
     )
 
 

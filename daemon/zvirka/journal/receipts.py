@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, or_, select,
 from zvirka.domain import Command
 from zvirka.journal.digests import digest_of
 from zvirka.journal.tables import CORRECTION, RECEIPT, RUN
+from zvirka.message import Message, loaded, stored
 
 GENESIS = ""
 """What the first link follows."""
@@ -122,7 +123,7 @@ def settle_receipts(
         row = {
             "zv_id": settlement.receipt.id,
             "outcome": settlement.outcome,
-            "detail": settlement.detail,
+            "detail": stored(settlement.detail),
             "settled_at": at.astimezone(UTC),
             "settled_previous": tip,
             "payload": {},
@@ -315,7 +316,8 @@ def find_receipts(
                 if row.id not in seen:
                     seen.add(row.id)
                     values = dict(zip(names, row, strict=True))
-                    yield Receipt(**values | {"received_at": _aware(row.received_at)})
+                    at, detail = _aware(row.received_at), loaded(row.detail)
+                    yield Receipt(**values | {"received_at": at, "detail": detail})
 
 
 def has_receipts(engine: Engine) -> bool:
@@ -324,8 +326,8 @@ def has_receipts(engine: Engine) -> bool:
         return connection.execute(select(RECEIPT.c.id).limit(1)).first() is not None
 
 
-def verify_receipts(engine: Engine) -> Iterator[str]:
-    """Walk the chain from its beginning and yield every break, an English sentence each.
+def verify_receipts(engine: Engine) -> Iterator[Message]:
+    """Walk the chain from its beginning and yield every break, a sentence each.
 
     An empty iterator means that no receipt was changed, removed or slipped in since the tip was
     noted. Memory holds the receipts of one batch.
@@ -341,7 +343,10 @@ def verify_receipts(engine: Engine) -> Iterator[str]:
             row = dict(found)
             tip = _follow(pending, tip)
             if row["previous_digest"] != tip:
-                yield f"receipt {row['id']}: a link before it was changed or removed"
+                yield Message(
+                    "receipt {number}: a link before it was changed or removed",
+                    number=str(row["id"]),
+                )
                 yield from _abandoned(pending)
             yield from _own_problems(row)
             tip = row["digest"]
@@ -350,15 +355,21 @@ def verify_receipts(engine: Engine) -> Iterator[str]:
     yield from _abandoned(pending)
 
 
-def _own_problems(row: dict[str, Any]) -> Iterator[str]:
+def _own_problems(row: dict[str, Any]) -> Iterator[Message]:
     if _opening_digest(row) != row["digest"]:
-        yield f"receipt {row['id']}: what was received does not match its digest"
+        yield Message(
+            "receipt {number}: what was received does not match its digest", number=str(row["id"])
+        )
     if row["extra"] and digest_of(row["extra"]) != row["extra_digest"]:
-        yield f"receipt {row['id']}: the extra keys do not match their digest"
+        yield Message(
+            "receipt {number}: the extra keys do not match their digest", number=str(row["id"])
+        )
     if row["outcome"] and _settling_digest(row) != row["settled_digest"]:
-        yield f"receipt {row['id']}: the outcome does not match its digest"
+        yield Message(
+            "receipt {number}: the outcome does not match its digest", number=str(row["id"])
+        )
     if not row["outcome"] and (row["settled_digest"] or row["settled_at"] is not None):
-        yield f"receipt {row['id']}: the outcome was removed"
+        yield Message("receipt {number}: the outcome was removed", number=str(row["id"]))
 
 
 def _follow(pending: dict[int, dict[str, Any]], tip: str) -> str:
@@ -370,11 +381,13 @@ def _follow(pending: dict[int, dict[str, Any]], tip: str) -> str:
     return tip
 
 
-def _abandoned(pending: dict[int, dict[str, Any]]) -> Iterator[str]:
+def _abandoned(pending: dict[int, dict[str, Any]]) -> Iterator[Message]:
     for number, row in list(pending.items()):
         if row["outcome"]:
             del pending[number]
-            yield f"receipt {number}: its outcome does not continue the chain"
+            yield Message(
+                "receipt {number}: its outcome does not continue the chain", number=str(number)
+            )
 
 
 _UNSETTLED = {

@@ -30,16 +30,17 @@ from zvirka.journal.tables import (
     DifferenceRow,
     ReceiptRow,
 )
+from zvirka.message import Message
 
 _EMPTY = digest_of({})
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
 
 
 class ChainProblem(msgspec.Struct, frozen=True):
-    """One thing wrong: the run, 0 when no single run is meant, and an English sentence."""
+    """One thing wrong: the run, 0 when no single run is meant, and a sentence."""
 
     run: int
-    text: str
+    text: Message
 
 
 def unsound_rows(connection: Connection, row: Mapping[str, Any]) -> Iterator[ChainProblem]:
@@ -55,10 +56,26 @@ def unsound_rows(connection: Connection, row: Mapping[str, Any]) -> Iterator[Cha
             for cells in connection.execute(query, execution_options=STREAMED).mappings():
                 if not check(cells, salt, pruned=gone):
                     number = cells[order]
-                    yield ChainProblem(run, f"run {run}, table {what}: {what} {number} altered")
+                    yield ChainProblem(
+                        run,
+                        Message(
+                            "run {run}, table {what}: {what} {number} altered",
+                            run=str(run),
+                            what=what,
+                            number=str(number),
+                        ),
+                    )
         except (ValueError, TypeError) as error:
             kind = type(error).__name__
-            yield ChainProblem(run, f"run {run}, table {what}: a row was altered ({kind})")
+            yield ChainProblem(
+                run,
+                Message(
+                    "run {run}, table {what}: a row was altered ({kind})",
+                    run=str(run),
+                    what=what,
+                    kind=kind,
+                ),
+            )
 
 
 def _difference_holds(row: Any, salt: str, *, pruned: bool) -> bool:
@@ -96,7 +113,14 @@ def stray_rows(connection: Connection) -> Iterator[ChainProblem]:
         query = select(column).where(column.is_not(None), column.not_in(known)).distinct()
         for run in connection.execute(query).scalars().all():
             number = run if isinstance(run, int) else 0
-            yield ChainProblem(number, f"run {run}, table {table.name}: rows of a run that is gone")
+            yield ChainProblem(
+                number,
+                Message(
+                    "run {run}, table {table}: rows of a run that is gone",
+                    run=str(run),
+                    table=table.name,
+                ),
+            )
 
 
 def unsound_receipts(
@@ -121,14 +145,24 @@ def unsound_receipts(
         else:
             holds = (extra == "{}") == (row["extra_digest"] == _EMPTY) and _is_canonical(extra)
         if not holds:
-            yield ChainProblem(0, f"table receipt: receipt {number} altered (extra)")
+            yield ChainProblem(
+                0, Message("table receipt: receipt {number} altered (extra)", number=str(number))
+            )
         if row["outcome"] and row["payload"] != "{}":
-            yield ChainProblem(0, f"table receipt: receipt {number} altered (payload)")
+            yield ChainProblem(
+                0, Message("table receipt: receipt {number} altered (payload)", number=str(number))
+            )
         if not (_is_time(row["received_at"]) and _is_time(row["settled_at"])):
-            yield ChainProblem(0, f"table receipt: receipt {number} altered (a time)")
+            yield ChainProblem(
+                0, Message("table receipt: receipt {number} altered (a time)", number=str(number))
+            )
     for run in sorted(set(missing.values())):
         yield ChainProblem(
-            run, f"table receipt: the last receipt when run {run} was sealed was altered or removed"
+            run,
+            Message(
+                "table receipt: the last receipt when run {run} was sealed was altered or removed",
+                run=str(run),
+            ),
         )
 
 

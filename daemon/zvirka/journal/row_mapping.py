@@ -35,6 +35,7 @@ from zvirka.journal.digests import (
 )
 from zvirka.journal.records import Fault, RunRecord, Write
 from zvirka.journal.run_facts import Facts
+from zvirka.message import Message, coded, loaded, stored
 
 
 def run_from(row: Raw) -> RunRecord:
@@ -49,7 +50,7 @@ def run_from(row: Raw) -> RunRecord:
             command=Command(row["command"]),
             trigger=Trigger(row["trigger"]),
             who=row["who"],
-            reason=row["reason"],
+            reason=loaded(row["reason"]),
             status=RunStatus(row["status"]),
             phase=row["phase"],
             mode=Mode(row["mode"]) if row["mode"] else None,
@@ -59,8 +60,8 @@ def run_from(row: Raw) -> RunRecord:
             parent=row["parent"],
             fingerprint=row["fingerprint"],
             plan_digest=row["plan_digest"],
-            facts=msgspec.convert(row["facts"], Facts),
-            error=msgspec.convert(row["error"], Fault) if row["error"] else None,
+            facts=facts_from(row["facts"]),
+            error=fault_from(row["error"]) if row["error"] else None,
             previous_digest=row["previous_digest"],
             digest=row["digest"],
             signature=row["signature"],
@@ -68,10 +69,23 @@ def run_from(row: Raw) -> RunRecord:
         )
     except ValueError as error:  # msgspec.ValidationError is one
         raise JournalError(
-            f"run {row['id']} cannot be read: its row was altered",
-            place="the journal, table run",
-            remedy="`zvirka audit verify` shows what was altered",
+            coded("ZV5201", "run {row} cannot be read: its row was altered", row=row["id"]),
+            place=Message("the journal, table run"),
+            remedy=Message("`zvirka audit verify` shows what was altered"),
         ) from error
+
+
+def facts_from(value: Any) -> Facts:
+    """The facts of a run from their JSON, with the messages in them."""
+    facts = msgspec.convert(value, Facts)
+    for sentences in (facts.incomplete_because, facts.recovered, facts.warnings):
+        sentences[:] = map(loaded, sentences)
+    return facts
+
+
+def fault_from(error: dict[str, str]) -> Fault:
+    """What ended a run, from its JSON."""
+    return Fault(**{name: loaded(text) for name, text in error.items()})
 
 
 def difference_record(run: int, salt: str, difference: Difference) -> dict[str, Any]:
@@ -89,8 +103,8 @@ def difference_record(run: int, salt: str, difference: Difference) -> dict[str, 
         "name": plain(difference.name),
         "rows": canonical(difference.rows),
         "fields": canonical(msgspec.to_builtins(difference.fields)),
-        "note": plain(difference.note),
-        "evidence": plain(difference.evidence),
+        "note": plain(stored(difference.note)),
+        "evidence": plain(stored(difference.evidence)),
     }
     record["values_digest"] = difference_values_digest(salt, record)
     record["digest"] = difference_row_digest(record)
@@ -111,8 +125,8 @@ def difference_from(row: Raw) -> Difference:
         fields=fields_from(row["fields"]),
         action=Action(row["action"]) if row["action"] else None,
         disposition=Disposition(row["disposition"]),
-        note=row["note"],
-        evidence=row["evidence"],
+        note=loaded(row["note"]),
+        evidence=loaded(row["evidence"]),
     )
 
 
@@ -155,7 +169,7 @@ def settlement_record(run: int, outcome: Outcome, now: datetime) -> dict[str, An
     record: dict[str, Any] = {
         "id": outcome.correction,
         "state": outcome.state.value,
-        "detail": plain(outcome.detail),
+        "detail": plain(stored(outcome.detail)),
         "written_row": plain(outcome.row),
         "settled_at": now,
         "settled_by": run,
@@ -184,7 +198,7 @@ def outcome_from(row: Raw) -> Outcome:
     return Outcome(
         correction=row["id"],
         state=OutcomeState(row["state"]),
-        detail=row["detail"],
+        detail=loaded(row["detail"]),
         row=row["written_row"],
     )
 

@@ -23,9 +23,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from zvirka.errors import JournalError, LockHeldError
+from zvirka.errors import JournalError, LockHeldError, os_reason
 from zvirka.journal.engine import journal_engine, journal_name, journal_url
 from zvirka.journal.error_messages import guarded
+from zvirka.message import Coded, Message, coded
 from zvirka.now import Now, utc_now
 from zvirka.private_files import make_private_directory
 from zvirka.settings.model import Settings
@@ -44,8 +45,17 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     since: str
 
-    def __str__(self) -> str:
-        return f"{self.command} by {self.who} since {self.since}, process {self.pid} on {self.host}"
+    @property
+    def told(self) -> Message:
+        """Who holds it, as a sentence."""
+        return Message(
+            "{command} by {who} since {since}, process {pid} on {host}",
+            command=self.command,
+            who=self.who,
+            since=self.since,
+            pid=str(self.pid),
+            host=self.host,
+        )
 
 
 class HeldLock(Protocol):
@@ -66,21 +76,21 @@ class _Kind:
 
     file: str
     key: int
-    refusal: str
-    remedy: str
+    refusal: Coded
+    remedy: Message
 
 
 _RUN = _Kind(
     file="run.lock",
     key=0x7A76_6972_6B61,  # «zvirka» in ASCII
-    refusal="another run is under way",
-    remedy="wait for it to end, or run again with --wait",
+    refusal=coded("ZV5301", "another run is under way"),
+    remedy=Message("wait for it to end, or run again with --wait"),
 )
 _RECEIVER = _Kind(
     file="receiver.lock",
     key=0x7A76_6972_7263,  # «zvirrc»
-    refusal="another receiver works on this journal",
-    remedy="stop it first: systemctl stop the unit that runs `zvirka serve`",
+    refusal=coded("ZV5304", "another receiver works on this journal"),
+    remedy=Message("stop it first: systemctl stop the unit that runs `zvirka serve`"),
 )
 
 
@@ -178,7 +188,7 @@ def _until(wait: float | None, attempt: Callable[[], bool]) -> bool:
 
 
 def _held_by(kind: _Kind, holder: Holder | None, place: str) -> LockHeldError:
-    return LockHeldError(kind.refusal, place=str(holder) if holder else place, remedy=kind.remedy)
+    return LockHeldError(kind.refusal, place=holder.told if holder else place, remedy=kind.remedy)
 
 
 class _FileLock:
@@ -211,9 +221,14 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise JournalError(
-            f"the file of the {path.stem} lock cannot be opened ({error.strerror})",
+            coded(
+                "ZV4103",
+                "the file of the {stem} lock cannot be opened ({why})",
+                stem=path.stem,
+                why=os_reason(error),
+            ),
             place=str(path),
-            remedy="check state_dir and the rights of zvirka's user on it",
+            remedy=Message("check state_dir and the rights of zvirka's user on it"),
         ) from None
 
 
@@ -244,9 +259,11 @@ class _AdvisoryLock:
             self._connection.execute(text("SELECT 1"))
         except SQLAlchemyError:
             raise JournalError(
-                "the connection that held the run lock is lost",
+                coded("ZV5302", "the connection that held the run lock is lost"),
                 place=self._place,
-                remedy="nothing more was written; run again, what was open is settled then",
+                remedy=Message(
+                    "nothing more was written; run again, what was open is settled then"
+                ),
             ) from None
 
 

@@ -28,6 +28,7 @@ from zvirka.journal.row_mapping import correction_record, difference_record, set
 from zvirka.journal.sealing import seal
 from zvirka.journal.signing import Signer
 from zvirka.journal.tables import CHAIN, CORRECTION, DIFFERENCE, RUN
+from zvirka.message import Coded, Message, coded, stored
 
 FINAL = frozenset(RunStatus) - {RunStatus.RUNNING}
 """The statuses a run can end with."""
@@ -69,7 +70,7 @@ def begin_run(
         "command": str(start["command"]),
         "trigger": str(start["trigger"]),
         "who": plain(start["who"]),
-        "reason": plain(start["reason"]),
+        "reason": plain(stored(start["reason"])),
         "started_at": start["now"],
         "parent": start.get("parent"),
         "fingerprint": start.get("fingerprint", ""),
@@ -199,14 +200,18 @@ def open_run(connection: Connection, run: int) -> str:
     if row is None:
         raise no_such_run(run)
     if row.seal is not None:
-        raise _sealed(f"run {run} is sealed and cannot be written any more")
+        raise _sealed(
+            coded("ZV5105", "run {run} is sealed and cannot be written any more", run=str(run))
+        )
     return str(row.salt)
 
 
 def no_such_run(run: int) -> NoSuchRunError:
     """The error for a number that no run has."""
     return NoSuchRunError(
-        f"there is no run {run}", place="the journal", remedy="see `zvirka runs` for their numbers"
+        coded("ZV3508", "there is no run {run}", run=str(run)),
+        place=Message("the journal"),
+        remedy=Message("see `zvirka runs` for their numbers"),
     )
 
 
@@ -215,7 +220,13 @@ def _settling_run(connection: Connection, run: int) -> int:
     given = connection.execute(select(RUN.c.id).where(RUN.c.id == run, unsealed)).scalar()
     newest = connection.execute(select(func.max(RUN.c.id)).where(unsealed)).scalar()
     if given is None and newest is None:
-        raise _sealed(f"run {run} is sealed, and no run has begun that could record its outcomes")
+        raise _sealed(
+            coded(
+                "ZV5105",
+                "run {run} is sealed, and no run has begun that could record its outcomes",
+                run=str(run),
+            )
+        )
     return int(given or newest or 0)
 
 
@@ -232,14 +243,16 @@ def _refuse_sealed_outcomes(connection: Connection, corrections: Sequence[int]) 
             .limit(1)
         ).scalar()
         if sealed is not None:
-            raise _sealed(f"the outcome of correction {sealed} is sealed")
+            raise _sealed(
+                coded("ZV5105", "the outcome of correction {number} is sealed", number=str(sealed))
+            )
 
 
-def _sealed(cause: str) -> JournalError:
-    return JournalError(cause, place="the journal", remedy="begin a new run")
+def _sealed(cause: Coded) -> JournalError:
+    return JournalError(cause, place=Message("the journal"), remedy=Message("begin a new run"))
 
 
 def _error_columns(error: ZvirkaError | Mapping[str, str] | None) -> dict[str, str]:
     if isinstance(error, ZvirkaError):
-        return {"cause": error.cause, "place": error.place, "remedy": error.remedy}
+        return {name: stored(getattr(error, name)) for name in ("cause", "place", "remedy")}
     return dict(error or {})

@@ -12,6 +12,7 @@ from zvirka.journal.digests import Raw, raw_columns
 from zvirka.journal.row_checks import ChainProblem
 from zvirka.journal.sealing import Sealed
 from zvirka.journal.tables import CHAIN, RUN, RunRow
+from zvirka.message import Message
 
 
 def altered_memory(connection: Connection) -> Iterator[ChainProblem]:
@@ -24,7 +25,7 @@ def altered_memory(connection: Connection) -> Iterator[ChainProblem]:
     cells = [c for c in raw_columns(RunRow) if c.name in {"id", "sealed"}]
     last = connection.execute(select(*cells).where(RUN.c.seal == end["seals"])).mappings().first()
     if last is None and end["seals"]:
-        yield ChainProblem(0, "table run: the run that was sealed last is gone")
+        yield ChainProblem(0, Message("table run: the run that was sealed last is gone"))
         return
     unsealed = connection.execute(select(RUN.c.id).where(RUN.c.seal.is_(None)).limit(1)).first()
     yield from memory_problems(
@@ -39,9 +40,16 @@ def memory_problems(
     run, then = last["id"], sealed_from(last["sealed"])
     for name, digest in suppressions.set_digests(connection).items():
         if end[name] != digest:
-            yield ChainProblem(0, f"table {name}: a row was altered, removed or inserted")
+            yield ChainProblem(
+                0, Message("table {name}: a row was altered, removed or inserted", name=name)
+            )
         elif then and not has_unsealed and getattr(then, name) != digest:
-            yield ChainProblem(run, f"table {name}: not as it was when run {run} was sealed")
+            yield ChainProblem(
+                run,
+                Message(
+                    "table {name}: not as it was when run {run} was sealed", name=name, run=str(run)
+                ),
+            )
 
 
 def sealed_from(text: str) -> Sealed | None:

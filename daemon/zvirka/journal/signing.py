@@ -8,7 +8,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
+from zvirka.message import Message, coded
 
 
 class Signer:
@@ -37,17 +38,20 @@ def read_signer(path: Path) -> Signer:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise SettingsError(
-            f"the signing key cannot be read ({error.strerror})",
+            coded("ZV4102", "the signing key cannot be read ({why})", why=os_reason(error)),
             place=f"report.signing_key_file: {path}",
-            remedy="let zvirka's user read it, or unset the key",
+            remedy=Message("let zvirka's user read it, or unset the key"),
         ) from None
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise SettingsError(
-            "the signing key is not an Ed25519 private key in PEM without a passphrase",
+            coded(
+                "ZV3404",
+                "the signing key is not an Ed25519 private key in PEM without a passphrase",
+            ),
             place=f"report.signing_key_file: {path}",
-            remedy="make one with: openssl genpkey -algorithm ed25519 -out FILE",
+            remedy=Message("make one with: openssl genpkey -algorithm ed25519 -out FILE"),
         )
     return Signer(key)
 

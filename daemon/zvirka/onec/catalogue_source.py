@@ -17,6 +17,7 @@ from loguru import logger
 from zvirka.domain import Counterparty
 from zvirka.identity import canonical_key, trimmed
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder, decode_ref
 from zvirka.onec.odata_queries import Queries, all_of, any_of, canonical
@@ -178,7 +179,8 @@ class CatalogueSource:
             return False
         if found != canonical(ref):
             raise failures.UnexpectedAnswerError(
-                cause="1C answered with another object than was asked for", place=query.path
+                cause=coded("ZV1401", "1C answered with another object than was asked for"),
+                place=query.path,
             )
         return True
 
@@ -190,9 +192,12 @@ class CatalogueSource:
         """
         if field not in self.layout.attributes:
             raise failures.QueryRefusedError(
-                cause="only fields that are attributes of the counterparty can be searched by",
+                cause=coded(
+                    "ZV1305",
+                    "only fields that are attributes of the counterparty can be searched by",
+                ),
                 place=f"onec.fields.{field}",
-                remedy="name the counterparty by code or by ref",
+                remedy=Message("name the counterparty by code or by ref"),
             )
         name = self.layout.attributes[field]
         found: list[Counterparty] = []

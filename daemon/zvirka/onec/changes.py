@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from lxml import etree
 
+from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.odata_queries import JSON, canonical
 from zvirka.onec.protocol import Changes
@@ -104,15 +105,15 @@ class ChangeFeed:
             if wanted in [text.strip().casefold() for text in known]:
                 if node.this_node:
                     raise failures.QueryRefusedError(
-                        cause="the node of the exchange plan is the base itself",
+                        cause=coded("ZV1602", "the node of the exchange plan is the base itself"),
                         place=self._plan,
-                        remedy="make a node of its own for zvirka and name that one",
+                        remedy=Message("make a node of its own for zvirka and name that one"),
                     )
                 return node
         raise failures.ObjectNotFoundError(
-            cause="the exchange plan has no such node",
+            cause=coded("ZV1601", "the exchange plan has no such node"),
             place=self._plan,
-            remedy=f"it has {len(nodes)}; name one by Ref_Key, Код or name",
+            remedy=Message("it has {count}; name one by Ref_Key, Код or name", count=len(nodes)),
         )
 
 
@@ -159,6 +160,7 @@ def _named(element: Any, gone: bool) -> tuple[str, str]:
         ref = element.findtext(f"{_ATOM}content/{_META}properties/{_DATA}Ref_Key") or ref
     if not name:
         raise failures.UnexpectedAnswerError(
-            cause="an entry of the change feed names no object", place="SelectChanges"
+            cause=coded("ZV1401", "an entry of the change feed names no object"),
+            place="SelectChanges",
         )
     return name, canonical(ref) if ref else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from zvirka.message import Message, coded
 from zvirka.onec.decoding import RowDecoder
 from zvirka.onec.failures import MappingMismatchError
 from zvirka.onec.mapping_fit import KINDS, is_guid
@@ -72,10 +73,15 @@ class Kinds:
         if not found:
             proposals = near(kind, self.names)
             raise MappingMismatchError(
-                cause=f"1C has no kind of contact information called {kind}",
+                cause=coded(
+                    "ZV1304", "1C has no kind of contact information called {kind}", kind=kind
+                ),
                 place=f"onec.fields.{field}.kind",
-                remedy=f"perhaps: {', '.join(proposals)}"
+                remedy=Message("perhaps: {names}", names=proposals)
                 if proposals
-                else f"name the kind by its GUID, {', '.join(_NAMES[:-1])} or Description",
+                else Message(
+                    "name the kind by its GUID, {names} or Description",
+                    names=", ".join(_NAMES[:-1]),
+                ),
             )
         return found

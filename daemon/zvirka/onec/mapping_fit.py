@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
+from zvirka.message import Message
 from zvirka.onec.decoding import GUID_PATTERN
 from zvirka.onec.schema import Entity, Schema, near
 
@@ -30,11 +31,11 @@ class Missing(msgspec.Struct, frozen=True):
     near: tuple[str, ...] = ()
 
     @property
-    def text(self) -> str:
+    def text(self) -> Message:
         """What is missing, as a sentence."""
         if not self.name:
-            return f"{self.entity} is not in the OData composition"
-        return f"{self.entity} has no property {self.name}"
+            return Message("{entity} is not in the OData composition", entity=self.entity)
+        return Message("{entity} has no property {name}", entity=self.entity, name=self.name)
 
 
 def catalog_entity(mapping: Mapping, name: str = "") -> str:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import msgspec
 from pyodata.v2.service import GetEntitySetFilter
 
+from zvirka.message import Message, coded
 from zvirka.onec.failures import QueryRefusedError
 from zvirka.onec.schema import Entity, Schema
 
@@ -42,7 +43,8 @@ def canonical(ref: str) -> str:
         return str(uuid.UUID(ref))
     except ValueError:
         raise QueryRefusedError(
-            cause="a Ref_Key is not a GUID", remedy="write it as 8-4-4-4-12 hexadecimal digits"
+            cause=coded("ZV3509", "a Ref_Key is not a GUID"),
+            remedy=Message("write it as 8-4-4-4-12 hexadecimal digits"),
         ) from None
 
 
@@ -115,11 +117,14 @@ class Queries:
             value = canonical(value)
         elif kind in _NUMERIC:
             if not _NUMBER.fullmatch(value):
-                raise QueryRefusedError(cause="the value is not a number", place=name)
+                raise QueryRefusedError(
+                    cause=coded("ZV1305", "the value is not a number"), place=name
+                )
             return f"{name} {operator} {value}"
         elif kind != "Edm.String":
             raise QueryRefusedError(
-                cause="the property cannot be filtered by value", place=f"{entity.name}.{name}"
+                cause=coded("ZV1305", "the property cannot be filtered by value"),
+                place=f"{entity.name}.{name}",
             )
         prop = self._schema.service.schema.entity_type(entity.name).proprty(name)
         text: str = GetEntitySetFilter.format_filter(prop, operator, value)

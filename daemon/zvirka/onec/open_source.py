@@ -10,8 +10,9 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.onec.catalogue_source import CatalogueSource
 from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.mapping_fit import catalog_entity
@@ -32,9 +33,9 @@ def open_session(
     """
     if "@" in urlsplit(onec.url).netloc:
         raise SettingsError(
-            "the address of 1C holds a user name or a password",
+            coded("ZV3201", "the address of 1C holds a user name or a password"),
             place="onec.url",
-            remedy="move them to onec.user and onec.password_file",
+            remedy=Message("move them to onec.user and onec.password_file"),
         )
     return OnecSession(
         onec.url,
@@ -70,18 +71,24 @@ def _verified_by(onec: OnecSettings) -> bool | str:
         ssl.create_default_context(cafile=str(onec.ca_file))
     except ssl.SSLError as error:
         raise SettingsError(
-            "the file holds no certificate in PEM form"
+            coded("ZV3202", "the file holds no certificate in PEM form")
             if onec.ca_file.stat().st_size
-            else "the file of the certificate is empty",
+            else coded("ZV3202", "the file of the certificate is empty"),
             place=f"onec.ca_file = {onec.ca_file}",
-            remedy="convert it: openssl x509 -inform der -in FILE -out FILE.pem "
-            "(.p7b: openssl pkcs7 -print_certs)",
+            remedy=Message(
+                "convert it: openssl x509 -inform der -in FILE -out FILE.pem (.p7b: openssl"
+                " pkcs7 -print_certs)"
+            ),
         ) from error
     except OSError as error:
         raise SettingsError(
-            f"the file of the certificate cannot be read ({error.strerror})",
+            coded(
+                "ZV4102",
+                "the file of the certificate cannot be read ({why})",
+                why=os_reason(error),
+            ),
             place=f"onec.ca_file = {onec.ca_file}",
-            remedy="correct the path, or let the user of the service read the file",
+            remedy=Message("correct the path, or let the user of the service read the file"),
         ) from error
     return str(onec.ca_file)
 
@@ -131,9 +138,11 @@ def open_feed(onec: OnecSettings, mapping: Mapping) -> Iterator[ChangeFeed]:
     """
     if not (onec.exchange_plan and onec.exchange_node):
         raise SettingsError(
-            "no exchange plan to follow is named",
+            coded("ZV3203", "no exchange plan to follow is named"),
             place="onec.exchange_plan, onec.exchange_node",
-            remedy="name the plan and the node made for zvirka; bsl/README.uk.md tells how",
+            remedy=Message(
+                "name the plan and the node made for zvirka; bsl/README.uk.md tells how"
+            ),
         )
     with open_session(onec, mapping) as session:
         yield ChangeFeed(session, onec.exchange_plan, onec.exchange_node, catalog_entity(mapping))

@@ -171,7 +171,9 @@ class PageReader:
             except failures.QueryRefusedError as error:
                 if last is None:
                     raise
-                logger.info("1C does not compare the key, reading by $skip", code=error.code)
+                logger.info(
+                    "1C does not compare the key, reading by $skip", code=error.internal_code
+                )
                 yield from self._by_skip(selection)
                 return
             ids = list(map(identity, rows))

@@ -58,7 +58,8 @@ class Undelivered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``action`` is create, update or delete, ``created`` (aware UTC) since when it waits, ``tried``
     when it was last sent, ``None`` if never. ``attempts`` counts the failed ones, ``status``
     is the HTTP status of the last one (0 without an answer), ``error`` its reason, without
-    personal data. ``code`` is Код, empty where the catalogue has none.
+    personal data. ``code`` is Код, empty where the catalogue has none. ``stopped``: it is not sent
+    any more until a person repeats or drops it in 1C.
     """
 
     ref: str
@@ -69,6 +70,7 @@ class Undelivered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempts: int
     status: int
     error: str
+    stopped: bool = False
 
 
 class SourceTraffic(msgspec.Struct):

@@ -14,6 +14,7 @@ import lxml.html
 import msgspec
 from lxml import etree
 
+from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.failures import OnecError, safe_message
 from zvirka.onec.transport import HttpAnswer
@@ -38,7 +39,7 @@ _BY_STATUS: dict[int, type[OnecError]] = {
     413: failures.RequestTooLongError,
     414: failures.RequestTooLongError,
 }
-_LICENCE = re.compile(r"лиценз|licen[sc]e", re.IGNORECASE)
+_LICENCE = re.compile(r"л[иі]ценз|licen[sc]e", re.IGNORECASE)
 _LOCK = re.compile(
     r"заблокирован|блокировка (начала|установки)|начало сеанса|монопольн"
     r"|соединени\w+ с информационной базой запрещен",
@@ -100,15 +101,15 @@ def _redirected(answer: HttpAnswer, place: str) -> OnecError:
     shown = safe_message(f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}")
     same = urlsplit(place)
     if (target.scheme, target.path) == ("https", same.path) and same.scheme == "http":
-        remedy = "write https:// instead of http:// in onec.url"
+        remedy = Message("write https:// instead of http:// in onec.url")
     elif _LOGIN.search(target.path):
-        remedy = (
+        remedy = Message(
             "a login page answers instead of the publication: let the path of OData pass it, "
             "or give onec.url an address that it does not protect"
         )
     else:
-        remedy = "write the final address into onec.url, if it is the publication"
-    cause = f"{failures.RedirectedError.says}: {shown}"
+        remedy = Message("write the final address into onec.url, if it is the publication")
+    cause = coded("", "{cause}: {where}", cause=failures.RedirectedError.says, where=shown)
     return failures.RedirectedError(cause=cause, status=answer.status, place=place, remedy=remedy)
 
 
@@ -128,18 +129,23 @@ def _read(content_type: str, body: bytes) -> tuple[str, str, bool]:
     page = lowered.startswith((b"<!doctype html", b"<html")) or (
         "text/html" in content_type and lowered.startswith(b"<")
     )
-    if page or "text/" in content_type:
+    if page or "text/" in content_type or not content_type:
         return "", _text_of(body[:_SAVED]), page
     return "", "", False
 
 
 def _text_of(body: bytes) -> str:
     """The text of a web page or of plain text, on one line."""
-    text = body.decode("utf-8", "replace")
+    try:
+        text = body.decode("utf-8-sig")
+    except (
+        UnicodeDecodeError
+    ):  # the modules of Apache and IIS may answer in the code page of Windows
+        text = body.decode("cp1251", "replace")
     if text.lstrip().startswith("<"):
         try:
             page = lxml.html.document_fromstring(
-                body, parser=lxml.html.HTMLParser(encoding="utf-8")
+                text.encode(), parser=lxml.html.HTMLParser(encoding="utf-8")
             )
         except (etree.ParserError, ValueError):
             return ""

@@ -23,6 +23,7 @@ from lxml import etree
 from pyodata.v2.model import MetadataBuilder
 from pyodata.v2.service import Service
 
+from zvirka.message import coded
 from zvirka.onec.failures import NotOdataError
 from zvirka.private_files import create_private_file, make_private_directory
 
@@ -77,7 +78,7 @@ class Schema:
             return MetadataBuilder(self.edmx).build()
         except Exception as error:  # pyodata documents none of what odd attributes make it raise
             raise NotOdataError(
-                cause="$metadata of 1C cannot be understood", place=self._url
+                cause=coded("ZV1404", "$metadata of 1C cannot be understood"), place=self._url
             ) from error
 
     @cached_property
@@ -158,10 +159,14 @@ def trim(metadata: bytes, asked: Iterable[str]) -> tuple[bytes, tuple[str, ...]]
                 del parent[0]
         root = events.root
         if root is None or etree.QName(root).localname != "Edmx":
-            raise NotOdataError(cause="the answer to $metadata is not an EDMX document")
+            raise NotOdataError(
+                cause=coded("ZV1404", "the answer to $metadata is not an EDMX document")
+            )
         return _document(kept, edm, wanted), tuple(sorted(names))
     except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: names that XML refuses
-        raise NotOdataError(cause="$metadata of 1C is not well-formed XML") from error
+        raise NotOdataError(
+            cause=coded("ZV1404", "$metadata of 1C is not well-formed XML")
+        ) from error
 
 
 def _slim(element: Any, rows: set[str]) -> Any:

@@ -22,6 +22,7 @@ import msgspec
 import tenacity
 from loguru import logger
 
+from zvirka.message import Coded, Message, coded
 from zvirka.onec import failures
 from zvirka.onec.protocol import SourceTraffic
 from zvirka.onec.responses import error_in
@@ -207,7 +208,7 @@ class OnecSession:
         error = self._judge(answer, place)
         if error is None:
             return answer.body
-        if cookie and answer.status in _FORGETFUL and error.code in ("", "-1"):
+        if cookie and answer.status in _FORGETFUL and error.internal_code in ("", "-1"):
             self._replace_forgotten(cookie, error)
             if self._cookie != cookie:
                 answer = self._within_session(method, url)
@@ -298,18 +299,24 @@ def decoded(body: bytes, decode: Callable[[bytes], T], *, place: str) -> T:
     except msgspec.DecodeError as error:
         if body[:512].lstrip().startswith(b"<"):
             raise failures.NotOdataError(
-                cause="1C answered in XML (Atom) though JSON was asked for",
+                cause=coded("ZV1107", "1C answered in XML (Atom) though JSON was asked for"),
                 place=place,
-                remedy="let the web server or proxy pass $format and the Accept header to 1C",
+                remedy=Message(
+                    "let the web server or proxy pass $format and the Accept header to 1C"
+                ),
             ) from error
-        cause = f"{failures.CutShortError.says} ({error})"
+        cause = coded(
+            "", "{cause} ({details})", cause=failures.CutShortError.says, details=str(error)
+        )
         raise failures.CutShortError(cause=cause, place=place) from error
     except (UnicodeDecodeError, RecursionError) as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deep"
-        cause = f"{failures.CutShortError.says} ({reason})"
+        utf8 = isinstance(error, UnicodeDecodeError)
+        reason = Message("it is not UTF-8") if utf8 else Message("nested too deep")
+        cause = coded("", "{cause} ({details})", cause=failures.CutShortError.says, details=reason)
         raise failures.CutShortError(cause=cause, place=place) from None
 
 
-def _shape(error: msgspec.ValidationError) -> str:
+def _shape(error: msgspec.ValidationError) -> Coded:
     """The validation error without values: msgspec names types and places only."""
-    return f"{failures.UnexpectedAnswerError.says}: {error}"
+    says = failures.UnexpectedAnswerError.says
+    return coded("", "{cause}: {details}", cause=says, details=str(error))

@@ -8,9 +8,9 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from zvirka.errors import ZvirkaError
-from zvirka.findings import Finding
+from zvirka.findings import Finding, failed
 from zvirka.mapping import Mapping
+from zvirka.message import Coded, Message, coded, joined, plural
 from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.failures import OnecError
 from zvirka.onec.mapping_fit import Missing, asked_of, catalog_entity, missing_in
@@ -51,9 +51,9 @@ def _findings(
     try:
         schema = schemas.load(asked, fresh=True)
     except OnecError as error:
-        yield _failure("1C connection", error)
+        yield failed("1C connection", error)
         return
-    yield _timed("1C connection", "1C answers and $metadata can be read", started)
+    yield _timed("1C connection", Message("1C answers and $metadata can be read"), started)
     yield _session(onec, session)
     missing = missing_in(schema, mapping, schemas.all_names)
     yield from _composition(schema, mapping, missing, profiles)
@@ -77,15 +77,15 @@ def _address(onec: OnecSettings) -> Iterator[Finding]:
         yield Finding(
             "failure",
             "onec.url",
-            "the address is no http or https URL",
-            "write https://host/publication/odata/standard.odata/",
+            coded("ZV3204", "the address is no http or https URL"),
+            Message("write https://host/publication/odata/standard.odata/"),
         )
     elif not parts.path.rstrip("/").endswith("/odata/standard.odata"):
         yield Finding(
             "warning",
             "onec.url",
-            "the address does not end in /odata/standard.odata/",
-            "write the full address of the OData interface, not of the publication",
+            coded("ZV3205", "the address does not end in /odata/standard.odata/"),
+            Message("write the full address of the OData interface, not of the publication"),
         )
 
 
@@ -94,12 +94,12 @@ def _session(onec: OnecSettings, session: OnecSession) -> Finding:
         return Finding(
             "warning",
             "1C session",
-            "every request opens a 1C session of its own",
-            "set onec.session = true: it is faster and takes one licence",
+            coded("ZV1504", "every request opens a 1C session of its own"),
+            Message("set onec.session = true: it is faster and takes one licence"),
         )
     if session.held:
-        return Finding("ok", "1C session", "one 1C session, one licence, for a whole run")
-    return Finding("ok", "1C session", "the publication pools sessions by itself")
+        return Finding("ok", "1C session", Message("one 1C session, one licence, for a whole run"))
+    return Finding("ok", "1C session", Message("the publication pools sessions by itself"))
 
 
 # -- names ---------------------------------------------------------------------------------------
@@ -124,37 +124,55 @@ def _composition(
     name = catalog_entity(mapping)
     entity = schema.entity(name)
     if entity is None:
-        yield Finding("failure", name, missing[0].text, _remedy(missing[0]))
+        yield Finding("failure", name, _lacks(missing[0]), _remedy(missing[0]))
         return
-    yield Finding("ok", name, f"the catalogue is published, {len(entity.properties)} properties")
+    yield Finding(
+        "ok",
+        name,
+        Message("the catalogue is published, {count} properties", count=len(entity.properties)),
+    )
     if not entity.has("Code"):
         needed = mapping.key == "code"
         yield Finding(
             "failure" if needed else "ok",
             name,
-            "the catalogue has no Code, as trade configurations have none;"
-            " pages come by $skip in a stable order",
+            coded(
+                "ZV1311",
+                "the catalogue has no Code, as trade configurations have none; pages come by"
+                " $skip in a stable order",
+            ),
             _advice(schema, profiles) if needed else "",
         )
     elif missing:
-        yield Finding("warning", "profile", "the mapping does not fit", _advice(schema, profiles))
+        yield Finding(
+            "warning",
+            "profile",
+            coded("ZV1310", "the mapping does not fit"),
+            _advice(schema, profiles),
+        )
     for field in mapping.fields:
         lacks = [one for one in missing if one.field == field.name]
         for one in lacks:
-            yield Finding("failure", f"onec.fields.{field.name}", one.text, _remedy(one))
+            yield Finding("failure", f"onec.fields.{field.name}", _lacks(one), _remedy(one))
         if not lacks:
-            yield Finding("ok", f"onec.fields.{field.name}", "its names are in the schema")
+            yield Finding("ok", f"onec.fields.{field.name}", Message("its names are in the schema"))
 
 
-def _remedy(one: Missing) -> str:
-    near = f"perhaps: {', '.join(one.near)}" if one.near else ""
+def _lacks(one: Missing) -> Coded:
+    return coded("ZV1310" if one.name else "ZV1301", "{what}", what=one.text)
+
+
+def _remedy(one: Missing) -> Message:
+    near = Message("perhaps: {names}", names=one.near)
+    if one.name and one.near:
+        return near
     if one.name:
-        return near or f"name another property under onec.fields.{one.field}"
-    add = f"add {one.entity} to the OData composition (bsl/README.uk.md)"
-    return f"{add}; {near}" if near else add
+        return Message("name another property under onec.fields.{name}", name=one.field)
+    add = Message("add {entity} to the OData composition (bsl/README.uk.md)", entity=one.entity)
+    return joined([add, near]) if one.near else add
 
 
-def _advice(schema: Schema, profiles: dict[str, Mapping]) -> str:
+def _advice(schema: Schema, profiles: dict[str, Mapping]) -> Message:
     """Which profile fits: one whose key exists and that lacks least of what it names."""
 
     def keyed(lacks: list[Missing], mapping: Mapping) -> bool:
@@ -163,16 +181,20 @@ def _advice(schema: Schema, profiles: dict[str, Mapping]) -> str:
     lacking = {name: missing_in(schema, mapping) for name, mapping in profiles.items()}
     fitting = [name for name, mapping in profiles.items() if keyed(lacking[name], mapping)]
     if not fitting:
-        return "write the mapping under onec.fields by hand"
+        return Message("write the mapping under onec.fields by hand")
     best = min(fitting, key=lambda name: (len(lacking[name]), name))
-    text = f'profile = "{best}" fits'
-    if rest := lacking[best]:
-        wants = "; ".join(
-            f"{one.field}: {one.text}" + (f" (perhaps {', '.join(one.near)})" if one.near else "")
-            for one in rest
+    fits = Message('profile = "{profile}" fits', profile=best)
+    if not lacking[best]:
+        return fits
+    wants = [
+        Message("{name}: {what}", name=one.field, what=one.text)
+        if not one.near
+        else Message(
+            "{name}: {what} (perhaps {names})", name=one.field, what=one.text, names=one.near
         )
-        text += f", after these are corrected: {wants}"
-    return text
+        for one in lacking[best]
+    ]
+    return Message("{fits}, after these are corrected: {wants}", fits=fits, wants=joined(wants))
 
 
 # -- reading -------------------------------------------------------------------------------------
@@ -184,28 +206,38 @@ def _reading(layout: SourceLayout, onec: OnecSettings) -> Iterator[Finding]:
     try:
         count = layout.reader.count(layout.select())
     except OnecError as error:
-        yield _failure("counterparties", error)
+        yield failed("counterparties", error)
         return
-    text = f"{count} counterparties in scope"
+    text: Message = plural(
+        "{count} counterparty in scope", "{count} counterparties in scope", count=count
+    )
     if layout.where:
-        text += f" ({layout.where})"
+        text = Message("{what} ({where})", what=text, where=layout.where)
     yield _timed("counterparties", text, started, empty=not count)
     if not layout.reader.counts:
-        yield Finding("ok", "$count", "not served by this publication; keys are counted instead")
+        yield Finding(
+            "ok", "$count", Message("not served by this publication; keys are counted instead")
+        )
     started = time.monotonic()
     before = layout.reader.session.traffic.bytes
     query = layout.reader.queries.page(layout.entity, shape.select, top=_SAMPLE, where=layout.where)
     try:
         rows = layout.reader.rows(query, shape)
     except OnecError as error:
-        yield _failure("reading", error)
+        yield failed("reading", error)
         return
     seconds = max(time.monotonic() - started, 1e-3)
     weight = (layout.reader.session.traffic.bytes - before) / max(1, len(rows))
     yield _timed(
         "reading",
-        f"{len(rows)} counterparties in {seconds:.1f} s, {weight:.0f} bytes each;"
-        f" at this pace all of them take about {_span(count * seconds / max(1, len(rows)))}",
+        Message(
+            "counterparties read: {count} in {seconds} s, {weight} bytes each; at this pace all of"
+            " them take about {span}",
+            count=len(rows),
+            seconds=round(seconds, 1),
+            weight=round(weight),
+            span=_span(count * seconds / max(1, len(rows))),
+        ),
         started,
     )
     if rows:
@@ -215,8 +247,11 @@ def _reading(layout: SourceLayout, onec: OnecSettings) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "onec.allowed_only",
-            "rows hidden by rights are missing without a word, so nothing is ever deleted",
-            "give the user full read and set allowed_only = false",
+            coded(
+                "ZV1204",
+                "rows hidden by rights are missing without a word, so nothing is ever deleted",
+            ),
+            Message("give the user full read and set allowed_only = false"),
         )
 
 
@@ -224,8 +259,8 @@ def _filters(layout: SourceLayout, known: str) -> Finding:
     try:
         layout.reader.prove_filters(layout.entity, known)
     except OnecError as error:
-        return _failure("$filter", error)
-    return Finding("ok", "$filter", "1C returns what a filter asks for and nothing else")
+        return failed("$filter", error)
+    return Finding("ok", "$filter", Message("1C returns what a filter asks for and nothing else"))
 
 
 def _related(layout: SourceLayout) -> Iterator[Finding]:
@@ -233,7 +268,7 @@ def _related(layout: SourceLayout) -> Iterator[Finding]:
     try:
         places = layout.related
     except OnecError as error:
-        yield _failure("contact kinds", error)
+        yield failed("contact kinds", error)
         return
     for place in places:
         subject = type(place).__name__
@@ -242,18 +277,21 @@ def _related(layout: SourceLayout) -> Iterator[Finding]:
             batches = place.all()
             fields = sorted({batch.field for batch, _ in zip(batches, range(9), strict=False)})
         except OnecError as error:
-            yield _failure("related values", error)
+            yield failed("related values", error)
             continue
         subject = ", ".join(fields) or subject
         if isinstance(place, ContactLines) and not place.published:
             yield Finding(
                 "warning",
                 subject,
-                "the tabular section has no entity set of its own and is read within its owners,"
-                " at ten times the weight",
-                f"add the section {place.name} to the OData composition",
+                coded(
+                    "ZV1312",
+                    "the tabular section has no entity set of its own and is read within its"
+                    " owners, at ten times the weight",
+                ),
+                Message("add the section {place} to the OData composition", place=place.name),
             )
-        yield _timed(subject, "related values can be read", started)
+        yield _timed(subject, Message("related values can be read"), started)
 
 
 def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
@@ -267,59 +305,84 @@ def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
         return Finding(
             "warning",
             REGISTER,
-            f"the outbox of the extension cannot be read: {error.cause}",
+            coded(
+                "ZV1605", "the outbox of the extension cannot be read: {cause}", cause=error.cause
+            ),
             error.remedy,
         )
     if waiting is None:
         return Finding(
             "ok",
             REGISTER,
-            "the outbox of the extension is not published; reports do without it",
+            Message("the outbox of the extension is not published; reports do without it"),
         )
-    text = f"the outbox of the extension is published; messages waiting in it: {waiting.messages}"
+    text = Message(
+        "the outbox of the extension is published; messages waiting in it: {count}",
+        count=waiting.messages,
+    )
     if not waiting.failed:
         return Finding("ok", REGISTER, text)
+    if waiting.stopped:
+        return Finding(
+            "warning",
+            REGISTER,
+            f"{text}, stopped until a person repeats or drops them: {waiting.stopped}",
+            "open the queue of the extension in 1C: its Ошибка says why the receiver refused them",
+        )
     return Finding(
         "warning",
         REGISTER,
-        f"{text}, sent without success so far: {waiting.failed}",
-        "look at their Ошибка in 1C, and at whether the receiver answers",
+        coded(
+            "ZV1606",
+            "{what}, sent without success so far: {failed}",
+            what=text,
+            failed=waiting.failed,
+        ),
+        Message("look at their Ошибка in 1C, and at whether the receiver answers"),
     )
 
 
 def _exchange(session: OnecSession, onec: OnecSettings, mapping: Mapping) -> Finding:
     """The exchange plan and the node that `zvirka feed` follows."""
     if not (onec.exchange_plan and onec.exchange_node):
-        text = "only one of onec.exchange_plan and onec.exchange_node is set"
-        return Finding("failure", "exchange plan", text, "set both, or neither")
+        text = coded("ZV3203", "only one of onec.exchange_plan and onec.exchange_node is set")
+        return Finding("failure", "exchange plan", text, Message("set both, or neither"))
     feed = ChangeFeed(session, onec.exchange_plan, onec.exchange_node, catalog_entity(mapping))
     try:
         received = feed.received()
     except OnecError as error:
-        return _failure("exchange plan", error)
-    text = f"{onec.exchange_plan} has the node, confirmed up to message {received}"
-    return Finding("ok", "exchange plan", text)
+        return failed("exchange plan", error)
+    ready = Message(
+        "{plan} has the node, confirmed up to message {number}",
+        plan=onec.exchange_plan,
+        number=str(received),
+    )
+    return Finding("ok", "exchange plan", ready)
 
 
-def _failure(subject: str, error: ZvirkaError) -> Finding:
-    place = f" [{error.place}]" if error.place else ""
-    return Finding("failure", subject, f"{error.cause}{place}", error.remedy)
-
-
-def _timed(subject: str, text: str, started: float, *, empty: bool = False) -> Finding:
+def _timed(subject: str, text: Message, started: float, *, empty: bool = False) -> Finding:
     seconds = time.monotonic() - started
     if empty:
-        return Finding("warning", subject, text, "check onec.scope and the user's rights")
+        return Finding(
+            "warning",
+            subject,
+            coded("ZV1313", "{what}", what=text),
+            Message("check onec.scope and the user's rights"),
+        )
     if seconds > _SLOW_SECONDS:
         return Finding(
             "warning",
             subject,
-            f"{text}, but it took {seconds:.0f} s",
-            "the first request after idle is slow; if the next check is as slow, look at the"
-            " load of the 1C server",
+            coded("ZV1505", "{what}, but it took {seconds} s", what=text, seconds=round(seconds)),
+            Message(
+                "the first request after idle is slow; if the next check is as slow, look at"
+                " the load of the 1C server"
+            ),
         )
     return Finding("ok", subject, text)
 
 
-def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+def _span(seconds: float) -> Message:
+    if seconds < 120:
+        return Message("{seconds} s", seconds=round(seconds))
+    return Message("{minutes} min", minutes=round(seconds / 60))

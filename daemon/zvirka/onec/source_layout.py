@@ -9,6 +9,7 @@ from functools import cached_property
 import msgspec
 
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
+from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.contact_kinds import Kinds
 from zvirka.onec.decoding import Row, RowDecoder
@@ -55,13 +56,19 @@ def proven_schema(schemas: SchemaCache, mapping: Mapping, *, fresh: bool = False
         place = f"onec.fields.{first.field}" if first.field else "onec.catalog"
         if (first.entity, first.name) in schemas.lost:
             raise failures.ComposedLessError(
-                cause=f"{failures.ComposedLessError.says}: {first.text}", place=place
+                cause=coded(
+                    "",
+                    "{cause}: {details}",
+                    cause=failures.ComposedLessError.says,
+                    details=first.text,
+                ),
+                place=place,
             )
         kind = failures.MappingMismatchError if first.name else failures.NotInCompositionError
         raise kind(
-            cause=first.text,
+            cause=coded(kind.says.code, "{what}", what=first.text),
             place=place,
-            remedy=f"perhaps: {', '.join(first.near)}" if first.near else "",
+            remedy=Message("perhaps: {names}", names=first.near) if first.near else None,
         )
     return schema
 

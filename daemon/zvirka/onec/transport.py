@@ -7,16 +7,23 @@ decompression while it arrives.
 from __future__ import annotations
 
 import base64
+import socket
+import ssl
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import msgspec
 import requests
+from loguru import logger
 from requests.auth import AuthBase
+from urllib3.exceptions import InsecureRequestWarning, NameResolutionError
 
 from zvirka.deadline_session import DeadlineSession
+from zvirka.errors import wrapped_errors
+from zvirka.message import Message, coded
 from zvirka.onec import failures
 
 _CHUNK = 65536
@@ -55,6 +62,15 @@ class BasicAuth(AuthBase):
         return request
 
 
+_CERTIFICATE = {
+    10: failures.CertificateExpiredError,
+    62: failures.CertificateNameError,
+    64: failures.CertificateNameError,  # an address instead of a name
+}
+"""Verify codes of OpenSSL; all others mean that the authority is not trusted."""
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+
+
 class Transport:
     """Sends requests to one publication; safe to use from two threads.
 
@@ -82,6 +98,10 @@ class Transport:
         self._limits = limits
         self._verify = verify
         self._http = DeadlineSession(auth=auth, proxy=proxy)
+        if verify is False and url.startswith("https://"):
+            # Once a run, in words; urllib3 would say it with each request.
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            logger.warning("the certificate of 1C is not verified (onec.verify_tls)")
 
     def close(self) -> None:
         """Close the connections."""
@@ -122,9 +142,15 @@ class Transport:
         except (requests.exceptions.RequestException, ValueError) as error:
             if expired.is_set():
                 raise failures.TimedOutError(
-                    cause=f"1C did not finish its answer within {limits.total:.0f} s",
+                    cause=coded(
+                        "ZV1105",
+                        "1C did not finish its answer within {total} s",
+                        total=round(limits.total),
+                    ),
                     place=self._url,
-                    remedy="raise onec.total_timeout, or look at the load of the 1C server",
+                    remedy=Message(
+                        "raise onec.total_timeout, or look at the load of the 1C server"
+                    ),
                 ) from error
             raise self._failure(error, place) from error
 
@@ -134,21 +160,22 @@ class Transport:
             case errors.ProxyError():
                 proxy = self._http.proxies.get(urlsplit(self._url).scheme, "")
                 return failures.UnreachableError(
-                    cause="the proxy does not connect to 1C",
+                    cause=coded("ZV1109", "the proxy does not connect to 1C"),
                     place=f"{self._url} by the proxy {urlsplit(proxy).hostname or '?'}",
-                    remedy="correct onec.proxy, or leave it empty to connect directly",
+                    remedy=Message("correct onec.proxy, or leave it empty to connect directly"),
                 )
             case errors.SSLError():
-                return failures.TlsRefusedError(_tls_reason(error), place=self._url)
+                return _tls_failure(error, self._url)
             case errors.Timeout():
                 return failures.TimedOutError(place=self._url)
             case errors.ChunkedEncodingError() | errors.ContentDecodingError():
                 return failures.CutShortError(place=place)
             case errors.ConnectionError():
-                return failures.UnreachableError(place=self._url)
+                return _no_connection(error, self._url)
             case _:
                 return failures.NotOdataError(
-                    cause="the address of the publication cannot be asked", place=self._url
+                    cause=coded("ZV1107", "the address of the publication cannot be asked"),
+                    place=self._url,
                 )
 
 
@@ -160,7 +187,7 @@ def _received(response: requests.Response, url: str, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise failures.TooLargeError(
-                cause=f"an answer of 1C is larger than {limit:,} bytes",
+                cause=coded("ZV1403", "an answer of 1C is larger than {limit} bytes", limit=limit),
                 place=url.partition("?")[0],
             )
         parts.append(part)
@@ -179,3 +206,25 @@ def _tls_reason(error: BaseException) -> str:
         nested = reason if isinstance(reason, BaseException) else None
         seen = nested or next((one for one in seen.args if isinstance(one, BaseException)), None)
     return ""
+
+
+def _tls_failure(error: BaseException, place: str) -> failures.OnecError:
+    """What is wrong with the certificate, or with TLS at all."""
+    for seen in wrapped_errors(error):
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            kind = _CERTIFICATE.get(seen.verify_code, failures.UntrustedAuthorityError)
+            return kind(place=place)
+        if isinstance(seen, ssl.SSLError) and seen.reason in _NO_TLS:
+            return failures.PlainPortError(place=place)
+        if isinstance(seen, ssl.SSLError) and seen.reason:
+            return failures.TlsRefusedError(seen.reason.replace("_", " ").lower(), place=place)
+    return failures.TlsRefusedError(place=place)
+
+
+def _no_connection(error: BaseException, place: str) -> failures.OnecError:
+    for seen in wrapped_errors(error):
+        if isinstance(seen, socket.gaierror | NameResolutionError):
+            return failures.UnknownHostError(place=place)
+        if isinstance(seen, ConnectionRefusedError):
+            return failures.PortRefusedError(place=place)
+    return failures.UnreachableError(place=place)

@@ -17,6 +17,7 @@ from loguru import logger
 
 from zvirka.domain import ZERO_REF
 from zvirka.identity import canonical_key
+from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder, as_ref
 from zvirka.onec.odata_queries import Queries
@@ -42,10 +43,12 @@ PROPERTIES = {
     "СледующаяПопытка": "Edm.Int64",
     "КодСостояния": "Edm.Int16",
     "Ошибка": "Edm.String",
+    "Остановлено": "Edm.Boolean",
 }
 """What is read of each message."""
 
 _ORDER = "Порядок"
+_STOPPED = "Остановлено"
 _ACTIONS = frozenset({"create", "update", "delete"})
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 """Where 1C counts milliseconds from."""
@@ -54,10 +57,11 @@ _NOT_THERE = (failures.NotInCompositionError, failures.PublicationNotFoundError)
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """How many messages wait, and how many of them have failed at least once."""
+    """How many messages wait, how many of them have failed, and how many are stopped."""
 
     messages: int
     failed: int
+    stopped: int = 0
 
 
 class OutboxReader:
@@ -78,12 +82,11 @@ class OutboxReader:
         assert entity is not None
         self._queries = Queries(schema, allowed_only=allowed_only)
         self._reader = PageReader(session, self._queries, page_bytes=page_bytes, max_url=max_url)
-        self._all = Selection(
-            RowDecoder(entity, list(PROPERTIES)),
-            "",
-            (f"{_ORDER} desc", "Идентификатор"),
-            ("Идентификатор",),
-        )
+        order, unique = (f"{_ORDER} desc", "Идентификатор"), ("Идентификатор",)
+        older = [name for name in PROPERTIES if name != _STOPPED]
+        self._all = Selection(RowDecoder(entity, list(PROPERTIES)), "", order, unique)
+        self._older = Selection(RowDecoder(entity, older), "", order, unique)
+        """For an extension of 0.1.0, whose register does not have the state."""
 
     def newest(self, most: int = MOST) -> Iterator[Undelivered]:
         """The messages that wait, the newest first; none where the register is not published.
@@ -91,14 +94,11 @@ class OutboxReader:
         Raises:
             OnecError: the register is published, and yet cannot be read.
         """
-        left = most
         try:
-            for rows in self._reader.pages(self._all):
-                yield from self._messages(rows[:left])
-                left -= len(rows)
-                if left <= 0:
-                    logger.info("only the newest messages of the outbox of 1C were read", most=most)
-                    return
+            try:
+                yield from self._read(self._all, most)
+            except failures.NameNotFoundError:
+                yield from self._read(self._older, most)
         except failures.AccessDeniedError as error:
             raise _without_role(error) from error
         except _NOT_THERE as error:
@@ -113,16 +113,37 @@ class OutboxReader:
         tried = self._queries.clause(self._all.shape.entity, "Попыток", "0", "gt")
         failed = msgspec.structs.replace(self._all, where=tried)
         try:
-            return Waiting(self._reader.count(self._all), self._reader.count(failed))
+            return Waiting(
+                self._reader.count(self._all), self._reader.count(failed), self._stopped()
+            )
         except failures.AccessDeniedError as error:
             raise _without_role(error) from error
         except _NOT_THERE:
             return None
 
-    def _messages(self, rows: Sequence[Row]) -> Iterator[Undelivered]:
+    def _stopped(self) -> int:
+        stopped = msgspec.structs.replace(self._all, where=f"{_STOPPED} eq true")
+        try:
+            return self._reader.count(stopped)
+        except failures.NameNotFoundError:
+            return 0
+
+    def _read(self, selection: Selection, most: int) -> Iterator[Undelivered]:
+        left = most
+        for rows in self._reader.pages(selection):
+            yield from self._messages(rows[:left], selection.shape)
+            left -= len(rows)
+            if left <= 0:
+                logger.info("only the newest messages of the outbox of 1C were read", most=most)
+                return
+
+    def _messages(self, rows: Sequence[Row], shape: RowDecoder) -> Iterator[Undelivered]:
         """Rows as messages; what is no message of the extension is passed over."""
-        read = [self._all.shape.texts(rows, name) for name in list(PROPERTIES)[1:]]
-        for ref, code, action, created, attempts, due, status, error in zip(*read, strict=True):
+        read = [shape.texts(rows, name) for name in list(PROPERTIES)[1:-1]]
+        states = shape.texts(rows, _STOPPED) if _STOPPED in shape.names else [None] * len(rows)
+        for ref, code, action, created, attempts, due, status, error, stopped in zip(
+            *read, states, strict=True
+        ):
             since = _moment(created)
             if as_ref(ref) == ZERO_REF or action not in _ACTIONS or since is None:
                 continue
@@ -136,6 +157,7 @@ class OutboxReader:
                 attempts=count,
                 status=int(status or 0),
                 error=sys.intern(_safe(error or "")),
+                stopped=stopped == "true",
             )
 
 
@@ -143,11 +165,11 @@ def _without_role(error: failures.AccessDeniedError) -> failures.AccessDeniedErr
     """The same error with the way out that fits the register."""
     return failures.AccessDeniedError(
         error.message,
-        code=error.code,
+        code=error.internal_code,
         status=error.status,
         place=error.place,
-        cause="1C denies access to the outbox of the extension",
-        remedy="give the user of OData the role ZvirkaReader (bsl/README.uk.md)",
+        cause=coded("ZV1605", "1C denies access to the outbox of the extension"),
+        remedy=Message("give the user of OData the role ZvirkaReader (bsl/README.uk.md)"),
     )
 
 

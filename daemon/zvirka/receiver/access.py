@@ -9,6 +9,7 @@ from hashlib import sha256
 from starlette.requests import ClientDisconnect, Request
 
 from zvirka.errors import SettingsError
+from zvirka.message import Message, coded
 from zvirka.net import address_of, is_loopback
 from zvirka.receiver.payload import PayloadRefusal
 from zvirka.settings.model import ReceiverSettings
@@ -54,21 +55,25 @@ def tokens_of(settings: ReceiverSettings) -> Tokens:
     tokens = [token.get_secret_value() for token in settings.tokens]
     if any(not token.strip() for token in tokens):
         raise SettingsError(
-            "a token of the receiver is empty",
+            coded("ZV3406", "a token of the receiver is empty"),
             place="receiver.tokens",
-            remedy="write it or drop it",
+            remedy=Message("write it or drop it"),
         )
     if not tokens and not is_loopback(host):
         raise SettingsError(
-            "the receiver would take webhooks from anybody",
+            coded("ZV3407", "the receiver would take webhooks from anybody"),
             place="receiver.tokens",
-            remedy="set a token (receiver.tokens_file), or listen on 127.0.0.1 only",
+            remedy=Message("set a token (receiver.tokens_file), or listen on 127.0.0.1 only"),
         )
     if not is_loopback(host) and any(len(token) < SHORTEST_TOKEN for token in tokens):
         raise SettingsError(
-            f"a token of the receiver has fewer than {SHORTEST_TOKEN} characters",
+            coded(
+                "ZV3406",
+                "a token of the receiver has fewer than {shortest_token} characters",
+                shortest_token=SHORTEST_TOKEN,
+            ),
             place="receiver.tokens",
-            remedy="make a long one: openssl rand -hex 32; or listen on 127.0.0.1 only",
+            remedy=Message("make a long one: openssl rand -hex 32; or listen on 127.0.0.1 only"),
         )
     return Tokens(tokens)
 

@@ -180,7 +180,9 @@ def _declined(refusal: PayloadRefusal) -> Response:
 
 
 def _json(status: int, content: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(content), status, media_type="application/json")
+    return Response(
+        msgspec.json.encode(content, enc_hook=str), status, media_type="application/json"
+    )
 
 
 def _documented(reader: PayloadReader, tokens: Tokens) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Protocol
 from loguru import logger
 
 from zvirka.errors import ZvirkaError
+from zvirka.message import Message, coded
 from zvirka.receiver.ingest import IngestResult
 from zvirka.receiver.payload import WebhookMessage
 
@@ -135,7 +136,11 @@ def _unexpected(error: Exception) -> ZvirkaError:
     """An unexpected error by type and place only; its text may hold values."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return ZvirkaError(
-        f"the message could not be taken in ({type(error).__name__})",
+        coded(
+            "ZV5502",
+            "the message could not be taken in ({kind})",
+            kind=type(error).__name__,
+        ),
         place=f"{Path(frame.filename).name}:{frame.lineno}",
-        remedy="this is an error in zvirka: report it with its place",
+        remedy=Message("this is an error in zvirka: report it with its place"),
     )

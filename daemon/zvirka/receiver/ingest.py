@@ -51,6 +51,7 @@ from zvirka.journal.receipts import (
     written_since,
 )
 from zvirka.mapping import Mapping
+from zvirka.message import Message
 from zvirka.policy import Policy
 from zvirka.receiver.payload import WebhookMessage
 
@@ -142,7 +143,7 @@ class Ingest:
                 for receipt in receipts:
                     self._take_again([receipt])
                 return
-            detail = f"it could not be taken in ({type(error).__name__})"
+            detail = Message("it could not be taken in ({kind})", kind=type(error).__name__)
             self._settle([receipts[0].receipt], [IngestResult(LEFT, detail)])
 
     def take(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
@@ -285,7 +286,9 @@ class Ingest:
             for number in wave:
                 result = known.result(messages[number])
                 if result is None and messages[number].key in overtaken:
-                    result = IngestResult(LEFT, "a run wrote this client meanwhile; send again")
+                    result = IngestResult(
+                        LEFT, Message("a run wrote this client meanwhile; send again")
+                    )
                 if result is None:
                     fresh.append(number)
                 else:
@@ -358,13 +361,13 @@ class Earlier(msgspec.Struct, frozen=True):
         """
         seen = self.messages.get(message.message_id or "")
         if seen is not None and seen.payload_digest == message.digest:
-            return IngestResult(STALE, "this message was taken in before")
+            return IngestResult(STALE, Message("this message was taken in before"))
         if message.stamp is not None:
             ahead = is_ahead(message.stamp, message.received_at)
             if message.stamp < self.stamps.newest(message.ref, message.key, ahead=ahead):
-                return IngestResult(STALE, "a newer message was taken in")
+                return IngestResult(STALE, Message("a newer message was taken in"))
         if seen is not None and (message.stamp or 0) <= (seen.stamp or 0):
-            return IngestResult(Effect.FAILED, "messageId belongs to another message")
+            return IngestResult(Effect.FAILED, Message("messageId belongs to another message"))
         return None
 
     def note(self, message: WebhookMessage) -> None:
@@ -382,7 +385,7 @@ def _clock_note(message: WebhookMessage) -> str:
         return ""
     minutes = round((message.stamp / 1000 - message.received_at.timestamp()) / 60)
     logger.warning("the clock of 1C is ahead of this machine's", minutes=minutes)
-    return f"the clock of 1C is {minutes} minutes ahead"
+    return Message("the clock of 1C is {minutes} minutes ahead", minutes=minutes)
 
 
 def _openings(messages: Sequence[WebhookMessage]) -> list[Opening]:

@@ -16,6 +16,7 @@ from zvirka.errors import SettingsError
 from zvirka.journal.engine import journal_url, open_engine
 from zvirka.journal.run_lock import receiver_lock
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.net import address_of, serve_applications
 from zvirka.now import Now, utc_now
 from zvirka.policy import Policy
@@ -79,9 +80,12 @@ def receiver_app(
     tokens = tokens_of(settings.receiver)
     if settings.erp.writer == "webhook":
         raise SettingsError(
-            "the receiver writes the store itself, and erp.writer says that only the ERP may",
+            coded(
+                "ZV3308",
+                "the receiver writes the store itself, and erp.writer says that only the ERP may",
+            ),
             place="erp.writer",
-            remedy='let 1C post to the ERP, or set erp.writer = "sql"',
+            remedy=Message('let 1C post to the ERP, or set erp.writer = "sql"'),
         )
     with (
         receiver_lock(settings, who=who, now=clock) as keep_lock,

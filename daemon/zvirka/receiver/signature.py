@@ -15,6 +15,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from zvirka.errors import SettingsError
+from zvirka.message import Message, coded
 from zvirka.receiver.payload import PayloadRefusal
 from zvirka.settings.model import ReceiverSettings
 
@@ -75,9 +76,9 @@ def signatures_of(settings: ReceiverSettings) -> Signatures:
     key = settings.signature_key.get_secret_value()
     if not key.strip():
         raise SettingsError(
-            "the signature key of the receiver is empty",
+            coded("ZV3406", "the signature key of the receiver is empty"),
             place="receiver.signature_key",
-            remedy="write it, e.g. from openssl rand -base64 32, or unset it",
+            remedy=Message("write it, e.g. from openssl rand -base64 32, or unset it"),
         )
     return Signatures((key,), round(settings.signature_window.total_seconds()))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from zvirka.mapping import Attribute, Mapping
+from zvirka.message import Message
 from zvirka.onec.protocol import Source
 from zvirka.reconcile.snapshot import Absence, AbsenceBasis, CompleteSnapshot, Unproven
 
-STILL_THERE = "1C still has it, out of scope or turned into a group: left alone"
-KEY_IN_USE = "1C has this key under another Ref_Key: left alone"
-CANNOT_ASK = "1C cannot be asked for this key, so its absence is not proven: left alone"
+STILL_THERE = Message("1C still has it, out of scope or turned into a group: left alone")
+KEY_IN_USE = Message("1C has this key under another Ref_Key: left alone")
+CANNOT_ASK = Message("1C cannot be asked for this key, so its absence is not proven: left alone")
 
 
 def absence_of(

@@ -22,6 +22,7 @@ from zvirka.domain import (
 )
 from zvirka.erp.protocol import Store, Writer
 from zvirka.journal.journal import Journal
+from zvirka.message import Message, also
 from zvirka.reconcile.environment import Environment
 
 AT_ONCE = 5000
@@ -175,9 +176,18 @@ def _tell_collisions(journal: Journal, run: int, store: Store, unlucky: Sequence
                 difference,
                 cause=Cause.DUPLICATE if mine else Cause.NOT_OURS,
                 rows=tuple(dict.fromkeys([*filter(None, [difference.row]), *rows])),
-                note=(difference.note + "; " if difference.note else "")
-                + "a unique value is held by "
-                + ", ".join(f"row {row}{'' if row in owned else ' (not ours)'}" for row in rows),
+                note=also(
+                    difference.note,
+                    Message(
+                        "a unique value is held by {rows}",
+                        rows=[
+                            Message("row {row}", row=row)
+                            if row in owned
+                            else Message("row {row} (not ours)", row=row)
+                            for row in rows
+                        ],
+                    ),
+                ),
             )
         )
     journal.update_differences(run, told)

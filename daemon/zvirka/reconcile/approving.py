@@ -12,10 +12,16 @@ from zvirka.errors import AlteredJournalError, SourceError, UsageError
 from zvirka.journal.held_runs import Decision
 from zvirka.journal.journal import Journal
 from zvirka.journal.row_mapping import approved_content
+from zvirka.message import Message, also, coded, joined
 from zvirka.reconcile.request import Request, Targets
 from zvirka.reconcile.run_context import RunContext
 
-_NOT_APPROVED = "not part of the approved plan; the next reconciliation takes it up"
+_NOT_APPROVED = joined(
+    [
+        Message("not part of the approved plan"),
+        Message("the next reconciliation takes it up"),
+    ]
+)
 
 
 def check_answerable(journal: Journal, request: Request, now: datetime) -> None:
@@ -32,45 +38,70 @@ def check_answerable(journal: Journal, request: Request, now: datetime) -> None:
     decision = journal.decisions([request.parent], now).get(request.parent)
     if decision is None or decision.state is not PlanState.WAITING:
         raise UsageError(
-            f"run {request.parent} is not waiting for an answer: {_why_not(decision)}",
+            coded(
+                "ZV5401",
+                "run {parent} is not waiting for an answer: {why_not}",
+                parent=str(request.parent),
+                why_not=_why_not(decision),
+            ),
             place=place,
             remedy=_what_waits(journal, now),
         )
     if journal.plan_digest(request.parent) != run.plan_digest:
         raise AlteredJournalError(
-            f"the plan of run {request.parent} is not the one that was sealed: its differences"
-            " were altered",
+            coded(
+                "ZV5201",
+                "the plan of run {parent} is not the one that was sealed: its differences were"
+                " altered",
+                parent=str(request.parent),
+            ),
             place=journal.name,
-            remedy="`zvirka audit verify` lists what was altered; restore the journal from a"
-            " backup; the next reconciliation makes a new plan",
+            remedy=Message(
+                "`zvirka audit verify` lists what was altered; restore the journal from a"
+                " backup; the next reconciliation makes a new plan"
+            ),
         )
     if request.digest and request.digest != run.plan_digest:
         raise UsageError(
-            f"the plan of run {request.parent} is not the one that was shown",
+            coded(
+                "ZV5402",
+                "the plan of run {parent} is not the one that was shown",
+                parent=str(request.parent),
+            ),
             place=place,
-            remedy=f"look at it again with `zvirka show {request.parent}`",
+            remedy=Message(
+                "look at it again with `zvirka show {parent}`", parent=str(request.parent)
+            ),
         )
 
 
-def _why_not(decision: Decision | None) -> str:
+def _why_not(decision: Decision | None) -> Message:
     if decision is None:
-        return "it was not held"
+        return Message("it was not held")
     match decision.state:
         case PlanState.APPROVED | PlanState.REJECTED:
-            return f"{decision.state} by {decision.who} in run {decision.by}"
+            return Message(
+                "{plan_state} by {who} in run {run}",
+                plan_state=decision.state,
+                who=decision.who,
+                run=str(decision.by),
+            )
         case PlanState.SUPERSEDED:
-            return f"superseded by run {decision.by}"
+            return Message("superseded by run {run}", run=str(decision.by))
         case _:
-            return "it has expired"
+            return Message("it has expired")
 
 
-def _what_waits(journal: Journal, now: datetime) -> str:
+def _what_waits(journal: Journal, now: datetime) -> Message:
     waiting = journal.held(now)
     if not waiting:
-        return (
+        return Message(
             "nothing waits for an answer; the next reconciliation holds what is still past a limit"
         )
-    return f"look at the plan that waits with `zvirka show {waiting[0].id}`, then answer that run"
+    return Message(
+        "look at the plan that waits with `zvirka show {run}`, then answer that run",
+        run=str(waiting[0].id),
+    )
 
 
 def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> int:
@@ -88,9 +119,13 @@ def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> i
     journal = context.environment.journal
     if suspected and _has_deletions(journal, parent):
         raise SourceError(
-            f"1C could be read only in part, so the deletions of run {parent} cannot be proven",
+            coded(
+                "ZV5403",
+                "1C could be read only in part, so the deletions of run {parent} cannot be proven",
+                parent=str(parent),
+            ),
             place=f"approve {parent}",
-            remedy="the plan still waits: approve it again when 1C can be read completely",
+            remedy=Message("the plan still waits: approve it again when 1C can be read completely"),
         )
     approved = _approved(journal, parent, context.request.targets)
     for content in journal.applied_by_approvals(parent):
@@ -109,7 +144,7 @@ def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> i
                     msgspec.structs.replace(
                         difference,
                         disposition=Disposition.REPORTED,
-                        note=f"{difference.note}; {_NOT_APPROVED}".lstrip("; "),
+                        note=also(difference.note, _NOT_APPROVED),
                     )
                 )
         journal.update_differences(context.run, changed)

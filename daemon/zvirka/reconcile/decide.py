@@ -21,6 +21,7 @@ from zvirka.domain import (
     Values,
 )
 from zvirka.mapping import Mapping
+from zvirka.message import Message, joined
 from zvirka.policy import Policy
 from zvirka.reconcile.snapshot import Absence, Unproven
 
@@ -69,7 +70,7 @@ def decide(pair: Pair, policy: Policy) -> Difference | None:
         return _duplicate(pair)
     if wanted and not client and not wanted.key:
         # nothing to find or to store it by
-        return _keyless(pair, wanted.values, "1C")
+        return _keyless(pair, wanted.values, Message("1C"))
     if wanted and not client:
         # never reached the store, or was removed from it
         return _missing(pair, wanted)
@@ -82,12 +83,12 @@ def decide(pair: Pair, policy: Policy) -> Difference | None:
         # neither side has it
         return None
     if marked:
-        return _extra(pair, existing, Cause.MISSED_DELETE, "marked for deletion in 1C")
+        return _extra(pair, existing, Cause.MISSED_DELETE, Message("marked for deletion in 1C"))
     if not existing.key:
-        return _keyless(pair, existing.values, "the store")
+        return _keyless(pair, existing.values, Message("the store"))
     if isinstance(pair.absence, Absence):
         # was deleted in 1C, or never was there
-        note = f"1C was asked for {pair.absence.asked_for}: not there"
+        note = Message("1C was asked for {what}: not there", what=pair.absence.asked_for)
         return _extra(pair, existing, _cause_of_absence(pair), note)
     if isinstance(pair.absence, Unproven):
         # looks absent, and must not be deleted on that
@@ -116,8 +117,13 @@ def moved_under(
         fields=field_differences(mapping, wanted, found),
         action=Action.UPDATE,
         disposition=Disposition.CORRECT if apply else Disposition.REPORTED,
-        note=f"the same tax id under another key; the client had key {gone.key or gone.ref}"
-        + ("" if apply else '; policy.rekey = "apply" makes zvirka move it'),
+        note=joined(
+            [
+                Message("the same tax id under another key"),
+                Message("the client had key {key}", key=gone.key or gone.ref),
+                *([] if apply else [Message('policy.rekey = "apply" makes zvirka move it')]),
+            ]
+        ),
     )
 
 
@@ -167,7 +173,7 @@ def _missing(pair: Pair, wanted: Counterparty) -> Difference:
             for field in pair.mapping.fields
         ),
         action=Action.CREATE,
-        note="the client was removed from the store" if pair.agreement is not None else "",
+        note=Message("the client was removed from the store") if pair.agreement is not None else "",
     )
 
 
@@ -210,9 +216,9 @@ def _different(pair: Pair, wanted: Counterparty, client: Client) -> Difference:
         fields = (FieldDifference(pair.mapping.key, wanted.key, client.key),)
     note = ""
     if another_ref:
-        note = "the counterparty was re-created in 1C: same key, another Ref_Key"
+        note = Message("the counterparty was re-created in 1C: same key, another Ref_Key")
     elif another_key:
-        note = "the key changed in 1C: one client under a new key"
+        note = Message("the key changed in 1C: one client under a new key")
     return Difference(
         number=0,
         kind=Kind.REKEYED if another_key or another_ref else Kind.DIFFERENT,
@@ -257,13 +263,15 @@ def _duplicate(pair: Pair) -> Difference:
         name=name_of(side.values) if side is not None else "",
         rows=pair.rows,
         disposition=Disposition.REPORTED,
-        note=f"the key stands {len(pair.refs)} times in 1C: {', '.join(pair.refs)}"
+        note=Message(
+            "the key stands {count} times in 1C: {refs}", count=len(pair.refs), refs=pair.refs
+        )
         if len(pair.refs) > 1
-        else "the key stands more than once in the store",
+        else Message("the key stands more than once in the store"),
     )
 
 
-def _keyless(pair: Pair, values: Values, side: str) -> Difference:
+def _keyless(pair: Pair, values: Values, side: Message) -> Difference:
     return Difference(
         number=0,
         kind=Kind.KEYLESS,
@@ -273,7 +281,7 @@ def _keyless(pair: Pair, values: Values, side: str) -> Difference:
         name=name_of(values),
         row=pair.client.row if pair.client is not None else "",
         disposition=Disposition.REPORTED,
-        note=f"the pairing key is empty in {side}",
+        note=Message("the pairing key is empty in {where}", where=side),
     )
 
 

@@ -21,6 +21,7 @@ from zvirka.erp.protocol import Store, Writer
 from zvirka.errors import RunInterrupted
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.now import Now, utc_now
 from zvirka.onec.open_source import open_feed, open_source
 from zvirka.onec.protocol import Feed, Source
@@ -74,9 +75,11 @@ class Environment:
             self.progress.advance(units)
         if self.stop.is_set() or self.stop_asked():
             raise RunInterrupted(
-                "the run was asked to stop",
-                place="between two batches",
-                remedy="nothing is lost: the next run settles what was under way and plans again",
+                coded("ZV5503", "the run was asked to stop"),
+                place=Message("between two batches"),
+                remedy=Message(
+                    "nothing is lost: the next run settles what was under way and plans again"
+                ),
             )
 
     def date_of(self, moment: datetime) -> date:

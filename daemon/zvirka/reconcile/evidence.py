@@ -18,6 +18,7 @@ from zvirka.domain import Cause, Difference, Kind
 from zvirka.errors import ZvirkaError
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import STORED, Receipt, find_receipts, has_receipts
+from zvirka.message import Message, joined
 from zvirka.onec.protocol import Undelivered
 from zvirka.push_log import PushLogLine, errors_by_ref
 from zvirka.reconcile.run_context import RunContext
@@ -73,7 +74,7 @@ class Evidence:
                 errors = errors_by_ref(path, since)
             except ZvirkaError as error:
                 logger.warning("the push log could not be read", cause=error.cause)
-                warnings.append(str(error))
+                warnings.append(error.sentence)
         return cls(
             journal,
             errors,
@@ -118,31 +119,46 @@ class Evidence:
         error = self._errors.get(difference.ref) or self._errors.get(difference.key)
         message = waiting.get(difference.ref) or waiting.get(difference.key)
         if message is not None and (error is None or error.at <= _last_heard_of(message)):
-            return _waits(message)
+            return waits(message)
         if error is not None:
-            return f"push log {error.at.isoformat()} {error.action} {error.status}: {error.text}"
+            return Message(
+                "push log {time} {action} {status}: {text}",
+                time=error.at.isoformat(),
+                action=error.action,
+                status=str(error.status),
+                text=error.text,
+            )
         if not self._receiving:
             return ""
         receipt = receipts.get(difference.ref) or receipts.get(difference.key)
         if receipt is None:
             # It explains what 1C did not tell, and nothing else.
             missed = difference.cause in _MISSED
-            return "no webhook came for this counterparty since the last good run" if missed else ""
-        came = f"webhook {receipt.action} came {receipt.received_at.isoformat()}"
+            no_webhook = Message("no webhook came for this counterparty since the last good run")
+            return no_webhook if missed else ""
+        came = {"action": receipt.action, "time": receipt.received_at.isoformat()}
         if receipt.outcome in STORED:
-            return f"{came} and was stored; the row was edited later"
-        return f"{came}: {receipt.outcome or 'no outcome yet'} {receipt.detail}".rstrip()
+            return Message(
+                "webhook {action} came {time} and was stored; the row was edited later", **came
+            )
+        why = receipt.outcome or Message("no outcome yet")
+        told = joined([why, receipt.detail], " ") if receipt.detail else why
+        return Message("webhook {action} came {time}: {outcome}", **came, outcome=told)
 
     @staticmethod
     def _edited(difference: Difference, receipt: Receipt | None) -> str:
         """What proves an edit in the ERP: 1C has not changed; a missing webhook would not."""
         if difference.kind not in {Kind.DIFFERENT, Kind.INACTIVE}:
-            return "both sides held this client when they last agreed"
-        unchanged = "1C has not changed this counterparty since both sides last agreed"
+            return Message("both sides held this client when they last agreed")
+        unchanged = Message("1C has not changed this counterparty since both sides last agreed")
         if receipt is None or receipt.outcome not in STORED:
             return unchanged
-        came = f"webhook {receipt.action} came {receipt.received_at.isoformat()}"
-        return f"{unchanged}; {came} and was stored; the row was edited later"
+        stored = Message(
+            "webhook {action} came {time} and was stored; the row was edited later",
+            action=receipt.action,
+            time=receipt.received_at.isoformat(),
+        )
+        return joined([unchanged, stored])
 
 
 def _waiting_in(context: RunContext, warnings: list[str]) -> dict[str, Undelivered]:
@@ -157,7 +173,7 @@ def _waiting_in(context: RunContext, warnings: list[str]) -> dict[str, Undeliver
                 found[name] = message
     except ZvirkaError as error:
         logger.warning("the outbox of 1C could not be read", cause=error.cause)
-        warnings.append(str(error))
+        warnings.append(error.sentence)
     return found
 
 
@@ -165,10 +181,28 @@ def _last_heard_of(message: Undelivered) -> datetime:
     return message.tried or message.created
 
 
-def _waits(message: Undelivered) -> str:
+def waits(message: Undelivered) -> Message:
+    """The evidence that a message waits in the outbox of 1C."""
     since = message.created.isoformat()
     if not message.attempts:
-        return f"outbox of 1C: {message.action} waits since {since}, not sent yet"
-    why = message.error or f"HTTP {message.status}"
-    tries = f"failed attempts: {message.attempts}"
-    return f"outbox of 1C: {message.action} waits since {since}, {tries}, last error: {why}"
+        return Message(
+            "outbox of 1C: {action} waits since {time}, not sent yet",
+            action=message.action,
+            time=since,
+        )
+    last = {
+        "action": message.action,
+        "time": since,
+        "count": message.attempts,
+        "text": message.error or Message("HTTP {status}", status=str(message.status)),
+    }
+    if message.stopped:
+        return Message(
+            "outbox of 1C: {action} of {time} is stopped until a person repeats or drops it,"
+            " failed attempts: {count}, last error: {text}",
+            **last,
+        )
+    return Message(
+        "outbox of 1C: {action} waits since {time}, failed attempts: {count}, last error: {text}",
+        **last,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.errors import HeldError, SourceError
+from zvirka.message import Message, coded
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary, Targets
 from zvirka.reconcile.run import perform
@@ -28,9 +29,15 @@ def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Sum
         changes = feed.pending()
     if changes.others:
         raise SourceError(
-            f"the node of the exchange plan also records {changes.others} other objects",
+            coded(
+                "ZV1607",
+                "the node of the exchange plan also records {others} other objects",
+                others=changes.others,
+            ),
             place="onec.exchange_node",
-            remedy="make a node, or a plan, for zvirka alone with just the catalogue in it",
+            remedy=Message(
+                "make a node, or a plan, for zvirka alone with just the catalogue in it"
+            ),
         )
     refs = (*changes.changed, *changes.deleted)
     if not refs:
@@ -42,7 +49,7 @@ def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Sum
             command=Command.RESYNC,
             trigger=Trigger.FEED,
             who=who,
-            reason=f"message {changes.message} of the exchange plan",
+            reason=_reason(changes.message),
             targets=Targets(refs=refs),
             wait=wait,
         ),
@@ -51,6 +58,10 @@ def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Sum
         with environment.open_feed() as feed:
             feed.confirm(changes.message)
     return summary
+
+
+def _reason(message: int) -> Message:
+    return Message("message {number} of the exchange plan", number=str(message))
 
 
 def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> None:
@@ -63,7 +74,11 @@ def _refuse_to_ask_again(environment: Environment, refs: tuple[str, ...]) -> Non
     for run in environment.journal.held(environment.now()):
         if run.trigger == Trigger.FEED and run.facts.targets == targets:
             raise HeldError(
-                f"run {run.id} over the same changes waits for an answer",
-                place=f"message {run.reason.split()[1]} of the exchange plan",
-                remedy=f"`zvirka show {run.id}`, then `zvirka approve` or `zvirka reject`",
+                coded(
+                    "ZV5404", "run {run} over the same changes waits for an answer", run=str(run.id)
+                ),
+                place=run.reason,
+                remedy=Message(
+                    "`zvirka show {run}`, then `zvirka approve` or `zvirka reject`", run=str(run.id)
+                ),
             )

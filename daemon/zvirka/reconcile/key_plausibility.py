@@ -14,6 +14,7 @@ from zvirka.errors import SettingsError
 from zvirka.findings import Finding
 from zvirka.identity import canonical_key
 from zvirka.mapping import Attribute, Mapping
+from zvirka.message import Message, coded
 from zvirka.onec.protocol import Source
 
 FILLED = 5
@@ -31,9 +32,14 @@ def require_storable(column: str, unfit: str) -> None:
     """
     if unfit:
         raise SettingsError(
-            f"the key column {column} cannot hold 1C's key {unfit} as it is",
+            coded(
+                "ZV2210",
+                "the key column {column} cannot hold 1C's key {unfit} as it is",
+                column=column,
+                unfit=unfit,
+            ),
             place="erp.key",
-            remedy="name the text column that holds 1C's key, or make the column a text",
+            remedy=Message("name the text column that holds 1C's key, or make the column a text"),
         )
 
 
@@ -52,10 +58,20 @@ def wrong_column(
     """The refusal to go on, with example keys of both sides (a Код is no personal data)."""
     ours, theirs = ", ".join(in_store[:EXAMPLES]), ", ".join(in_1c[:EXAMPLES])
     return SettingsError(
-        f"of {clients} clients only {known} have a key that exists in 1C:"
-        f" {column} holds {ours}; 1C has {theirs}",
+        coded(
+            "ZV2211",
+            "of {clients} clients only {known} have a key that exists in 1C: {column}"
+            " holds {ours}; 1C has {theirs}",
+            clients=clients,
+            known=known,
+            column=column,
+            ours=ours,
+            theirs=theirs,
+        ),
         place="erp.key",
-        remedy="name the column that holds 1C's key; set guard.min_key_share = 0 if it is right",
+        remedy=Message(
+            "name the column that holds 1C's key; set guard.min_key_share = 0 if it is right"
+        ),
     )
 
 
@@ -78,7 +94,9 @@ def key_findings(source: Source, store: Store, mapping: Mapping, least: float) -
     except SettingsError as error:
         yield Finding("failure", "key", error.cause, error.remedy)
     else:
-        yield Finding("ok", "key", f"{store.key_column} can hold 1C's keys")
+        yield Finding(
+            "ok", "key", Message("{key_column} can hold 1C's keys", key_column=store.key_column)
+        )
 
 
 def _keys_of_1c(source: Source, mapping: Mapping) -> list[str]:

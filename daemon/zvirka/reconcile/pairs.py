@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from zvirka.domain import Client, Command, Counterparty
+from zvirka.message import Message
 from zvirka.prefetch import prefetch
 from zvirka.reconcile.absence import absence_of
 from zvirka.reconcile.decide import AgreementState, Pair
@@ -27,7 +28,7 @@ from zvirka.staging.candidates import Candidate
 _ASK_SINGLY_UP_TO = 5000
 """Past this many candidates one more light pull asks fewer requests than some twenty a request."""
 _POSTPONED = Unproven(
-    "1C is asked for each of so many deletions when the run is approved", postponed=True
+    Message("1C is asked for each of so many deletions when the run is approved"), postponed=True
 )
 
 

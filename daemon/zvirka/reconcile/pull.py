@@ -14,6 +14,7 @@ from loguru import logger
 
 from zvirka.domain import Mode
 from zvirka.erp.protocol import Scanned
+from zvirka.message import Message
 from zvirka.onec.protocol import LineBatch, ObjectBatch, Source, VersionBatch
 from zvirka.prefetch import prefetch
 from zvirka.reconcile.environment import Environment
@@ -23,7 +24,7 @@ from zvirka.reconcile.snapshot import Snapshot, doubted, judged
 from zvirka.staging.database import DamagedFileError
 from zvirka.staging.source_mirror import SourceMirror
 
-RESTRICTED = "allowed_only is set: 1C leaves out what the user may not see"
+RESTRICTED = Message("allowed_only is set: 1C leaves out what the user may not see")
 """Why nothing that such a source leaves out is proven to be absent."""
 _LIGHT_UP_TO = 0.2
 """Past this share of changed counterparties a full pull asks fewer requests than fetching them."""
@@ -72,7 +73,7 @@ def pull(
     if pulled is None:
         pulled = replace(_full(environment, source, mirror, counted, now), scanned=scanned)
     if missing := _canaries_missing(environment, mirror):
-        snapshot = doubted(pulled.snapshot, f"canaries are missing: {', '.join(missing)}")
+        snapshot = doubted(pulled.snapshot, Message("canaries are missing: {keys}", keys=missing))
         return replace(pulled, snapshot=snapshot)
     return pulled
 
@@ -128,9 +129,15 @@ def _second_look(environment: Environment, source: Source, mirror: SourceMirror)
 
 
 def _doubts(source: Source, rows: int, counted: int) -> list[str]:
-    reasons = []
+    reasons: list[str] = []
     if rows != counted:
-        reasons.append(f"1C counts {counted} counterparties, {rows} could be read")
+        reasons.append(
+            Message(
+                "1C counts {counted} counterparties, {rows} could be read",
+                counted=counted,
+                rows=rows,
+            )
+        )
     if source.restricted:
         reasons.append(RESTRICTED)
     return reasons

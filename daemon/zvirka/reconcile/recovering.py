@@ -16,6 +16,7 @@ from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState, Run
 from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode
 from zvirka.mapping import Mapping
+from zvirka.message import Coded, Message, coded, stored
 from zvirka.reconcile.environment import Environment
 
 _AT_ONCE = 500
@@ -46,12 +47,20 @@ def recover(environment: Environment, run: int) -> list[str]:
                 status=RunStatus.INTERRUPTED,
                 exit_code=ExitCode.FAILED,
                 now=environment.now(),
-                error={"cause": f"the run ended in phase {dead.phase or 'begin'}, not by itself"},
+                error={"cause": stored(_ended(dead.phase))},
             )
-            told.append(f"run {dead.id} was interrupted in phase {dead.phase or 'begin'}")
+            told.append(
+                Message(
+                    "run {run} was interrupted in phase {phase}", run=str(dead.id), phase=dead.phase
+                )
+            )
     if told:
         logger.warning("settled what an interrupted run left", findings=len(told))
     return told
+
+
+def _ended(phase: str) -> Coded:
+    return coded("ZV5503", "the run ended in phase {phase}, not by itself", phase=phase)
 
 
 def _batches(
@@ -70,22 +79,32 @@ def _settle(
     keys: dict[str, list[Client]] = {}
     for client in store.read_keys([c.key for c in corrections if c.action is Action.CREATE]):
         keys.setdefault(client.key, []).append(client)
-    told = []
+    told: list[str] = []
     by_run: dict[int, list[Outcome]] = {}
     for run, number, correction in batch:
         state, detail, row = _became(environment.mapping, store, correction, rows, keys)
         by_run.setdefault(run, []).append(
             Outcome(correction=correction.id, state=state, detail=detail, row=row)
         )
-        told.append(f"run {run}, difference {number}: {correction.action} {detail}")
+        what = Message("{action}: {what}", action=correction.action, what=detail)
+        told.append(
+            Message(
+                "run {run}, difference {number}: {what}",
+                run=str(run),
+                number=str(number),
+                what=what,
+            )
+        )
     for run, outcomes in by_run.items():
         environment.journal.settle(run, outcomes, environment.now())
     return told
 
 
-_APPLIED = "had reached the store before the run was interrupted"
-_NOT_APPLIED = "had not reached the store; it will be planned again"
-_CHANGED = "the row has changed since, by zvirka or another program; it will be compared again"
+_APPLIED = Message("had reached the store before the run was interrupted")
+_NOT_APPLIED = Message("had not reached the store; it will be planned again")
+_CHANGED = Message(
+    "the row has changed since, by zvirka or another program; it will be compared again"
+)
 
 
 def _became(

@@ -14,6 +14,7 @@ from zvirka.errors import UsageError
 from zvirka.journal.journal import Journal
 from zvirka.journal.row_mapping import approved_content
 from zvirka.journal.suppressions import Reason, Suppression
+from zvirka.message import Message, coded
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Targets
 from zvirka.reconcile.suppressing import rejection_note
@@ -32,9 +33,17 @@ def check_rejectable(journal: Journal, request: Request) -> None:
             named -= {difference.key, difference.ref}
     if named:
         raise UsageError(
-            f"not in the held plan of run {request.parent}: {', '.join(sorted(named))}",
+            coded(
+                "ZV5405",
+                "not in the held plan of run {parent}: {named}",
+                parent=str(request.parent),
+                named=", ".join(sorted(named)),
+            ),
             place=f"reject {request.parent}",
-            remedy=f"`zvirka show {request.parent}` lists the held differences with their codes",
+            remedy=Message(
+                "`zvirka show {parent}` lists the held differences with their codes",
+                parent=str(request.parent),
+            ),
         )
 
 

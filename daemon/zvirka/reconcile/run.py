@@ -21,6 +21,7 @@ from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_lock import run_lock
+from zvirka.message import Message, coded
 from zvirka.onec.protocol import Source
 from zvirka.policy import Policy
 from zvirka.reconcile import (
@@ -213,9 +214,12 @@ class _Run:
             and not store.soft_delete
         ):
             raise SettingsError(
-                "the store deletes for good, so a deletion mark cannot mean deactivate",
+                coded(
+                    "ZV3309",
+                    "the store deletes for good, so a deletion mark cannot mean deactivate",
+                ),
                 place="policy.deletion_mark",
-                remedy='set [erp.delete] mode = "soft" with its column, or another policy',
+                remedy=Message('set [erp.delete] mode = "soft" with its column, or another policy'),
             )
 
     def _compare_and_correct(
@@ -250,7 +254,10 @@ class _Run:
         facts.warnings += confirmed.warnings
         if confirmed.suspected:
             facts.warnings.append(
-                f"{confirmed.suspected} clients look absent from 1C, but the snapshot is partial"
+                Message(
+                    "{count} clients look absent from 1C, but the snapshot is partial",
+                    count=confirmed.suspected,
+                )
             )
         facts.compared = True
         with self._phase("guard"):
@@ -270,7 +277,9 @@ class _Run:
             self._facts.source_count_before = context.source.preflight()
             named = stage_named(context, self._request.targets)
         self._facts.targets = list(named.targets)
-        self._facts.warnings += [f"neither 1C nor the store knows {one}" for one in named.unknown]
+        self._facts.warnings += [
+            Message("neither 1C nor the store knows {one}", one=one) for one in named.unknown
+        ]
         if context.source.restricted:
             return _Staged(PartialSnapshot(0, (RESTRICTED,)), Mode.TARGETED, named)
         return _Staged(NamedOnly(), Mode.TARGETED, named)
@@ -342,7 +351,9 @@ class _Run:
             with closing(writer):
                 applying.apply(environment, self._run, context.store, writer)
             if writer.doubled:
-                warning = f"two rows had key {writer.doubled[0]} after a create: creates stopped"
+                warning = Message(
+                    "two rows had key {key} after a create: creates stopped", key=writer.doubled[0]
+                )
                 self._facts.warnings.append(warning)
                 logger.error("creates stopped: two rows under one key", key=writer.doubled[0])
         with self._phase("verify", todo):
@@ -378,14 +389,14 @@ class _Staged(msgspec.Struct, frozen=True):
     named: Named | None = None
 
 
-_NO_AGREEMENT = "the agreement of both sides is missing; causes of this run are unknown"
+_NO_AGREEMENT = Message("the agreement of both sides is missing; causes of this run are unknown")
 _UNEXPECTED = ZvirkaError(
-    "an unexpected error ended the run",
-    place="see the log",
-    remedy="report it with the log; the next run settles what was under way",
+    coded("ZV5502", "an unexpected error ended the run"),
+    place=Message("see the log"),
+    remedy=Message("report it with the log; the next run settles what was under way"),
 )
 _STOPPED = ZvirkaError(
-    "the process was told to stop",
-    place="see the log",
-    remedy="the next run settles what was under way and plans again",
+    coded("ZV5503", "the process was told to stop"),
+    place=Message("see the log"),
+    remedy=Message("the next run settles what was under way and plans again"),
 )

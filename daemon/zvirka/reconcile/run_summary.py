@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from zvirka.errors import ExitCode, ZvirkaError
+from zvirka.errors import ExitCode, ZvirkaError, sentence_of
 from zvirka.journal.journal import Journal
 from zvirka.journal.records import RunRecord
 from zvirka.reconcile.environment import Environment
@@ -42,7 +42,7 @@ def write_report(settings: Settings, journal: Journal, run: int) -> tuple[list[P
         )
     except ZvirkaError as error:
         logger.error("the report could not be written", cause=error.cause, place=error.place)
-        return [], str(error)
+        return [], error.sentence
     return paths, ""
 
 
@@ -51,7 +51,7 @@ def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble:
     facts, fault = row.facts, row.error
     text = ""
     if fault is not None:
-        text = str(ZvirkaError(fault.cause, place=fault.place, remedy=fault.remedy))
+        text = sentence_of(fault.cause, fault.place, fault.remedy)
     return Summary(
         run=row.id,
         command=row.command,

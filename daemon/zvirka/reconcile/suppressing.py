@@ -13,6 +13,7 @@ from zvirka.domain import Cause, Command, Difference, Disposition
 from zvirka.journal.records import RunRecord
 from zvirka.journal.row_mapping import approved_content
 from zvirka.journal.suppressions import Reason, Suppression
+from zvirka.message import Message, joined
 from zvirka.reconcile.run_context import RunContext
 
 Side = dict[str, str | None] | None
@@ -20,8 +21,8 @@ Side = dict[str, str | None] | None
 
 _CAUSES = frozenset({Cause.UNDONE, Cause.NOT_CONVERGING, Cause.REJECTED})
 _LASTS = {
-    Reason.REJECTED: "not proposed again until 1C or the ERP changes",
-    Reason.NEVER: "not proposed again until it is resynced by name",
+    Reason.REJECTED: Message("not proposed again until 1C or the ERP changes"),
+    Reason.NEVER: Message("not proposed again until it is resynced by name"),
 }
 
 
@@ -65,30 +66,43 @@ def _applies(
                 return Cause.REJECTED, _who_rejected(context, suppression)
         case Reason.UNDONE:
             if suppression.wanted == values_digest(mapping, wanted):
-                note = f"undone by a person (run {suppression.run}); 1C has not changed since"
+                note = joined(
+                    [
+                        Message("undone by a person (run {run})", run=str(suppression.run)),
+                        Message("1C has not changed since"),
+                    ]
+                )
                 return Cause.UNDONE, note
         case Reason.GIVEN_UP:
             same = suppression.wanted == values_digest(mapping, wanted)
             same = same and suppression.found == values_digest(mapping, found)
             if same and suppression.nights >= policy.give_up_after:
-                note = (
-                    f"sent {suppression.nights} times without effect;"
-                    " not sent again until 1C or the ERP changes"
+                note = Message(
+                    "sent {nights} times without effect; not sent again until 1C or the ERP"
+                    " changes",
+                    nights=suppression.nights,
                 )
                 return Cause.NOT_CONVERGING, note
     return None
 
 
-def _who_rejected(context: RunContext, suppression: Suppression) -> str:
+def _who_rejected(context: RunContext, suppression: Suppression) -> Message:
     run = context.environment.journal.get(suppression.run)
     zone = context.environment.settings.schedule.timezone
     return rejection_note(run, suppression.reason, suppression.since, zone)
 
 
-def rejection_note(run: RunRecord, reason: Reason, since: datetime, timezone: str) -> str:
+def rejection_note(run: RunRecord, reason: Reason, since: datetime, timezone: str) -> Message:
     """Who rejected a correction, when, in which run and why."""
     day = since.astimezone(ZoneInfo(timezone)).date().isoformat()
-    return f"rejected by {run.who} on {day} (run {run.id}): {run.reason}; {_LASTS[reason]}"
+    rejected = Message(
+        "rejected by {who} on {day} (run {run}): {reason}",
+        who=run.who,
+        day=day,
+        run=str(run.id),
+        reason=run.reason,
+    )
+    return joined([rejected, _LASTS[reason]])
 
 
 def forget_settled(context: RunContext, seen: Container[str]) -> None:

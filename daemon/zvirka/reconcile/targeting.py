@@ -13,6 +13,7 @@ import msgspec
 from zvirka.domain import Client, Counterparty, Trigger
 from zvirka.errors import UsageError
 from zvirka.mapping import Attribute
+from zvirka.message import Message, coded
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.run_context import RunContext
 from zvirka.staging.candidates import Candidate
@@ -49,16 +50,18 @@ def check_targets(context: RunContext, targets: Targets) -> None:
     """
     if not (targets.codes or targets.refs or targets.tax_ids):
         raise UsageError(
-            "nothing to resync was named",
+            coded("ZV3501", "nothing to resync was named"),
             place="resync",
-            remedy="name counterparties with --code, --ref or --tax-id, or say --all",
+            remedy=Message("name counterparties with --code, --ref or --tax-id, or say --all"),
         )
     for ref in targets.refs:
         try:
             UUID(ref)
         except ValueError:
             raise UsageError(
-                "a Ref_Key is not a GUID", place=f"--ref {ref}", remedy="copy it from a report"
+                coded("ZV3509", "a Ref_Key is not a GUID"),
+                place=f"--ref {ref}",
+                remedy=Message("copy it from a report"),
             ) from None
     for option, field, values in (
         ("--code", "code", targets.codes),
@@ -66,9 +69,9 @@ def check_targets(context: RunContext, targets: Targets) -> None:
     ):
         if values and not _searchable(context, field):
             raise UsageError(
-                f"1C cannot be searched by {field} in this mapping",
+                coded("ZV1305", "1C cannot be searched by {field} in this mapping", field=field),
                 place=option,
-                remedy="name counterparties by --ref",
+                remedy=Message("name counterparties by --ref"),
             )
 
 
@@ -127,9 +130,9 @@ def _named(
     by_person = context.request.trigger != Trigger.FEED
     if by_person and unknown and not records and len(unknown) == len(targets.codes) + len(refs):
         raise UsageError(
-            "neither 1C nor the store knows what was named",
+            coded("ZV3510", "neither 1C nor the store knows what was named"),
             place=", ".join(unknown[:10]),
-            remedy="copy the Код as 1C shows it, leading zeros too, or name it by --ref",
+            remedy=Message("copy the Код as 1C shows it, leading zeros too, or name it by --ref"),
         )
     codes = frozenset(targets.codes)
     return Named(

@@ -28,6 +28,7 @@ from zvirka.journal.chain import altered_run
 from zvirka.journal.journal import Journal
 from zvirka.journal.suppressions import Reason, Suppression
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.verifying import read_back, with_read_back
@@ -52,23 +53,34 @@ def check_undoable(journal: Journal, parent: int) -> None:
     run = journal.get(parent)
     if run.pruned_at is not None:
         raise UsageError(
-            f"the values of run {parent} were pruned, so they cannot be put back",
+            coded(
+                "ZV5406",
+                "the values of run {parent} were pruned, so they cannot be put back",
+                parent=str(parent),
+            ),
             place=f"undo {parent}",
-            remedy="correct the clients by hand, or resync them from 1C",
+            remedy=Message("correct the clients by hand, or resync them from 1C"),
         )
     outcomes = journal.count(parent).outcomes
     if not _WRITTEN & outcomes.keys():
         raise UsageError(
-            f"run {parent} changed nothing in the store",
+            coded("ZV5407", "run {parent} changed nothing in the store", parent=str(parent)),
             place=f"undo {parent}",
-            remedy="`zvirka runs` lists the runs and what they did",
+            remedy=Message("`zvirka runs` lists the runs and what they did"),
         )
     for problem in altered_run(journal, parent):
         raise AlteredJournalError(
-            f"run {parent} cannot be undone from an altered journal: {problem.text}",
+            coded(
+                "ZV5201",
+                "run {parent} cannot be undone from an altered journal: {text}",
+                parent=str(parent),
+                text=problem.text,
+            ),
             place=journal.name,
-            remedy="`zvirka audit verify` lists what was altered; nothing was written; restore"
-            " the journal from a backup, or correct the clients by hand",
+            remedy=Message(
+                "`zvirka audit verify` lists what was altered; nothing was written; restore"
+                " the journal from a backup, or correct the clients by hand"
+            ),
         )
 
 
@@ -165,7 +177,7 @@ def _shown(mapping: Mapping, correction: Correction, back: Correction, number: i
         row=back.row,
         fields=fields,
         action=back.action,
-        note=f"puts back what the {correction.action} had changed",
+        note=Message("puts back what the {action} had changed", action=correction.action),
     )
 
 
@@ -215,7 +227,7 @@ def _verify(
     now = read_back(store, [(correction, outcome) for _, correction, outcome in done])
     wrong = [
         msgspec.structs.replace(
-            outcome, state=OutcomeState.NOT_CONVERGING, detail="reads back otherwise"
+            outcome, state=OutcomeState.NOT_CONVERGING, detail=Message("reads back otherwise")
         )
         for _, correction, outcome in done
         if not _taken(environment.mapping, store, correction, now.get(correction.id))

@@ -20,6 +20,7 @@ from zvirka.domain import (
 )
 from zvirka.erp.protocol import Store
 from zvirka.journal.suppressions import Reason, Suppression
+from zvirka.message import Message, also
 from zvirka.reconcile.run_context import RunContext
 
 _AT_ONCE = 1000
@@ -60,8 +61,8 @@ def _verify_batch(context: RunContext, batch: Sequence[tuple[int, Correction, Ou
                 Outcome(
                     correction=correction.id,
                     state=OutcomeState.NOT_CONVERGING,
-                    detail="; ".join(
-                        filter(None, [outcome.detail, f"reads back otherwise: {', '.join(wrong)}"])
+                    detail=also(
+                        outcome.detail, Message("reads back otherwise: {fields}", fields=wrong)
                     ),
                     row=outcome.row,
                 )

@@ -13,9 +13,10 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
-from zvirka.errors import UsageError, ZvirkaError
+from zvirka.errors import UsageError, ZvirkaError, os_reason
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
+from zvirka.message import Message, coded
 from zvirka.report import (
     format_csv,
     format_html,
@@ -72,9 +73,15 @@ def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
                 path.unlink()
             except OSError as error:
                 raise ZvirkaError(
-                    f"a report of a pruned run cannot be removed ({error.strerror})",
+                    coded(
+                        "ZV4104",
+                        "a report of a pruned run cannot be removed ({why})",
+                        why=os_reason(error),
+                    ),
                     place=str(path),
-                    remedy="remove it by hand: it holds personal data that must not be kept",
+                    remedy=Message(
+                        "remove it by hand: it holds personal data that must not be kept"
+                    ),
                 ) from error
             removed.append(path)
     return removed
@@ -170,7 +177,7 @@ def render_content(findings: ReportContent, words: Words, form: str, stream: Bin
         format_csv.write(findings, words, stream, ";" if form == "csv" else ",")
     else:
         raise UsageError(
-            f"there is no report in the form {form!r}",
+            coded("ZV3507", "there is no report in the form {form}", form=repr(form)),
             place="--format",
-            remedy="choose one of: " + ", ".join(FORMATS),
+            remedy=Message("choose one of: {names}", names=FORMATS),
         )

@@ -13,7 +13,6 @@ from datetime import datetime
 from zvirka.i18n import N_
 from zvirka.i18n.words import Words
 from zvirka.journal.records import DifferenceEntry, Write
-from zvirka.report.sentences import told
 from zvirka.report.summary_text import changes
 
 Cell = str | int | datetime | None
@@ -86,9 +85,9 @@ def difference_rows(entry: DifferenceEntry, words: Words) -> Iterator[tuple[Cell
         None if last else words.disposition(difference.disposition),
         ", ".join(difference.rows) or difference.row,
         difference.ref,
-        told(last.outcome.detail, words) if last else None,
-        told(difference.evidence, words),
-        told(difference.note, words),
+        words.told(last.outcome.detail) if last else None,
+        words.told(difference.evidence),
+        words.told(difference.note),
     )
     if not difference.fields:
         yield (*head, None, None, None, None, *tail)
@@ -111,7 +110,7 @@ def correction_rows(number: int, write: Write, words: Words) -> Iterator[tuple[C
     )
     tail: tuple[Cell, ...] = (
         words.outcome(write.outcome.state),
-        told(write.outcome.detail, words),
+        words.told(write.outcome.detail),
         local_cell(write.intended_at, words),
         local_cell(write.settled_at, words),
     )

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from zvirka.domain import Cause, Command, Disposition, OutcomeState
-from zvirka.errors import UsageError
+from zvirka.errors import UsageError, sentence_of
 from zvirka.i18n import N_
 from zvirka.i18n.words import COMMANDS, TRIGGERS, Words
 from zvirka.journal.difference_queries import last_differences
 from zvirka.journal.journal import Journal
 from zvirka.journal.queries import sealed_between
 from zvirka.journal.records import DifferenceEntry
+from zvirka.message import Message, coded
 from zvirka.report import format_json, summary_text
 from zvirka.report.assembly import content_of
 from zvirka.report.columns import (
@@ -32,7 +33,6 @@ from zvirka.report.columns import (
 from zvirka.report.content import ReportContent
 from zvirka.report.files import atomic
 from zvirka.report.format_xlsx import Listing, Workbook
-from zvirka.report.sentences import told
 from zvirka.settings.model import ActSettings
 
 PERIOD_FORMATS = ("xlsx", "json")
@@ -89,9 +89,9 @@ def period_of(journal: Journal, first: date, last: date, zone: tzinfo) -> Period
     """
     if last < first:
         raise UsageError(
-            "the period ends before it begins",
+            coded("ZV3502", "the period ends before it begins"),
             place=f"--from {first} --to {last}",
-            remedy="give the earlier day first",
+            remedy=Message("give the earlier day first"),
         )
     begin = datetime.combine(first, time(), zone).astimezone(UTC)
     end = datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
@@ -118,9 +118,9 @@ def export_period(
     words = Words(language, timezone)
     if form not in PERIOD_FORMATS:
         raise UsageError(
-            f"a period cannot be exported in the form {form!r}",
+            coded("ZV3507", "a period cannot be exported in the form {form}", form=repr(form)),
             place="--format",
-            remedy="choose one of: " + ", ".join(PERIOD_FORMATS),
+            remedy=Message("choose one of: {names}", names=PERIOD_FORMATS),
         )
     period = period_of(journal, first, last, words.timezone)
     if form == "json":
@@ -328,7 +328,7 @@ def _run_row(findings: ReportContent, words: Words) -> tuple[Any, ...]:
         words.status(findings.run.status),
         words.word(TRIGGERS, findings.run.trigger),
         findings.run.who,
-        told(findings.run.reason, words),
+        words.told(findings.run.reason),
         local_cell(findings.run.started_at, words),
         local_cell(findings.run.finished_at, words),
         findings.run.facts.source_rows,
@@ -336,6 +336,6 @@ def _run_row(findings: ReportContent, words: Words) -> tuple[Any, ...]:
         findings.found if findings.counted else None,
         findings.applied if findings.counted else None,
         findings.left,
-        f"{fault.cause} [{fault.place}] → {fault.remedy}" if fault else None,
+        words.told(sentence_of(fault.cause, fault.place, fault.remedy)) if fault else None,
         findings.run.digest,
     )

@@ -26,6 +26,7 @@ from zvirka.errors import UsageError
 from zvirka.i18n import LANGUAGES
 from zvirka.i18n.words import Words
 from zvirka.journal.journal import Journal
+from zvirka.message import Message, coded, joined
 from zvirka.report import content_of, render_content, report_stem, write_content
 from zvirka.report.content import ReportContent
 from zvirka.report.embedded_data import Embedded, embedded_in, in_html, in_sheet
@@ -59,12 +60,12 @@ class Authenticity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportCheck:
-    """The result for one file; ``text`` is an English sentence, ``line`` the first that differs."""
+    """The result for one file; ``text`` is a sentence, ``line`` the first that differs."""
 
     path: Path
     run: int
     authenticity: Authenticity
-    text: str
+    text: Message
     line: int | None = None
 
 
@@ -83,31 +84,44 @@ def verify_report(
             journal has no such run.
     """
     if not path.is_file():
-        raise UsageError("there is no such report file", place=str(path), remedy="check the path")
+        raise UsageError(
+            coded("ZV3511", "there is no such report file"),
+            place=str(path),
+            remedy=Message("check the path"),
+        )
     form = path.suffix.removeprefix(".").lower()
     named = _NAME.search(path.name)
     number = _run_in(path, form) or (int(named[1]) if named else None)
     if number is None or form not in _FORMS:
         raise UsageError(
-            "the file does not say which run's report it is",
+            coded("ZV3511", "the file does not say which run's report it is"),
             place=str(path),
-            remedy="keep the ending zvirka wrote it with, and for CSV the number in the name too",
+            remedy=Message(
+                "keep the ending zvirka wrote it with, and for CSV the number in the name too"
+            ),
         )
     if named and int(named[1]) != number:
-        text = f"run {number}: the file is named as a report of run {int(named[1])}"
+        text = Message(
+            "run {run}: the file is named as a report of run {other}",
+            run=str(number),
+            other=str(int(named[1])),
+        )
         return ReportCheck(path, number, Authenticity.ALTERED, text)
     findings = content_of(journal, number)
     line = first_difference(findings, path, LANGUAGES, timezone)
     if line is None:
-        text = f"run {number}: the file is what the journal yields"
+        text = Message("run {run}: the file is what the journal yields", run=str(number))
         return ReportCheck(path, number, Authenticity.GENUINE, text)
     if findings.run.pruned_at is not None:
-        text = f"run {number}: its personal values were pruned, the file cannot be checked any more"
+        text = Message(
+            "run {run}: its personal values were pruned, the file cannot be checked any more",
+            run=str(number),
+        )
         return ReportCheck(path, number, Authenticity.UNKNOWN, text)
     writer = _written_by(path)
     if writer not in {None, __version__} or _version_in(path, form) not in {None, VERSION}:
         return _by_data(path, form, findings, writer or "?")
-    text = f"run {number}: the file is not what the journal yields"
+    text = Message("run {run}: the file is not what the journal yields", run=str(number))
     return ReportCheck(path, number, Authenticity.ALTERED, text, line if form != "xlsx" else None)
 
 
@@ -135,14 +149,24 @@ def _by_data(path: Path, form: str, findings: ReportContent, writer: str) -> Rep
     if form in {"html", "xlsx"} and (held := embedded_in(path)):
         document = held.document
     if document is None:
-        text = f"run {number}: written by zvirka {writer}, this is {__version__}; use that version"
+        text = Message(
+            "run {run}: written by zvirka {writer}, this is {version}; use that version",
+            run=str(number),
+            writer=writer,
+            version=__version__,
+        )
         return ReportCheck(path, number, Authenticity.UNKNOWN, text)
     if not holds_data_of(document, findings):
-        text = f"run {number}: the file's data are not what the journal yields"
+        text = Message(
+            "run {run}: the file's data are not what the journal yields", run=str(number)
+        )
         return ReportCheck(path, number, Authenticity.ALTERED, text)
-    text = f"run {number}: the file's data are what the journal yields"
+    text = Message("run {run}: the file's data are what the journal yields", run=str(number))
     if form != "json":
-        text += f"; its layout is that of zvirka {writer} and was not compared"
+        layout = Message(
+            "its layout is that of zvirka {writer} and was not compared", writer=writer
+        )
+        text = joined([text, layout])
     return ReportCheck(path, number, Authenticity.GENUINE, text)
 
 

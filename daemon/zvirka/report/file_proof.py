@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zvirka import __version__
-from zvirka.errors import UsageError
+from zvirka.errors import UsageError, os_reason
 from zvirka.i18n import LANGUAGES, N_
 from zvirka.journal.keyring import Keyring
+from zvirka.message import Message, coded
 from zvirka.report.anchor_check import Anchors
 from zvirka.report.embedded_data import Embedded, embedded_in
 from zvirka.report.file_check import first_difference
@@ -92,10 +93,12 @@ def _held(path: Path, source: Path) -> Embedded:
     form = source.suffix.lower()
     if form not in {".json", ".html", ".xlsx"}:
         raise UsageError(
-            "only JSON, HTML and XLSX reports carry their seal",
+            coded("ZV3511", "only JSON, HTML and XLSX reports carry their seal"),
             place=str(path),
-            remedy="give one of these, or check the file with the journal:"
-            " zvirka audit verify --report FILE",
+            remedy=Message(
+                "give one of these, or check the file with the journal: zvirka audit verify"
+                " --report FILE"
+            ),
         )
     try:
         held = (
@@ -103,16 +106,20 @@ def _held(path: Path, source: Path) -> Embedded:
         )
     except OSError as error:
         raise UsageError(
-            f"the report cannot be read ({error.strerror})",
+            coded("ZV4102", "the report cannot be read ({why})", why=os_reason(error)),
             place=str(source),
-            remedy="check the path; a page of a large report needs its summary beside it",
+            remedy=Message("check the path; a page of a large report needs its summary beside it"),
         ) from None
     if held is None:
         raise UsageError(
-            "the report does not carry its seal, or it was saved by another program",
+            coded(
+                "ZV3511", "the report does not carry its seal, or it was saved by another program"
+            ),
             place=str(source),
-            remedy="take the file as zvirka wrote it, or check it with the journal:"
-            " zvirka audit verify --report FILE",
+            remedy=Message(
+                "take the file as zvirka wrote it, or check it with the journal: zvirka audit"
+                " verify --report FILE"
+            ),
         )
     return held
 

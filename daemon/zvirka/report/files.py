@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zvirka.atomic_files import replaced
-from zvirka.errors import ZvirkaError
+from zvirka.errors import ZvirkaError, os_reason
+from zvirka.message import Message, coded
 
 _MODE = 0o640
 """The owner writes and the group (the auditors) reads: a report holds personal data."""
@@ -30,7 +31,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
 def _cannot(path: Path, error: OSError) -> ZvirkaError:
     return ZvirkaError(
-        f"a report cannot be written ({error.strerror or error})",
+        coded("ZV4101", "a report cannot be written ({why})", why=os_reason(error)),
         place=str(path),
-        remedy="see to the space and the rights of the directory, or change report.dir",
+        remedy=Message("see to the space and the rights of the directory, or change report.dir"),
     )

@@ -37,7 +37,6 @@ from zvirka.report import summary_text
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
 from zvirka.report.embedded_data import packed
-from zvirka.report.sentences import told
 from zvirka.report.summary_text import tone_of
 
 PAGE = 2000
@@ -121,7 +120,7 @@ def environment(language: str) -> Environment:
         words.gettext, words.ngettext, newstyle=True
     )
     made.filters["tone"] = tone_of
-    made.filters["told"] = lambda text: told(text, words)
+    made.filters["told"] = words.told
     made.filters["breakable"] = _breakable
     made.tests["tall"] = _tall
     made.tests["short"] = lambda text: len(text) <= _SHORT and "\n" not in text

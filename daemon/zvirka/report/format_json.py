@@ -7,8 +7,9 @@ within a version. Differences are written one a line as they come out of the jou
 
 The report proves itself (:mod:`zvirka.report.proof`): ``seal`` holds what the run's digest is taken
 over. ``check`` is the beginning of a row's digest and names the row that was altered.
-``values_digest`` stands for personal values that were pruned, ``stored`` for JSON that was stored
-with half a surrogate pair, which this file cannot hold.
+``values_digest`` stands for personal values that were pruned, ``stored`` for what was stored in
+other words: messages, of which this file has the English text, and JSON with half a surrogate
+pair, which it cannot hold.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from zvirka.domain import Correction, Difference, OutcomeState
 from zvirka.journal.column_types import canonical
 from zvirka.journal.records import DifferenceEntry, Fault, RunRecord, SealRecord, Tally, Write
 from zvirka.journal.run_facts import Facts
+from zvirka.message import Message, stored
 from zvirka.report.content import Night, ReportContent
 
 VERSION: Literal[3] = 3
@@ -154,7 +156,8 @@ def difference_part(entry: DifferenceEntry, *, pruned: bool = False) -> msgspec.
         corrections=tuple(correction_part(write, pruned=pruned) for write in entry.writes),
         check=entry.digest[:CHECK],
         values_digest=entry.values_digest if pruned else "",
-        stored=_stored(rows=difference.rows, fields=msgspec.to_builtins(difference.fields)),
+        stored=_stored(rows=difference.rows, fields=msgspec.to_builtins(difference.fields))
+        | _messages(note=difference.note, evidence=difference.evidence),
     )
 
 
@@ -171,7 +174,8 @@ def correction_part(write: Write, *, pruned: bool = False) -> msgspec.Struct:
         settled_by=write.settled_by,
         check=write.digest[:CHECK] + write.settled_digest[:CHECK],
         values_digest=write.values_digest if pruned else "",
-        stored=_stored(before=correction.before, after=correction.after),
+        stored=_stored(before=correction.before, after=correction.after)
+        | _messages(detail=outcome.detail),
     )
 
 
@@ -179,6 +183,11 @@ def _stored(**values: Any) -> dict[str, str]:
     """The JSON texts that cannot be made again from this file."""
     texts = {name: canonical(value) for name, value in values.items()}
     return {name: text for name, text in texts.items() if _SURROGATE.search(text)}
+
+
+def _messages(**texts: str) -> dict[str, str]:
+    """The messages among the texts as the journal stores them."""
+    return {name: stored(text) for name, text in texts.items() if isinstance(text, Message)}
 
 
 def _taken(part: type[msgspec.Struct], record: msgspec.Struct, **more: Any) -> msgspec.Struct:
@@ -189,11 +198,11 @@ def _taken(part: type[msgspec.Struct], record: msgspec.Struct, **more: Any) -> m
 
 def _encoded(part: msgspec.Struct) -> bytes:
     try:
-        return msgspec.json.encode(part)
+        return msgspec.json.encode(part, enc_hook=str)
     except UnicodeEncodeError:
         # Half a surrogate pair, which a broken client can leave in a column, is not Unicode text:
         # it becomes U+FFFD, as every reader of the JSON would make it.
-        return msgspec.json.encode(mended(msgspec.to_builtins(part)))
+        return msgspec.json.encode(mended(msgspec.to_builtins(part, enc_hook=str)))
 
 
 def mended(value: Any) -> Any:

@@ -15,7 +15,6 @@ from zvirka.i18n.words import Words
 from zvirka.journal.records import DifferenceEntry
 from zvirka.report import summary_text
 from zvirka.report.content import ReportContent
-from zvirka.report.sentences import told
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~#&@$])")
 _TICKS = re.compile("`+")
@@ -133,7 +132,7 @@ def _difference(entry: DifferenceEntry, words: Words) -> list[str]:
     done += [words.clock(write.settled_at) for write in entry.writes[-1:] if write.settled_at]
     notes = [write.outcome.detail for write in entry.writes]
     notes += [difference.evidence, difference.note]
-    done += [escaped(told(note, words)) for note in notes if note]
+    done += [escaped(words.told(note)) for note in notes if note]
     return [
         str(difference.number),
         code(difference.key),

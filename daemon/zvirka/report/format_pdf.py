@@ -17,6 +17,7 @@ from zvirka.domain import FieldDifference
 from zvirka.errors import UsageError
 from zvirka.i18n.words import Words
 from zvirka.journal.records import DifferenceEntry
+from zvirka.message import Message, coded
 from zvirka.report import format_html
 from zvirka.report.content import ReportContent
 
@@ -35,10 +36,16 @@ def write(findings: ReportContent, words: Words, stream: BinaryIO) -> None:
         from weasyprint import HTML
     except (ImportError, OSError) as error:
         raise UsageError(
-            f"PDF needs WeasyPrint, which cannot be loaded ({error})",
+            coded(
+                "ZV4403",
+                "PDF needs WeasyPrint, which cannot be loaded ({details})",
+                details=str(error),
+            ),
             place="report.formats",
-            remedy="pip install 'zvirka[pdf]'; on Debian also apt install libpango-1.0-0"
-            " libpangoft2-1.0-0",
+            remedy=Message(
+                "pip install 'zvirka[pdf]'; on Debian also apt install libpango-1.0-0"
+                " libpangoft2-1.0-0"
+            ),
         ) from error
     page = BytesIO()
     format_html.emit(

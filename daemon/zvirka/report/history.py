@@ -17,8 +17,8 @@ from zvirka.i18n.visible_text import one_line
 from zvirka.i18n.words import COMMANDS, Words
 from zvirka.journal.journal import Journal
 from zvirka.journal.records import HistoryEntry
+from zvirka.message import Message, coded
 from zvirka.report.format_html import emit
-from zvirka.report.sentences import told
 
 HISTORY_FORMATS = ("text", "json", "html")
 
@@ -52,7 +52,7 @@ def render_history(
     entries = journal.history(key=key, ref=ref)
     if form == "json":
         part = HistoryPart(1, f"zvirka {__version__}", key, ref, entries)
-        stream.write(msgspec.json.format(msgspec.json.encode(part), indent=1) + b"\n")
+        stream.write(msgspec.json.format(msgspec.json.encode(part, enc_hook=str), indent=1) + b"\n")
     elif form == "text":
         for line in history_lines(entries, words, key=key, ref=ref):
             stream.write(line.encode() + b"\n")
@@ -69,9 +69,9 @@ def render_history(
         )
     else:
         raise UsageError(
-            f"there is no history in the form {form!r}",
+            coded("ZV3507", "there is no history in the form {form}", form=repr(form)),
             place="--format",
-            remedy="choose one of: " + ", ".join(HISTORY_FORMATS),
+            remedy=Message("choose one of: {names}", names=HISTORY_FORMATS),
         )
     return len(entries)
 
@@ -98,7 +98,7 @@ def history_lines(
         yield f"    {history_done(entry, words)}"
         for text in (entry.detail, entry.evidence, entry.note):
             if text:
-                yield f"    {one_line(told(text, words))}"
+                yield f"    {one_line(words.told(text))}"
 
 
 def history_head(entry: HistoryEntry, words: Words) -> str:

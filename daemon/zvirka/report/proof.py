@@ -33,9 +33,10 @@ from zvirka.journal.digests import (
 )
 from zvirka.journal.keyring import Keyring
 from zvirka.journal.records import DifferenceEntry, RunRecord, Write
-from zvirka.journal.row_mapping import run_from
+from zvirka.journal.row_mapping import facts_from, fault_from, run_from
 from zvirka.journal.sealed_memory import sealed_from
 from zvirka.journal.sealing import section_digest
+from zvirka.message import Message, coded, loaded, stored
 from zvirka.report.content import ReportContent
 from zvirka.report.format_json import CHECK, VERSION, Report, mended
 
@@ -84,15 +85,27 @@ def read_report(document: bytes, place: Path) -> Any:
             return msgspec.json.decode(document, type=Report)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"the file is not a report of zvirka, or damaged ({type(error).__name__})",
+            coded(
+                "ZV3511",
+                "the file is not a report of zvirka, or damaged ({kind})",
+                kind=type(error).__name__,
+            ),
             place=str(place),
-            remedy="take the file as zvirka wrote it, or check the report with the journal:"
-            " zvirka audit verify --report FILE",
+            remedy=Message(
+                "take the file as zvirka wrote it, or check the report with the journal:"
+                " zvirka audit verify --report FILE"
+            ),
         ) from None
     raise UsageError(
-        f"a report of format version {version} does not carry its seal (version {VERSION} does)",
+        coded(
+            "ZV3511",
+            "a report of format version {version} does not carry its seal (version"
+            " {version2} does)",
+            version=version,
+            version2=VERSION,
+        ),
         place=str(place),
-        remedy="check it with the journal: zvirka audit verify --report FILE",
+        remedy=Message("check it with the journal: zvirka audit verify --report FILE"),
     )
 
 
@@ -103,6 +116,7 @@ def content_of_report(report: Any) -> ReportContent:
     run = RunRecord(
         **{**head, **chain, "id": report.run.id, "facts": report.facts, "error": report.fault}
     )
+    run = _with_messages(run, _record(report.seal.record) if report.seal else None)
     held = [_entry(part) for part in report.differences]
 
     def entries(numbers: Collection[int] | None = None) -> Iterator[DifferenceEntry]:
@@ -116,6 +130,22 @@ def content_of_report(report: Any) -> ReportContent:
         nights=report.nights,
         entries=entries,
         seal=report.seal,
+    )
+
+
+def _with_messages(run: RunRecord, record: dict[str, Any] | None) -> RunRecord:
+    """The run with the messages of its record, of which the report has the English text."""
+    try:
+        facts = facts_from(json.loads(record["facts"])) if record else run.facts
+        error = fault_from(json.loads(record["error"])) if record else run.error
+        reason = loaded(record["reason"]) if record else run.reason
+    except (KeyError, ValueError, TypeError):
+        return run
+    return msgspec.structs.replace(
+        run,
+        facts=facts if facts == run.facts else run.facts,
+        error=error if error == run.error else run.error,
+        reason=reason if reason == run.reason else run.reason,
     )
 
 
@@ -275,7 +305,8 @@ def _difference_digest(part: Any, run: int, salt: str | None) -> str:
     row = {
         "run_id": run,
         **{name: getattr(part, name) for name in ("number", "key", "ref", "row", "name")},
-        **{name: getattr(part, name) for name in ("kind", "cause", "note", "evidence")},
+        **{name: getattr(part, name) for name in ("kind", "cause")},
+        **{name: stored(_sentence(part, name)) for name in ("note", "evidence")},
         "action": part.action or "",
         "rows": _text(part, "rows"),
         "fields": _text(part, "fields"),
@@ -293,12 +324,20 @@ def _correction_digests(part: Any, run: int, number: int, salt: str | None) -> t
     row = {name: getattr(part, name) for name in part.__struct_fields__}
     row |= {"run_id": run, "number": number}
     row |= {"before": _text(part, "before"), "after": _text(part, "after")}
+    row["detail"] = stored(_sentence(part, "detail"))
     if salt is not None:
         row["values_digest"] = correction_values_digest(salt, row)
     elif part.before or part.after:
         return "", ""
     settled = settlement_digest(row) if part.settled_by is not None else ""
     return correction_row_digest(row), settled
+
+
+def _sentence(part: Any, name: str) -> str:
+    """A sentence as the journal holds it, if its English text is the one shown."""
+    shown: str = getattr(part, name)
+    sealed = loaded(part.stored.get(name, ""))
+    return sealed if sealed == shown else shown
 
 
 def _text(part: Any, name: str) -> str:
@@ -334,6 +373,9 @@ def _entry(part: Any) -> DifferenceEntry:
     difference = msgspec.convert(
         {**msgspec.to_builtins(known), "fields": fields, "rows": rows}, Difference, strict=False
     )
+    difference = msgspec.structs.replace(
+        difference, note=_sentence(part, "note"), evidence=_sentence(part, "evidence")
+    )
     writes = tuple(map(_write, part.corrections))
     return DifferenceEntry(difference, writes, part.values_digest, part.check)
 
@@ -342,7 +384,7 @@ def _write(part: Any) -> Write:
     known = {name: getattr(part, name) for name in Correction.__struct_fields__}
     known |= {"before": _stored(part, "before"), "after": _stored(part, "after")}
     outcome = Outcome(
-        correction=part.id, state=part.state, detail=part.detail, row=part.written_row
+        correction=part.id, state=part.state, detail=_sentence(part, "detail"), row=part.written_row
     )
     return Write(
         Correction(**known),

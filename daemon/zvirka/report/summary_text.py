@@ -29,9 +29,9 @@ from zvirka.i18n.words import (
 )
 from zvirka.journal.definitions import is_left
 from zvirka.journal.records import DifferenceEntry, Write
+from zvirka.message import Message
 from zvirka.report.content import ReportContent
 from zvirka.report.holds import hold_cells
-from zvirka.report.sentences import told
 
 Line = tuple[str, str]
 """A label and its text."""
@@ -116,7 +116,7 @@ def request_lines(findings: ReportContent, words: Words) -> list[Line]:
         (_("Run"), title(findings, words)),
         (_("Triggered by"), words.word(TRIGGERS, findings.run.trigger)),
         (_("Who"), findings.run.who),
-        (_("Why"), told(findings.run.reason, words) or _("no reason given")),
+        (_("Why"), words.told(findings.run.reason) or _("no reason given")),
         (_("Status"), words.word(STATUSES, findings.run.status)),
         (_("Started"), words.moment(findings.run.started_at)),
         (_("Ended"), words.moment(findings.run.finished_at)),
@@ -161,7 +161,7 @@ def _completeness(findings: ReportContent, words: Words) -> str:
     if not facts.snapshot_from:
         return ""
     partial = _("partial: no client counts as deleted")
-    reasons = "; ".join(told(reason, words) for reason in facts.incomplete_because)
+    reasons = "; ".join(words.told(reason) for reason in facts.incomplete_because)
     return f"{partial} ({reasons})" if reasons else partial
 
 
@@ -182,7 +182,7 @@ def counts(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
 def notes(findings: ReportContent, words: Words) -> list[str]:
     """Warnings, and what was recovered of an interrupted run."""
     facts = findings.run.facts
-    return [told(note, words) for note in facts.warnings + facts.recovered]
+    return [words.told(note) for note in facts.warnings + facts.recovered]
 
 
 def mapping(findings: ReportContent, words: Words) -> list[tuple[str, str, str, str]]:
@@ -222,7 +222,12 @@ def fault(findings: ReportContent, words: Words) -> list[Line]:
     error = findings.run.error
     if error is None:
         return []
-    return [(_("Cause"), error.cause), (_("Place"), error.place), (_("Remedy"), error.remedy)]
+    code = f" ({error.cause.code})" if isinstance(error.cause, Message) and error.cause.code else ""
+    return [
+        (_("Cause"), words.told(error.cause) + code),
+        (_("Place"), words.told(error.place)),
+        (_("Remedy"), words.told(error.remedy)),
+    ]
 
 
 def left(findings: ReportContent, words: Words) -> list[tuple[str, int]]:

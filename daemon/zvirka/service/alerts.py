@@ -193,7 +193,15 @@ class Alerts:
         found = []
         if failure is not None:
             kind, why = failure
-            found.append(("failed", (kind, f"{say(language, 'cause', why=why)}\n{about}".strip())))
+            found.append(
+                (
+                    "failed",
+                    (
+                        kind,
+                        f"{say(language, 'cause', why=Words(language).told(why))}\n{about}".strip(),
+                    ),
+                )
+            )
         if situation.held:
             run, digest, actions = situation.held[0]
             text = say(language, "by_action", counts=tallied(Words(language).action, actions))

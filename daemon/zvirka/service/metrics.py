@@ -14,7 +14,8 @@ from loguru import logger
 from prometheus_client import CollectorRegistry, Gauge, start_http_server, write_to_textfile
 
 from zvirka.domain import Cause, OutcomeState, RunStatus
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
+from zvirka.message import Message, coded
 from zvirka.net import address_of
 from zvirka.service.daemon_records import Situation
 
@@ -149,9 +150,14 @@ class Exposition:
             )
         except OSError as error:
             raise SettingsError(
-                f"cannot listen on {listen!r}: {error.strerror or error}",
+                coded(
+                    "ZV4201",
+                    "cannot listen on {listen}: {why}",
+                    listen=repr(listen),
+                    why=os_reason(error),
+                ),
                 place="metrics.listen",
-                remedy="write a free address as HOST:PORT, such as 127.0.0.1:9791",
+                remedy=Message("write a free address as HOST:PORT, such as 127.0.0.1:9791"),
             ) from error
         self.port: int = self._server.server_port
 

@@ -17,6 +17,7 @@ from loguru import logger
 
 from zvirka.domain import RunStatus, Trigger
 from zvirka.errors import RunInterrupted, ZvirkaError
+from zvirka.message import Message
 from zvirka.reconcile.request import Summary
 from zvirka.service.clock import Clock
 from zvirka.settings.model import ScheduleSettings
@@ -75,7 +76,7 @@ def night_result(ending: Summary | BaseException) -> NightResult:
         return _failed(ending.passing, ending.kind or ending.status, ending.error)
     kind = type(ending).__name__
     if isinstance(ending, RunInterrupted):
-        return NightResult("interrupted", kind=kind, why="the run was interrupted")
+        return NightResult("interrupted", kind=kind, why=Message("the run was interrupted"))
     if isinstance(ending, ZvirkaError):
         return _failed(ending.passing, kind, str(ending))
     return NightResult("permanent", kind, f"unexpected error: {kind}; the log names the place")

@@ -21,6 +21,7 @@ from zvirka.domain import Command
 from zvirka.errors import ZvirkaError
 from zvirka.i18n import Language
 from zvirka.i18n.words import Words
+from zvirka.message import Message
 from zvirka.now import Now
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.alert_texts import say
@@ -194,7 +195,11 @@ class Supervisor:
             command=Command.RECONCILE,
             trigger=due.trigger,
             who=_WHO,
-            reason=f"night of {due.slot.isoformat()}, attempt {due.attempt}",
+            reason=Message(
+                "night of {slot}, attempt {number}",
+                slot=due.slot.isoformat(),
+                number=str(due.attempt),
+            ),
             wait=_WAIT_FOR_LOCK,
         )
         logger.info("a run is due", trigger=due.trigger, attempt=due.attempt)

@@ -10,7 +10,8 @@ from pathlib import Path
 from loguru import logger
 
 from zvirka.atomic_files import replaced
-from zvirka.errors import UsageError
+from zvirka.errors import UsageError, os_reason
+from zvirka.message import Message, coded
 from zvirka.package_files import shipped
 
 PLACES = {
@@ -89,9 +90,9 @@ def uninstall(*, prefix: Path = Path("/"), dry_run: bool = False) -> list[Path]:
             path.unlink()
         except OSError as error:
             raise UsageError(
-                f"the file cannot be removed: {error.strerror}",
+                coded("ZV4101", "the file cannot be removed: {why}", why=os_reason(error)),
                 place=str(path),
-                remedy="run it as root",
+                remedy=Message("run it as root"),
             ) from error
     if live:
         _tried(["systemctl", "daemon-reload"])
@@ -112,9 +113,15 @@ def _put_into_effect() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise UsageError(
-                f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[:300]}",
+                coded(
+                    "ZV4401",
+                    "{command} ended with {returncode}: {stderr}",
+                    command=command[0],
+                    returncode=done.returncode,
+                    stderr=done.stderr.strip()[:300],
+                ),
                 place=" ".join(command),
-                remedy="run it as root; its own log has the details",
+                remedy=Message("run it as root; its own log has the details"),
             )
 
 
@@ -126,9 +133,13 @@ def _check_visible(program: Path, *, strict: bool) -> None:
         return
     if strict:
         raise UsageError(
-            "the units could not start zvirka: their sandbox hides home and temporary directories",
+            coded(
+                "ZV4402",
+                "the units could not start zvirka: their sandbox hides home and temporary"
+                " directories",
+            ),
             place=str(hidden[0]),
-            remedy="install zvirka and its Python below /opt or /usr, e.g. /opt/zvirka",
+            remedy=Message("install zvirka and its Python below /opt or /usr, e.g. /opt/zvirka"),
         )
     logger.warning("the units' sandbox hides this path", path=str(hidden[0]))
 
@@ -140,7 +151,7 @@ def _write(target: Path, text: str) -> None:
             file.write(text.encode())
     except OSError as error:
         raise UsageError(
-            f"the file cannot be written: {error.strerror}",
+            coded("ZV4101", "the file cannot be written: {why}", why=os_reason(error)),
             place=str(target),
-            remedy="run it as root, or give another --prefix",
+            remedy=Message("run it as root, or give another --prefix"),
         ) from error

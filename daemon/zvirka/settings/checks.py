@@ -12,6 +12,7 @@ import pytz
 
 from zvirka.errors import SettingsError
 from zvirka.findings import Finding
+from zvirka.message import Message, coded
 from zvirka.net import address_of, is_loopback
 from zvirka.settings.model import ErpSettings, OnecSettings, ScheduleSettings, Settings, WebSettings
 
@@ -49,22 +50,22 @@ def cross_warnings(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 f"{table}.verify_tls",
-                f"the certificate of {whose} is not verified",
-                f"set {table}.ca_file to the certificate authority instead",
+                coded("ZV3206", "the certificate of {whose} is not verified", whose=whose),
+                Message("set {table}.ca_file to the certificate authority instead", table=table),
             )
     if settings.web.enabled and _open_http(settings.web.public_url):
         yield Finding(
             "warning",
             "web.public_url",
-            "passwords and personal data go to browsers unencrypted",
-            "put the page behind a reverse proxy with https and write its address here",
+            coded("ZV3409", "passwords and personal data go to browsers unencrypted"),
+            Message("put the page behind a reverse proxy with https and write its address here"),
         )
     if onec.password is not None and _open_http(onec.url):
         yield Finding(
             "warning",
             "onec.url",
-            "the password goes to 1C unencrypted",
-            "publish the base over https",
+            coded("ZV3207", "the password goes to 1C unencrypted"),
+            Message("publish the base over https"),
         )
 
 

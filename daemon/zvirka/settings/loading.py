@@ -19,8 +19,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
 from zvirka.findings import Finding
+from zvirka.message import Message, coded
 from zvirka.settings.checks import cross_problems, cross_warnings
 from zvirka.settings.explanations import (
     annotation_at,
@@ -127,9 +128,9 @@ def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     if asked is not None:
         if not _is_file(asked, otherwise=True):
             raise SettingsError(
-                "the settings file does not exist",
+                coded("ZV3101", "the settings file does not exist"),
                 place=str(asked),
-                remedy="check --config or $ZVIRKA_CONFIG",
+                remedy=Message("check --config or $ZVIRKA_CONFIG"),
             )
         return asked.absolute()
     return next(
@@ -157,13 +158,17 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        cause, remedy = f"the settings file is not TOML: {error}", "correct that line"
+        cause = coded("ZV3102", "the settings file is not TOML: {details}", details=str(error))
+        remedy = Message("correct that line")
     except UnicodeDecodeError:
-        cause, remedy = "the settings file is not UTF-8 text", "save it as UTF-8 without a BOM"
+        cause = coded("ZV3102", "the settings file is not UTF-8 text")
+        remedy = Message("save it as UTF-8 without a BOM")
     except RecursionError:
-        cause, remedy = "the settings file is nested too deep", "look for a row of brackets"
+        cause = coded("ZV3102", "the settings file is nested too deep")
+        remedy = Message("look for a row of brackets")
     except OSError as error:
-        cause, remedy = f"the settings file cannot be read: {error.strerror}", "make it readable"
+        cause = coded("ZV4102", "the settings file cannot be read: {why}", why=os_reason(error))
+        remedy = Message("make it readable")
     raise SettingsError(cause, place=str(file), remedy=remedy)
 
 
@@ -244,14 +249,18 @@ def _settings_error(problems: Mapping[str, str], file: Path | None) -> SettingsE
     lines = "".join(f"\n  {key}: {problems[key]}" for key in sorted(problems))
     if file is not None:
         return SettingsError(
-            f"the settings cannot be used:{lines}\n",
+            coded("ZV3103", "the settings cannot be used:{lines}\n", lines=lines),
             place=str(file),
-            remedy="zvirka.example.toml documents every key",
+            remedy=Message("zvirka.example.toml documents every key"),
         )
     return SettingsError(
-        f"there is no settings file, and the environment alone is not enough:{lines}\n",
+        coded(
+            "ZV3101",
+            "there is no settings file, and the environment alone is not enough:{lines}\n",
+            lines=lines,
+        ),
         place=f"--config, $ZVIRKA_CONFIG, {Path('zvirka.toml').absolute()}, {SYSTEM_FILE}",
-        remedy="copy zvirka.example.toml to one of these places and fill it in",
+        remedy=Message("copy zvirka.example.toml to one of these places and fill it in"),
     )
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, os_reason
 from zvirka.mapping import (
     Attribute,
     Comparison,
@@ -24,6 +24,7 @@ from zvirka.mapping import (
     Mapping,
     RegisterLine,
 )
+from zvirka.message import Message, coded
 from zvirka.package_files import shipped
 from zvirka.settings.explanations import did_you_mean, settings_problems
 from zvirka.settings.model import FieldSettings, OnecSettings, Settings, Table
@@ -62,12 +63,12 @@ def read_profile(name: str) -> FieldProfile:
         lines = "".join(
             f"\n  {key}: {sentence}" for key, sentence in settings_problems(error, FieldProfile, {})
         )
-        cause = f"the profile cannot be used:{lines}\n"
+        cause = coded("ZV3208", "the profile cannot be used:{lines}\n", lines=lines)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        cause = f"the profile is not TOML: {error}"
+        cause = coded("ZV3208", "the profile is not TOML: {details}", details=str(error))
     except OSError as error:
-        cause = f"the profile cannot be read: {error.strerror}"
-    raise SettingsError(cause, place=f"onec.profile, {file}", remedy="correct that file")
+        cause = coded("ZV4102", "the profile cannot be read: {why}", why=os_reason(error))
+    raise SettingsError(cause, place=f"onec.profile, {file}", remedy=Message("correct that file"))
 
 
 def mapping_of(settings: Settings) -> Mapping:
@@ -90,9 +91,9 @@ def mapping_of(settings: Settings) -> Mapping:
     if problems:
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise SettingsError(
-            f"the mapping of fields cannot be used:{lines}\n",
+            coded("ZV3209", "the mapping of fields cannot be used:{lines}\n", lines=lines),
             place=f"onec.fields over the profile {onec.profile}",
-            remedy="zvirka.example.toml shows each way to say where 1C keeps a field",
+            remedy=Message("zvirka.example.toml shows each way to say where 1C keeps a field"),
         )
     return Mapping(
         catalog=onec.catalog if "catalog" in onec.model_fields_set else profile.catalog,
@@ -109,9 +110,16 @@ def _profile_file(name: str) -> Path:
     names = profile_names()
     if name not in names:
         raise SettingsError(
-            f'there is no profile "{name}"{did_you_mean(name, names)}',
+            coded(
+                "ZV3208",
+                'there is no profile "{name}"{guess}',
+                name=name,
+                guess=did_you_mean(name, names),
+            ),
             place="onec.profile",
-            remedy=f"choose one of {', '.join(names)}, or the path of your own .toml file",
+            remedy=Message(
+                "choose one of {names}, or the path of your own .toml file", names=", ".join(names)
+            ),
         )
     return shipped("config") / "profiles" / f"{name}.toml"
 

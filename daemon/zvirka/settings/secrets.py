@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from zvirka.findings import Finding
+from zvirka.message import Coded, Message, coded
 from zvirka.settings.explanations import holds_secret
 from zvirka.settings.model import Settings
 
@@ -32,7 +33,7 @@ class SecretsFound:
     problems: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
 
-    def warn(self, key: str, text: str, remedy: str) -> None:
+    def warn(self, key: str, text: Coded, remedy: Message) -> None:
         """Add a warning."""
         self.warnings.append(Finding("warning", key, text, remedy))
 
@@ -70,7 +71,7 @@ def resolve_secrets(
     """
     found = SecretsFound()
     credentials = _credentials(environ.get("CREDENTIALS_DIRECTORY", ""), found)
-    fix = "correct its name in LoadCredential=, or remove it"
+    fix = Message("correct its name in LoadCredential=, or remove it")
     for secret in _secrets(Settings, ()):
         credential = credentials.pop(secret.key, None)
         table = _table(values, secret)
@@ -78,10 +79,15 @@ def resolve_secrets(
             _resolve(secret, table, origins, credential, found)
         elif credential is not None:
             table_name = ".".join(secret.table)
-            text = f"the systemd credential is not used: there is no [{table_name}]"
+            text = coded(
+                "ZV3104",
+                "the systemd credential is not used: there is no [{table}]",
+                table=table_name,
+            )
             found.warn(secret.key, text, fix)
     for name in credentials:
-        found.warn(name, "the systemd credential is not used: no secret has that name", fix)
+        text = coded("ZV3104", "the systemd credential is not used: no secret has that name")
+        found.warn(name, text, fix)
     return found
 
 
@@ -134,11 +140,15 @@ def _resolve(
         path = Path(str(table[file_name])).expanduser()
         origins[secret.key] = f"file {path}"
         if _read(secret, table, path, found) & stat.S_IROTH:
-            text = f"everybody on this machine can read {path}"
-            found.warn(secret.file_key, text, f"chmod o-r {path}")
+            warning = coded("ZV3105", "everybody on this machine can read {path}", path=path)
+            found.warn(secret.file_key, warning, Message("chmod o-r {path}", path=path))
     elif name in table:
-        remedy = f"move it to a file and set {secret.file_key}, or to a systemd credential"
-        found.warn(secret.key, "the secret is written in zvirka.toml itself", remedy)
+        remedy = Message(
+            "move it to a file and set {key}, or to a systemd credential", key=secret.file_key
+        )
+        found.warn(
+            secret.key, coded("ZV3105", "the secret is written in zvirka.toml itself"), remedy
+        )
 
 
 def _read(secret: _Secret, table: dict[str, Any], path: Path, found: SecretsFound) -> int:

@@ -67,8 +67,13 @@ class OutboxRegister:
         self._change([*self.table.rows, row])
         return message
 
-    def fail(self, message: str, tried: datetime, error: str, status: int = 0) -> None:
-        """Record a failed attempt at ``tried``: the message waits a minute, two, four … an hour."""
+    def fail(
+        self, message: str, tried: datetime, error: str, status: int = 0, *, stopped: bool = False
+    ) -> None:
+        """Record a failed attempt at ``tried``: the message waits a minute, two, four … an hour.
+
+        ``stopped``: it is not sent any more, as after an answer 4xx.
+        """
         row = next(row for row in self.table.rows if row["Идентификатор"] == message)
         pause = timedelta(minutes=min(60, 2 ** min(row["Попыток"], 10)))
         failed = {
@@ -76,6 +81,7 @@ class OutboxRegister:
             "СледующаяПопытка": _milliseconds(tried + pause),
             "КодСостояния": status,
             "Ошибка": error,
+            "Остановлено": stopped,
         }
         self._change([row | failed if each is row else each for each in self.table.rows])
 

@@ -13,6 +13,7 @@ from lxml import etree
 
 from zvirka.errors import UsageError
 from zvirka.mapping import Attribute, ContactLine, FieldSource
+from zvirka.message import Message, coded
 from zvirka.simulator.configurations import (
     CONTACTS,
     COUNTERPARTIES,
@@ -52,9 +53,9 @@ def recorded(folder: Path) -> tuple[Infobase, bytes]:
     feeds = sorted(folder.glob("*select_changes*.xml"))
     if not schemas or not feeds:
         raise UsageError(
-            "the folder holds no recording of a base",
+            coded("ZV3512", "the folder holds no recording of a base"),
             place=str(folder),
-            remedy="put a *metadata.xml and a *select_changes*.xml there",
+            remedy=Message("put a *metadata.xml and a *select_changes*.xml there"),
         )
     document = schemas[0].read_bytes()
     try:
@@ -65,9 +66,9 @@ def recorded(folder: Path) -> tuple[Infobase, bytes]:
                 base.load(set_, held)
     except (etree.XMLSyntaxError, KeyError) as error:
         raise UsageError(
-            f"the recording cannot be read: {error}",
+            coded("ZV3512", "the recording cannot be read: {error}", error=error),
             place=str(folder),
-            remedy="record $metadata and SelectChanges of one base, unaltered",
+            remedy=Message("record $metadata and SelectChanges of one base, unaltered"),
         ) from error
     return base, document
 

@@ -12,6 +12,7 @@ import socketserver
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -64,6 +65,7 @@ class Gate:
     password: str = field(repr=False)
     base_path: str
     gzip: bool
+    before: Callable[[], None] = lambda: None
     requests: list[Logged] = field(default_factory=list)
     traffic: RequestTraffic = field(default_factory=RequestTraffic)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -77,6 +79,7 @@ class Gate:
         shown = {name: value for name, value in headers.items() if name != "authorization"}
         logged = Logged(method, path.removeprefix(self.base_path), query, shown)
         with self.lock:
+            self.before()
             self.requests.append(logged)
             self.traffic.requests += 1
             number = self.traffic.requests

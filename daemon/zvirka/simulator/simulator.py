@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -64,10 +65,14 @@ class Simulator:
     Args:
         options: what to simulate.
         base: an infobase to serve in place of the one that ``options`` describe.
+        before: called before each request is answered.
     """
 
     def __init__(
-        self, options: SimulatorOptions | None = None, base: Infobase | None = None
+        self,
+        options: SimulatorOptions | None = None,
+        base: Infobase | None = None,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
         options = options or SimulatorOptions()
         self.user = options.user
@@ -101,6 +106,7 @@ class Simulator:
             password=self.password,
             base_path=BASE_PATH,
             gzip=options.gzip,
+            before=before,
         )
         self._server = WebServer((options.host, options.port), self._gate, options.certificate)
         self.port = self._server.server_address[1]

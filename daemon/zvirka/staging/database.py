@@ -39,6 +39,7 @@ from loguru import logger
 from zvirka.errors import StagingError
 from zvirka.identity import duckdb_trimmed
 from zvirka.mapping import Comparison, Mapping
+from zvirka.message import Message, coded
 from zvirka.private_files import make_private_directory
 
 _MEMORY = "64MB"
@@ -87,9 +88,9 @@ def staging_errors(place: Path) -> Iterator[None]:
         yield
     except duckdb.ConversionException as error:
         raise StagingError(
-            "1C returned a reference that is not a GUID",
+            coded("ZV1401", "1C returned a reference that is not a GUID"),
             place=str(place),
-            remedy="find the object in the log of 1C's web server; nothing was written",
+            remedy=Message("find the object in the log of 1C's web server; nothing was written"),
         ) from error
     except (duckdb.Error, OSError) as error:
         raise _explained(error, str(place)) from error
@@ -99,27 +100,41 @@ def _explained(error: duckdb.Error | OSError, place: str) -> StagingError:
     text = str(error).lower()
     if any(sign in text for sign in _DAMAGE):
         return DamagedFileError(
-            "a file of the staging database is damaged",
+            coded("ZV5104", "a file of the staging database is damaged"),
             place=place,
-            remedy="run again: the file is set aside and 1C is read in full; nothing is lost",
+            remedy=Message(
+                "run again: the file is set aside and 1C is read in full; nothing is lost"
+            ),
         )
     # DuckDB reports a failed spill as lack of memory, with the real reason in a later line.
     if any(word in text for word in ("no space left", "max_temp_directory", "disk")):
         return StagingError(
-            "the staging database cannot be written: no space left on the disk",
+            coded("ZV4301", "the staging database cannot be written: no space left on the disk"),
             place=place,
-            remedy="free disk space in state_dir and run again; nothing was written to the ERP",
+            remedy=Message(
+                "free disk space in state_dir and run again; nothing was written to the ERP"
+            ),
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return StagingError(
-            f"the staging database needs more memory than its limit of {_MEMORY}",
+            coded(
+                "ZV4302",
+                "the staging database needs more memory than its limit of {memory}",
+                memory=_MEMORY,
+            ),
             place=place,
-            remedy="report it with the number of counterparties; nothing was written to the ERP",
+            remedy=Message(
+                "report it with the number of counterparties; nothing was written to the ERP"
+            ),
         )
     return StagingError(
-        f"the staging database cannot be used ({type(error).__name__})",
+        coded(
+            "ZV4303",
+            "the staging database cannot be used ({kind})",
+            kind=type(error).__name__,
+        ),
         place=place,
-        remedy="check the owner and the permissions of state_dir, then run again",
+        remedy=Message("check the owner and the permissions of state_dir, then run again"),
     )
 
 

@@ -144,7 +144,9 @@ def show_run(
     number = context.number("run")
     findings = content_of(context.journal, number)
     with context.journal.reading() as connection:
-        sifted = find_differences(connection, number, difference_filter, DIFFERENCES)
+        sifted = find_differences(
+            connection, number, difference_filter, DIFFERENCES, context.words.told
+        )
         replies = answers(connection, number)
     decision = context.journal.decisions([number], context.web.now()).get(number)
     waits = decision is not None and decision.state is PlanState.WAITING

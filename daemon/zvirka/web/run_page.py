@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from zvirka.errors import SettingsError
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded
 from zvirka.net import address_of, serve_applications
 from zvirka.reconcile.environment import open_environment
 from zvirka.settings.model import Settings
@@ -46,9 +47,9 @@ def serve_page(
     """
     if not settings.web.enabled:
         raise SettingsError(
-            "the page is disabled",
+            coded("ZV3410", "the page is disabled"),
             place="web.enabled",
-            remedy="set web.enabled = true and add users",
+            remedy=Message("set web.enabled = true and add users"),
         )
     with page(settings, mapping, origins) as app:
         address = address_of(settings.web.listen, "web.listen")

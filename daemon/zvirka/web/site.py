@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.message import Message, coded
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
@@ -61,9 +62,13 @@ def create_app(
     secret = settings.secret.get_secret_value() if settings.secret else ""
     if len(secret) < SHORTEST_SECRET:
         raise SettingsError(
-            f"the page needs a secret of at least {SHORTEST_SECRET} characters",
+            coded(
+                "ZV3411",
+                "the page needs a secret of at least {shortest_secret} characters",
+                shortest_secret=SHORTEST_SECRET,
+            ),
             place="web.secret_file",
-            remedy="make one: openssl rand -base64 32",
+            remedy=Message("make one: openssl rand -base64 32"),
         )
     users = Users(settings.users)
     worker = Worker(environment, performed)

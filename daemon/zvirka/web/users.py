@@ -14,6 +14,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from zvirka.errors import SettingsError
+from zvirka.message import Message, coded
 from zvirka.settings.model import UserSettings
 
 Role = Literal["auditor", "admin"]
@@ -59,9 +60,9 @@ class Users:
     def __init__(self, users: Sequence[UserSettings]) -> None:
         if not users:
             raise SettingsError(
-                "nobody could sign in to the page",
+                coded("ZV3412", "nobody could sign in to the page"),
                 place="web.users",
-                remedy="add [[web.users]] with a name, a role and a password_hash",
+                remedy=Message("add [[web.users]] with a name, a role and a password_hash"),
             )
         self._users: dict[str, User] = {}
         self._hashes: dict[str, str] = {}
@@ -106,7 +107,7 @@ def _check_hash(hashed: str, place: str) -> None:
         extract_parameters(hashed)
     except InvalidHashError:
         raise SettingsError(
-            "a password hash is not an argon2 hash",
+            coded("ZV3412", "a password hash is not an argon2 hash"),
             place=place,
-            remedy="take the line that `zvirka web hash-password` prints",
+            remedy=Message("take the line that `zvirka web hash-password` prints"),
         ) from None

@@ -10,6 +10,7 @@ from datetime import datetime
 from loguru import logger
 
 from zvirka.errors import ZvirkaError
+from zvirka.message import Message, coded
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Progress, Request, Summary
 from zvirka.reconcile.run import perform
@@ -127,7 +128,7 @@ class _WorkProgress(Progress):
 
 
 _UNEXPECTED = ZvirkaError(
-    "an unexpected error ended the run",
-    place="see the log",
-    remedy="report it with the log; the next run settles what was under way",
+    coded("ZV5502", "an unexpected error ended the run"),
+    place=Message("see the log"),
+    remedy=Message("report it with the log; the next run settles what was under way"),
 )

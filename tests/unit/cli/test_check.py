@@ -126,7 +126,7 @@ def test_a_key_column_of_numbers_is_a_failure_with_the_code_it_cannot_hold(
         if not onec.base.get(ref).group:
             onec.base.update(ref, code=f"{number:09}")
     erp_table(settled, "code integer")
-    assert "clients.code (INTEGER) cannot hold 1C's key 0000000" in failure(capsys)["text"]
+    assert "clients.code (INTEGER) не може зберегти ключ 1С 0000000" in failure(capsys)["text"]
 
 
 def test_a_key_column_without_any_key_of_1c_is_a_failure_with_examples(
@@ -134,6 +134,6 @@ def test_a_key_column_without_any_key_of_1c_is_a_failure_with_examples(
 ) -> None:
     erp_table(settled, "code text", *(f"X-{number}" for number in range(6)))
     told = failure(capsys)
-    assert "of 6 clients only 0 have a key that exists in 1C" in told["text"]
+    assert "із клієнтів (6) ключ, що є в 1С, мають лише 0" in told["text"]
     assert "X-5" in told["text"]
     assert "min_key_share" in told["remedy"]

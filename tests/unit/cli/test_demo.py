@@ -29,4 +29,4 @@ def test_demo_refuses_a_directory_of_somebody_else_and_one_it_cannot_make(
     (settled / "empty").mkdir()
     assert run("demo", "--counterparties", "50", "--keep", "empty") == 0
     assert run("demo", "--keep", "password/below", "--lang", "en") == 64
-    assert "cannot be made: Not a directory" in capsys.readouterr().err
+    assert "cannot be made: a part of the path is no directory" in capsys.readouterr().err

@@ -32,11 +32,13 @@ def commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
 ALL = dict(commands(get_command(app)))
 WANTED = {
     "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
+    "explain",
     "audit verify", "audit rotate-key", "audit anchor", "audit history", "audit export", "prune",
     "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
     "web hash-password", "feed", "init",
     "systemd uninstall", "upgrade", "backup", "restore",
+    "simulated list", "simulated create", "simulated edit", "simulated delete",
 }  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def test_an_error_in_xml_is_read_like_one_in_json() -> None:
     error = error_in(404, "application/xml", body, place=PLACE)
     assert isinstance(error, failures.ObjectNotFoundError)
     assert error.message == "Объект не найден"
-    assert error.code == "9"
+    assert error.internal_code == "9"
     assert error.status == 404
 
 
@@ -118,9 +118,22 @@ def test_a_message_reads_as_cause_place_and_remedy() -> None:
     error = error_in(401, JSON, odata_error("20", "Нарушение прав доступа!"), place=PLACE)
     assert str(error) == (
         "1C denies access: a right is missing or access is restricted by row (RLS): "
-        f"«Нарушение прав доступа!» (code 20, HTTP 401) [{PLACE}] → {error.remedy}"
+        f"«Нарушение прав доступа!» (code 20, HTTP 401) [{PLACE}] → {error.remedy} (ZV1202)"
     )
     assert "allowed_only" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/html", "<html><body>Не обнаружено свободной лицензии</body></html>"),
+        ("", "Не знайдено вільної ліцензії"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
+def test_a_licence_error_sent_as_403_is_one(content_type: str, body: str, encoding: str) -> None:
+    error = error_in(403, content_type, body.encode(encoding), place=PLACE)
+    assert isinstance(error, failures.NoLicenceError)
 
 
 def test_only_passing_errors_are_worth_another_try() -> None:
@@ -131,6 +144,8 @@ def test_only_passing_errors_are_worth_another_try() -> None:
     }
     assert passing == {
         failures.UnreachableError,
+        failures.UnknownHostError,
+        failures.PortRefusedError,
         failures.TimedOutError,
         failures.CutShortError,
         failures.NoLicenceError,

@@ -197,7 +197,7 @@ def test_a_row_the_user_may_not_see_refuses_the_whole_set(tmp_path: Path) -> Non
         pytest.raises(failures.AccessDeniedError) as caught,
     ):
         source.preflight()
-    assert caught.value.code == "20"
+    assert caught.value.internal_code == "20"
     assert caught.value.status == 401
     assert "Чтение" in caught.value.remedy
 
@@ -302,7 +302,7 @@ def test_1c_itself_names_what_it_does_not_know(tmp_path: Path) -> None:
     ):
         _unknown_name(base)
     assert "Немає" in caught.value.message
-    assert caught.value.code == "6"
+    assert caught.value.internal_code == "6"
 
 
 def test_an_exchange_plan_gives_changes_until_they_are_confirmed(tmp_path: Path) -> None:

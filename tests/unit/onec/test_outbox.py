@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from tests.unit.onec.scripted import Reply, served
 from zvirka.onec import failures
 from zvirka.onec.session import OnecSession
 from zvirka.onec.undelivered import PROPERTIES, REGISTER, OutboxReader, Waiting
@@ -140,6 +142,43 @@ def test_what_waits_is_counted_and_what_was_sent_in_vain_apart(
             outbox.fail(message, SINCE, "HTTP 503", 503)
     with outbox_of(simulator) as reader:
         assert reader.waiting() == Waiting(messages=5, failed=2)
+
+
+def test_a_message_that_is_not_sent_any_more_says_so(simulator: Simulator) -> None:
+    """After an answer 4xx the extension stops until a person repeats or drops the message."""
+    outbox = simulator.base.outbox
+    outbox.put(REF, "update", SINCE)
+    stopped = outbox.put(REF, "create", SINCE + timedelta(seconds=1))
+    outbox.fail(stopped, SINCE, "HTTP 422", 422, stopped=True)
+    with outbox_of(simulator) as reader:
+        assert [(m.action, m.stopped) for m in reader.newest()] == [
+            ("create", True),
+            ("update", False),
+        ]
+        assert reader.waiting() == Waiting(messages=2, failed=1, stopped=1)
+
+
+def test_the_register_of_an_older_extension_has_no_stopped_state() -> None:
+    """1C answers code 6 to a name that the register does not have."""
+    row = dict.fromkeys(PROPERTIES, "") | {
+        "Идентификатор": "m",
+        "Ссылка": REF,
+        "Действие": "update",
+        "Создано": "2026-11-24T21:00:00.042Z",
+        "Попыток": 0,
+        "СледующаяПопытка": "0",
+        "КодСостояния": 0,
+    }
+    del row["Остановлено"]
+    unknown = {"odata.error": {"code": "6", "message": {"lang": "ru", "value": "Остановлено"}}}
+    replies = [
+        Reply(json.dumps(unknown, ensure_ascii=False).encode(), status=400),
+        Reply(json.dumps({"value": [row]}, ensure_ascii=False).encode()),
+    ]
+    with served(*replies) as script, OnecSession(script.url, retries=0, sessions=False) as session:
+        reader = OutboxReader(session, page_bytes=4_000_000, max_url=2000)
+        (message,) = reader.newest(1)
+    assert (message.ref, message.stopped) == (REF, False)
 
 
 def test_reader_and_simulator_name_what_the_extension_has() -> None:

@@ -11,7 +11,6 @@ from tests.unit.report.sample import sample_book
 from zvirka.domain import Cause, Difference, Kind
 from zvirka.i18n.words import Words
 from zvirka.reconcile.evidence import Evidence
-from zvirka.report.sentences import told
 
 SINCE = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -30,7 +29,7 @@ def explained(directory: Path, kind: Kind, cause: Cause) -> str:
 def test_an_edit_in_the_erp_is_proven_by_1c_not_having_changed(tmp_path: Path, kind: Kind) -> None:
     evidence = explained(tmp_path, kind, Cause.ERP_EDIT)
     assert evidence == "1C has not changed this counterparty since both sides last agreed"
-    assert told(evidence, Words("uk")).startswith("1С не змінювала")
+    assert Words("uk").told(evidence).startswith("1С не змінювала")
 
 
 def test_a_client_gone_from_the_erp_is_not_said_to_be_unchanged_in_1c(tmp_path: Path) -> None:

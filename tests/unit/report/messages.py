@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +13,20 @@ from babel.messages.pofile import read_po
 import zvirka.report
 
 ROOT = Path(zvirka.report.__file__).parent
-WEB = ROOT.parent / "web"
 UKRAINIAN = ROOT.parent / "i18n" / "locale" / "uk" / "LC_MESSAGES" / "zvirka.po"
-_KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
-_METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
-_OPTIONS = {"templates/**.html": {"trimmed": "true", "newstyle_gettext": "true"}}
+_KEYWORDS = {
+    "_": None,
+    "N_": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+    "Message": None,
+    "coded": (2,),
+    "plural": (1, 2),
+}
+_ONLY_PARTS = re.compile(r"(\{\w+\}|\W)*")
+_TEMPLATES = "report/templates/**.html"
+_METHODS = [("**.py", "python"), (_TEMPLATES, "jinja2")]
+_OPTIONS = {_TEMPLATES: {"trimmed": "true", "newstyle_gettext": "true"}}
 
 Message = str | tuple[str, ...]
 
@@ -24,11 +34,11 @@ Message = str | tuple[str, ...]
 def named() -> Iterator[Message]:
     """The messages of the sources, in their order, each once."""
     seen: dict[Message, None] = {}
-    for directory in (ROOT, WEB, *(ROOT.parent / name for name in ("i18n", "cli", "service"))):
-        found = extract_from_dir(
-            directory, method_map=_METHODS, options_map=_OPTIONS, keywords=_KEYWORDS
-        )
-        for _file, _line, message, _comments, _context in found:
+    found = extract_from_dir(
+        ROOT.parent, method_map=_METHODS, options_map=_OPTIONS, keywords=_KEYWORDS
+    )
+    for _file, _line, message, _comments, _context in found:
+        if not (isinstance(message, str) and _ONLY_PARTS.fullmatch(message)):
             seen[tuple(message) if isinstance(message, list | tuple) else message] = None
     return iter(seen)
 

@@ -25,6 +25,7 @@ from zvirka.errors import SourceError
 from zvirka.journal.engine import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.run_facts import Facts, FieldFact, Hold
+from zvirka.message import Message
 from zvirka.settings.model import ErpSettings, JournalSettings, OnecSettings, Settings
 
 NIGHT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
@@ -175,7 +176,13 @@ STORY: tuple[Difference, ...] = (
             FieldDifference("email", None, None, None),
         ),
         action=Action.CREATE,
-        evidence="push log 2026-11-23T14:02:11.482000+00:00 create 503: Service Unavailable",
+        evidence=Message(
+            "push log {time} {action} {status}: {text}",
+            time="2026-11-23T14:02:11.482000+00:00",
+            action="create",
+            status="503",
+            text="Service Unavailable",
+        ),
     ),
     Difference(
         number=2,
@@ -205,8 +212,11 @@ STORY: tuple[Difference, ...] = (
             FieldDifference("phone", "+380 67 555-01-02", "+380675550199", "+380 67 555-01-02"),
         ),
         action=Action.UPDATE,
-        evidence="webhook update came 2026-11-20T09:15:40+00:00 and was stored; "
-        "the row was edited later",
+        evidence=Message(
+            "webhook {action} came {time} and was stored; the row was edited later",
+            action="update",
+            time="2026-11-20T09:15:40+00:00",
+        ),
     ),
     Difference(
         number=4,
@@ -218,7 +228,10 @@ STORY: tuple[Difference, ...] = (
         row="884",
         fields=(FieldDifference("email", None, "old@atlant.example", "old@atlant.example"),),
         action=Action.UPDATE,
-        note="sent 3 times without effect; not sent again until 1C or the ERP changes",
+        note=Message(
+            "sent {nights} times without effect; not sent again until 1C or the ERP changes",
+            nights=3,
+        ),
     ),
     Difference(
         number=5,
@@ -239,7 +252,9 @@ STORY: tuple[Difference, ...] = (
         name="Власний клієнт менеджера",
         row="1190",
         disposition=Disposition.REPORTED,
-        note="a unique value is held by row 1190 (not ours)",
+        note=Message(
+            "a unique value is held by {rows}", rows=[Message("row {row} (not ours)", row="1190")]
+        ),
     ),
     Difference(
         number=7,
@@ -279,9 +294,9 @@ STORY_STATES = (
     (OutcomeState.APPLIED, ""),
     (OutcomeState.APPLIED, ""),
     (OutcomeState.APPLIED, ""),
-    (OutcomeState.NOT_CONVERGING, "reads back otherwise: email"),
+    (OutcomeState.NOT_CONVERGING, Message("reads back otherwise: {fields}", fields=["email"])),
     (OutcomeState.APPLIED, ""),
-    (OutcomeState.SUPERSEDED, "the row changed since it was scanned"),
+    (OutcomeState.SUPERSEDED, Message("the row changed since it was scanned")),
 )
 
 
@@ -312,8 +327,10 @@ def nights(journal: Journal, number: int) -> None:
 def story_run(journal: Journal) -> int:
     """A night with something of everything."""
     seen = facts(
-        recovered=["run 20 was interrupted in phase apply"],
-        warnings=["3 clients look absent from 1C, but the snapshot is partial"],
+        recovered=[Message("run {run} was interrupted in phase {phase}", run="20", phase="apply")],
+        warnings=[
+            Message("{count} clients look absent from 1C, but the snapshot is partial", count=3)
+        ],
     )
     return seal_run(journal, STORY, exit_code=1, states=STORY_STATES, seen=seen)
 

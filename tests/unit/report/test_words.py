@@ -21,7 +21,7 @@ from zvirka.domain import (
 from zvirka.errors import UsageError
 from zvirka.i18n import words as module
 from zvirka.i18n.words import COMMANDS, STATUSES, TRIGGERS, Words
-from zvirka.report.sentences import SENTENCES, told
+from zvirka.message import Message
 
 UK = Words("uk")
 EN = Words("en")
@@ -104,22 +104,14 @@ def test_an_unknown_language_is_refused_with_the_choice() -> None:
 
 
 def test_a_sentence_of_the_engine_is_told_in_ukrainian_with_its_own_parts() -> None:
-    assert told("sent 3 times without effect; not sent again until 1C or the ERP changes", UK) == (
-        "надіслано без успіху кілька разів (3); "
-        "більше не надсилатиметься, доки не зміниться 1С або ERP"
-    )
     since = "2026-11-24T21:00:00+00:00"
-    assert told(f"outbox of 1C: delete waits since {since}, not sent yet", UK) == (
-        f"черга 1С: «{UK.action('delete')}» чекає від {since}, ще не надсилали"
+    waits = Message(
+        "outbox of 1C: {action} waits since {time}, not sent yet", action=Action.DELETE, time=since
     )
-    tried = "failed attempts: 4, last error: HTTP 200 with a page instead of JSON"
-    assert told(f"outbox of 1C: update waits since {since}, {tried}", UK) == (
-        f"черга 1С: «{UK.action('update')}» чекає від {since}, невдалих спроб: 4, "
-        "остання помилка: HTTP 200 with a page instead of JSON"
-    )
-    assert told("reads back otherwise: email, phone", UK) == (
-        "прочитано інше, ніж записано: email, phone"
-    )
+    assert UK.told(waits) == "черга 1С: «видалення» чекає від 24.11.2026 23:00:00, ще не надсилали"
+    wrong = Message("reads back otherwise: {fields}", fields=["email", "phone"])
+    assert UK.told(wrong) == "прочитано інше, ніж записано: Е-пошта, Телефон"
+    assert EN.told(wrong) == "reads back otherwise: E-mail, Phone"
 
 
 def test_who_or_what_asked_for_a_run_and_why_is_told_in_ukrainian() -> None:
@@ -127,20 +119,9 @@ def test_who_or_what_asked_for_a_run_and_why_is_told_in_ukrainian() -> None:
         for name in names:
             assert UK.word(words, name) != name, name
             assert EN.word(words, name) == words[name]
-    assert told("message 12 of the exchange plan", UK) == "повідомлення 12 плану обміну"
-    assert told("night of 2026-11-24T02:30:00+02:00, attempt 2", UK) == (
-        "нічний запуск на 24.11.2026 02:30:00, спроба 2"
+    fed = Message("message {number} of the exchange plan", number="12")
+    assert UK.told(fed) == "повідомлення 12 плану обміну"
+    night = Message(
+        "night of {slot}, attempt {number}", slot="2026-11-24T02:30:00+02:00", number="2"
     )
-
-
-def test_what_is_no_sentence_of_the_engine_stands_as_it_was_written() -> None:
-    for text in ("", "HTTP 500", "field {field} is odd; {0} %(count)s", "{0.__class__}"):
-        assert told(text, UK) == text
-    assert told("canaries are missing: {0.__class__}", UK) == (
-        "немає контрагентів, які мусять бути: {0.__class__}"
-    )
-
-
-def test_english_needs_no_telling_anew() -> None:
-    for sentence in SENTENCES:
-        assert told(sentence, EN) == sentence
+    assert UK.told(night) == "нічний запуск на 24.11.2026 02:30:00, спроба 2"

@@ -21,6 +21,7 @@ from sqlalchemy import Column, Float
 from zvirka.domain import EMPTY_DATE, ZERO_REF
 from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.identity import trimmed
+from zvirka.message import Message
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?")
 """A number as 1C and the databases write it. A text of digits with a zero in front, a tax id for
@@ -31,7 +32,11 @@ _EXACT_DIGITS = 15
 
 
 class UnstorableError(ValueError):
-    """A value that could not be stored as it is. The text names field and column, no value."""
+    """A value that could not be stored as it is. ``reason`` names field and column, no value."""
+
+    def __init__(self, reason: Message) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def column_value(column: Column[Any], value: str) -> Any:
@@ -48,7 +53,9 @@ def column_value(column: Column[Any], value: str) -> Any:
     except UnstorableError:
         raise
     except (ValueError, KeyError, InvalidOperation):
-        raise UnstorableError(f"column {column.name} does not take such a value") from None
+        raise UnstorableError(
+            Message("column {column} does not take such a value", column=column.name)
+        ) from None
 
 
 def some_value(column: Column[Any]) -> str:
@@ -70,18 +77,24 @@ def column_key(column: Column[Any], key: str) -> Any:
     value = column_value(column, key)
     kind = _kind(column)
     if kind is float or (kind is Decimal and getattr(column.type, "scale", None)):
-        raise UnstorableError(f"column {column.name} holds numbers and would change the value")
+        raise UnstorableError(
+            Message("column {column} holds numbers and would change the value", column=column.name)
+        )
     if kind is Decimal:
         value = Decimal(_whole_number(column, key))
     if str(value) != key:
-        raise UnstorableError(f"column {column.name} does not take such a value")
+        raise UnstorableError(
+            Message("column {column} does not take such a value", column=column.name)
+        )
     return value
 
 
 def _number(column: Column[Any], value: str) -> Decimal:
     if not _NUMBER.fullmatch(value):
         Decimal(value)
-        raise UnstorableError(f"column {column.name} holds numbers and would change the value")
+        raise UnstorableError(
+            Message("column {column} holds numbers and would change the value", column=column.name)
+        )
     return Decimal(value)
 
 
@@ -90,14 +103,18 @@ def _whole_number(column: Column[Any], value: str) -> int:
         return int(_TRUTH[value])
     number = _number(column, value)
     if number != int(number):
-        raise UnstorableError(f"column {column.name} holds numbers and would change the value")
+        raise UnstorableError(
+            Message("column {column} holds numbers and would change the value", column=column.name)
+        )
     return int(number)
 
 
 def _floating(column: Column[Any], value: str) -> float:
     number = _number(column, value)
     if len(number.normalize().as_tuple().digits) > _EXACT_DIGITS or "e" in repr(float(number)):
-        raise UnstorableError(f"column {column.name} holds numbers and would change the value")
+        raise UnstorableError(
+            Message("column {column} holds numbers and would change the value", column=column.name)
+        )
     return float(number)
 
 
@@ -156,26 +173,40 @@ def storable(target: MappedColumn, value: str | None, *, nul: bool) -> tuple[Any
             return None, False
         if not target.is_text:
             raise UnstorableError(
-                f"field {target.field} is empty, column {column.name} is NOT NULL"
+                Message(
+                    "field {field} is empty, column {column} is NOT NULL",
+                    field=target.field,
+                    column=column.name,
+                )
             )
         return "", False
     if not target.is_text:
         return _held(target, column_value(column, value))
     if not nul and "\x00" in value:
         raise UnstorableError(
-            f"field {target.field} contains U+0000, which the database cannot hold"
+            Message(
+                "field {field} contains U+0000, which the database cannot hold", field=target.field
+            )
         )
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise UnstorableError(f"field {target.field} is not valid Unicode text") from None
+            raise UnstorableError(
+                Message("field {field} is not valid Unicode text", field=target.field)
+            ) from None
     limit = target.max_length
     if limit is None or len(value) <= limit:
         return value, False
     if not target.truncate:
         raise UnstorableError(
-            f"field {target.field} has {len(value)} characters, column {column.name} takes {limit}"
+            Message(
+                "field {field} has {count} characters, column {column} takes {limit}",
+                field=target.field,
+                count=len(value),
+                column=column.name,
+                limit=limit,
+            )
         )
     return value[:limit], True
 
@@ -199,8 +230,13 @@ def _held(target: MappedColumn, value: Any) -> tuple[Any, bool]:
     rounded = exact.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
     if rounded != exact and not target.truncate:
         raise UnstorableError(
-            f"field {target.field} has {-int(exact.normalize().as_tuple().exponent)} decimals,"
-            f" column {target.column.name} takes {scale}"
+            Message(
+                "field {field} has {count} decimals, column {column} takes {limit}",
+                field=target.field,
+                count=-int(exact.normalize().as_tuple().exponent),
+                column=target.column.name,
+                limit=scale,
+            )
         )
     return type(value)(rounded), rounded != exact
 

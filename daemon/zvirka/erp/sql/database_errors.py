@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import psycopg
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -19,7 +20,9 @@ from sqlalchemy.exc import (
 )
 
 from zvirka.erp.protocol import no_text
+from zvirka.erp.sql.missing_rights import right_error
 from zvirka.errors import StoreError
+from zvirka.message import Message, coded, joined
 
 _MYSQL_DEADLOCK = 1213
 _MYSQL_LOCK = {1205, 3572}
@@ -27,6 +30,7 @@ _MYSQL_CLIENT = range(2000, 3000)
 """Errors of the client's own: the connection is lost."""
 _MYSQL_RIGHTS = {1044, 1142, 1143, 1227}
 _MYSQL_PASSWORD = {1045, 1698}
+_MYSQL_UNREACHABLE = {2002, 2003, 2005, 2006, 2013}
 _MYSQL_SERVER = {
     *(1021, 1023, 1026, 1030, 1034, 1035, 1036, 1037, 1038, 1040, 1041, 1049, 1053, 1080, 1105),
     *(1114, 1129, 1130, 1135, 1194, 1195, 1203, 1226, 1290, 1317, 1613, 1792, 1836, 1927, 3024),
@@ -62,13 +66,12 @@ _FUNCTION = re.compile(r'(?:PL/\w+|SQL) function "?(?:\w+\.)*(\w+)')
 _SQLITE_OURS = re.compile(r"no such (?:table|column|function): \w+$")
 """What a statement of ours lacks; in a trigger the name comes with its schema or with NEW."""
 _SQLITE_MISSING = re.compile(r"no such (?:table|column|function): [\w.]+")
-_DENIED = re.compile(r"permission denied for (table|sequence|schema|view|relation) (\S+)")
 _KINDS = {
-    "23505": "a unique constraint",
-    "23502": "a NOT NULL constraint",
-    "23503": "a foreign key",
-    "23514": "a check constraint",
-    "22001": "the length limit of a column",
+    "23505": Message("a unique constraint"),
+    "23502": Message("a NOT NULL constraint"),
+    "23503": Message("a foreign key"),
+    "23514": Message("a check constraint"),
+    "22001": Message("the length limit of a column"),
 }
 
 
@@ -137,77 +140,86 @@ def is_passing(error: BaseException | None) -> bool:
     return False
 
 
-def row_reason(error: StatementError) -> str:
+def row_reason(error: StatementError) -> Message:
     """Say without any value why the database refused one row."""
     if not isinstance(error, DBAPIError):
-        return "a value does not fit the type of its column"
+        return Message("a value does not fit the type of its column")
     if is_row_wait(error):
-        return "another program has locked the row"
+        return Message("another program has locked the row")
     diag = getattr(error.orig, "diag", None)
     if diag is not None:
-        kind = _KINDS.get(str(diag.sqlstate), f"the database's rules (SQLSTATE {diag.sqlstate})")
-        name = diag.constraint_name or diag.column_name
+        state = str(diag.sqlstate)
+        kind = _KINDS.get(state, Message("the database's rules (SQLSTATE {state})", state=state))
         raised = _trigger_of(error)
-        return (
-            f"the database refused the row: {kind}"
-            + (f", {name}" if name else "")
-            + (f", raised by {raised}()" if raised else "")
+        return _refused(
+            kind,
+            diag.constraint_name or diag.column_name,
+            Message("raised by {function}", function=f"{raised}()") if raised else None,
         )
     if number := _errno(error):
         found = _NAME.search(str(error.orig))
-        name = f", {found[1]}" if found else ""
-        return f"the database refused the row: error {number}{name}"
-    return f"the database refused the row: {_sqlite_text(error)}"
+        return _refused(Message("error {number}", number=str(number)), found and found[1])
+    return _refused(_sqlite_text(error))
+
+
+def _refused(*why: str | None) -> Message:
+    named = joined([one for one in why if one], ", ")
+    return Message("the database refused the row: {why}", why=named)
 
 
 def store_error(error: SQLAlchemyError, place: str) -> StoreError:
     """The error that ends the phase, with what the reader can do about it."""
     if isinstance(error, NoSuchTableError):
         return StoreError(
-            "the table does not exist in the store",
+            coded("ZV2201", "the table does not exist in the store"),
             place=place,
-            remedy="check erp.table, erp.schema and the tables of erp.children",
+            remedy=Message("check erp.table, erp.schema and the tables of erp.children"),
         )
     if not isinstance(error, DBAPIError):
         return StoreError(
-            f"the store cannot be used ({type(error).__name__})",
+            coded("ZV2103", "the store cannot be used ({kind})", kind=type(error).__name__),
             place=place,
-            remedy="run `zvirka check`",
+            remedy=Message("run `zvirka check`"),
         )
     if _is_locked(error):
         return StoreError(
-            "the store is locked by somebody else",
+            coded("ZV2104", "the store is locked by somebody else"),
             place=place,
-            remedy="run again when the other program has let go; the report says what was written",
+            remedy=Message(
+                "run again when the other program has let go; the report says what was written"
+            ),
+        )
+    if _lacks_password(error):
+        return StoreError(
+            coded("ZV2107", "the database asks for a password, and none was found"),
+            place=place,
+            remedy=Message("set erp.password_file, or give the unit the credential erp.password"),
         )
     if _is_unknown_user(error):
         return StoreError(
-            "the database does not accept the user or the password",
+            coded("ZV2105", "the database does not accept the user or the password"),
             place=place,
-            remedy="check the user in erp.url and erp.password_file (or the credential)",
+            remedy=Message("check the user in erp.url and erp.password_file (or the credential)"),
         )
     if _is_denied(error):
-        return _denied(error, place)
+        return right_error(error, place)
+    if _is_unreachable(error):
+        return StoreError(
+            coded("ZV2109", "the database server cannot be reached"),
+            place=place,
+            remedy=Message("check that the server runs, and host and port of erp.url"),
+        )
     if "Could not decode to UTF-8" in str(error.orig):
         return no_text(place)
     return StoreError(
-        f"the database does not answer as it should ({_summary(error)})",
+        coded(
+            "ZV2103",
+            "the database does not answer as it should ({summary})",
+            summary=_summary(error),
+        ),
         place=place,
-        remedy="check that the server runs and erp.url is right, then run `zvirka check`",
+        remedy=Message("check that the server runs and erp.url is right, then run `zvirka check`"),
     )
-
-
-def _denied(error: DBAPIError, place: str) -> StoreError:
-    """What is denied, where PostgreSQL names it; an insert needs the sequence of its key, too."""
-    named = _DENIED.search(str(error.orig))
-    kind, name = (named[1], named[2]) if named else ("", "")
-    remedy = "grant SELECT, INSERT, UPDATE (and DELETE for hard deletes) on the tables"
-    if kind == "sequence":
-        remedy = f"GRANT USAGE ON SEQUENCE {name} TO the user of erp.url"
-    elif kind == "schema":
-        remedy = f"GRANT USAGE ON SCHEMA {name} TO the user of erp.url"
-    what = f"{kind} {name}" if named else "the store"
-    return StoreError(f"the database user lacks a right on {what}", place=place, remedy=remedy)
 
 
 def _is_locked(error: DBAPIError) -> bool:
@@ -225,9 +237,21 @@ def _is_unknown_user(error: DBAPIError) -> bool:
     return (
         _sqlstate(error) in {"28P01", "28000"}
         or _errno(error) in _MYSQL_PASSWORD
-        or "no password supplied" in text
         or "password authentication failed" in text
     )
+
+
+def _lacks_password(error: DBAPIError) -> bool:
+    text = str(error.orig)
+    unknown = _errno(error) in _MYSQL_PASSWORD and "using password: NO" in text
+    return unknown or "no password supplied" in text
+
+
+def _is_unreachable(error: DBAPIError) -> bool:
+    """Whether no connection came about; a driver gives no SQLSTATE then."""
+    if isinstance(error.orig, psycopg.OperationalError):
+        return not _sqlstate(error) and error.orig.pgconn is None
+    return _errno(error) in _MYSQL_UNREACHABLE
 
 
 def _is_denied(error: DBAPIError) -> bool:

@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from zvirka.erp.sql.missing_rights import name_user_in_errors
 from zvirka.errors import SettingsError, StoreError
+from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings
 
 LOCK_WAIT_SECONDS = 15
@@ -36,9 +38,11 @@ def store_url(erp: ErpSettings) -> URL:
         url = make_url(erp.url)
     except (ArgumentError, ValueError):
         raise SettingsError(
-            "the address of the store is not a database URL",
+            coded("ZV3303", "the address of the store is not a database URL"),
             place="erp.url",
-            remedy="write it as postgresql+psycopg://user@host/database or sqlite:////path/file.db",
+            remedy=Message(
+                "write it as postgresql+psycopg://user@host/database or sqlite:////path/file.db"
+            ),
         ) from None
     if erp.password is not None:
         url = url.set(password=erp.password.get_secret_value())
@@ -83,14 +87,15 @@ def store_engine(erp: ErpSettings) -> Engine:
             engine = create_engine(url, **options)
     except (NoSuchModuleError, ImportError):
         raise SettingsError(
-            f"there is no driver for {url.drivername}",
+            coded("ZV3303", "there is no driver for {drivername}", drivername=url.drivername),
             place="erp.url",
-            remedy="use postgresql+psycopg, mariadb+pymysql, mysql+pymysql or sqlite",
+            remedy=Message("use postgresql+psycopg, mariadb+pymysql, mysql+pymysql or sqlite"),
         ) from None
     event.listen(engine, "do_connect", _connect)
     if backend == "sqlite":
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
+    name_user_in_errors(engine)
     if backend == "postgresql" and "options" not in url.query:
         event.listen(engine, "begin", _postgresql_begin)
     return engine
@@ -135,9 +140,9 @@ def _require_file(url: URL) -> None:
     if name == ":memory:" or name.startswith("file:") or Path(name).is_file():
         return
     raise StoreError(
-        "the SQLite file of the store does not exist",
+        coded("ZV2101", "the SQLite file of the store does not exist"),
         place=name,
-        remedy="check erp.url; zvirka does not create somebody else's database",
+        remedy=Message("check erp.url; zvirka does not create somebody else's database"),
     )
 
 

@@ -12,6 +12,7 @@ from zvirka.erp.sql.conversion import UnstorableError, column_value, storable, s
 from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.identity import trimmed
+from zvirka.message import Message, joined
 
 
 class ChildValues(msgspec.Struct, frozen=True):
@@ -29,7 +30,7 @@ class RowValues(msgspec.Struct, frozen=True):
     values: dict[str, Any]
     children: dict[str, ChildValues] = {}
     cut: tuple[str, ...] = ()
-    left_out: dict[str, str] = {}
+    left_out: dict[str, Message] = {}
     """Fields that cannot be stored, with the reason; the others are written."""
     parked: bool = False
     """Its unique columns are empty by now, with which it may not be an owned row."""
@@ -75,7 +76,7 @@ def prepare(
             columns = child.columns if exists else (*child.columns, *child.copies)
             into[child.name] = ChildValues(convert(columns, given), exists)
     if convert.left_out and not key and not values and not any(c.values for c in into.values()):
-        raise UnstorableError("; ".join(convert.left_out.values()))
+        raise UnstorableError(joined(convert.left_out.values()))
     cut = tuple(dict.fromkeys(convert.cut))
     return RowValues(correction, row, values, into, cut, convert.left_out)
 
@@ -87,7 +88,7 @@ class _Conversion:
         self._required = required
         self._nul = nul
         self.cut: list[str] = []
-        self.left_out: dict[str, str] = {}
+        self.left_out: dict[str, Message] = {}
 
     def __call__(self, targets: Iterable[MappedColumn], given: Values) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -96,10 +97,10 @@ class _Conversion:
                 continue
             try:
                 value, was_cut = storable(target, given[target.field], nul=self._nul)
-            except UnstorableError as reason:
+            except UnstorableError as refusal:
                 if target.field in self._required:
                     raise
-                self.left_out[target.field] = str(reason)
+                self.left_out[target.field] = refusal.reason
                 continue
             values[target.column.name] = value
             if was_cut:

@@ -43,8 +43,9 @@ from zvirka.erp.sql.table_layout import (
 from zvirka.erp.sql.trial import try_writes
 from zvirka.erp.webhook.endpoint_check import check_endpoint
 from zvirka.errors import SettingsError, StoreError, ZvirkaError
-from zvirka.findings import Finding
+from zvirka.findings import Finding, failed
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping
+from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings, SqlExpression
 
 SHOWN = 10
@@ -75,11 +76,11 @@ def check_store(erp: ErpSettings, mapping: Mapping) -> list[Finding]:
         if erp.table is None:
             require_embeddable(url)
             if url.database and not Path(url.database).exists():
-                text = "the embedded store is not there yet"
-                return [Finding("warning", "store", text, "the first run creates it")]
+                text = coded("ZV2102", "the embedded store is not there yet")
+                return [Finding("warning", "store", text, Message("the first run creates it"))]
         engine = store_engine(erp)
     except ZvirkaError as error:
-        return [_failure("store", error)]
+        return [failed("store", error)]
     settings = effective(erp, mapping)
     try:
         return list(_findings(engine, settings, mapping))
@@ -91,17 +92,22 @@ def _findings(engine: Engine, erp: ErpSettings, mapping: Mapping) -> Iterator[Fi
     name = store_name(engine.url, erp.table or TABLE)
     try:
         table, children = reflect(engine, erp, name)
-        yield Finding("ok", "store", f"{name} can be reached")
+        yield Finding("ok", "store", Message("{name} can be reached", name=name))
         problems = list(layout_problems(erp, mapping, table, children))
         for problem in problems:
-            yield Finding("failure", "columns", problem, "correct [erp] in zvirka.toml")
+            text = coded("ZV2212", "{what}", what=problem)
+            yield Finding("failure", "columns", text, Message("correct [erp] in zvirka.toml"))
         if problems:
             return
         layout = read_layout(engine, erp, mapping, name)
     except (StoreError, SettingsError) as error:
-        yield _failure("store", error)
+        yield failed("store", error)
         return
-    yield Finding("ok", "columns", f"all {len(mapping.fields)} mapped fields have their columns")
+    yield Finding(
+        "ok",
+        "columns",
+        Message("all {count} mapped fields have their columns", count=len(mapping.fields)),
+    )
     yield from _lengths(layout, mapping)
     if erp.writer == "sql":
         yield from _required(layout)
@@ -115,18 +121,13 @@ def _findings(engine: Engine, erp: ErpSettings, mapping: Mapping) -> Iterator[Fi
             yield from _soft_values(connection, layout)
             yield from _charset(connection, layout)
     except SQLAlchemyError as error:
-        yield _failure("store", store_error(error, name))
+        yield failed("store", store_error(error, name))
         return
     if erp.writer == "webhook":
-        yield Finding("ok", "rights", "reading is enough: the ERP's webhook writes")
+        yield Finding("ok", "rights", Message("reading is enough: the ERP's webhook writes"))
         yield from check_endpoint(erp)
         return
     yield from try_writes(engine, layout)
-
-
-def _failure(subject: str, error: ZvirkaError) -> Finding:
-    where = f" [{error.place}]" if error.place else ""
-    return Finding("failure", subject, f"{error.cause}{where}", error.remedy)
 
 
 def _lengths(layout: TableLayout, mapping: Mapping) -> Iterator[Finding]:
@@ -138,10 +139,21 @@ def _lengths(layout: TableLayout, mapping: Mapping) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "lengths",
-            f"{_place(mapped)} takes {mapped.max_length} characters of field {mapped.field},"
-            f" 1C may send {expected}; longer values are refused",
-            f"widen the column, or set erp.columns.{mapped.field} = "
-            f'{{ column = "{mapped.column.name}", truncate = true }}',
+            coded(
+                "ZV2202",
+                "{place} takes {limit} characters of field {field}, 1C may send {expected}; longer"
+                " values are refused",
+                place=_place(mapped),
+                limit=mapped.max_length,
+                field=mapped.field,
+                expected=expected,
+            ),
+            Message(
+                'widen the column, or set erp.columns.{field} = { column = "{column}",'
+                " truncate = true }",
+                field=mapped.field,
+                column=mapped.column.name,
+            ),
         )
 
 
@@ -154,8 +166,8 @@ def _expected(field: Field) -> int:
     return 0
 
 
-def _place(mapped: MappedColumn) -> str:
-    return f"column {mapped.column.table.name}.{mapped.column.name}"
+def _place(mapped: MappedColumn) -> Message:
+    return Message("column {name}", name=f"{mapped.column.table.name}.{mapped.column.name}")
 
 
 def _required(layout: TableLayout) -> Iterator[Finding]:
@@ -180,8 +192,13 @@ def _without_value(table: Table, given: set[str], place: str) -> Iterator[Findin
         yield Finding(
             "failure",
             "required columns",
-            f"column {table.name}.{column.name} is NOT NULL and gets no value on create",
-            f"give it one: {place}.{column.name}",
+            coded(
+                "ZV2203",
+                "column {table}.{column} is NOT NULL and gets no value on create",
+                table=table.name,
+                column=column.name,
+            ),
+            Message("give it one: {place}.{column}", place=place, column=column.name),
         )
 
 
@@ -202,22 +219,38 @@ def _ownership(connection: Connection, layout: TableLayout, erp: ErpSettings) ->
         yield Finding(
             "failure",
             "ownership",
-            f"erp.owned is not a condition the database understands: {reason}",
-            "write it as SQL over the columns of the table: external_id IS NOT NULL",
+            coded(
+                "ZV3305",
+                "erp.owned is not a condition the database understands: {reason}",
+                reason=reason,
+            ),
+            Message("write it as SQL over the columns of the table: external_id IS NOT NULL"),
         )
         return
     if not erp.owned.strip():
-        text = f"erp.owned is empty: all {total} rows are compared, and may be corrected or deleted"
-        yield Finding("warning", "ownership", text, "set erp.owned if people enter rows by hand")
+        text = coded(
+            "ZV2304",
+            "erp.owned is empty: all rows ({total}) are compared, and may be corrected or deleted",
+            total=total,
+        )
+        yield Finding(
+            "warning", "ownership", text, Message("set erp.owned if people enter rows by hand")
+        )
     elif total and not owned:
-        text = f"erp.owned holds for none of {total} rows"
-        yield Finding("warning", "ownership", text, "check the condition: a run would create all")
+        text = coded("ZV2305", "erp.owned holds for none of {total} rows", total=total)
+        yield Finding(
+            "warning", "ownership", text, Message("check the condition: a run would create all")
+        )
     else:
-        yield Finding("ok", "ownership", f"{owned} of {total} rows are owned")
+        yield Finding(
+            "ok",
+            "ownership",
+            Message("{owned} of {total} rows are owned", owned=owned, total=total),
+        )
 
 
 def _key(connection: Connection, layout: TableLayout, erp: ErpSettings) -> Iterator[Finding]:
-    place = f"the key {layout.table.name}.{layout.key.name}"
+    place = Message("the key {name}", name=f"{layout.table.name}.{layout.key.name}")
     within = _columns_of_ours(layout, erp)
     alone = (layout.key.name,)
     unique = next(
@@ -225,20 +258,27 @@ def _key(connection: Connection, layout: TableLayout, erp: ErpSettings) -> Itera
     )
     if unique is not None:
         others = [name for name in unique.columns if name not in alone]
-        beside = f" together with {', '.join(others)}" if others else ""
-        yield Finding("ok", "key", f"{place} is unique{beside}")
+        beside = Message("{place} is unique together with {columns}", place=place, columns=others)
+        yield Finding("ok", "key", beside if others else Message("{place} is unique", place=place))
     else:
         yield Finding(
             "warning",
             "key",
-            f"{place} has no unique constraint: two programs writing at once can double a client",
+            coded(
+                "ZV2204",
+                "{place} has no unique constraint: two programs writing at once can double a"
+                " client",
+                place=place,
+            ),
             _index_statement(connection, layout, (*within, *alone), unique=True),
         )
     if unique is None and not _leads_an_index(connection, layout):
         yield Finding(
             "warning",
             "key",
-            f"{place} has no index: each correction reads the whole table",
+            coded(
+                "ZV2205", "{place} has no index: each correction reads the whole table", place=place
+            ),
             _index_statement(connection, layout, alone, unique=False),
         )
     yield from _doubled(connection, layout, place)
@@ -270,18 +310,24 @@ def _leads_an_index(connection: Connection, layout: TableLayout) -> bool:
     return any(index["column_names"][:1] == [layout.key.name] for index in indexes)
 
 
-def _doubled(connection: Connection, layout: TableLayout, place: str) -> Iterator[Finding]:
+def _doubled(connection: Connection, layout: TableLayout, place: Message) -> Iterator[Finding]:
     key = canonical_key_of(layout, layout.key)
     doubled = select(key, func.count()).where(layout.owned, key != "").group_by(key)
     rows = connection.execute(doubled.having(func.count() > 1).limit(SHOWN + 1)).all()
     if rows:
-        named = ", ".join(str(value) for value, _ in rows[:SHOWN])
-        more = " and more" if len(rows) > SHOWN else ""
+        named = [*(str(value) for value, _ in rows[:SHOWN]), *(["…"] if len(rows) > SHOWN else [])]
         yield Finding(
             "warning",
             "key",
-            f"{place} stands more than once: {named}{more}",
-            "a person must decide which row is the client's; zvirka reports and leaves them",
+            coded(
+                "ZV2302",
+                "{place} stands more than once: {named}",
+                place=place,
+                named=named,
+            ),
+            Message(
+                "a person must decide which row is the client's; zvirka reports and leaves them"
+            ),
         )
 
 
@@ -295,12 +341,18 @@ def _soft_values(connection: Connection, layout: TableLayout) -> Iterator[Findin
     )
     rows = connection.execute(strange.group_by(AsText(column)).limit(SHOWN)).all()
     if rows:
-        named = ", ".join(f"{'NULL' if v is None else v} ({count} rows)" for v, count in rows)
+        named = [f"{'NULL' if value is None else value} × {count}" for value, count in rows]
         yield Finding(
             "warning",
             "soft delete",
-            f"column {layout.table.name}.{column.name} holds neither active nor deleted: {named}",
-            "such rows count as active; check erp.delete.active and erp.delete.deleted",
+            coded(
+                "ZV2303",
+                "column {table}.{column} holds neither active nor deleted: {named}",
+                table=layout.table.name,
+                column=column.name,
+                named=named,
+            ),
+            Message("such rows count as active; check erp.delete.active and erp.delete.deleted"),
         )
 
 
@@ -316,8 +368,12 @@ def _charset(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "charset",
-            f"{what}: some characters of 1C cannot be stored, such rows fail",
-            "convert it to UTF-8 (utf8mb4)",
+            coded(
+                "ZV2206",
+                "{what}: some characters of 1C cannot be stored, such rows fail",
+                what=what,
+            ),
+            Message("convert it to UTF-8 (utf8mb4)"),
         )
 
 

@@ -36,6 +36,7 @@ from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
 from zvirka.errors import SettingsError
 from zvirka.identity import BLANKS, canonical_key
 from zvirka.mapping import Mapping
+from zvirka.message import Message, coded, joined
 from zvirka.settings.model import (
     ChildSettings,
     ColumnSettings,
@@ -190,9 +191,13 @@ def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -
     table, children = reflect(engine, erp, name)
     if problems := list(layout_problems(erp, mapping, table, children)):
         raise SettingsError(
-            "the mapping does not fit the store: " + "; ".join(problems),
+            coded(
+                "ZV2212",
+                "the mapping does not fit the store: {problems}",
+                problems=joined(problems),
+            ),
             place=name,
-            remedy="correct [erp] in zvirka.toml; `zvirka check` tells line by line",
+            remedy=Message("correct [erp] in zvirka.toml; `zvirka check` tells line by line"),
         )
     try:
         uniques = unique_constraints(engine, table)
@@ -294,7 +299,7 @@ def own_columns(erp: ErpSettings, mapping: Mapping, table: Table) -> dict[str, C
 
 def layout_problems(
     erp: ErpSettings, mapping: Mapping, table: Table, children: dict[str, Table]
-) -> Iterator[str]:
+) -> Iterator[Message]:
     """Everything the mapping names and the tables do not have, a sentence each."""
     wanted = [("erp.primary_key", erp.primary_key), ("erp.key", erp.key)]
     if erp.ref:
@@ -307,33 +312,57 @@ def layout_problems(
     wanted += [(f"erp.on_update.{column}", column) for column in erp.on_update]
     for place, column in wanted:
         if column not in table.c:
-            yield f"table {table.name} has no column {column} ({place})"
+            yield Message(
+                "table {table} has no column {column} ({key})",
+                table=table.name,
+                column=column,
+                key=place,
+            )
         elif _cannot_write(table.c[column], erp) and place != "erp.primary_key":
-            yield f"the database computes column {table.name}.{column} itself ({place})"
+            yield Message(
+                "the database computes column {column} itself ({key})",
+                column=f"{table.name}.{column}",
+                key=place,
+            )
     homes = set(own)
     for name, child in erp.children.items():
         yield from _child_problems(name, child, children[name])
         homes |= set(child.columns)
     for field in mapping.names:
         if field not in homes:
-            yield f"field {field} has no column (erp.columns.{field})"
+            yield Message(
+                "field {field} has no column ({key})", field=field, key=f"erp.columns.{field}"
+            )
     for field in [*erp.columns, *(f for child in erp.children.values() for f in child.columns)]:
         if field not in mapping.names:
-            yield f"field {field} is not mapped from 1C (onec.fields.{field})"
+            yield Message(
+                "field {field} is not mapped from 1C ({key})",
+                field=field,
+                key=f"onec.fields.{field}",
+            )
 
 
 def _cannot_write(column: Column[Any], erp: ErpSettings) -> bool:
     return column.computed is not None and erp.writer == "sql"
 
 
-def _child_problems(name: str, child: ChildSettings, table: Table) -> Iterator[str]:
+def _child_problems(name: str, child: ChildSettings, table: Table) -> Iterator[Message]:
     wanted = [child.parent, *child.where, *child.on_create, *child.on_update]
     wanted += [column.column for column in child.columns.values()]
     for column in wanted:
         if column not in table.c:
-            yield f"table {table.name} has no column {column} (erp.children.{name})"
+            yield Message(
+                "table {table} has no column {column} ({key})",
+                table=table.name,
+                column=column,
+                key=f"erp.children.{name}",
+            )
         elif table.c[column].computed is not None:
-            yield f"the database computes column {table.name}.{column} (erp.children.{name})"
+            yield Message(
+                "the database computes column {column} itself ({key})",
+                column=f"{table.name}.{column}",
+                key=f"erp.children.{name}",
+            )
 
 
 def _mapped(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -20,20 +20,27 @@ from zvirka.erp.sql.row_values import RowValues, prepare
 from zvirka.erp.sql.statements import Statements
 from zvirka.erp.sql.store_queries import Reading, column_values
 from zvirka.erp.sql.table_layout import TableLayout
+from zvirka.message import Message, joined
 
-GONE = "the row is gone, or no longer owned"
-CHANGED = "the row changed since it was scanned"
-KEY_TAKEN = "a client with this key is there by now"
-KEY_TWICE = "another correction of this batch creates the same key"
-KEY_HELD = "another client holds the new key"
-NO_RESTORE = "the store deletes for good, there is nothing to restore"
-NOT_OWNED = "the created row would not be owned; complete erp.on_create so that erp.owned holds"
-KEY_DOUBLED = "another row has the same key after the create, which was taken back"
-CREATES_STOPPED = "not created: an earlier create of this run ended with two rows under one key"
+GONE = Message("the row is gone, or no longer owned")
+CHANGED = Message("the row changed since it was scanned")
+KEY_TAKEN = Message("a client with this key is there by now")
+KEY_TWICE = Message("another correction of this batch creates the same key")
+KEY_HELD = Message("another client holds the new key")
+NO_RESTORE = Message("the store deletes for good, there is nothing to restore")
+NOT_OWNED = Message(
+    "the created row would not be owned; complete erp.on_create so that erp.owned holds"
+)
+KEY_DOUBLED = Message("another row has the same key after the create, which was taken back")
+CREATES_STOPPED = Message(
+    "not created: an earlier create of this run ended with two rows under one key"
+)
 CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
-NOT_OWNED_SO = "the row would not be owned any more with these values"
-LEFT_AS_IT_WAS = "the database took the statement and left the row as it was (a trigger or a rule)"
-CIRCLE = "clients exchange a unique value in a circle"
+NOT_OWNED_SO = Message("the row would not be owned any more with these values")
+LEFT_AS_IT_WAS = Message(
+    "the database took the statement and left the row as it was (a trigger or a rule)"
+)
+CIRCLE = Message("clients exchange a unique value in a circle")
 
 
 class ChangedError(Exception):
@@ -50,6 +57,13 @@ class _NotOwnedError(Exception):
 
 class _TriedError(Exception):
     """Takes back a write that was only tried."""
+
+
+_WHY: dict[type[Exception], Message] = {
+    ChangedError: CHANGED,
+    KeyDoubledError: KEY_DOUBLED,
+    _NotOwnedError: NOT_OWNED,
+}
 
 
 class Transaction:
@@ -147,7 +161,7 @@ class Transaction:
         except StatementError as error:
             if not is_row_fault(error):
                 raise
-            reason = f"{CIRCLE}; {row_reason(error)}"
+            reason = joined([CIRCLE, row_reason(error)])
             return [_outcome(p.correction, OutcomeState.FAILED, reason) for p in ready]
 
     def _judge(self, corrections: Sequence[Correction]) -> tuple[list[RowValues], list[Outcome]]:
@@ -169,8 +183,8 @@ class Transaction:
                 continue
             try:
                 ready.append(self._row_values(correction))
-            except UnstorableError as reason:
-                outcomes.append(_outcome(correction, OutcomeState.REFUSED, str(reason)))
+            except UnstorableError as refusal:
+                outcomes.append(_outcome(correction, OutcomeState.REFUSED, refusal.reason))
         return ready, outcomes
 
     def _obstacle(
@@ -179,7 +193,7 @@ class Transaction:
         found: dict[str, Client],
         taken: dict[str, set[str]],
         moving: set[str],
-    ) -> tuple[OutcomeState, str] | None:
+    ) -> tuple[OutcomeState, Message] | None:
         if correction.action is Action.CREATE:
             if self._doubled:
                 return OutcomeState.REFUSED, CREATES_STOPPED
@@ -245,7 +259,7 @@ class Transaction:
         correction = refused.correction
         required = self._layout.required if correction.action is Action.CREATE else frozenset()
         accepted = {name: v for name, v in correction.after.items() if name in required}
-        left_out: dict[str, str] = {}
+        left_out: dict[str, Message] = {}
         for name, value in correction.after.items():
             if name in required:
                 continue
@@ -260,7 +274,7 @@ class Transaction:
         whole = self._row_values(msgspec.structs.replace(correction, after=accepted))
         return msgspec.structs.replace(whole, left_out=whole.left_out | left_out)
 
-    def _refusal(self, correction: Correction) -> str | None:
+    def _refusal(self, correction: Correction) -> Message | None:
         """Try a correction, take it back, and say why it was refused, if it was."""
         try:
             row_values = self._row_values(correction)
@@ -268,9 +282,11 @@ class Transaction:
                 self._write([row_values])
                 raise _TriedError
         except _TriedError:
-            return "; ".join(row_values.left_out.values()) or None
-        except (UnstorableError, ChangedError, KeyDoubledError, _NotOwnedError) as refusal:
-            return str(refusal)
+            return joined(row_values.left_out.values()) if row_values.left_out else None
+        except UnstorableError as refusal:
+            return refusal.reason
+        except (ChangedError, KeyDoubledError, _NotOwnedError) as refusal:
+            return _WHY[type(refusal)]
         except StatementError as error:
             if not is_row_fault(error):
                 raise
@@ -389,9 +405,9 @@ class Transaction:
 
 
 def _remarks(row_values: RowValues) -> str:
-    remarks = [f"truncated: {', '.join(row_values.cut)}"] if row_values.cut else []
-    remarks += [f"left out: {reason}" for reason in row_values.left_out.values()]
-    return "; ".join(remarks)
+    remarks = [Message("truncated: {fields}", fields=row_values.cut)] if row_values.cut else []
+    remarks += [Message("left out: {what}", what=one) for one in row_values.left_out.values()]
+    return joined(remarks) if remarks else ""
 
 
 def _by_statement(ready: Iterable[RowValues]) -> Collection[list[RowValues]]:
@@ -401,5 +417,7 @@ def _by_statement(ready: Iterable[RowValues]) -> Collection[list[RowValues]]:
     return shapes.values()
 
 
-def _outcome(correction: Correction, state: OutcomeState, detail: str, row: str = "") -> Outcome:
+def _outcome(
+    correction: Correction, state: OutcomeState, detail: Message | Literal[""], row: str = ""
+) -> Outcome:
     return Outcome(correction=correction.id, state=state, detail=detail, row=row or correction.row)

@@ -23,14 +23,15 @@ from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import Transaction
 from zvirka.findings import Finding
+from zvirka.message import Message, coded, joined
 
 KEY = "zv-check-й"
 REF = "00000000-0000-4000-8000-00007a766972"
 LIKELY = ("000099999", "00-099999", "99999")
 ALMOST = {
-    "ZV-CHECK-Й": "the case of letters",
-    "zv-check-и": "accents (й and и)",
-    "zv-check-й ": "spaces at the end",
+    "ZV-CHECK-Й": Message("the case of letters"),
+    "zv-check-и": Message("accents (й and и)"),
+    "zv-check-й ": Message("spaces at the end"),
 }
 
 SAMPLES = {"phone": "+380440000000", "email": "check@example.com", "tax_id": "00000000"}
@@ -43,8 +44,12 @@ def try_writes(engine: Engine, layout: TableLayout) -> Iterator[Finding]:
         yield Finding(
             "failure",
             "transactions",
-            f"table {plain} has no transactions: a batch could be left half written",
-            f"ALTER TABLE {plain} ENGINE = InnoDB",
+            coded(
+                "ZV2207",
+                "table {plain} has no transactions: a batch could be left half written",
+                plain=plain,
+            ),
+            Message("ALTER TABLE {plain} ENGINE = InnoDB", plain=plain),
         )
         return
     try:
@@ -88,19 +93,21 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
             if isinstance(again, Outcome) and again.state is OutcomeState.APPLIED:
                 outcome = again
                 break
-    yield from _told("create", outcome)
+    yield from _told(Action.CREATE, outcome)
     if isinstance(outcome, Outcome) and outcome.state is OutcomeState.APPLIED:
         created = next(iter(reading.by_rows(connection, [outcome.row])), None)
         yield from _collation(connection, layout)
     client = created or some
     if client is None:
-        text = "update and delete could not be tried: there is no owned row"
-        yield Finding("warning", "rights", text, "check again when there is one")
+        text = coded("ZV2213", "update and delete could not be tried: there is no owned row")
+        yield Finding("warning", "rights", text, Message("check again when there is one"))
         return
     update = _change(Action.UPDATE, client)
-    yield from _told("update", _tried(connection, transaction, update))
+    yield from _told(Action.UPDATE, _tried(connection, transaction, update))
     delete = _change(Action.DELETE, client)
-    yield from _told("delete", _tried(connection, transaction, delete), whole=created is not None)
+    yield from _told(
+        Action.DELETE, _tried(connection, transaction, delete), whole=created is not None
+    )
 
 
 def _creation(layout: TableLayout, key: str, like: Client | None = None) -> Correction:
@@ -193,20 +200,27 @@ def _tried(
 
 
 def _told(
-    action: str, outcome: Outcome | StatementError, *, whole: bool = True
+    action: Action, outcome: Outcome | StatementError, *, whole: bool = True
 ) -> Iterator[Finding]:
     if isinstance(outcome, StatementError):
         told = store_error(outcome, "")
-        yield Finding("failure", "rights", f"{action} cannot be done: {told.cause}", told.remedy)
+        failure = coded("", "{action}: it cannot be done: {cause}", action=action, cause=told.cause)
+        yield Finding("failure", "rights", failure, told.remedy)
     elif outcome.state is OutcomeState.APPLIED or not whole:
-        text = f"{action} was tried and rolled back"
-        yield Finding("ok", "rights", text + "; sequences may advance" * (action == "create"))
+        text = Message("{action}: tried and rolled back", action=action)
+        advance = joined([text, Message("sequences may advance")])
+        yield Finding("ok", "rights", advance if action is Action.CREATE else text)
     else:
         yield Finding(
             "failure",
             "rights",
-            f"{action} was tried and did not go through: {outcome.detail}",
-            "complete erp.on_create, and see which rules the table has",
+            coded(
+                "ZV2208",
+                "{action}: it was tried and did not go through: {detail}",
+                action=action,
+                detail=outcome.detail,
+            ),
+            Message("complete erp.on_create, and see which rules the table has"),
         )
 
 
@@ -224,8 +238,12 @@ def _collation(connection: Connection, layout: TableLayout) -> Iterator[Finding]
         yield Finding(
             "warning",
             "collation",
-            f"the key {layout.table.name}.{layout.key.name} does not tell apart "
-            + ", ".join(blind)
-            + ": keys of 1C that differ only so collide where they must be unique",
-            "give the column a binary or case-sensitive collation",
+            coded(
+                "ZV2209",
+                "the key {name} does not tell apart {what}: keys of 1C that differ only so collide"
+                " where they must be unique",
+                name=f"{layout.table.name}.{layout.key.name}",
+                what=blind,
+            ),
+            Message("give the column a binary or case-sensitive collation"),
         )

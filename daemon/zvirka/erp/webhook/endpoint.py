@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -19,7 +19,8 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from zvirka.deadline_session import DeadlineSession
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, wrapped_errors
+from zvirka.message import Message, coded
 from zvirka.settings.model import WebhookSettings
 
 LONGEST_ANSWER = 65_536
@@ -56,7 +57,7 @@ class Reply(msgspec.Struct, frozen=True):
     """An answer, with a text for reports that holds no data, and how long to wait (seconds)."""
 
     answer: EndpointAnswer
-    text: str
+    text: Message
     pause: float = 0.0
     unauthorised: bool = False
 
@@ -83,9 +84,9 @@ class Endpoint:
     def __init__(self, settings: WebhookSettings) -> None:
         if not settings.url.startswith(("http://", "https://")):
             raise SettingsError(
-                "the address of the ERP's webhook is not http or https",
+                coded("ZV3306", "the address of the ERP's webhook is not http or https"),
                 place="erp.webhook.url",
-                remedy="write it as https://erp.example.ua/api/webhook/1c/clients",
+                remedy=Message("write it as https://erp.example.ua/api/webhook/1c/clients"),
             )
         self._url = settings.url
         self.place = place_of(settings.url)
@@ -129,7 +130,7 @@ class Endpoint:
                 return judge(response.status_code, response.headers, answer)
         except requests.ConnectTimeout:
             return Reply(
-                EndpointAnswer.UNREACHABLE, "the webhook could not be connected to in time"
+                EndpointAnswer.UNREACHABLE, Message("the webhook could not be connected to in time")
             )
         except (requests.RequestException, HTTPError, OSError) as error:
             return _no_answer(error, self._timeout, late=expired.is_set())
@@ -143,7 +144,7 @@ def place_of(url: str) -> str:
 
 def judge(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     """What an HTTP answer is worth."""
-    text = f"HTTP {status}"
+    text = Message("HTTP {status}", status=str(status))
     if status == 429:
         return Reply(EndpointAnswer.LATER, text, _pause(headers.get("Retry-After", "")))
     if status in {502, 504, 408}:
@@ -155,9 +156,13 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     if status >= 300:
         return Reply(EndpointAnswer.REFUSED, text)
     if body.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-        return Reply(EndpointAnswer.REFUSED, f"{text} with a page instead of JSON")
+        return Reply(
+            EndpointAnswer.REFUSED, Message("{answer} with a page instead of JSON", answer=text)
+        )
     if _says_no(body):
-        return Reply(EndpointAnswer.REFUSED, f"{text} whose JSON says that it failed")
+        return Reply(
+            EndpointAnswer.REFUSED, Message("{answer} whose JSON says that it failed", answer=text)
+        )
     return Reply(EndpointAnswer.ACCEPTED, text)
 
 
@@ -172,30 +177,21 @@ def _says_no(body: bytes) -> bool:
 
 
 def _no_answer(error: BaseException, timeout: float, *, late: bool) -> Reply:
-    reasons = [type(reason) for reason in _reasons(error)]
+    reasons = [type(reason) for reason in wrapped_errors(error)]
     if any(issubclass(kind, ssl.SSLCertVerificationError) for kind in reasons):
         return Reply(
-            EndpointAnswer.UNREACHABLE, "the TLS certificate of the webhook is not trusted"
+            EndpointAnswer.UNREACHABLE, Message("the TLS certificate of the webhook is not trusted")
         )
     if any(issubclass(kind, NewConnectionError) for kind in reasons):
-        return Reply(EndpointAnswer.UNREACHABLE, "the webhook could not be connected to")
+        return Reply(EndpointAnswer.UNREACHABLE, Message("the webhook could not be connected to"))
     timeouts = requests.Timeout | TimeoutError | ReadTimeoutError
     if late or any(issubclass(kind, timeouts) for kind in reasons):
-        return Reply(EndpointAnswer.UNCLEAR, f"no answer within {timeout:g} s")
-    return Reply(EndpointAnswer.UNCLEAR, "the connection was cut before the answer was whole")
-
-
-def _reasons(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that is wrapped in it, by cause, by argument or by ``reason``."""
-    seen, left = set[int](), [error]
-    while left:
-        one = left.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        wrapped = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
-        left += [inner for inner in wrapped if isinstance(inner, BaseException)]
+        return Reply(
+            EndpointAnswer.UNCLEAR, Message("no answer within {seconds} s", seconds=timeout)
+        )
+    return Reply(
+        EndpointAnswer.UNCLEAR, Message("the connection was cut before the answer was whole")
+    )
 
 
 def _pause(retry_after: str) -> float:

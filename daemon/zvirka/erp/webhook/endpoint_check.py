@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from zvirka.erp.webhook.endpoint import Endpoint, EndpointAnswer, place_of
 from zvirka.findings import Finding
+from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings
 
 _NO_ANSWER = frozenset({EndpointAnswer.UNREACHABLE, EndpointAnswer.UNCLEAR})
@@ -22,14 +23,30 @@ def check_endpoint(erp: ErpSettings) -> Iterator[Finding]:
     reply = Endpoint(erp.webhook).probe()
     place = place_of(erp.webhook.url)
     if reply.answer in _NO_ANSWER:
-        remedy = "check erp.webhook.url, and erp.webhook.ca_file for a certificate of your own"
-        yield Finding("failure", "webhook", f"{reply.text} [{place}]", remedy)
+        remedy = Message(
+            "check erp.webhook.url, and erp.webhook.ca_file for a certificate of your own"
+        )
+        yield Finding(
+            "failure",
+            "webhook",
+            coded("ZV2401", "{what} [{place}]", what=reply.text, place=place),
+            remedy,
+        )
     elif reply.unauthorised:
-        remedy = "check erp.webhook.token_file, or erp.webhook.user and its password_file"
-        text = f"the webhook does not accept the token or the password [{place}]"
+        remedy = Message("check erp.webhook.token_file, or erp.webhook.user and its password_file")
+        text = coded(
+            "ZV2402", "the webhook does not accept the token or the password [{place}]", place=place
+        )
         yield Finding("failure", "webhook", text, remedy)
     elif reply.text.startswith("HTTP 3"):
-        text = f"the webhook's address redirects ({reply.text}), which is not followed [{place}]"
-        yield Finding("failure", "webhook", text, "write the address it redirects to")
+        text = coded(
+            "ZV2403",
+            "the webhook's address redirects ({answer}), which is not followed [{place}]",
+            answer=reply.text,
+            place=place,
+        )
+        yield Finding("failure", "webhook", text, Message("write the address it redirects to"))
     else:
-        yield Finding("ok", "webhook", f"{place} answers ({reply.text})")
+        yield Finding(
+            "ok", "webhook", Message("{place} answers ({answer})", place=place, answer=reply.text)
+        )

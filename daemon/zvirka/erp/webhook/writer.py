@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -30,6 +30,7 @@ from zvirka.erp.webhook.rate import RequestRate
 from zvirka.errors import StoreError
 from zvirka.identity import canonical_key, trimmed
 from zvirka.mapping import Mapping
+from zvirka.message import Coded, Message, coded, joined
 
 Confirm = Callable[[Correction], bool]
 """Asks 1C whether it still wants the correction; called from one thread at a time."""
@@ -43,10 +44,10 @@ WAITS = 5
 LOOK_EVERY = 1.0
 """Seconds between two looks into the store while an unclear create may still be under way."""
 
-KEY_DOUBLED = "two rows have this key since the ERP accepted the create"
-KEY_NOT_OWNED = "a row that is not owned holds this key, the ERP would correct that one"
-WITHDRAWN = "1C says otherwise by now"
-UNSAFE_KEY = (
+KEY_DOUBLED = Message("two rows have this key since the ERP accepted the create")
+KEY_NOT_OWNED = Message("a row that is not owned holds this key, the ERP would correct that one")
+WITHDRAWN = Message("1C says otherwise by now")
+UNSAFE_KEY = Message(
     "the ERP's webhook finds a client by its tax code or Код: with both changed or empty it would"
     ' create a second one; change the key in the ERP by hand or use writer = "sql"'
 )
@@ -150,7 +151,10 @@ class WebhookWriter:
             reply = self._endpoint.post(job.message)
             sent += 1
             if reply.unauthorised:
-                raise self._error("the ERP's webhook refuses the credentials", "erp.webhook.token")
+                raise self._error(
+                    coded("ZV2402", "the ERP's webhook refuses the credentials"),
+                    "erp.webhook.token",
+                )
             if reply.answer is EndpointAnswer.LATER and waited < WAITS:
                 waited, sent = waited + 1, sent - 1
                 self._rate.hold(reply.pause)
@@ -160,7 +164,7 @@ class WebhookWriter:
                 return outcome
             if sent > REPEATS:
                 if reply.answer is EndpointAnswer.UNREACHABLE:
-                    raise self._error(reply.text, "erp.webhook.url")
+                    raise self._error(coded("ZV2401", "{what}", what=reply.text), "erp.webhook.url")
                 return _outcome(correction, OutcomeState.FAILED, _not_taken(reply, sent))
             self._rate.hold(reply.pause)
 
@@ -169,7 +173,7 @@ class WebhookWriter:
         stale = self._stale(correction, thorough=after is not None)
         if stale is not None:
             if after is not None and self._taken(correction) is not None:
-                return self._seen(correction, f"{after.text}; the store has it")
+                return self._seen(correction, joined([after.text, Message("the store has it")]))
             return stale
         refused = self._unsafe(correction)
         if refused is not None:
@@ -178,7 +182,9 @@ class WebhookWriter:
             wanted = self._confirm(correction)
         if wanted:
             return None
-        detail = WITHDRAWN if after is None else f"{WITHDRAWN}; it was sent once: {after.text}"
+        detail = WITHDRAWN
+        if after is not None:
+            detail = joined([WITHDRAWN, Message("it was sent once: {answer}", answer=after.text)])
         return _outcome(correction, OutcomeState.WITHDRAWN, detail)
 
     def _stale(self, correction: Correction, *, thorough: bool) -> Outcome | None:
@@ -206,8 +212,12 @@ class WebhookWriter:
         if correction.action is Action.DELETE:
             return None
         if rows := self._store.conflicts(correction):
-            reason = "other rows hold the same unique value, the ERP would correct the wrong one: "
-            return _outcome(correction, OutcomeState.FAILED, reason + ", ".join(rows))
+            reason = Message(
+                "other rows hold the same unique value, the ERP would correct the wrong one:"
+                " {rows}",
+                rows=rows,
+            )
+            return _outcome(correction, OutcomeState.FAILED, reason)
         if correction.new_key and not self._store.keeps_ref and not self._found_by_tax(correction):
             return _outcome(correction, OutcomeState.REFUSED, UNSAFE_KEY)
         return None
@@ -230,13 +240,13 @@ class WebhookWriter:
         )
         while True:
             if self._taken(correction) is not None:
-                return self._seen(correction, f"{reply.text}; the store has it")
+                return self._seen(correction, joined([reply.text, Message("the store has it")]))
             left = deadline - self._clock()
             if left <= 0:
                 break
             self._sleep(min(left, LOOK_EVERY))
         if correction.action is not Action.CREATE and self._stale(correction, thorough=True):
-            detail = f"{reply.text}; the row changed, but not to what was sent"
+            detail = joined([reply.text, Message("the row changed, but not to what was sent")])
             return _outcome(correction, OutcomeState.FAILED, detail)
         if reply.answer in {EndpointAnswer.REFUSED, EndpointAnswer.LATER}:
             return _outcome(correction, OutcomeState.FAILED, _not_taken(reply, 1))
@@ -246,7 +256,7 @@ class WebhookWriter:
     def _may_be_under_way(correction: Correction, reply: Reply) -> bool:
         return correction.action is Action.CREATE and reply.answer is EndpointAnswer.UNCLEAR
 
-    def _seen(self, correction: Correction, detail: str) -> Outcome:
+    def _seen(self, correction: Correction, detail: Message | Literal[""]) -> Outcome:
         if correction.action is not Action.CREATE:
             return _outcome(correction, OutcomeState.APPLIED, detail)
         found = self._store.read_keys([correction.key])
@@ -286,18 +296,23 @@ class WebhookWriter:
             "messageId": self._new_id(),
         }
 
-    def _error(self, cause: str, place: str) -> StoreError:
+    def _error(self, cause: Coded, place: str) -> StoreError:
         return StoreError(
             cause,
             place=f"{place} ({self._endpoint.place})",
-            remedy="nothing more was sent; correct it and run again",
+            remedy=Message("nothing more was sent; correct it and run again"),
         )
 
 
-def _not_taken(reply: Reply, sent: int) -> str:
-    times = f", sent {sent} times" if sent > 1 else ""
-    return f"{reply.text}; the store does not have it{times}"
+def _not_taken(reply: Reply, sent: int) -> Message:
+    if sent > 1:
+        missing = Message("the store does not have it, sent {count} times", count=sent)
+    else:
+        missing = Message("the store does not have it")
+    return joined([reply.text, missing])
 
 
-def _outcome(correction: Correction, state: OutcomeState, detail: str, row: str = "") -> Outcome:
+def _outcome(
+    correction: Correction, state: OutcomeState, detail: Message | Literal[""], row: str = ""
+) -> Outcome:
     return Outcome(correction=correction.id, state=state, detail=detail, row=row or correction.row)
