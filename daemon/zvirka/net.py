@@ -121,7 +121,7 @@ class NotedPeer:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass the request on."""
         peer = scope.get("client")
-        scope[FROM_PROXY] = bool(peer) and self._is_proxy(peer[0])
+        scope[FROM_PROXY] = peer is not None and self._is_proxy(str(peer[0]))
         await self._app(scope, receive, send)
 
     def _is_proxy(self, host: str) -> bool:

@@ -43,7 +43,7 @@ def report(context: RequestContext) -> Response:
         language, zone = context.words.language, context.web.timezone
         render(context.journal, number, form, language, stream, timezone=zone)
 
-    return _file(write, f"{report_stem(number)}.{form}", _TYPES[form])
+    return _file(context, write, f"{report_stem(number)}.{form}", _TYPES[form])
 
 
 def records(context: RequestContext) -> Response:
@@ -69,7 +69,7 @@ def export(context: RequestContext) -> Response:
         journal = context.journal
         export_period(journal, first, last, form, language, stream, timezone=zone, parties=parties)
 
-    return _file(write, f"zvirka-{first}-{last}.{form}", _TYPES[form])
+    return _file(context, write, f"zvirka-{first}-{last}.{form}", _TYPES[form])
 
 
 def verify(context: RequestContext) -> Response:
@@ -98,14 +98,16 @@ def _records(context: RequestContext, status: int = 200, **more: Any) -> Respons
     return context.render("records.html", status, **{**defaults, **more})
 
 
-def _file(write: Callable[[Any], None], name: str, media_type: str) -> Response:
+def _file(
+    context: RequestContext, write: Callable[[Any], None], name: str, media_type: str
+) -> Response:
     """A file to save; made on disk where it is large, so that memory stays flat."""
     stream: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
     try:
         write(stream)
     except UsageError as error:
         stream.close()
-        raise Refused(409, f"{error.cause}; {error.remedy}") from None
+        raise Refused(409, context.words.told(error.sentence)) from None
     stream.seek(0)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(
