@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment
+import jinja2
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -26,6 +26,7 @@ from zvirka.i18n import LANGUAGES
 from zvirka.i18n.words import COMMANDS, PHASES, SUPPRESSIONS, Words
 from zvirka.journal.journal import Journal
 from zvirka.net import FROM_PROXY
+from zvirka.reconcile.environment import Environment
 from zvirka.report.format_html import TEMPLATES, environment, style
 from zvirka.settings.model import Settings
 from zvirka.web.sign_in_limits import SignInLimits
@@ -55,6 +56,7 @@ class WebContext:
     language: str
     timezone: str
     https: bool
+    environment: Environment
     settings: Settings
     origins: Mapping[str, str]
     now: Callable[[], datetime]
@@ -310,7 +312,7 @@ def style_digest() -> str:
 
 
 @cache
-def _environment(language: str) -> Environment:
+def _environment(language: str) -> jinja2.Environment:
     made = environment(language)
     words = Words(language)
     made.globals.update(
