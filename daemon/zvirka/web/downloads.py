@@ -8,13 +8,12 @@ from datetime import date, timedelta
 from itertools import islice
 from typing import IO, Any
 
-from sqlalchemy import func, select
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
-from zvirka.journal.tables import RUN
+from zvirka.journal.queries import sealed_runs
 from zvirka.report import FORMATS, render, report_stem
 from zvirka.report.export import PERIOD_FORMATS, export_period
 from zvirka.web.request_context import Refused, RequestContext
@@ -76,12 +75,7 @@ def verify(context: RequestContext) -> Response:
     """Check the whole chain, and say what that proves."""
     problems = list(islice(verify_chain(context.journal), _MOST_PROBLEMS))
     with context.journal.reading() as connection:
-        query = select(func.count(), func.min(RUN.c.id), func.max(RUN.c.id))
-        sealed, first, last = connection.execute(query.where(RUN.c.seal.is_not(None))).one()
-        signed = connection.execute(
-            select(func.count()).where(RUN.c.seal.is_not(None), RUN.c.signature != "")
-        ).scalar_one()
-    checked = {"sealed": sealed, "signed": signed, "first": first, "last": last}
+        checked = sealed_runs(connection)
     return _records(context, problems=problems, checked=checked)
 
 
