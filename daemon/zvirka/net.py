@@ -7,7 +7,7 @@ import errno
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -106,14 +106,48 @@ async def _serve(
         await asyncio.gather(*tasks, ready, return_exceptions=True)
 
 
+FROM_PROXY = "zvirka.from_proxy"
+"""Set in the scope of a request that a trusted proxy passed on."""
+
+
+class NotedPeer:
+    """Notes, before forwarding headers replace the client's address, whether a proxy is the peer.
+
+    Args:
+        app: the application.
+        proxies: addresses and networks.
+    """
+
+    def __init__(self, app: Any, proxies: Sequence[str]) -> None:
+        self._app = app
+        self._proxies = [ip_network(proxy) for proxy in proxies]
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Pass the request on."""
+        peer = scope.get("client")
+        scope[FROM_PROXY] = peer is not None and self._is_proxy(str(peer[0]))
+        await self._app(scope, receive, send)
+
+    def _is_proxy(self, host: str) -> bool:
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self._proxies)
+
+
 def bounded_server(
     app: Any, host: str, port: int, trusted_proxies: Sequence[str] = ()
 ) -> uvicorn.Server:
     """A server of one application, with limits on connections, and without signal handlers."""
     import uvicorn
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
     from zvirka.bounded_http import ACCEPTED_AT_ONCE, BoundedProtocol
 
+    if trusted_proxies:
+        app = ProxyHeadersMiddleware(app, trusted_hosts=list(trusted_proxies))
+        app = NotedPeer(app, trusted_proxies)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -123,8 +157,7 @@ def bounded_server(
             backlog=ACCEPTED_AT_ONCE,
             ws="none",
             # By default uvicorn believes the headers of everybody on this machine.
-            proxy_headers=bool(trusted_proxies),
-            forwarded_allow_ips=list(trusted_proxies),
+            proxy_headers=False,
             lifespan="on",
             access_log=False,
             log_config=None,

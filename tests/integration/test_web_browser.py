@@ -350,6 +350,18 @@ def test_a_held_run_is_rejected_and_nothing_is_written(page: Any, held: Night) -
     assert "What followed" in page.locator("main").inner_text()
 
 
+def test_both_sides_of_a_client_are_asked_and_nothing_is_written(page: Any, held: Night) -> None:
+    before = held.world.in_store()
+    sign_in(page, held.site, "taras")
+    page.goto(f"{held.site}/runs/{held.run}/1")
+    follow(page, page.get_by_role("button", name="Ask 1C and the ERP now"))
+    text = page.locator("main").inner_text()
+    assert "1C: not there · ERP: there" in text
+    assert page.locator("tr.differs").count() > 0
+    assert set(held.world.in_store()) == set(before)
+    assert held.world.row(held.run).status == "held", "no run was begun"
+
+
 def test_one_counterparty_is_resynced_for_real(page: Any, held: Night) -> None:
     ref = held.world.refs()[0]
     code = held.world.base.get(ref).values["code"]

@@ -122,7 +122,7 @@ def test_the_page_is_served_alone_and_logs_nothing_of_who_types_what(tmp_path: P
             fields = {"token": token_of(client.get("/sign-in").text), "name": "olena"}
             assert client.post("/sign-in", data={**fields, "password": "no-no"}).status_code == 401
             entered = client.post("/sign-in", data={**fields, "password": PASSWORD})
-            assert entered.headers["location"] == "/runs"
+            assert entered.headers["location"] == "/"
             token = token_of(client.get("/runs").text)
             client.post("/counterparty", data={"token": token, "key": "ОсобистийКод"})
             client.get("/runs/1?text=ОсобистийКод")

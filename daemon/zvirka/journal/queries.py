@@ -6,7 +6,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+import msgspec
+from sqlalchemy import Connection, Select, func, select
 
 from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.journal.definitions import (
@@ -121,6 +122,23 @@ def sealed_between(connection: Connection, begin: datetime, end: datetime) -> tu
         .order_by(RUN.c.id)
     )
     return tuple(connection.execute(query).scalars())
+
+
+class SealedRuns(msgspec.Struct, frozen=True):
+    """How many runs are sealed and signed, and the numbers of the first and last sealed one."""
+
+    sealed: int
+    signed: int
+    first: int | None
+    last: int | None
+
+
+def sealed_runs(connection: Connection) -> SealedRuns:
+    """The sealed runs in numbers."""
+    r = RUN.c
+    signed = func.count().filter(r.signature != "")
+    query = select(func.count(), signed, func.min(r.id), func.max(r.id))
+    return SealedRuns(*connection.execute(query.where(r.seal.is_not(None))).one())
 
 
 def last_seal(connection: Connection) -> tuple[int, str] | None:

@@ -34,6 +34,8 @@ SHEET_ROWS = 1_048_576
 """Rows a sheet holds, the header included."""
 _BLOCK_WIDTHS = (40, 92, 22, 24)
 """Columns of the summary: the second holds a digest or a signature on one line."""
+_FITTED_ROWS = 5000
+"""Rows of a listing whose height is set: XlsxWriter remembers each, and nobody prints more."""
 _LINE_POINTS = 15
 _MOST_LINES = 27
 """Excel's rows are at most 409 points high."""
@@ -177,7 +179,8 @@ class Listing:
             if self._row >= SHEET_ROWS:
                 self.finish()
                 self._begin()
-            self._workbook.fit_row(self._sheet, self._row, row[: self._printed], self._widths)
+            if self._row <= _FITTED_ROWS:
+                self._workbook.fit_row(self._sheet, self._row, row[: self._printed], self._widths)
             for column, value in enumerate(row):
                 toned = self._workbook.tones.get(tone) if column == self._outcome else None
                 self._workbook.put(self._sheet, self._row, column, value, toned)

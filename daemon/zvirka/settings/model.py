@@ -338,13 +338,15 @@ class WebSettings(Table):
     """``[web]``: the page for admins and auditors; off by default.
 
     ``public_url`` is how browsers reach it; over https the cookies are marked Secure.
-    ``trusted_proxies`` counts for the receiver as well.
+    ``trusted_proxies`` counts for the receiver as well. ``trusted_header`` names the
+    header in which these proxies, and nobody else, say which of the users has signed in with them.
     """
 
     enabled: bool = False
     listen: str = "127.0.0.1:8792"
     public_url: str = ""
     trusted_proxies: list[str] = []
+    trusted_header: str = ""
     users: list[UserSettings] = []
     secret: SecretStr | None = None
     secret_file: Path | None = None

@@ -8,13 +8,12 @@ from datetime import date, timedelta
 from itertools import islice
 from typing import IO, Any
 
-from sqlalchemy import func, select
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
-from zvirka.journal.tables import RUN
+from zvirka.journal.queries import sealed_runs
 from zvirka.report import FORMATS, render, report_stem
 from zvirka.report.export import PERIOD_FORMATS, export_period
 from zvirka.web.request_context import Refused, RequestContext
@@ -43,7 +42,7 @@ def report(context: RequestContext) -> Response:
         language, zone = context.words.language, context.web.timezone
         render(context.journal, number, form, language, stream, timezone=zone)
 
-    return _file(write, f"{report_stem(number)}.{form}", _TYPES[form])
+    return _file(context, write, f"{report_stem(number)}.{form}", _TYPES[form])
 
 
 def records(context: RequestContext) -> Response:
@@ -69,19 +68,14 @@ def export(context: RequestContext) -> Response:
         journal = context.journal
         export_period(journal, first, last, form, language, stream, timezone=zone, parties=parties)
 
-    return _file(write, f"zvirka-{first}-{last}.{form}", _TYPES[form])
+    return _file(context, write, f"zvirka-{first}-{last}.{form}", _TYPES[form])
 
 
 def verify(context: RequestContext) -> Response:
     """Check the whole chain, and say what that proves."""
     problems = list(islice(verify_chain(context.journal), _MOST_PROBLEMS))
     with context.journal.reading() as connection:
-        query = select(func.count(), func.min(RUN.c.id), func.max(RUN.c.id))
-        sealed, first, last = connection.execute(query.where(RUN.c.seal.is_not(None))).one()
-        signed = connection.execute(
-            select(func.count()).where(RUN.c.seal.is_not(None), RUN.c.signature != "")
-        ).scalar_one()
-    checked = {"sealed": sealed, "signed": signed, "first": first, "last": last}
+        checked = sealed_runs(connection)
     return _records(context, problems=problems, checked=checked)
 
 
@@ -98,14 +92,16 @@ def _records(context: RequestContext, status: int = 200, **more: Any) -> Respons
     return context.render("records.html", status, **{**defaults, **more})
 
 
-def _file(write: Callable[[Any], None], name: str, media_type: str) -> Response:
+def _file(
+    context: RequestContext, write: Callable[[Any], None], name: str, media_type: str
+) -> Response:
     """A file to save; made on disk where it is large, so that memory stays flat."""
     stream: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
     try:
         write(stream)
     except UsageError as error:
         stream.close()
-        raise Refused(409, f"{error.cause}; {error.remedy}") from None
+        raise Refused(409, context.words.told(error.sentence)) from None
     stream.seek(0)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(

@@ -252,7 +252,7 @@ def show_life(
         by_key=context.web.key == "code",
         history_head=history_head,
         history_done=history_done,
-        **{"error": "", "reason": "", **more},
+        **{"error": "", "reason": "", "now": None, **more},
     )
 
 

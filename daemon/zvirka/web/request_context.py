@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment
+import jinja2
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,11 +25,13 @@ from zvirka.errors import NoSuchRunError
 from zvirka.i18n import LANGUAGES
 from zvirka.i18n.words import COMMANDS, PHASES, SUPPRESSIONS, Words
 from zvirka.journal.journal import Journal
+from zvirka.net import FROM_PROXY
+from zvirka.reconcile.environment import Environment
 from zvirka.report.format_html import TEMPLATES, environment, style
 from zvirka.settings.model import Settings
 from zvirka.web.sign_in_limits import SignInLimits
 from zvirka.web.user_sessions import UserSession, UserSessions
-from zvirka.web.users import User, Users
+from zvirka.web.users import User, Users, normalized
 from zvirka.web.worker import Worker
 
 LARGEST_FORM = 65_536
@@ -54,6 +56,7 @@ class WebContext:
     language: str
     timezone: str
     https: bool
+    environment: Environment
     settings: Settings
     origins: Mapping[str, str]
     now: Callable[[], datetime]
@@ -75,6 +78,9 @@ class WebContext:
 
     def session_of(self, request: Request) -> UserSession | None:
         """The session of a user, or that of the sign-in form, or none."""
+        header = self.settings.web.trusted_header
+        if header and request.scope.get(FROM_PROXY) and (name := request.headers.get(header)):
+            return self.sessions.of_proxy(normalized(name))
         session = self.sessions.read(request.cookies.get(self.cookie_name))
         if session is not None and session.user is not None:
             return session
@@ -316,7 +322,7 @@ def style_digest() -> str:
 
 
 @cache
-def _environment(language: str) -> Environment:
+def _environment(language: str) -> jinja2.Environment:
     made = environment(language)
     words = Words(language)
     made.globals.update(

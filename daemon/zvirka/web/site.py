@@ -22,7 +22,7 @@ from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.web import actions, downloads, pages, plan_changes
+from zvirka.web import actions, both_sides, downloads, pages, plan_changes
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
     Handler,
@@ -98,6 +98,7 @@ def create_app(
         language=environment.settings.report.language,
         timezone=environment.settings.schedule.timezone,
         https=https,
+        environment=environment,
         settings=environment.settings,
         origins=origins or {},
         now=environment.now,
@@ -140,6 +141,7 @@ def _routes() -> list[Route]:
         get("/held", pages.held),
         get("/counterparty", pages.search),
         post("/counterparty", pages.find_counterparty),
+        post("/counterparty/now", both_sides.ask_both, role="admin"),
         post("/resync", actions.resync, role="admin"),
         get("/work", pages.work),
     ]

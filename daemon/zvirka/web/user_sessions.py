@@ -61,6 +61,13 @@ class UserSessions:
         lasting = self._lasting if user else ANONYMOUS_FOR
         return UserSession(token_urlsafe(24), user, self._now() + lasting)
 
+    def of_proxy(self, name: str) -> UserSession | None:
+        """The session of a user that a trusted proxy has signed in; ``None`` for an unknown one."""
+        user = self._users.get(name)
+        if user is None:
+            return None
+        return UserSession(f"proxy {name} {user.mark}", user, self._now() + self._lasting)
+
     def read(self, cookie: str | None) -> UserSession | None:
         """The session of a cookie, when it is ours, not over, and its user still the same."""
         if not cookie:

@@ -238,6 +238,7 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("[web]\nenabled = true", "web.users"),
         ('[web]\ntrusted_proxies = ["*"]', "web.trusted_proxies"),
         ('[web]\ntrusted_proxies = ["10.0.0.1/24"]', "web.trusted_proxies"),
+        ('[web]\ntrusted_header = "X-Remote-User"', "web.trusted_proxies"),
         (
             '[web]\nenabled = true\nusers = [{name = "a", role = "admin", password_hash = "x"}]',
             "web.users.0.password_hash",

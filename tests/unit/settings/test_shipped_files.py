@@ -105,7 +105,7 @@ def test_what_is_not_called_an_example_is_the_default() -> None:
         if key in {"onec.url", "erp.url"}:
             continue
         if example:
-            nothing = (None, "", {}, PydanticUndefined)
+            nothing = (None, "", {}, [], PydanticUndefined)
             assert default in nothing or generic(key) in FREE, f"{key} hides its default"
         else:
             annotation = annotations()[generic(key)]
