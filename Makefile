@@ -8,7 +8,8 @@ MINUTES ?= 10
 PYTEST_ARGS ?=
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo lint check test test-slow test-all test-system explore bench format lock screenshots clean
+.PHONY: demo lint check test test-slow test-all test-system explore bench format lock screenshots \
+	docs deb image release clean
 
 demo: $(VENV)/.run
 	@$(BIN)/zvirka demo
@@ -52,6 +53,24 @@ format: $(VENV)/.dev
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group docs --group release -c requirements-dev.lock pyproject.toml -o requirements-docs.lock
+
+# The documentation, as a site in build/site; a broken link fails.
+docs: $(VENV)/.docs
+	$(BIN)/python packaging/reference.py
+	$(BIN)/mkdocs build --strict --quiet
+
+# dist/zvirka_VERSION_ARCH.deb for the Debian this runs on; installs without network.
+deb: $(VENV)/.dev
+	$(BIN)/python packaging/build_deb.py
+
+image:
+	@command -v podman >/dev/null || { echo "podman is not installed: sudo apt install podman" >&2; exit 1; }
+	podman build --tag localhost/zvirka:latest --file packaging/Containerfile .
+
+# dist/: wheel, sdist, .deb, changes, SBOM, checksums.
+release: $(VENV)/.dev $(VENV)/.docs
+	$(BIN)/python packaging/release.py
 
 # Without python3-venv a half of the environment is left behind: it counts only once pip runs in it.
 $(VENV)/.made:
@@ -68,6 +87,10 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/.made
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.docs: requirements-docs.lock $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
 	@touch $@
 
 clean:

@@ -7,30 +7,41 @@ the environment they fail instead.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from tests.system.machine import CannotBootError, Machine, missing
+from tests.system.machine import CannotBootError, Machine, installed, missing
 from tests.system.site import Site
 
 
 @pytest.fixture(scope="session")
 def site_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A booted container in which ``zvirka systemd install`` has been run."""
+    folder = tmp_path_factory.mktemp("machine")
+    with booted(folder, installed) as machine:
+        machine.run("/opt/zvirka/bin/zvirka", "systemd", "install")
+        yield Site(machine)
+
+
+@contextmanager
+def booted(folder: Path, binds: Callable[[Path], Mapping[Path, str]]) -> Iterator[Machine]:
+    """Boot a machine, or skip the test with the reason why it cannot be."""
+    required = os.environ.get("ZVIRKA_SYSTEM_TESTS") == "required"
     why = missing()
-    if why and os.environ.get("ZVIRKA_SYSTEM_TESTS") != "required":
+    if why and not required:
         pytest.skip(f"no system to boot: {why}")
-    machine = Machine(tmp_path_factory.mktemp("machine"))
+    machine = Machine(folder)
     try:
-        machine.boot()
+        machine.boot(binds(folder))
     except CannotBootError as error:
-        if os.environ.get("ZVIRKA_SYSTEM_TESTS") == "required":
+        if required:
             raise
         pytest.skip(f"no system to boot: {error}")
     try:
-        machine.run("/opt/zvirka/bin/zvirka", "systemd", "install")
-        yield Site(machine)
+        yield machine
     finally:
         machine.power_off()
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ SUITE = "bookworm"
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "tzdata", "faketime", "procps")
 TOOLS = ("debootstrap", "systemd-nspawn", "nsenter")
 CHECKOUT = Path(__file__).resolve().parents[2]
+INSIDE = CHECKOUT / "tests/system/inside"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _ROOT_VERSION = 1
 T = TypeVar("T")
@@ -98,6 +99,18 @@ def install_tree(folder: Path) -> Path:
     return tree
 
 
+def installed(folder: Path) -> dict[Path, str]:
+    """Return what to bind for a machine in which zvirka is installed from its wheel."""
+    binds = {
+        install_tree(folder): "/opt/zvirka",
+        Path(site.getsitepackages()[0]): "/opt/dependencies",
+        INSIDE: "/opt/inside",
+    }
+    if PYTHON != "python3.11":
+        binds[Path(sys.base_prefix)] = "/opt/python"
+    return binds
+
+
 class Machine:
     """A booted container.
 
@@ -112,20 +125,15 @@ class Machine:
         self._leader = 0
         self._cursor = ""
 
-    def boot(self) -> None:
+    def boot(self, binds: Mapping[Path, str]) -> None:
         """Boot it and wait until systemd says that all units are up.
+
+        Args:
+            binds: directories of this machine, and where they are seen inside, read-only.
 
         Raises:
             CannotBootError: it did not come up; with what nspawn said.
         """
-        tree = install_tree(self._folder)
-        binds = {
-            tree: "/opt/zvirka",
-            Path(site.getsitepackages()[0]): "/opt/dependencies",
-            CHECKOUT / "tests/system/inside": "/opt/inside",
-        }
-        if PYTHON != "python3.11":
-            binds[Path(sys.base_prefix)] = "/opt/python"
         options = [
             f"--directory={cached_root()}",
             f"--machine={self._name}",
