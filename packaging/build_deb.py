@@ -127,10 +127,12 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 
 def _call(program: str, *arguments: str) -> str:
-    beside = Path(sys.executable).parent / program  # of this environment, also when it is not active
+    beside = (
+        Path(sys.executable).parent / program
+    )  # of this environment, also when it is not active
     command = [str(beside) if beside.exists() else program, *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     except FileNotFoundError:
         sys.exit(f"{program} is not installed; the package is built on Debian or Ubuntu")
     if done.returncode:

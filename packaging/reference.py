@@ -43,7 +43,12 @@ def pages() -> dict[str, str]:
 
 
 def _commands() -> Iterator[str]:
-    yield from ("# Commands", "", "Every command takes these options, before or after its name:", "")
+    yield from (
+        "# Commands",
+        "",
+        "Every command takes these options, before or after its name:",
+        "",
+    )
     yield from _parameters(common_parameters())
     for command in commands():
         yield from ("", f"## zvirka {command.name}", "")
@@ -73,7 +78,10 @@ def _exit_codes() -> Iterator[str]:
 
 def _metrics() -> Iterator[str]:
     yield "# Metrics"
-    yield from ("", "`[metrics]` serves them to Prometheus over HTTP, writes them as a textfile for")
+    yield from (
+        "",
+        "`[metrics]` serves them to Prometheus over HTTP, writes them as a textfile for",
+    )
     yield from ("node_exporter, or both. They describe the last run.", "")
     yield from ("| metric | meaning |", "|---|---|")
     for family in Metrics().registry.collect():
@@ -110,7 +118,11 @@ def _kind(value: dict[str, Any]) -> str:
 def _settings() -> Iterator[str]:
     example = shipped("config").joinpath("zvirka.example.toml").read_text("utf-8")
     head, *sections = re.split(r"^# ── (.+?) ─+\n", example, flags=re.MULTILINE)
-    yield from ("# Settings", "", "`zvirka.toml`, as `zvirka.example.toml` documents it. First every")
+    yield from (
+        "# Settings",
+        "",
+        "`zvirka.toml`, as `zvirka.example.toml` documents it. First every",
+    )
     yield from ("key with its type and default, then what each means.", "")
     yield from ("## Keys", "", "| key | type | default |", "|---|---|---|")
     yield from _keys(Settings, "")

@@ -1,7 +1,8 @@
 """Makes everything a release consists of: release.py DIRECTORY, by default dist/.
 
-Wheel, sdist, .deb, the changelog of the version, an SBOM (CycloneDX) of what requirements.lock pins,
-and SHA256SUMS of them all. The version is that of pyproject.toml; CHANGELOG.md must have its section.
+Wheel, sdist, .deb, the changelog of the version, an SBOM (CycloneDX) of what requirements.lock
+pins, and SHA256SUMS of them all. The version is that of pyproject.toml; CHANGELOG.md must have its
+section.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def _digest(file: Path) -> str:
 
 def _call(program: str, *arguments: str) -> None:
     beside = Path(sys.executable).parent / program
-    done = subprocess.run([str(beside) if beside.exists() else program, *arguments], check=False)
+    command = [str(beside) if beside.exists() else program, *arguments]
+    done = subprocess.run(command, check=False)  # noqa: S603
     if done.returncode:
         sys.exit(f"{program} ended with {done.returncode}")
 

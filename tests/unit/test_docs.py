@@ -112,7 +112,9 @@ def test_every_command_named_in_a_sentence_exists(page: Path) -> None:
             assert rest[0] in found.commands, f"zvirka {said}"
             found = found.commands[rest.pop(0)]
         context = found.make_context("x", [], obj=Invocation({}), resilient_parsing=True)
-        known = {one for each in found.get_params(context) for one in [*each.opts, *each.secondary_opts]}
+        known = {
+            one for each in found.get_params(context) for one in [*each.opts, *each.secondary_opts]
+        }
         for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", " ".join(rest)):
             assert option in known, f"zvirka {said}: {option}"
 

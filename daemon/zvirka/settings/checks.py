@@ -203,7 +203,7 @@ def _listen_problems(settings: Settings) -> Iterator[Problem]:
                     proxy=proxy,
                 ),
             )
-    if settings.web.trusted_header and not settings.web.trusted_proxies:
+    if web.trusted_header and not web.trusted_proxies:
         yield (
             "web.trusted_proxies",
             Message("required by web.trusted_header: only these may send it"),
