@@ -35,8 +35,8 @@ def test_the_sequence_of_a_key_is_named_with_its_grant(shop: Shape) -> None:
     narrow = with_settings(shop, url=limited)
     for sequence in ("clients_id_seq", "client_contacts_id_seq"):
         [told] = failures(narrow)
-        assert told.text.endswith(f"lacks a right on sequence {sequence}")
-        shop.sql(told.remedy.replace("the user of erp.url", user))
+        assert told.text.endswith(f"may not take numbers from the sequence {sequence}")
+        shop.sql(told.remedy)
     assert failures(narrow) == []
 
 
@@ -49,7 +49,7 @@ def test_a_child_row_is_tried_also_where_no_field_of_it_is_required(shop: Shape)
     shop.sql("ALTER TABLE client_contacts RENAME TO contacts")
     shop.sql("CREATE VIEW client_contacts AS SELECT * FROM contacts GROUP BY id")
     broken = with_settings(shop, children={"contact": child})
-    assert [told.text.split()[0] for told in failures(broken)] == ["create", "update"][:1]
+    assert [told.text.split(":")[0] for told in failures(broken)] == ["create"]
 
 
 @pytest.mark.backends("postgresql")

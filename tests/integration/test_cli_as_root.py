@@ -166,7 +166,7 @@ def test_a_secret_file_that_only_root_can_read_is_found(installed: Path) -> None
     settings.write_text(text, "utf-8")
     ended = run(installed, "check", password=None)
     assert ended.returncode == 64
-    assert f"cannot read {secret}: Permission denied" in ended.stderr
+    assert f"cannot read {secret}: permission denied" in ended.stderr
     os.chown(secret, USER, USER)
     assert run(installed, "check", password=None).returncode == 0
 
@@ -191,7 +191,7 @@ def test_a_working_directory_that_only_root_may_enter(installed: Path) -> None:
     ended = run(home, "plan")
     assert ended.returncode == 64
     assert "zvirka.toml" in ended.stderr
-    assert "Permission denied" in ended.stderr
+    assert "permission denied" in ended.stderr
     ended = run(home, "plan", "--config", str(installed / "zvirka.toml"))
     assert ended.returncode == 1, ended.stderr
 

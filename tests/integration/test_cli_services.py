@@ -93,7 +93,7 @@ def test_wrong_settings_stop_a_service_at_once_with_64(
 ) -> None:
     (settled / "zvirka.toml").write_text('[onec]\nurl = "nowhere"\n')
     assert run(command) == 64
-    assert "erp.url: a value is required" in capsys.readouterr().err
+    assert "erp.url: значення обовʼязкове" in capsys.readouterr().err
 
 
 def test_alert_without_anybody_to_tell_says_so(

@@ -19,7 +19,7 @@ from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.queries import last_over_everything
 from zvirka.journal.views import VIEWS
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "sql-views.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "sql-views.md"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -111,7 +111,7 @@ def test_check_tries_a_table_whose_typed_columns_are_not_null(typed: Shape) -> N
             typed.sql(f"ALTER TABLE clients {change}")
     findings = list(check_store(typed.erp, MAPPING))
     assert [one for one in findings if one.level == "failure"] == []
-    assert "create was tried and rolled back; sequences may advance" in {f.text for f in findings}
+    assert "create: tried and rolled back; sequences may advance" in {f.text for f in findings}
 
 
 def typed_values(client: Client) -> dict[str, str | None]:

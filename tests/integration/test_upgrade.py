@@ -16,7 +16,7 @@ import pytest
 from tests.integration.engine_world import World, world
 from zvirka.domain import OutcomeState
 from zvirka.journal.chain import verify_chain
-from zvirka.journal.tables import SCHEMA
+from zvirka.journal.migration import SCHEMA
 from zvirka.report import write_reports
 from zvirka.report.file_proof import prove_file
 

@@ -11,13 +11,13 @@ from typing import BinaryIO
 import msgspec
 
 from zvirka.backup.archive import JOURNAL, Backend, Manifest, copied, opened, write_archive
-from zvirka.backup.journal_copy import copy_sqlite, dump, load
 from zvirka.errors import JournalError, UsageError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.engine import journal_name, journal_url
 from zvirka.journal.journal import Journal, open_journal
+from zvirka.journal.journal_copy import copy_sqlite, dump, load
+from zvirka.journal.migration import SCHEMA
 from zvirka.journal.run_lock import receiver_lock, run_lock
-from zvirka.journal.tables import SCHEMA
 from zvirka.message import Message, coded
 from zvirka.now import utc_now
 from zvirka.private_files import make_private_directory

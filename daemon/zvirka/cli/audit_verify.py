@@ -175,7 +175,6 @@ def _verify_journal(
 ) -> int:
     from zvirka.i18n.visible_text import one_line
     from zvirka.journal.chain import SignatureCounts, verify_chain, verify_signatures
-    from zvirka.journal.copy_check import copy_problems
     from zvirka.journal.keyring import Keyring
     from zvirka.report.anchor_check import anchor_problems
     from zvirka.report.file_check import Authenticity, verify_report
@@ -184,9 +183,7 @@ def _verify_journal(
         ring = Keyring([journal.signer.public])
     counted = SignatureCounts({})
     tell = call.words.told
-    with journal.reading() as connection:
-        problems = [tell(problem) for problem in copy_problems(connection, call.settings)]
-    problems += [tell(problem.text) for problem in verify_chain(journal, start)]
+    problems = [tell(problem.text) for problem in verify_chain(journal, start)]
     if ring is not None:
         problems += [tell(problem.text) for problem in verify_signatures(journal, ring, counted)]
     problems += [tell(problem) for problem in anchor_problems(journal, known)]

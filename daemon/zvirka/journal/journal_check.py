@@ -10,9 +10,8 @@ from zvirka.findings import Finding
 from zvirka.journal.copy_check import copy_problems
 from zvirka.journal.engine import journal_name, journal_url, reading_engine
 from zvirka.journal.error_messages import guarded
-from zvirka.journal.migration import pending, revision
+from zvirka.journal.migration import SCHEMA, pending, revision
 from zvirka.journal.signing import read_signer
-from zvirka.journal.tables import SCHEMA
 from zvirka.message import Message, coded
 from zvirka.settings.model import Settings
 

@@ -8,11 +8,13 @@ from loguru import logger
 from sqlalchemy import Connection, Engine, inspect, text
 
 from zvirka.errors import JournalError
-from zvirka.journal.tables import SCHEMA
 from zvirka.message import Message, coded
 
 WRITES = "zvirka_journal_writes"
 """Execution option of connections that write: SQLite then takes its lock at the beginning."""
+
+SCHEMA = "0003"
+"""The revision of the newest migration, so that a journal in step is opened without Alembic."""
 
 _MIGRATION_LOCK = 0x7A76_6972_6D67
 

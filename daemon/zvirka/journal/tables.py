@@ -16,9 +16,6 @@ from sqlmodel import Field, SQLModel
 
 from zvirka.journal.column_types import JsonText, UtcTime
 
-SCHEMA = "0003"
-"""The revision of the newest migration, so that a journal in step is opened without Alembic."""
-
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",

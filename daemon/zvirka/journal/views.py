@@ -1,7 +1,7 @@
 """Views of the journal for a customer's own reports: names and columns that stay as they are.
 
 A column is added when there is more to tell; none changes its name, type or meaning.
-docs/sql-views.md explains each. They hold what the tables hold, personal values included.
+docs/reference/sql-views.md explains each. They hold what the tables hold, personal values included.
 """
 
 from __future__ import annotations

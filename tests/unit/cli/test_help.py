@@ -18,8 +18,6 @@ from tests.unit.cli.lines import run
 from zvirka.cli.app import app
 from zvirka.cli.invocation import Common, Invocation
 
-README = Path(__file__).parents[3] / "README.md"
-
 
 def commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     for name, found in group.commands.items():
@@ -78,11 +76,6 @@ def test_every_option_of_a_command_is_explained(name: str) -> None:
     for parameter in ALL[name].get_params(context):
         if parameter.name != "help":
             assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
-
-
-@pytest.mark.parametrize("name", sorted(ALL))
-def test_command_is_documented_in_the_readme(name: str) -> None:
-    assert f"zvirka {name}" in README.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("line", ["--help", "reconcile --help", "audit verify --help"])

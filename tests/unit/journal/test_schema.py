@@ -12,8 +12,8 @@ from sqlalchemy import Column, Integer
 
 from tests.unit.journal.world import settings
 from zvirka.journal.journal import open_journal
-from zvirka.journal.migration import migration_config
-from zvirka.journal.tables import SCHEMA, metadata
+from zvirka.journal.migration import SCHEMA, migration_config
+from zvirka.journal.tables import metadata
 
 
 def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_run_that_counted_nothing_does_not_end_the_alert_of_differences(tmp_pa
     told.judge(night(1, remaining=3), None, NOW)
     told.judge(night(2, remaining=None, status="failed"), None, NOW)
     told.flush(NOW)
-    assert post.titles == ["zvirka: розбіжності лишилися"]
+    assert post.titles == ["zvirka: розбіжності залишилися"]
     told.judge(night(3, remaining=0), None, NOW)
     told.flush(NOW)
     assert post.titles[-1] == "zvirka: розбіжностей більше немає"
@@ -214,9 +214,9 @@ def test_a_good_run_of_the_future_does_not_keep_the_switch_silent(tmp_path: Path
     [
         (
             "uk",
-            "zvirka: розбіжності лишилися",
+            "zvirka: розбіжності залишилися",
             [
-                "Запуск № 7: 3 розбіжності лишилися",
+                "Запуск № 7: 3 розбіжності залишилися",
                 "За причинами: пропущена зміна 2, правка в ERP 1",
                 "Звіт: https://erp.example/zvirka/zvirka-run-000007.html",
                 f"Дайджест запуску 7: {'d' * 64}",

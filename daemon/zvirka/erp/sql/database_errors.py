@@ -66,6 +66,7 @@ _FUNCTION = re.compile(r'(?:PL/\w+|SQL) function "?(?:\w+\.)*(\w+)')
 _SQLITE_OURS = re.compile(r"no such (?:table|column|function): \w+$")
 """What a statement of ours lacks; in a trigger the name comes with its schema or with NEW."""
 _SQLITE_MISSING = re.compile(r"no such (?:table|column|function): [\w.]+")
+_MYSQL_MISSING = re.compile(r"Table '(?:[^']*\.)?([^'.]+)' doesn't exist")
 _KINDS = {
     "23505": Message("a unique constraint"),
     "23502": Message("a NOT NULL constraint"),
@@ -85,7 +86,7 @@ def is_row_fault(error: StatementError) -> bool:
         return True
     if number := _errno(error):
         aside = _MYSQL_SERVER | _MYSQL_LOCK | _MYSQL_RIGHTS | _MYSQL_PASSWORD
-        return number not in aside and number not in _MYSQL_CLIENT
+        return number not in aside and number not in _MYSQL_CLIENT and not _lacks_ours(error)
     if (code := _sqlite_code(error)) is not None:
         return code in _SQLITE_ROW_ERRORS and not _SQLITE_OURS.search(str(error.orig))
     state = _sqlstate(error)
@@ -93,6 +94,12 @@ def is_row_fault(error: StatementError) -> bool:
         return False
     # A trigger may raise any code about its row.
     return state[:2] not in _STORE_CLASSES or _trigger_of(error) != ""
+
+
+def _lacks_ours(error: DBAPIError) -> bool:
+    """Whether MySQL misses a table that our statement names; a trigger's own is about its row."""
+    missing = _MYSQL_MISSING.search(str(error.orig))
+    return missing is not None and missing[1] in (error.statement or "")
 
 
 def is_row_wait(error: StatementError) -> bool:
