@@ -55,8 +55,8 @@ def test_it_is_ready_runs_at_its_time_feeds_the_watchdog_and_stops(
         url = f"http://127.0.0.1:{port}/metrics"
         with urllib.request.urlopen(url, timeout=10) as answer:
             served = answer.read().decode()
-        assert 'zvirka_last_run_status{status="finished"} 1.0' in served
-        assert 'zvirka_last_run_status{status="finished"} 1.0' in textfile.read_text()
+        assert 'zvirka_last_run_status{flow="main",status="finished"} 1.0' in served
+        assert 'zvirka_last_run_status{flow="main",status="finished"} 1.0' in textfile.read_text()
         assert stop(process) == 0
         supervisor.wait_for("STOPPING=1")
     assert [run["command"] for run in runs(tmp_path)] == ["reconcile", "prune"]
