@@ -8,7 +8,6 @@ authority that does not answer is asked again after the next run.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from hashlib import sha256, sha512
 from pathlib import Path
@@ -22,6 +21,7 @@ from rfc3161_client import (
     decode_timestamp_response,
 )
 
+from zvirka.deadline_session import DeadlineSession
 from zvirka.errors import ZvirkaError
 from zvirka.journal.head import Head
 from zvirka.report.files import atomic
@@ -119,21 +119,25 @@ def _ask(url: str, content: bytes) -> bytes:
         .build()
     )
     headers = {"Content-Type": "application/timestamp-query"}
-    deadline, answer = time.monotonic() + _SECONDS, b""
-    with requests.post(
-        url,
-        data=request.as_bytes(),
-        headers=headers,
-        timeout=_SECONDS / 2,
-        stream=True,
-        allow_redirects=False,
-    ) as response:
+    answer = b""
+    with (
+        DeadlineSession() as http,
+        http.deadline(_SECONDS),
+        http.post(
+            url,
+            data=request.as_bytes(),
+            headers=headers,
+            timeout=_SECONDS / 2,
+            stream=True,
+            allow_redirects=False,
+        ) as response,
+    ):
         if response.status_code != requests.codes.ok:
             raise ValueError(f"it answered {response.status_code}")
         for piece in response.iter_content(8192):
             answer += piece
-            if len(answer) > _BYTES or time.monotonic() > deadline:
-                raise ValueError("its answer is too long or too slow")
+            if len(answer) > _BYTES:
+                raise ValueError("its answer is too long")
     token = decoded(answer)
     if token.status != 0:
         raise ValueError(f"it refused (status {token.status})")
