@@ -19,6 +19,9 @@ from zvirka.cli.app import app
 from zvirka.cli.invocation import Common, Invocation
 
 
+REFERENCE = Path(__file__).parents[3] / "docs/reference/commands.md"
+
+
 def commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     for name, found in group.commands.items():
         if getattr(found, "commands", None):
@@ -76,6 +79,11 @@ def test_every_option_of_a_command_is_explained(name: str) -> None:
     for parameter in ALL[name].get_params(context):
         if parameter.name != "help":
             assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_command_is_documented(name: str) -> None:
+    assert f"## zvirka {name}\n" in REFERENCE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("line", ["--help", "reconcile --help", "audit verify --help"])
