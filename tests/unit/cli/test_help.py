@@ -18,7 +18,6 @@ from tests.unit.cli.lines import run
 from zvirka.cli.app import app
 from zvirka.cli.invocation import Common, Invocation
 
-
 REFERENCE = Path(__file__).parents[3] / "docs/reference/commands.md"
 
 
