@@ -21,7 +21,7 @@ app = new_group("The settings in effect.")
 )
 def show(context: typer.Context) -> int:
     """Show the effective settings, secrets masked, and where each came from."""
-    from zvirka.settings.loading import effective_values
+    from zvirka.settings.effective import effective_values
 
     call: Invocation = context.obj
     values = effective_values(call.loaded)

@@ -101,6 +101,10 @@ class OnecSettings(Table):
     """``[onec]``: the publication of 1C and what to take from it."""
 
     url: str
+    base: str = ""
+    """The ``[bases.NAME]`` whose keys count where this table is silent."""
+    sessions: Annotated[int, Field(ge=1, le=100)] = 1
+    """How many runs may read from this server of 1C together; each takes one licence."""
     user: str = ""
     password: SecretStr | None = None
     password_file: Path | None = None
@@ -201,6 +205,8 @@ class ErpSettings(Table):
     """``[erp]``: the store. Without ``table`` it is the embedded one of :mod:`zvirka.erp`."""
 
     url: str
+    store: str = ""
+    """The ``[stores.NAME]`` whose keys count where this table is silent."""
     password: SecretStr | None = None
     password_file: Path | None = None
     table: str | None = None
@@ -247,8 +253,11 @@ class JournalSettings(Table):
     """``[journal]``: where the journal lives; SQLite in the state directory by default."""
 
     url: str | None = None
+    db_schema: str | None = Field(default=None, alias="schema", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    """The schema on PostgreSQL; that of the database user unless set."""
     password: SecretStr | None = None
     password_file: Path | None = None
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class ActSettings(Table):
@@ -376,8 +385,14 @@ class BslSettings(Table):
 
 
 class Settings(Table):
-    """All settings of one configuration."""
+    """All settings of one flow.
 
+    ``name`` is the flow's, ``flows_dir`` where the files of further flows are
+    (:mod:`zvirka.settings.flows`).
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")] = "main"
+    flows_dir: Path | None = None
     state_dir: Path = Path("/var/lib/zvirka")
     onec: OnecSettings
     erp: ErpSettings
