@@ -69,6 +69,10 @@ class Field(msgspec.Struct, frozen=True):
     compare: Comparison = Comparison.TRIMMED
     payload: str = ""
     """The key of clientData in the webhook («ИНН»); empty means it does not travel there."""
+    reference: str = ""
+    """The flow that the reference attribute points to; the store holds its primary key."""
+    values: tuple[tuple[str, str], ...] = ()
+    """1C's values of an enumeration and the store's, in pairs."""
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,4 +109,10 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
     def fingerprint(self) -> str:
         """A digest of scope and mapping: what changes it makes the next run careful."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        content = msgspec.to_builtins(self)
+        for field in content["fields"]:
+            # Newer than version 0.1: unset, they must not change the digest of an older mapping.
+            for name in ("reference", "values"):
+                if not field[name]:
+                    del field[name]
+        return hashlib.sha256(msgspec.json.encode(content)).hexdigest()

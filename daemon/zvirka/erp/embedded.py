@@ -92,6 +92,11 @@ def embedded_settings(erp: ErpSettings, mapping: Mapping) -> ErpSettings:
     )
 
 
+def effective(erp: ErpSettings, mapping: Mapping) -> ErpSettings:
+    """The settings as the SQL code reads them: the embedded store's preset without a table."""
+    return embedded_settings(erp, mapping) if erp.table is None else erp
+
+
 def create_embedded(url: str, mapping: Mapping) -> None:
     """Create the embedded store where there is none; an existing one is left as it is.
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import URL, Engine
 
 from zvirka.domain import Correction
-from zvirka.erp.embedded import TABLE, create_embedded, embedded_settings
+from zvirka.erp.embedded import TABLE, create_embedded, effective
 from zvirka.erp.protocol import Store, Writer
+from zvirka.erp.references import NO_REFERENCES, References, ReferringTable
 from zvirka.erp.sql.engines import store_engine, store_name, store_url
 from zvirka.erp.sql.store import SqlStore
 from zvirka.erp.sql.table_layout import TableLayout, read_layout
@@ -25,24 +26,32 @@ from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings
 
 
-def effective(erp: ErpSettings, mapping: Mapping) -> ErpSettings:
-    """The settings as the SQL code reads them: the embedded store's preset without a table."""
-    return embedded_settings(erp, mapping) if erp.table is None else erp
-
-
-def open_store(erp: ErpSettings, mapping: Mapping) -> Store:
+def open_store(
+    erp: ErpSettings,
+    mapping: Mapping,
+    *,
+    references: References = NO_REFERENCES,
+    referring: Sequence[ReferringTable] = (),
+) -> Store:
     """Open the store for reading; the embedded one is created where its file does not exist.
+
+    ``references`` and ``referring`` are what :func:`zvirka.erp.references.references_of` gives.
 
     Raises:
         SettingsError: the URL or the mapping does not fit.
         StoreError: the database cannot be reached, or a table does not exist.
     """
-    engine, layout = open_layout(erp, mapping)
+    engine, layout = open_layout(erp, mapping, references=references, referring=referring)
     return SqlStore(engine, layout)
 
 
 def open_writer(
-    erp: ErpSettings, mapping: Mapping, *, confirm: Callable[[Correction], bool] | None = None
+    erp: ErpSettings,
+    mapping: Mapping,
+    *,
+    confirm: Callable[[Correction], bool] | None = None,
+    references: References = NO_REFERENCES,
+    referring: Sequence[ReferringTable] = (),
 ) -> Writer:
     """Open the writer the settings name.
 
@@ -54,7 +63,7 @@ def open_writer(
         StoreError: the database cannot be reached, or a table does not exist.
     """
     endpoint = _endpoint(erp) if erp.writer == "webhook" else None
-    engine, layout = open_layout(erp, mapping)
+    engine, layout = open_layout(erp, mapping, references=references, referring=referring)
     if endpoint is None or erp.webhook is None:
         return SqlWriter(engine, layout, erp.batch)
     return WebhookWriter(
@@ -85,7 +94,13 @@ def _always(_correction: Correction) -> bool:
     return True
 
 
-def open_layout(erp: ErpSettings, mapping: Mapping) -> tuple[Engine, TableLayout]:
+def open_layout(
+    erp: ErpSettings,
+    mapping: Mapping,
+    *,
+    references: References = NO_REFERENCES,
+    referring: Sequence[ReferringTable] = (),
+) -> tuple[Engine, TableLayout]:
     """Engine and layout of the store, for callers that write within their own transaction.
 
     Raises:
@@ -93,14 +108,16 @@ def open_layout(erp: ErpSettings, mapping: Mapping) -> tuple[Engine, TableLayout
         StoreError: the database cannot be reached, or a table does not exist.
     """
     _ensure_embedded(erp, mapping)
-    return _open(effective(erp, mapping), mapping)
-
-
-def _open(erp: ErpSettings, mapping: Mapping) -> tuple[Engine, TableLayout]:
+    erp = effective(erp, mapping)
     engine = store_engine(erp)
     try:
         return engine, read_layout(
-            engine, erp, mapping, store_name(store_url(erp), erp.table or TABLE)
+            engine,
+            erp,
+            mapping,
+            store_name(store_url(erp), erp.table or TABLE),
+            references=references,
+            referring=referring,
         )
     except BaseException:
         engine.dispose()

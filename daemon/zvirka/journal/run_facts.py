@@ -83,6 +83,8 @@ class Facts(msgspec.Struct, kw_only=True):
     """Differences by the action that would settle them."""
     outcomes: dict[str, int] | None = None
     """Differences by the outcome of the last correction tried."""
+    waiting: int = 0
+    """Corrections left because a row that they refer to is not in the store yet."""
     remaining: int | None = None
     """Differences left after the run (:func:`zvirka.journal.definitions.is_left`)."""
     seconds: dict[str, float] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from zvirka.domain import Correction
 from zvirka.erp import open_store, open_writer
 from zvirka.erp.protocol import Store, Writer
+from zvirka.erp.references import NO_REFERENCES, References, ReferringTable
 from zvirka.errors import RunInterrupted
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.mapping import Mapping
@@ -113,8 +114,12 @@ def open_environment(
     *,
     progress: Progress | None = None,
     now: Now = utc_now,
+    references: References = NO_REFERENCES,
+    referring: Sequence[ReferringTable] = (),
 ) -> Iterator[Environment]:
     """Open the journal and prepare the rest; sources and stores open when a run needs them.
+
+    ``references`` and ``referring`` are what :func:`zvirka.erp.references.references_of` gives.
 
     Raises:
         JournalError: the journal cannot be opened.
@@ -128,8 +133,12 @@ def open_environment(
             open_source=lambda: open_source(
                 settings.onec, mapping, settings.state_dir, today=lambda: date_in(settings, now())
             ),
-            open_store=lambda: open_store(settings.erp, mapping),
-            open_writer=lambda confirm: open_writer(settings.erp, mapping, confirm=confirm),
+            open_store=lambda: open_store(
+                settings.erp, mapping, references=references, referring=referring
+            ),
+            open_writer=lambda confirm: open_writer(
+                settings.erp, mapping, confirm=confirm, references=references, referring=referring
+            ),
             open_feed=lambda: open_feed(settings.onec, mapping),
             now=now,
             progress=progress or Silence(),

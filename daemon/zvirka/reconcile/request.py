@@ -51,6 +51,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     ``causes``, ``actions`` and ``outcomes`` as in
     :class:`zvirka.journal.run_facts.Facts`: ``None`` when the run did not compare.
+    ``waiting`` of the differences that remain wait for a row of another flow.
     ``error`` is cause, place and remedy of a failed run,
     ``kind`` the class of its error, ``passing`` whether trying again can help.
     """
@@ -64,6 +65,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: dict[str, int] | None = None
     held: tuple[Hold, ...] = ()
     remaining: int | None = None
+    waiting: int = 0
     plan_digest: str = ""
     reports: tuple[Path, ...] = ()
     error: str = ""

@@ -62,6 +62,7 @@ def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble:
         outcomes=facts.outcomes,
         held=tuple(facts.held),
         remaining=facts.remaining,
+        waiting=facts.waiting,
         plan_digest=row.plan_digest,
         reports=tuple(reports),
         error=text or trouble,

@@ -83,6 +83,8 @@ class FieldSettings(Table):
 
     Exactly one of ``attribute``, ``contact`` (a Тип) and ``register`` (a Тип) says where. What is
     left out comes from the profile; see :func:`zvirka.settings.profiles.mapping_of`.
+    ``reference`` is the flow that a reference attribute points to. ``values`` are 1C's values of
+    an enumeration with the store's.
     """
 
     attribute: str | None = None
@@ -94,6 +96,8 @@ class FieldSettings(Table):
     catalog: str = ""
     compare: Literal["exact", "trimmed", "caseless", "digits", "phone", "email"] = "trimmed"
     payload: str = ""
+    reference: str = ""
+    values: dict[str, Scalar] = {}
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 

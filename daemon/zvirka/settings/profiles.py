@@ -164,6 +164,10 @@ def _field_problem(name: str, field: FieldSettings) -> Message | None:
         )
     if field.register_type and field.via:
         return Message("found via, which a register does not have")
+    if field.reference and not field.attribute:
+        return Message("found reference, which only an attribute can have")
+    if field.reference and field.values:
+        return Message("found reference and values, expected one of them")
     return None
 
 
@@ -178,7 +182,10 @@ def _key_problems(key: str, fields: dict[str, FieldSettings], canaries: list[str
             if not _is_guid(canary)
         ]
     if key in fields:
-        return []
+        if not (fields[key].reference or fields[key].values):
+            return []
+        problem = Message("a reference or an enumeration cannot be the pairing key")
+        return [about(f"onec.fields.{key}", problem)]
     expected = Message('found "{key}", expected ref or one of {names}', key=key, names=list(fields))
     return [about("onec.key", expected)]
 
@@ -192,7 +199,19 @@ def _is_guid(text: str) -> bool:
 
 
 def _field(name: str, field: FieldSettings) -> Field:
-    return Field(name, _source(field), Comparison(field.compare), field.payload)
+    return Field(
+        name,
+        _source(field),
+        Comparison.CASELESS if field.reference else Comparison(field.compare),
+        field.payload,
+        field.reference,
+        tuple((ours, _store_text(theirs)) for ours, theirs in field.values.items()),
+    )
+
+
+def _store_text(value: str | float | bool) -> str:
+    """A value of the store as it is compared: in 1C's spelling of its type."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _source(field: FieldSettings) -> FieldSource:

@@ -27,8 +27,8 @@ from sqlalchemy import text as sql_text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex
 
-from zvirka.erp.embedded import TABLE
-from zvirka.erp.open_store import effective, require_embeddable
+from zvirka.erp.embedded import TABLE, effective
+from zvirka.erp.open_store import require_embeddable
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import store_engine, store_name, store_url
 from zvirka.erp.sql.expressions import AsText

@@ -6,7 +6,7 @@ names of columns.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
 from zvirka.domain import Values
+from zvirka.erp.references import NO_REFERENCES, References, ReferringTable
 from zvirka.erp.sql.conversion import held_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import admin_sql, storable_blanks
@@ -181,7 +182,15 @@ class TableLayout:
         }
 
 
-def read_layout(engine: Engine, erp: ErpSettings, mapping: Mapping, name: str) -> TableLayout:
+def read_layout(
+    engine: Engine,
+    erp: ErpSettings,
+    mapping: Mapping,
+    name: str,
+    *,
+    references: References = NO_REFERENCES,
+    referring: Sequence[ReferringTable] = (),
+) -> TableLayout:
     """Reflect the tables and bind the mapping to them.
 
     Raises:
