@@ -12,7 +12,7 @@ import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -111,6 +111,37 @@ def load_settings(path: Path | None, environ: Mapping[str, str], flow: str | Non
         raise _settings_error(dict(reversed(problems)), sources.own_file or sources.file)
     warnings = (*secrets.warnings, *cross_warnings(settings))
     return Loaded(settings, origins, sources.file, warnings)
+
+
+@dataclass(frozen=True)
+class Flows:
+    """The settings of all flows by name, and the errors of those that cannot be used."""
+
+    loaded: dict[str, Loaded]
+    broken: dict[str, SettingsError]
+
+
+def load_flows(path: Path | None, environ: Mapping[str, str]) -> Flows:
+    """Load the settings of all flows; each knows the others.
+
+    Raises:
+        SettingsError: as :func:`flow_names`.
+    """
+    found: dict[str, Loaded] = {}
+    broken: dict[str, SettingsError] = {}
+    for name in flow_names(path, environ):
+        try:
+            found[name] = load_settings(path, environ, name)
+        except SettingsError as error:
+            broken[name] = error
+    every = {name: loaded.settings for name, loaded in found.items()}
+    return Flows(
+        {
+            name: replace(loaded, settings=loaded.settings.among(every))
+            for name, loaded in found.items()
+        },
+        broken,
+    )
 
 
 def load_leniently(

@@ -11,11 +11,20 @@ report each of its alternatives (:mod:`zvirka.settings.explanations`).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WrapValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -411,6 +420,19 @@ class Settings(Table):
     receiver: ReceiverSettings = ReceiverSettings()
     web: WebSettings = WebSettings()
     bsl: BslSettings = BslSettings()
+
+    _others: Mapping[str, Settings] = PrivateAttr(default_factory=dict)
+
+    @property
+    def flows(self) -> Mapping[str, Settings]:
+        """The settings of all flows of the installation, this one among them."""
+        return {**self._others, self.name: self}
+
+    def among(self, others: Mapping[str, Settings]) -> Settings:
+        """Return a copy that knows the other flows of its installation."""
+        copy = self.model_copy()
+        copy._others = others
+        return copy
 
     @property
     def report_directory(self) -> Path:
