@@ -6,14 +6,14 @@ import typer
 
 from zvirka.cli.check import print_finding
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, examples, new_group
+from zvirka.cli.options import FlowCommand, examples, new_group
 from zvirka.errors import ExitCode
 
 app = new_group("The settings in effect.")
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka config show
         zvirka config show --json --config /etc/zvirka/zvirka.toml
@@ -40,7 +40,7 @@ def show(context: typer.Context) -> int:
 
 @app.command(
     "check",
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("zvirka config check"),
 )
 def check_config(context: typer.Context) -> int:
