@@ -13,7 +13,7 @@ from sqlalchemy import URL, Engine
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql.engines import store_url
 from zvirka.errors import SettingsError
-from zvirka.journal.engine import journal_url, open_engine
+from zvirka.journal.engine import journal_url, open_engine, schema_of
 from zvirka.journal.run_lock import receiver_lock
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
@@ -94,7 +94,9 @@ def receiver_app(
         _disposed(open_engine(settings)) as (journal, _),
     ):
         policy = Policy.of(settings.policy, soft_delete=layout.soft is not None)
-        shared = same_database(journal_url(settings), store_url(settings.erp))
+        address = journal_url(settings)
+        # A journal in a schema of its own does not see the ERP's tables.
+        shared = not schema_of(address) and same_database(address, store_url(settings.erp))
         ingest = Ingest(
             journal, store, layout, mapping, policy, clock, shared=shared, keep_lock=keep_lock
         )

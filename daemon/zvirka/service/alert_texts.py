@@ -16,6 +16,7 @@ SENTENCES: dict[str, str] = {
     "ended": N_("ended"),
     "was_held": N_("waits for approval"),
     "running": N_("running: {phase}"),
+    "flows": N_("{count} flows; running: {running}"),
     "retry": N_("next attempt at {when}"),
     "stopping": N_("stopping"),
     "bad_settings": N_("the new settings are invalid, the old ones stay in effect"),

@@ -6,12 +6,13 @@ timer all show the same numbers; nothing is counted in memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import nan
 from pathlib import Path
 
 from loguru import logger
-from prometheus_client import CollectorRegistry, Gauge, start_http_server, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, Metric, start_http_server, write_to_textfile
+from prometheus_client.registry import Collector
 
 from zvirka.domain import Cause, OutcomeState, RunStatus
 from zvirka.errors import SettingsError, os_reason
@@ -135,19 +136,41 @@ def _counted(counts: Mapping[str, int] | None, word: str) -> float:
     return nan if counts is None else counts.get(word, 0)
 
 
+class _EveryFlow(Collector):
+    """The metrics of all flows, a family once with the samples of each flow."""
+
+    def __init__(self, metrics: Callable[[], Iterable[Metrics]]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families; the library calls it at each request."""
+        families: dict[str, Metric] = {}
+        for metrics in self._metrics():
+            for family in metrics.registry.collect():
+                known = families.setdefault(
+                    family.name, Metric(family.name, family.documentation, family.type)
+                )
+                known.samples.extend(family.samples)
+        return families.values()
+
+
 class Exposition:
-    """Serves the metrics by HTTP from its own thread until closed.
+    """Serves the metrics of all flows by HTTP from its own thread until closed.
+
+    Args:
+        listen: HOST:PORT.
+        metrics: gives those of each flow.
 
     Raises:
         SettingsError: the address cannot be listened on.
     """
 
-    def __init__(self, listen: str, metrics: Metrics) -> None:
+    def __init__(self, listen: str, metrics: Callable[[], Iterable[Metrics]]) -> None:
         host, port = address_of(listen, "metrics.listen")
+        registry = CollectorRegistry()
+        registry.register(_EveryFlow(metrics))
         try:
-            self._server, self._thread = start_http_server(
-                port, addr=host, registry=metrics.registry
-            )
+            self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
             raise SettingsError(
                 coded(

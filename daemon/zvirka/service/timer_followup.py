@@ -12,6 +12,8 @@ from zvirka.domain import RunStatus, Trigger
 from zvirka.errors import ZvirkaError
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.reconcile.pruning import forget
+from zvirka.reconcile.request import Request
+from zvirka.reconcile.unbegun import record_unbegun
 from zvirka.service.alerts import Alerts
 from zvirka.service.daemon_records import JournalRecords
 from zvirka.service.metrics import Metrics
@@ -62,6 +64,23 @@ def prune_as_set(settings: Settings, journal: Journal, now: datetime, who: str) 
     else:
         if pruned.run is not None:
             logger.info("old runs were pruned", run=pruned.run, runs=len(pruned.runs))
+
+
+def tell_of_broken_flow(settings: Settings, error: ZvirkaError, now: datetime) -> None:
+    """Record that a flow's nights cannot begin for its settings, and announce it.
+
+    Args:
+        settings: what of the flow's settings says where its journal is and whom to tell.
+        error: what is wrong with the rest.
+        now: the time.
+    """
+    request = Request(trigger=Trigger.SCHEDULE, who="zvirka daemon")
+    record_unbegun(settings, request, error, lambda: now)
+    alerts = Alerts(settings)
+    alerts.watch(now)
+    situation = JournalRecords(lambda: settings).situation(now)
+    alerts.judge(situation, (type(error).__name__, error.sentence), now)
+    alerts.flush(now)
 
 
 _RECENT = timedelta(hours=1)

@@ -401,11 +401,12 @@ class Settings(Table):
     """All settings of one flow.
 
     ``name`` is the flow's, ``flows_dir`` where the files of further flows are
-    (:mod:`zvirka.settings.flows`).
+    (:mod:`zvirka.settings.flows`). ``parallel_runs`` bounds how many flows the daemon runs at once.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")] = "main"
     flows_dir: Path | None = None
+    parallel_runs: Annotated[int, Field(ge=1, le=64)] = 4
     state_dir: Path = Path("/var/lib/zvirka")
     onec: OnecSettings
     erp: ErpSettings

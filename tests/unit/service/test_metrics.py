@@ -118,7 +118,7 @@ def test_a_textfile_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None
 def test_the_metrics_are_served_by_http_until_closed() -> None:
     metrics = Metrics()
     metrics.show(SITUATION)
-    exposition = Exposition("127.0.0.1:0", metrics)
+    exposition = Exposition("127.0.0.1:0", lambda: [metrics])
     url = f"http://127.0.0.1:{exposition.port}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
         values = read(answer.read().decode())
@@ -131,7 +131,7 @@ def test_the_metrics_are_served_by_http_until_closed() -> None:
 @pytest.mark.parametrize("listen", ["127.0.0.1:99999", "127.0.0.1:http", "256.0.0.1:9791"])
 def test_an_address_that_cannot_be_listened_on_is_a_settings_error(listen: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        Exposition(listen, Metrics())
+        Exposition(listen, lambda: [Metrics()])
     assert refused.value.place == "metrics.listen"
 
 
