@@ -155,7 +155,12 @@ def flows(
             "retries": 1,
         }
         common = {
-            "guard": {"max_changes": 10_000, "max_change_share": 1.0, "max_delete_share": 1.0},
+            "guard": {
+                "max_changes": 10_000,
+                "max_change_share": 1.0,
+                "max_delete_share": 1.0,
+                "shrink_share": 1.0,
+            },
             "policy": {"deletion_mark": marks},
         }
         delete = {"mode": mode}
