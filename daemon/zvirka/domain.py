@@ -185,6 +185,17 @@ class OutcomeState(StrEnum):
     WITHDRAWN = "withdrawn"  # 1C says otherwise by now
 
 
+class Standing(StrEnum):
+    """How a flow stands, in one word; the first that applies."""
+
+    RUNNING = "running"
+    FAILING = "failing"
+    HELD = "held"
+    STALE = "stale"
+    PAUSED = "paused"
+    HEALTHY = "healthy"
+
+
 class PlanState(StrEnum):
     """What became of a held plan."""
 

@@ -19,6 +19,7 @@ from typer import Abort, TyperException
 from typer.main import get_command
 
 from zvirka.cli.app import app
+from zvirka.cli.error_output import report_error
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.signals import INTERRUPTED, OUTPUT_CLOSED
 from zvirka.errors import ExitCode, ZvirkaError
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         return _report_usage(error, call)
     except ZvirkaError as error:
-        return _report_error(error, call)
+        return report_error(error, call)
     except (KeyboardInterrupt, Abort):
         sys.stderr.write(f"{call.say('interrupted')}\n")
         return INTERRUPTED
@@ -79,22 +80,6 @@ def _report_usage(error: TyperException, call: Invocation) -> int:
     sys.stderr.write(f"{call.say('error')}: {error.format_message()}\n")
     sys.stderr.write(f"{call.say('try_help', command=command)}\n")
     return int(ExitCode.USAGE)
-
-
-def _report_error(error: ZvirkaError, call: Invocation) -> int:
-    from zvirka.i18n.visible_text import visible
-    from zvirka.redaction import Redactor
-
-    told = call.words.told
-    parts = [f"{call.say('error')}: {told(error.cause).rstrip()}"]
-    if error.place:
-        parts.append(f"{call.say('place')}: {told(error.place)}")
-    if error.remedy:
-        parts.append(f"{call.say('remedy')}: {told(error.remedy)}")
-    if error.code:
-        parts.append(call.say("explain", code=error.code))
-    sys.stderr.write(visible(Redactor(call.secrets).secrets("\n".join(parts))) + "\n")
-    return int(error.exit_code)
 
 
 def _report_unexpected(error: Exception, call: Invocation) -> int:

@@ -19,6 +19,7 @@ from zvirka.cli import (
     demo,
     explain,
     feed,
+    flows,
     init,
     prune,
     reconcile,
@@ -71,6 +72,7 @@ app.add_typer(init.app)
 app.add_typer(check.app)
 app.add_typer(explain.app)
 app.add_typer(config.app, name="config")
+app.add_typer(flows.app)
 app.add_typer(reconcile.app)
 app.add_typer(resync.app)
 app.add_typer(feed.app)

@@ -8,7 +8,7 @@ import typer
 
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import (
-    CliCommand,
+    FlowCommand,
     ReasonOption,
     RunArgument,
     WaitOption,
@@ -22,7 +22,7 @@ app = new_group()
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka show 42
         zvirka approve 42 --reason "the branch in Lviv is closed, agreed with accounting"
@@ -63,7 +63,7 @@ def approve(
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka reject 42 --reason "1C was restored from an old backup"
         zvirka reject 42 --code 000000123 --for-good --reason "a client of our own"
@@ -108,7 +108,7 @@ def reject(
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka undo 42 --reason "the filter was wrong"
         zvirka undo 42 --code 000000123 --reason "this one was right before"

@@ -11,18 +11,18 @@ import typer
 
 from zvirka.cli import audit_anchor, audit_keys, audit_verify
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, examples, new_group
+from zvirka.cli.options import FlowCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
 from zvirka.message import Message, coded
 
 app = new_group("Prove what happened, follow one counterparty, export a period.")
-app.command(cls=CliCommand, epilog=audit_verify.EXAMPLES)(audit_verify.verify)
-app.command(cls=CliCommand, epilog=audit_anchor.EXAMPLES)(audit_anchor.anchor)
-app.command(cls=CliCommand, epilog=audit_keys.EXAMPLES)(audit_keys.rotate_key)
+app.command(cls=FlowCommand, epilog=audit_verify.EXAMPLES)(audit_verify.verify)
+app.command(cls=FlowCommand, epilog=audit_anchor.EXAMPLES)(audit_anchor.anchor)
+app.command(cls=FlowCommand, epilog=audit_keys.EXAMPLES)(audit_keys.rotate_key)
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka audit history --code 000000123
         zvirka audit history --ref 0f9e375d-6e83-11e5-96ed-0025907c0298 --json
@@ -64,7 +64,7 @@ def history(
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("zvirka audit export --from 2026-10-01 --to 2026-10-31 --format xlsx"),
 )
 def export(

@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, examples, new_group
+from zvirka.cli.options import FlowCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError, os_reason
 from zvirka.message import Message, coded
 
@@ -21,7 +21,7 @@ _WAIT = 600.0
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka backup /backup
         zvirka backup /backup/before-upgrade.zvirka
@@ -69,7 +69,7 @@ def backup(
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka restore /backup/before-upgrade.zvirka
         zvirka restore /backup/zvirka-20261129-023000.zvirka --replace

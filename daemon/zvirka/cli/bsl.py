@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, examples, new_group
+from zvirka.cli.options import FlowCommand, examples, new_group
 from zvirka.errors import ExitCode
 
 app = new_group("The push module for 1C.")
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("zvirka bsl render --out ./for-1c"),
 )
 def render(

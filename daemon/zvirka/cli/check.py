@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, examples, new_group
+from zvirka.cli.options import FlowCommand, examples, new_group
 from zvirka.errors import ExitCode, ZvirkaError
 from zvirka.message import Message
 
@@ -24,7 +24,7 @@ _MARKS = {"ok": "✓", "warning": "!", "failure": "✗"}
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka check
         zvirka check --json

@@ -6,14 +6,14 @@ import typer
 
 from zvirka.cli.check import print_finding
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, examples, new_group
+from zvirka.cli.options import FlowCommand, examples, new_group
 from zvirka.errors import ExitCode
 
 app = new_group("The settings in effect.")
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka config show
         zvirka config show --json --config /etc/zvirka/zvirka.toml
@@ -21,7 +21,7 @@ app = new_group("The settings in effect.")
 )
 def show(context: typer.Context) -> int:
     """Show the effective settings, secrets masked, and where each came from."""
-    from zvirka.settings.loading import effective_values
+    from zvirka.settings.effective import effective_values
 
     call: Invocation = context.obj
     values = effective_values(call.loaded)
@@ -40,7 +40,7 @@ def show(context: typer.Context) -> int:
 
 @app.command(
     "check",
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("zvirka config check"),
 )
 def check_config(context: typer.Context) -> int:

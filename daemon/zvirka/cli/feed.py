@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, WaitOption, examples, new_group
+from zvirka.cli.options import FlowCommand, WaitOption, examples, new_group
 from zvirka.cli.run_output import show_summary
 from zvirka.errors import ExitCode
 
@@ -13,7 +13,7 @@ app = new_group()
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka feed
         zvirka feed --wait 60 --json

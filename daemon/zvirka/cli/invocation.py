@@ -53,6 +53,8 @@ class Common:
     """The options that every command takes; filled in while the command line is read."""
 
     config: Path | None = None
+    flows: tuple[str, ...] = ()
+    all_flows: bool = False
     lang: str | None = None
     json: bool = False
     log_level: str | None = None
@@ -65,6 +67,9 @@ class Invocation:
     environ: Mapping[str, str]
     common: Common = field(default_factory=Common)
     out: TextIO = field(default_factory=lambda: sys.stdout)
+    waits_for_others: bool = False
+    """Whether the run that was performed left differences that wait for rows of other flows."""
+    _stepped_down: bool = False
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -73,10 +78,8 @@ class Invocation:
         Raises:
             SettingsError: they cannot be used.
         """
-        from zvirka.settings.loading import load_settings
-
         self._become_service_user()
-        loaded = load_settings(self.common.config, self.environ)
+        loaded = self._load()
         if self.common.lang is not None:
             loaded = _in_language(loaded, self.common.lang)
         self._configure_logs(loaded.settings.log, _secrets_of(loaded))
@@ -90,11 +93,43 @@ class Invocation:
         loaded = self.__dict__.get("loaded")
         if loaded is not None:
             return self.settings
-        return load_leniently(self.common.config, self.environ)
+        return load_leniently(self.common.config, self.environ, self._flow)
+
+    @property
+    def _flow(self) -> str | None:
+        return self.common.flows[0] if self.common.flows else None
+
+    def _load(self) -> Loaded:
+        from zvirka.settings.loading import load_flows, load_settings
+
+        config, environ, flow = self.common.config, self.environ, self._flow
+        if len(self.flow_names) == 1:
+            return load_settings(config, environ, flow)
+        chosen = load_settings(config, environ, flow)  # its own errors first
+        name = chosen.settings.name
+        return load_flows(config, environ).loaded[name]
+
+    @cached_property
+    def flow_names(self) -> list[str]:
+        """The names of all flows.
+
+        Raises:
+            SettingsError: there is no settings file, or it cannot be read.
+        """
+        from zvirka.settings.loading import flow_names
+
+        self._become_service_user()
+        return flow_names(self.common.config, self.environ)
+
+    def for_flow(self, name: str) -> Invocation:
+        """Return the same call for one flow."""
+        common = replace(self.common, flows=(name,), all_flows=False)
+        return Invocation(self.environ, common, self.out)
 
     def _become_service_user(self) -> None:
         """Leave root's rights before anything of the installation is opened."""
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and not self._stepped_down:
+            self._stepped_down = True
             from zvirka.cli.service_user import become_service_user
 
             _ = self.who  # the person, not the user that the process becomes

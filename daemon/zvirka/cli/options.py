@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from zvirka.cli.invocation import Invocation
+from zvirka.errors import ZvirkaError
 
 ReasonOption = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal and the report.")
@@ -38,6 +40,23 @@ def _keep_verbose(context: typer.Context, value: bool) -> None:
     call: Invocation = context.obj
     if value and call.common.log_level is None:
         call.common.log_level = "INFO"
+
+
+def _keep_flows(context: typer.Context, value: list[str]) -> None:
+    call: Invocation = context.obj
+    if value:
+        call.common.flows = tuple(dict.fromkeys(value))
+
+
+def _complete_flow(incomplete: str) -> list[str]:
+    """Return the flows of the settings in their usual place that begin like that."""
+    from zvirka.settings.loading import flow_names
+
+    try:
+        names = flow_names(None, os.environ)
+    except ZvirkaError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _common(
@@ -86,9 +105,34 @@ def _common(
     """Declare the common options; never called."""
 
 
+def _flow_options(
+    flow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--flow",
+            metavar="NAME",
+            callback=_keep_flows,
+            expose_value=False,
+            autocompletion=_complete_flow,
+            help="The flow; may be given several times. By default the one in zvirka.toml.",
+        ),
+    ] = None,
+    all_flows: Annotated[
+        bool,
+        typer.Option(
+            "--all-flows", callback=_keep, expose_value=False, help="Every flow, one by one."
+        ),
+    ] = False,
+) -> None:
+    """Declare the options of commands that act on flows; never called."""
+
+
 _declaring = typer.Typer(add_completion=False)
 _declaring.command()(_common)
 _COMMON = get_command(_declaring).params
+_declaring_flows = typer.Typer(add_completion=False)
+_declaring_flows.command()(_flow_options)
+_FLOW_OPTIONS = get_command(_declaring_flows).params
 
 
 class CliCommand(TyperCommand):
@@ -104,6 +148,30 @@ class CliCommand(TyperCommand):
         call: Invocation = ctx.obj
         call.configure_logs()
         return super().invoke(ctx)
+
+
+class FlowCommand(CliCommand):
+    """A command about one flow; given several, it runs for each and returns the worst code."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, those that choose flows among them."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *_FLOW_OPTIONS, help_option]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command for each flow that is asked for."""
+        from zvirka.cli.each_flow import for_each_flow
+
+        call: Invocation = ctx.obj
+        names = call.flow_names if call.common.all_flows else call.common.flows
+        if len(names) < 2 and not call.common.all_flows:
+            return super().invoke(ctx)
+
+        def one(of_flow: Invocation) -> int:
+            ctx.obj = of_flow
+            return int(super(FlowCommand, self).invoke(ctx) or 0)
+
+        return for_each_flow(call, names, one)
 
 
 class Group(TyperGroup):

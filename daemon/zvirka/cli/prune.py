@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, ReasonOption, examples, new_group
+from zvirka.cli.options import FlowCommand, ReasonOption, examples, new_group
 from zvirka.errors import ExitCode, UsageError
 from zvirka.message import Message, coded
 from zvirka.now import utc_now
@@ -16,7 +16,7 @@ app = new_group()
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples('zvirka prune --older-than 3y --reason "retention rule of the company"'),
 )
 def prune(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, WaitOption, examples, new_group
+from zvirka.cli.options import FlowCommand, WaitOption, examples, new_group
 from zvirka.cli.run_output import perform_and_show
 from zvirka.domain import Command, Trigger
 from zvirka.errors import ZvirkaError
@@ -24,7 +24,7 @@ FullOption = Annotated[
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka plan
         zvirka plan --full --json
@@ -43,7 +43,7 @@ def plan(context: typer.Context, full: FullOption = False, wait: WaitOption = No
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka reconcile
         zvirka reconcile --wait 600 --reason "after the restore of 1C"

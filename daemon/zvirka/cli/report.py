@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, RunArgument, examples, new_group
+from zvirka.cli.options import FlowCommand, RunArgument, examples, new_group
 from zvirka.errors import ExitCode
 
 app = new_group()
@@ -27,7 +27,7 @@ class Format(StrEnum):
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka report 42
         zvirka report 42 --format xlsx --format csv --lang en --out /tmp/reports

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, ReasonOption, WaitOption, examples, new_group
+from zvirka.cli.options import FlowCommand, ReasonOption, WaitOption, examples, new_group
 from zvirka.cli.run_output import perform_and_show
 from zvirka.domain import Command
 from zvirka.errors import UsageError
@@ -17,7 +17,7 @@ app = new_group()
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka resync --code 000000123 --code 000000124 --reason "the client called"
         zvirka resync --tax-id 32855961 --reason "ticket 4711"

@@ -33,6 +33,7 @@ def perform_and_show(call: Invocation, request: Request) -> int:
                 summary = perform(replace(environment, stop=stop), request)
             finally:
                 progress.done()
+        call.waits_for_others = bool(summary.waiting)
         show_summary(call, summary)
     finally:
         stopping.end()

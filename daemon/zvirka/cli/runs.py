@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, RunArgument, examples, new_group
+from zvirka.cli.options import FlowCommand, RunArgument, examples, new_group
 from zvirka.domain import PlanState
 from zvirka.errors import ExitCode
 from zvirka.now import utc_now
@@ -24,7 +24,7 @@ _SHOWN = 50
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka runs
         zvirka runs --held
@@ -56,7 +56,7 @@ def runs(
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka show 42
         zvirka show 42 --all --json

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from zvirka.settings.model import ReportSettings
 
 SENTENCES: dict[str, str] = {
+    "flow_heading": N_("── {flow}"),
+    "flow": N_("Flow"),
+    "base": N_("Base"),
+    "catalog": N_("Catalogue"),
+    "table": N_("Table"),
+    "last_run": N_("Last run"),
+    "next_run": N_("Next run"),
+    "broken": N_("settings cannot be used"),
     "feed_empty": N_("The exchange plan has recorded no new changes."),
     "demo_begins": N_(
         "A simulated 1C with {count} counterparties. ERP: SQLite. The webhooks are real."

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import CliCommand, examples, new_group
+from zvirka.cli.options import FlowCommand, examples, new_group
 from zvirka.errors import ExitCode
 
 app = new_group()
 
 
 @app.command(
-    cls=CliCommand,
+    cls=FlowCommand,
     epilog=examples("""
         zvirka upgrade --check
         sudo zvirka upgrade

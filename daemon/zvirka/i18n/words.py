@@ -33,6 +33,7 @@ from zvirka.domain import (
     OutcomeState,
     PlanState,
     RunStatus,
+    Standing,
     Trigger,
 )
 from zvirka.errors import UsageError
@@ -75,6 +76,14 @@ DISPOSITIONS: Mapping[str, str] = {
     Disposition.CORRECT: N_("to be corrected"),
     Disposition.HELD: N_("held for approval"),
     Disposition.REPORTED: N_("left for a person"),
+}
+STANDINGS: Mapping[str, str] = {
+    Standing.HEALTHY: N_("healthy"),
+    Standing.RUNNING: N_("run under way"),
+    Standing.HELD: N_("decision needed"),
+    Standing.FAILING: N_("failing"),
+    Standing.STALE: N_("stale"),
+    Standing.PAUSED: N_("paused"),
 }
 OUTCOMES: Mapping[str, str] = {
     OutcomeState.INTENDED: N_("begun, not finished"),

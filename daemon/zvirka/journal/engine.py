@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.schema import CreateSchema
 
 from zvirka.errors import JournalError, SettingsError, os_reason
 from zvirka.journal.error_messages import guarded
@@ -23,6 +24,8 @@ LOCK_WAIT_SECONDS = 30
 
 def journal_url(settings: Settings) -> URL:
     """The journal's address with its password: ``state_dir/journal.db`` unless set.
+
+    A schema of PostgreSQL travels in the address, so that every connection works in it.
 
     Raises:
         SettingsError: ``journal.url`` is not a database URL, or not SQLite or PostgreSQL.
@@ -39,7 +42,14 @@ def journal_url(settings: Settings) -> URL:
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in {"postgresql+psycopg", "sqlite", "sqlite+pysqlite"}:
         raise _wrong_url()
+    if settings.journal.db_schema is not None and url.get_backend_name() == "postgresql":
+        url = url.update_query_dict({"options": f"-c search_path={settings.journal.db_schema}"})
     return url
+
+
+def schema_of(url: URL) -> str:
+    """The schema of a journal on PostgreSQL; empty for that of the database user."""
+    return str(url.query.get("options", "")).removeprefix("-c search_path=")
 
 
 def _wrong_url() -> SettingsError:
@@ -54,7 +64,8 @@ def journal_name(url: URL) -> str:
     """Where the journal is, without user and password, for messages."""
     if url.get_backend_name() == "sqlite":
         return url.database or ":memory:"
-    return f"{url.get_backend_name()}:{url.host or ''}/{url.database or ''}"
+    schema = f"#{schema_of(url)}" if schema_of(url) else ""
+    return f"{url.get_backend_name()}:{url.host or ''}/{url.database or ''}{schema}"
 
 
 def open_engine(settings: Settings) -> tuple[Engine, str]:
@@ -71,6 +82,7 @@ def open_engine(settings: Settings) -> tuple[Engine, str]:
     engine = journal_engine(url)
     try:
         with guarded(name):
+            _ensure_schema(engine, schema_of(url))
             migrate(engine, name)
     except BaseException:
         engine.dispose()
@@ -107,7 +119,8 @@ def journal_engine(url: URL, **options: Any) -> Engine:
     else:
         options.setdefault("pool_pre_ping", "poolclass" not in options)
         options["connect_args"] = {
-            "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c synchronous_commit=on",
+            "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c synchronous_commit=on"
+            f" {url.query.get('options', '')}".rstrip(),
             "application_name": "zvirka",
         }
     try:
@@ -118,6 +131,13 @@ def journal_engine(url: URL, **options: Any) -> Engine:
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
     return engine
+
+
+def _ensure_schema(engine: Engine, schema: str) -> None:
+    if schema:
+        with engine.begin() as connection:
+            if not inspect(connection).has_schema(schema):
+                connection.execute(CreateSchema(schema, if_not_exists=True))
 
 
 def _ensure_file(path: Path) -> None:

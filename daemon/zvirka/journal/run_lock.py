@@ -2,7 +2,8 @@
 
 With the journal on SQLite a lock is ``flock`` on a file in ``state_dir``, the holder's words
 inside. On PostgreSQL it is an advisory lock of the journal's database, held by a connection of its
-own whose ``application_name`` has the words: two machines can be active and standby.
+own whose ``application_name`` has the words: two machines can be active and standby. Each flow has
+a lock of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import fcntl
 import os
 import socket
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from zvirka.errors import JournalError, LockHeldError, os_reason
-from zvirka.journal.engine import journal_engine, journal_name, journal_url
+from zvirka.journal.engine import journal_engine, journal_name, journal_url, schema_of
 from zvirka.journal.error_messages import guarded
 from zvirka.message import Coded, Message, coded
 from zvirka.now import Now, utc_now
@@ -272,7 +274,7 @@ def _advisory_lock(
     settings: Settings, kind: _Kind, holder: Holder, wait: float | None
 ) -> Iterator[HeldLock]:
     url = journal_url(settings)
-    place = journal_name(url)
+    place, key = journal_name(url), _key_in(kind, schema_of(url))
     engine = journal_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     try:
         with guarded(place):
@@ -280,13 +282,18 @@ def _advisory_lock(
         with connection:
             with guarded(place):
                 _introduce(connection, holder)
-                taken = _until(wait, lambda: _try_advisory(connection, kind.key))
-                other = None if taken else _session_holder(connection, kind.key)
+                taken = _until(wait, lambda: _try_advisory(connection, key))
+                other = None if taken else _session_holder(connection, key)
             if not taken:
                 raise _held_by(kind, other, place)
             yield _AdvisoryLock(connection, place)
     finally:
         engine.dispose()
+
+
+def _key_in(kind: _Kind, schema: str) -> int:
+    """The key of the lock among the flows of one database, each of which has its schema."""
+    return kind.key ^ (zlib.crc32(schema.encode()) << 24) if schema else kind.key
 
 
 def _introduce(connection: Connection, holder: Holder) -> None:

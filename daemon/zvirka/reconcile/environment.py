@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from zvirka.domain import Correction
 from zvirka.erp import open_store, open_writer
 from zvirka.erp.protocol import Store, Writer
-from zvirka.erp.references import NO_REFERENCES, References, ReferringTable
+from zvirka.erp.references import references_of
 from zvirka.errors import RunInterrupted
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.mapping import Mapping
@@ -114,16 +114,14 @@ def open_environment(
     *,
     progress: Progress | None = None,
     now: Now = utc_now,
-    references: References = NO_REFERENCES,
-    referring: Sequence[ReferringTable] = (),
 ) -> Iterator[Environment]:
     """Open the journal and prepare the rest; sources and stores open when a run needs them.
 
-    ``references`` and ``referring`` are what :func:`zvirka.erp.references.references_of` gives.
-
     Raises:
+        SettingsError: a field refers to a flow that cannot be referred to.
         JournalError: the journal cannot be opened.
     """
+    references, referring = references_of(settings.name, settings.flows)
     journal = open_journal(settings)
     try:
         yield Environment(

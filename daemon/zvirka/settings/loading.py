@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,17 +28,30 @@ from zvirka.settings.explanations import (
     annotation_at,
     did_you_mean,
     keys_of,
-    masked_url,
     settings_problems,
     toml_place,
+)
+from zvirka.settings.flows import (
+    OWN,
+    chosen,
+    credential_key,
+    environment_of,
+    flow_files,
+    for_all_flows,
+    misplaced,
+    names_of,
+    share,
+    shared_entries,
+    shared_tables,
 )
 from zvirka.settings.model import OnecSettings, Settings
 from zvirka.settings.secrets import resolve_secrets
 
 PREFIX = "ZVIRKA_"
 SYSTEM_FILE = Path("/etc/zvirka/zvirka.toml")
-MASK = "********"
-_TELLING = frozenset({"state_dir", "journal", "report", "schedule", "alerts", "metrics", "log"})
+_TELLING = frozenset(
+    {"name", "state_dir", "journal", "report", "schedule", "alerts", "metrics", "log"}
+)
 _NOT_SETTINGS = frozenset({"ZVIRKA_CONFIG", "ZVIRKA_LANG"})
 
 
@@ -57,30 +70,36 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class EffectiveValue:
-    """One line of ``zvirka config show``; a secret's value is already masked."""
+class _Sources:
+    """What files and environment say for one flow, before secrets and validation.
 
-    key: str
-    value: str
-    origin: str
+    ``file`` is ``zvirka.toml``, ``own_file`` that of a further flow. ``problems`` are keys that are
+    out of place.
+    """
+
+    file: Path | None
+    own_file: Path | None
+    environ: Mapping[str, str]
+    values: dict[str, Any]
+    origins: dict[str, str]
+    problems: list[tuple[str, Message]]
+    key_of: Callable[[str], str]
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
-    """Load the settings from the file (``None``: the usual places) and the environment.
+def load_settings(path: Path | None, environ: Mapping[str, str], flow: str | None = None) -> Loaded:
+    """Load the settings of a flow from the file (``None``: the usual places) and the environment.
+
+    Without ``flow`` they are those of ``zvirka.toml`` itself, or of the only flow there is.
 
     Raises:
         SettingsError: no file, a file that is not TOML, unknown keys, wrong types, missing
-            values or secrets, keys that contradict each other; all of it in one message.
+            values or secrets, keys that contradict each other, all of it in one message; there is
+            no such flow, or several and none was asked for.
     """
-    file = find_settings(path, environ)
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    if file is not None:
-        _lay(values, _read_toml(file), origins, str(file))
-        _anchor_paths(Settings, values, file.parent)
-    _lay_environment(values, origins, environ)
-    problems = [*_unknown_variables(environ)]
-    secrets = resolve_secrets(values, origins, environ)
+    sources = _sources(path, environ, flow)
+    values, origins = sources.values, sources.origins
+    problems = [*_unknown_variables(sources.environ), *sources.problems]
+    secrets = resolve_secrets(values, origins, sources.environ, sources.key_of)
     problems += secrets.problems
     try:
         settings = Settings.model_validate(values)
@@ -89,26 +108,56 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     else:
         problems += cross_problems(settings)
     if problems:
-        raise _settings_error(dict(reversed(problems)), file)
+        raise _settings_error(dict(reversed(problems)), sources.own_file or sources.file)
     warnings = (*secrets.warnings, *cross_warnings(settings))
-    return Loaded(settings, origins, file, warnings)
+    return Loaded(settings, origins, sources.file, warnings)
 
 
-def load_leniently(path: Path | None, environ: Mapping[str, str]) -> Settings | None:
+@dataclass(frozen=True)
+class Flows:
+    """The settings of all flows by name, and the errors of those that cannot be used."""
+
+    loaded: dict[str, Loaded]
+    broken: dict[str, SettingsError]
+
+
+def load_flows(path: Path | None, environ: Mapping[str, str]) -> Flows:
+    """Load the settings of all flows; each knows the others.
+
+    Raises:
+        SettingsError: as :func:`flow_names`.
+    """
+    found: dict[str, Loaded] = {}
+    broken: dict[str, SettingsError] = {}
+    for name in flow_names(path, environ):
+        try:
+            found[name] = load_settings(path, environ, name)
+        except SettingsError as error:
+            broken[name] = error
+    every = {name: loaded.settings for name, loaded in found.items()}
+    return Flows(
+        {
+            name: replace(loaded, settings=loaded.settings.among(every))
+            for name, loaded in found.items()
+        },
+        broken,
+    )
+
+
+def load_leniently(
+    path: Path | None, environ: Mapping[str, str], flow: str | None = None
+) -> Settings | None:
     """Return what of unusable settings says where the journal is and whom to tell.
 
     Each of those tables counts if it is sound by itself; nothing else is read. ``None`` when the
     file cannot be read at all.
     """
     try:
-        file = find_settings(path, environ)
-        values = _read_toml(file) if file is not None else {}
+        sources = _sources(path, environ, flow)
     except SettingsError:
         return None
-    if file is not None:
-        _anchor_paths(Settings, values, file.parent)
-    _lay_environment(values, {}, environ)
-    resolve_secrets(values, {}, environ)
+    values = sources.values
+    resolve_secrets(values, {}, sources.environ, sources.key_of)
     sound: dict[str, Any] = {
         "onec": {"url": "http://settings.invalid"},
         "erp": {"url": "sqlite://"},
@@ -118,6 +167,54 @@ def load_leniently(path: Path | None, environ: Mapping[str, str]) -> Settings | 
             Settings.model_validate(sound | {name: values[name]})
             sound[name] = values[name]
     return Settings.model_validate(sound)
+
+
+def flow_names(path: Path | None, environ: Mapping[str, str]) -> list[str]:
+    """Return the names of all flows; that of ``zvirka.toml`` comes first if it is one.
+
+    Raises:
+        SettingsError: the file asked for does not exist or cannot be read, or the name of a flow's
+            file cannot name a flow.
+    """
+    file = find_settings(path, environ)
+    whole = _read_toml(file) if file is not None else {}
+    return names_of(whole, flow_files(file, whole))
+
+
+def _sources(path: Path | None, environ: Mapping[str, str], flow: str | None) -> _Sources:
+    file = find_settings(path, environ)
+    whole = _read_toml(file) if file is not None else {}
+    files = flow_files(file, whole)
+    name = chosen(flow, names_of(whole, files), file)
+    own_file = files.get(name)
+    further = own_file is not None
+    environ = environment_of(name, environ, further=further)
+    values, origins, problems = _values(whole, file, name, own_file)
+    _lay_environment(values, origins, environ)
+    key_of = partial(credential_key, flow=name, further=further, shared=shared_tables(values))
+    problems += share(values, origins)
+    return _Sources(file, own_file, environ, values, origins, problems, key_of)
+
+
+def _values(
+    whole: dict[str, Any], file: Path | None, name: str, own_file: Path | None
+) -> tuple[dict[str, Any], dict[str, str], list[tuple[str, Message]]]:
+    """Return what the files say for a flow, where each key came from, and what is out of place."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    if file is None:
+        return values, origins, []
+    _anchor_paths(Settings, whole, file.parent)
+    for model, entry in shared_entries(whole):
+        _anchor_paths(model, entry, file.parent)
+    if own_file is None:
+        _lay(values, whole, origins, str(file))
+        return values, origins, []
+    _lay(values, for_all_flows(whole, name), origins, str(file))
+    own = _read_toml(own_file)
+    _anchor_paths(Settings, own, own_file.parent)
+    _lay(values, {key: own[key] for key in own.keys() & OWN}, origins, str(own_file))
+    return values, origins, [*misplaced(own, file)]
 
 
 def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -146,14 +243,6 @@ def _is_file(path: Path, *, otherwise: bool = False) -> bool:
         return path.is_file()
     except PermissionError:
         return otherwise
-
-
-def effective_values(loaded: Loaded) -> list[EffectiveValue]:
-    """Return every effective key in the order of the models, secrets masked."""
-    return [
-        EffectiveValue(key, value, _origin_of(key, loaded.origins))
-        for key, value in _flatten(loaded.settings, "")
-    ]
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -266,54 +355,3 @@ def _settings_error(problems: Mapping[str, Message], file: Path | None) -> Setti
         place=f"--config, $ZVIRKA_CONFIG, {Path('zvirka.toml').absolute()}, {SYSTEM_FILE}",
         remedy=Message("copy zvirka.example.toml to one of these places and fill it in"),
     )
-
-
-def _origin_of(key: str, origins: Mapping[str, str]) -> str:
-    parts = key.split(".")
-    for length in range(len(parts), 0, -1):
-        origin = origins.get(".".join(parts[:length]))
-        if origin:
-            return origin
-    return "default"
-
-
-def _flatten(table: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
-    for name, info in type(table).model_fields.items():
-        key = f"{prefix}{info.alias or name}"
-        yield from _flatten_value(key, getattr(table, name))
-
-
-def _flatten_value(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, BaseModel):
-        yield from _flatten(value, f"{key}.")
-    elif isinstance(value, dict) and value:
-        for name, item in value.items():
-            yield from _flatten_value(f"{key}.{name}", item)
-    elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
-        for number, item in enumerate(value):
-            yield from _flatten_value(f"{key}.{number}", item)
-    else:
-        yield key, _shown(value)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, SecretStr):
-        return MASK
-    if isinstance(value, timedelta):
-        return duration_text(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return "[" + ", ".join(_shown(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "{}"
-    return "" if value is None else masked_url(str(value))
-
-
-def duration_text(value: timedelta) -> str:
-    """Return a duration as it is written in the settings: in the largest unit that fits."""
-    seconds = int(value.total_seconds())
-    for unit, length in (("y", 31536000), ("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds and seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"

@@ -11,11 +11,20 @@ report each of its alternatives (:mod:`zvirka.settings.explanations`).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WrapValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -105,6 +114,10 @@ class OnecSettings(Table):
     """``[onec]``: the publication of 1C and what to take from it."""
 
     url: str
+    base: str = ""
+    """The ``[bases.NAME]`` whose keys count where this table is silent."""
+    sessions: Annotated[int, Field(ge=1, le=100)] = 1
+    """How many runs may read from this server of 1C together; each takes one licence."""
     user: str = ""
     password: SecretStr | None = None
     password_file: Path | None = None
@@ -205,6 +218,8 @@ class ErpSettings(Table):
     """``[erp]``: the store. Without ``table`` it is the embedded one of :mod:`zvirka.erp`."""
 
     url: str
+    store: str = ""
+    """The ``[stores.NAME]`` whose keys count where this table is silent."""
     password: SecretStr | None = None
     password_file: Path | None = None
     table: str | None = None
@@ -251,8 +266,11 @@ class JournalSettings(Table):
     """``[journal]``: where the journal lives; SQLite in the state directory by default."""
 
     url: str | None = None
+    db_schema: str | None = Field(default=None, alias="schema", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    """The schema on PostgreSQL; that of the database user unless set."""
     password: SecretStr | None = None
     password_file: Path | None = None
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class ActSettings(Table):
@@ -380,8 +398,14 @@ class BslSettings(Table):
 
 
 class Settings(Table):
-    """All settings of one configuration."""
+    """All settings of one flow.
 
+    ``name`` is the flow's, ``flows_dir`` where the files of further flows are
+    (:mod:`zvirka.settings.flows`).
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")] = "main"
+    flows_dir: Path | None = None
     state_dir: Path = Path("/var/lib/zvirka")
     onec: OnecSettings
     erp: ErpSettings
@@ -396,6 +420,19 @@ class Settings(Table):
     receiver: ReceiverSettings = ReceiverSettings()
     web: WebSettings = WebSettings()
     bsl: BslSettings = BslSettings()
+
+    _others: Mapping[str, Settings] = PrivateAttr(default_factory=dict)
+
+    @property
+    def flows(self) -> Mapping[str, Settings]:
+        """The settings of all flows of the installation, this one among them."""
+        return {**self._others, self.name: self}
+
+    def among(self, others: Mapping[str, Settings]) -> Settings:
+        """Return a copy that knows the other flows of its installation."""
+        copy = self.model_copy()
+        copy._others = others
+        return copy
 
     @property
     def report_directory(self) -> Path:

@@ -9,7 +9,7 @@ signing key) is the file itself; its credential is named without ``_file``.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -63,15 +63,21 @@ class _Secret:
 
 
 def resolve_secrets(
-    values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]
+    values: dict[str, Any],
+    origins: dict[str, str],
+    environ: Mapping[str, str],
+    key_of: Callable[[str], str] = lambda credential: credential,
 ) -> SecretsFound:
     """Put the secrets into ``values`` and their places into ``origins``.
 
     The first of these counts: an environment variable, a file named by one, a systemd credential,
-    a file named in zvirka.toml, a value in zvirka.toml.
+    a file named in zvirka.toml, a value in zvirka.toml. ``key_of`` gives the dotted key a
+    credential is for, empty for one that concerns another flow.
     """
     found = SecretsFound()
-    credentials = _credentials(environ.get("CREDENTIALS_DIRECTORY", ""), found)
+    files = _credentials(environ.get("CREDENTIALS_DIRECTORY", ""), found)
+    # One of the flow itself counts before one that it shares.
+    credentials = {key: files[name] for name in sorted(files) if (key := key_of(name))}
     fix = Message("correct its name in LoadCredential=, or remove it")
     for secret in _secrets(Settings, ()):
         credential = credentials.pop(secret.key, None)

@@ -4,55 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from zvirka.domain import Cause, Mode, RunStatus
+from zvirka.domain import Cause, Mode, RunStatus, Standing
 from zvirka.i18n import N_
+from zvirka.i18n.words import STANDINGS
 from zvirka.journal.beats import Beat, BeatName, put_beat, read_beats
-from zvirka.journal.queries import (
-    last_good,
-    last_over_everything,
-    list_runs,
-    reconciliations_until,
-)
+from zvirka.journal.queries import list_runs, reconciliations_until
 from zvirka.journal.records import RunRecord
-from zvirka.journal.run_writes import FINAL
+from zvirka.journal.standing import flow_state
 from zvirka.report.assembly import night_of
 from zvirka.report.chart import chart_of
 from zvirka.report.content import CHART_RUNS
 from zvirka.web.pages import tone_of
 from zvirka.web.request_context import Refused, RequestContext
 
-SILENT_AFTER = timedelta(minutes=12)
-"""A daemon beats every five minutes; one not heard of for so long is not alive."""
 RECENT = 8
 MOST_RUNS = 2**31 - 1
 _MISSED = (Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.MISSED_DELETE)
 
 
-class Standing(StrEnum):
-    """How the flow stands, in one word; the first that applies."""
-
-    RUNNING = "running"
-    FAILING = "failing"
-    HELD = "held"
-    STALE = "stale"
-    PAUSED = "paused"
-    HEALTHY = "healthy"
-
-
-STANDINGS: dict[Standing, tuple[str, str, str]] = {
-    Standing.HEALTHY: ("good", N_("healthy"), N_("the last run is good and recent")),
-    Standing.RUNNING: ("", N_("run under way"), N_("a run is at work now")),
-    Standing.HELD: ("warning", N_("decision needed"), N_("a plan waits for a person")),
-    Standing.FAILING: ("bad", N_("failing"), N_("the last run failed or was interrupted")),
-    Standing.STALE: ("bad", N_("stale"), N_("the last good run is too long ago")),
-    Standing.PAUSED: ("warning", N_("paused"), N_("the daemon was stopped; nothing is scheduled")),
+_LEGEND: dict[Standing, tuple[str, str]] = {
+    Standing.HEALTHY: ("good", N_("the last run is good and recent")),
+    Standing.RUNNING: ("", N_("a run is at work now")),
+    Standing.HELD: ("warning", N_("a plan waits for a person")),
+    Standing.FAILING: ("bad", N_("the last run failed or was interrupted")),
+    Standing.STALE: ("bad", N_("the last good run is too long ago")),
+    Standing.PAUSED: ("warning", N_("the daemon was stopped; nothing is scheduled")),
 }
+LEGEND = {name: (tone, STANDINGS[name], meaning) for name, (tone, meaning) in _LEGEND.items()}
 """Colour, word and legend."""
 
 
@@ -100,7 +82,7 @@ def overview(context: RequestContext) -> Response:
     return context.render(
         "overview.html",
         seen=seen,
-        standings=STANDINGS,
+        standings=LEGEND,
         now=now,
         drawing=chart_of([night_of(run) for run in nights]),
         runs=[(run, decided.get(run.id), tone_of(run, decided.get(run.id))) for run in recent],
@@ -129,41 +111,20 @@ def stop(context: RequestContext) -> Response:
 def _look(
     connection: Connection, now: datetime, waiting: list[RunRecord], stale_after: timedelta
 ) -> Overview:
-    beats = read_beats(connection)
-    last = last_over_everything(connection, FINAL)
-    good = next(iter(last_good(connection, 1)), None)
-    running = next(iter(list_runs(connection, limit=1, status=RunStatus.RUNNING)), None)
-    daemon = beats.get(BeatName.DAEMON)
-    due = daemon.detail.get("next") if daemon else None
-    alive = daemon is not None and due is not None and now - daemon.at < SILENT_AFTER
-    seen: dict[str, Any] = {
-        "last": last,
-        "good": good,
-        "daemon": daemon,
-        "alive": alive,
-        "due": datetime.fromisoformat(due) if due and alive else None,
-        "running": running,
-        "progress": beats.get(BeatName.RUN),
-        "reached": _reached(last),
-        "waiting": waiting,
-        "rates": _rates(reconciliations_until(connection, MOST_RUNS, CHART_RUNS)),
-    }
-    return Overview(standing=_standing(seen, now, stale_after), **seen)
-
-
-def _standing(seen: dict[str, Any], now: datetime, stale_after: timedelta) -> Standing:
-    last, good, daemon = seen["last"], seen["good"], seen["daemon"]
-    if seen["running"] is not None:
-        return Standing.RUNNING
-    if last is not None and last.status.broke_off:
-        return Standing.FAILING
-    if seen["waiting"]:
-        return Standing.HELD
-    if good is None or now - good.finished_at > stale_after:
-        return Standing.STALE
-    if daemon is not None and "next" not in daemon.detail:
-        return Standing.PAUSED
-    return Standing.HEALTHY
+    state = flow_state(connection, now)
+    return Overview(
+        standing=state.standing(now, waiting=bool(waiting), stale_after=stale_after),
+        last=state.last,
+        good=state.good,
+        daemon=state.daemon,
+        alive=state.alive,
+        due=state.due,
+        running=state.running,
+        progress=read_beats(connection).get(BeatName.RUN),
+        reached=_reached(state.last),
+        waiting=waiting,
+        rates=_rates(reconciliations_until(connection, MOST_RUNS, CHART_RUNS)),
+    )
 
 
 def _reached(last: RunRecord | None) -> tuple[bool | None, bool | None]:

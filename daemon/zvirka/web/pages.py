@@ -28,7 +28,8 @@ from zvirka.report.assembly import content_of
 from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
 from zvirka.report.history import history_done, history_head
-from zvirka.settings.loading import Loaded, effective_values
+from zvirka.settings.effective import effective_values
+from zvirka.settings.loading import Loaded
 from zvirka.web.difference_filter import filter_of, query_of, word_of
 from zvirka.web.plan_changes import plan_before
 from zvirka.web.request_context import Refused, RequestContext

@@ -8,7 +8,8 @@ import pytest
 
 from tests.unit.settings.files import SMALLEST, written
 from zvirka.errors import SettingsError
-from zvirka.settings.loading import Loaded, effective_values, load_settings
+from zvirka.settings.effective import effective_values
+from zvirka.settings.loading import Loaded, load_settings
 from zvirka.settings.secrets import secret_values
 
 WITH_USER = SMALLEST.replace("[erp]", 'user = "Адмін"\n{more}\n[erp]')
