@@ -263,7 +263,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one correction, with the reason in ``detail`` (no personal data).
 
     ``row`` is the primary key of the row written, known after a create. ``left_out`` names the
-    fields the store could not take, while the others were written.
+    fields the store could not take, while the others were written. ``waits``: the row that the
+    correction refers to is not in the store yet.
     """
 
     correction: int
@@ -271,3 +272,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     detail: str = ""
     row: str = ""
     left_out: tuple[str, ...] = ()
+    waits: bool = False

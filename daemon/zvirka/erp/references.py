@@ -13,7 +13,7 @@ from types import MappingProxyType
 from zvirka.erp.embedded import effective
 from zvirka.erp.sql.engines import database_of
 from zvirka.errors import SettingsError
-from zvirka.message import Coded, Message, coded
+from zvirka.message import Message, coded
 from zvirka.settings.model import DeleteSettings, Settings
 from zvirka.settings.profiles import mapping_of
 
@@ -83,12 +83,8 @@ def _referenced(
     if target not in flows:
         raise unfit_reference(
             field,
-            coded(
-                "ZV3320",
-                "field {field} refers to the flow {flow}, which does not exist",
-                field=field,
-                flow=target,
-            ),
+            target,
+            Message("there is no such flow"),
             Message("name one of {names}", names=sorted(flows)),
         )
     theirs = flows[target]
@@ -98,23 +94,15 @@ def _referenced(
     if database_of(erp) != database_of(ours.erp):
         raise unfit_reference(
             field,
-            coded(
-                "ZV3320",
-                "field {field} refers to the flow {flow}, whose table is in another database",
-                field=field,
-                flow=target,
-            ),
-            Message("keep both flows in one database, or compare the Код instead"),
+            target,
+            Message("its table is in another database"),
+            Message("keep both flows in one database, or drop the reference"),
         )
     if ref is None or erp.table is None:
         raise unfit_reference(
             field,
-            coded(
-                "ZV3320",
-                "field {field} refers to the flow {flow}, whose table has no column for Ref_Key",
-                field=field,
-                flow=target,
-            ),
+            target,
+            Message("its table has no column for Ref_Key"),
             Message("set erp.ref of the flow {flow}", flow=target),
         )
     return ReferencedTable(target, erp.table, erp.db_schema, erp.primary_key, ref)
@@ -126,6 +114,13 @@ def _referring(flow: str, field: str, settings: Settings) -> ReferringTable:
     return ReferringTable(flow, erp.table or "", erp.db_schema, column, erp.delete)
 
 
-def unfit_reference(field: str, cause: Coded, remedy: Message) -> SettingsError:
+def unfit_reference(field: str, flow: str, why: Message, remedy: Message) -> SettingsError:
     """The error about a field whose reference cannot be followed."""
+    cause = coded(
+        "ZV3320",
+        "field {field} cannot refer to the flow {flow}: {why}",
+        field=field,
+        flow=flow,
+        why=why,
+    )
     return SettingsError(cause, place=f"onec.fields.{field}.reference", remedy=remedy)

@@ -14,7 +14,7 @@ from zvirka.onec.mapping_fit import KINDS, asked_of
 from zvirka.onec.open_source import open_session
 from zvirka.onec.schema import Schema, trim
 from zvirka.settings.model import ErpSettings, OnecSettings, Settings
-from zvirka.settings.profiles import mapping_of, profile_names
+from zvirka.settings.profiles import counterparty_profiles, mapping_of
 
 _PATH = "/odata/standard.odata/"
 _PATIENCE = timedelta(seconds=20)
@@ -42,12 +42,12 @@ def addresses(text: str) -> Iterator[str]:
 
 
 def shipped_mappings(onec: OnecSettings) -> dict[str, Mapping]:
-    """Return the mappings of the shipped profiles."""
+    """Return the mappings of the shipped profiles of counterparties."""
     plain = OnecSettings(url=onec.url)
     erp = ErpSettings(url="sqlite://")
     return {
         name: mapping_of(Settings(onec=plain.model_copy(update={"profile": name}), erp=erp))
-        for name in profile_names()
+        for name in counterparty_profiles()
     }
 
 

@@ -23,7 +23,7 @@ from zvirka.onec.session import OnecSession
 from zvirka.onec.source_layout import SourceLayout
 from zvirka.onec.undelivered import REGISTER, OutboxReader
 from zvirka.settings.model import ErpSettings, OnecSettings, Settings
-from zvirka.settings.profiles import mapping_of, profile_names
+from zvirka.settings.profiles import counterparty_profiles, mapping_of
 
 _SLOW_SECONDS = 30.0
 _SAMPLE = 500
@@ -106,7 +106,7 @@ def _session(onec: OnecSettings, session: OnecSession) -> Finding:
 
 
 def _profiles(onec: OnecSettings) -> dict[str, Mapping]:
-    """The mappings of the profiles that go with zvirka, over this catalogue."""
+    """The mappings of the shipped profiles of counterparties, over this catalogue."""
     return {
         name: mapping_of(
             Settings(
@@ -114,7 +114,7 @@ def _profiles(onec: OnecSettings) -> dict[str, Mapping]:
                 erp=ErpSettings(url="sqlite://"),
             )
         )
-        for name in profile_names()
+        for name in counterparty_profiles()
     }
 
 

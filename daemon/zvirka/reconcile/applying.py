@@ -33,8 +33,11 @@ _ORDER = (Action.DELETE, Action.UPDATE, Action.RESTORE, Action.CREATE)
 """A row that gives up a unique value is written before the row that takes it."""
 
 
-def apply(environment: Environment, run: int, store: Store, writer: Writer) -> None:
+def apply(environment: Environment, run: int, store: Store, writer: Writer) -> frozenset[int]:
     """Write the run's corrections in batches and journal each outcome.
+
+    Returns:
+        The differences that wait for a row of another flow, wholly or with some field.
 
     Failed corrections are tried once more at the end, since the value they collided with may have
     moved by then. Values that the store refuses are then left out and the others are written.
@@ -57,10 +60,12 @@ def apply(environment: Environment, run: int, store: Store, writer: Writer) -> N
         for tried in unlucky
         if not tried.failed and stuck.intersection(_holders_of_key(store, tried.correction))
     ]
-    if again:
-        rest = [tried.difference for tried in again]
-        still = _apply_batch(environment, run, store, writer, rest, partly=True)
-        _tell_collisions(environment.journal, run, store, still)
+    if not again:
+        return frozenset()
+    rest = [tried.difference for tried in again]
+    still = _apply_batch(environment, run, store, writer, rest, partly=True)
+    _tell_collisions(environment.journal, run, store, [one for one in still if not one.waits])
+    return frozenset(tried.difference.number for tried in still if tried.waits)
 
 
 class _Tried(msgspec.Struct, frozen=True):
@@ -69,6 +74,7 @@ class _Tried(msgspec.Struct, frozen=True):
     difference: Difference
     correction: Correction
     failed: bool
+    waits: bool
 
 
 def _apply_batch(
@@ -96,7 +102,8 @@ def _apply_batch(
         number, correction = by_id[outcome.correction]
         failed = outcome.state in _UNLUCKY or bool(outcome.left_out)
         if failed or _is_taken(correction, outcome):
-            unlucky.append(_Tried(differences[number], _as_written(correction, outcome), failed))
+            written = _as_written(correction, outcome)
+            unlucky.append(_Tried(differences[number], written, failed, outcome.waits))
         if len(waiting) >= environment.settings.erp.batch:
             environment.journal.settle(run, waiting, environment.now())
             waiting = []

@@ -349,7 +349,8 @@ class _Run:
         with self._phase("apply", todo):
             writer = environment.open_writer(partial(still_wanted, context, staged.snapshot))
             with closing(writer):
-                applying.apply(environment, self._run, context.store, writer)
+                waiting = applying.apply(environment, self._run, context.store, writer)
+            self._facts.waiting = len(waiting)
             if writer.doubled:
                 warning = Message(
                     "two rows had key {key} after a create: creates stopped", key=writer.doubled[0]
@@ -357,7 +358,7 @@ class _Run:
                 self._facts.warnings.append(warning)
                 logger.error("creates stopped: two rows under one key", key=writer.doubled[0])
         with self._phase("verify", todo):
-            verifying.verify(context)
+            verifying.verify(context, waiting)
 
     def _forget_settled(self, context: RunContext, staged: _Staged) -> None:
         if staged.named is not None:

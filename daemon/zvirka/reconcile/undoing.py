@@ -21,6 +21,7 @@ from zvirka.domain import (
     Kind,
     Outcome,
     OutcomeState,
+    Values,
 )
 from zvirka.erp.protocol import Store, Writer
 from zvirka.errors import AlteredJournalError, UsageError
@@ -95,12 +96,25 @@ def undo(environment: Environment, run: int, store: Store, parent: int, targets:
     writer = environment.open_writer(None)
     try:
         for page in environment.journal.corrections(parent, batch=_AT_ONCE):
-            batch = list(_reversals(environment.mapping, store, page, targets, number))
+            read_back = _read_back(environment.journal, parent, page)
+            batch = list(_reversals(environment.mapping, store, page, targets, number, read_back))
             number += len(batch)
             _put_back(environment, run, store, writer, batch, before)
             environment.tick(len(batch))
     finally:
         writer.close()
+
+
+def _read_back(
+    journal: Journal, parent: int, page: Sequence[tuple[int, Correction, Outcome]]
+) -> dict[int, dict[str, str | None]]:
+    """What the rows held that the parent run did not bring to what it wanted, by number."""
+    partly = {number for number, _, outcome in page if outcome.state is OutcomeState.NOT_CONVERGING}
+    differences = journal.differences_by_number(parent, partly) if partly else {}
+    return {
+        number: {field.field: field.read_back for field in one.fields}
+        for number, one in differences.items()
+    }
 
 
 def _reversals(
@@ -109,10 +123,11 @@ def _reversals(
     page: Sequence[tuple[int, Correction, Outcome]],
     targets: Targets,
     after: int,
+    read_back: dict[int, dict[str, str | None]],
 ) -> Iterator[tuple[Difference, Correction, Correction]]:
     """For each applied correction: the difference to report, its reversal, and the original."""
     number = after
-    for _, correction, outcome in page:
+    for original, correction, outcome in page:
         if outcome.state not in _WRITTEN:
             continue
         if targets.codes and not {correction.key, correction.new_key} & set(targets.codes):
@@ -120,13 +135,18 @@ def _reversals(
         if targets.refs and correction.ref not in targets.refs:
             continue
         number += 1
-        back = _way_back(store, correction, outcome)
+        back = _way_back(store, correction, outcome, read_back.get(original, {}))
         yield _shown(mapping, correction, back, number), back, correction
 
 
-def _way_back(store: Store, correction: Correction, outcome: Outcome) -> Correction:
-    """The reversal of a correction; its before-image is what the correction left in the store."""
-    left = store.fitting({**correction.before, **correction.after})
+def _way_back(
+    store: Store, correction: Correction, outcome: Outcome, read_back: Values
+) -> Correction:
+    """The reversal of a correction; its before-image is what the correction left in the store.
+
+    ``read_back`` are the fields that were read after it and not as wanted.
+    """
+    left = store.fitting({**correction.before, **correction.after}) | dict(read_back)
     key = correction.new_key or correction.key
     action = _BACK[correction.action]
     row = outcome.row or correction.row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 
@@ -27,18 +27,24 @@ _AT_ONCE = 1000
 _SENT = frozenset({OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING})
 
 
-def verify(context: RunContext) -> None:
+def verify(context: RunContext, waiting: Container[int]) -> None:
     """Read back every row written in this run and journal what did not take effect.
+
+    The differences ``waiting`` for a row of another flow are left, and are not given up.
 
     Raises:
         StoreError: the store cannot be read.
     """
     for batch in context.environment.journal.corrections(context.run, batch=_AT_ONCE):
-        _verify_batch(context, batch)
+        _verify_batch(context, batch, waiting)
         context.environment.tick(len(batch))
 
 
-def _verify_batch(context: RunContext, batch: Sequence[tuple[int, Correction, Outcome]]) -> None:
+def _verify_batch(
+    context: RunContext,
+    batch: Sequence[tuple[int, Correction, Outcome]],
+    waiting: Container[int],
+) -> None:
     journal = context.environment.journal
     done = [item for item in batch if item[2].state in _SENT]
     if not done:
@@ -55,8 +61,12 @@ def _verify_batch(context: RunContext, batch: Sequence[tuple[int, Correction, Ou
     for number, correction, outcome in done:
         client = now.get(correction.id)
         wrong = not_taken(context, correction, client)
-        told.append(with_read_back(differences[number], correction, client, wrong=bool(wrong)))
-        if wrong:
+        failed = bool(wrong) and number not in waiting
+        told.append(with_read_back(differences[number], correction, client, wrong=failed))
+        if wrong and not failed:
+            left = OutcomeState.NOT_CONVERGING
+            verdicts.append(msgspec.structs.replace(outcome, state=left))
+        elif wrong:
             verdicts.append(
                 Outcome(
                     correction=correction.id,

@@ -50,6 +50,11 @@ def profile_names() -> list[str]:
     return sorted(file.stem for file in (shipped("config") / "profiles").glob("*.toml"))
 
 
+def counterparty_profiles() -> list[str]:
+    """Return the names of the shipped profiles of counterparties, one a kind of base."""
+    return [name for name in profile_names() if read_profile(name).catalog == "Контрагенты"]
+
+
 def read_profile(name: str) -> FieldProfile:
     """Return the profile of that name, or of that file when the name ends in ``.toml``.
 

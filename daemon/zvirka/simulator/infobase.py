@@ -5,7 +5,6 @@ Every write gives the object a new DataVersion and registers it in the exchange 
 
 from __future__ import annotations
 
-import base64
 import threading
 import uuid
 from collections.abc import Iterator
@@ -29,11 +28,13 @@ from zvirka.simulator.configurations import (
     shape,
 )
 from zvirka.simulator.contact_kind_rows import default_kind, kind_of, kind_rows
+from zvirka.simulator.contracts import CONTRACTS, CONTRACTS_TYPE, invented_contracts
 from zvirka.simulator.exchange import ExchangePlan
 from zvirka.simulator.invented import Invented
-from zvirka.simulator.invented_texts import contact_fields, version_text
+from zvirka.simulator.invented_texts import contact_fields
 from zvirka.simulator.lines import LineTable, Table
 from zvirka.simulator.outbox_register import OUTBOX, OUTBOX_TYPE, OutboxRegister
+from zvirka.simulator.raw_catalogue import RawCatalogue, blank, save
 from zvirka.simulator.simulated_catalogue import (
     Catalogue,
     Object,
@@ -107,15 +108,26 @@ class Infobase:
         *,
         code_width: int = 0,
         outbox: bool = False,
+        contracts: int | None = None,
     ) -> Infobase:
         """A base of that many invented counterparties, groups not counted.
 
-        ``outbox``: the extension is loaded, and its register published.
+        ``outbox``: the extension is loaded, and its register published. ``contracts``: how many
+        to invent; ``None`` publishes no contracts.
         """
-        types = published(profile, outbox=outbox)
+        types = published(profile, outbox=outbox, contracts=contracts is not None)
         groups = group_count(counterparties) if types.folders else 0
         content = Invented(profile, seed, counterparties + groups, groups)
-        return cls(types, content, code_width=code_width)
+        base = cls(types, content, code_width=code_width)
+        if contracts is not None:
+            for made in invented_contracts(seed, contracts, list(base.refs())):
+                base.load(CONTRACTS, made)
+        return base
+
+    @property
+    def contracts(self) -> RawCatalogue:
+        """The contracts, where they are published."""
+        return RawCatalogue(self._catalogue(CONTRACTS), self.plan, self.lock)
 
     def _add(self, type_: EntityType) -> None:
         if type_.name == KINDS and self._content is not None:
@@ -264,17 +276,12 @@ class Infobase:
         return catalogue.object(row)
 
     def _save(self, catalogue: Catalogue, record: Object) -> None:
-        old = int.from_bytes(base64.b64decode(record.values["DataVersion"]), "big")
-        record.values["DataVersion"] = version_text(old + 1)
-        catalogue.put(record)
-        self.plan.register(catalogue.type.name, record.ref)
+        save(catalogue, record, self.plan)
 
     def _blank(self, type_: EntityType, ref: str) -> Object:
-        values = {each.name: default_of(each) for each in type_.properties}
-        values |= {"Ref_Key": ref, "DataVersion": version_text(0)}
-        sections: dict[str, list[dict[str, Any]]] = {each.name: [] for each in type_.sections}
-        sections.setdefault(CONTACTS, [])
-        return Object(values, sections)
+        made = blank(type_, ref)
+        made.sections.setdefault(CONTACTS, [])
+        return made
 
     def _next_code(self) -> str:
         if self._content is None:
@@ -333,9 +340,11 @@ class Infobase:
         return None if line is None else str(line["Представление"])
 
 
-def published(kind: ConfigurationKind, *, outbox: bool) -> PublishedShape:
+def published(kind: ConfigurationKind, *, outbox: bool, contracts: bool = False) -> PublishedShape:
     """Return what a configuration publishes, with the register of the extension if loaded."""
     types = shape(kind)
+    if contracts:
+        types = msgspec.structs.replace(types, types=(*types.types, CONTRACTS_TYPE))
     if outbox:
         types = msgspec.structs.replace(types, types=(*types.types, OUTBOX_TYPE))
     return types

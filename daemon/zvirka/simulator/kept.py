@@ -26,6 +26,7 @@ class KeptOptions(msgspec.Struct, frozen=True, kw_only=True):
     counterparties: int
     seed: int
     port: int
+    contracts: int | None = None
 
 
 def keep(directory: Path, options: KeptOptions, password: str) -> None:
@@ -44,7 +45,9 @@ def edited_base(directory: Path) -> tuple[Infobase, EditLog]:
     """
     options = _options(directory)
     kind = ConfigurationKind(options.profile)
-    base = Infobase.generate(kind, options.counterparties, options.seed)
+    base = Infobase.generate(
+        kind, options.counterparties, options.seed, contracts=options.contracts
+    )
     log = EditLog(base, directory / _EDITS)
     log.follow()
     return base, log

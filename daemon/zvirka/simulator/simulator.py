@@ -28,6 +28,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     ``seed``, groups not counted. ``recording`` is a folder with a recorded ``*metadata.xml`` and
     ``*select_changes*.xml`` to serve in their place. ``licences`` limits the open sessions.
     ``outbox`` publishes the register of the extension, to be filled through ``base.outbox``.
+    ``contracts`` publishes the catalogue of contracts with so many of them.
     ``code_width`` pads a written Код with spaces to a fixed length. ``metadata_bytes`` pads
     ``$metadata``. An empty ``password`` is replaced by a random one. ``gzip`` compresses answers
     for those who accept it. ``certificate`` is a PEM file of key and certificate: with one the
@@ -47,6 +48,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     code_width: int = 0
     metadata_bytes: int = 0
     outbox: bool = False
+    contracts: int | None = None
     gzip: bool = True
     certificate: Path | None = None
 
@@ -90,6 +92,7 @@ class Simulator:
                 options.seed,
                 code_width=options.code_width,
                 outbox=options.outbox,
+                contracts=options.contracts,
             )
         self.publication = Publication(
             self.base,

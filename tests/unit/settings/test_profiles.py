@@ -9,7 +9,12 @@ import pytest
 from zvirka.errors import ExitCode, SettingsError
 from zvirka.mapping import Attribute, Comparison, ContactLine, Mapping, RegisterLine
 from zvirka.settings.model import Settings
-from zvirka.settings.profiles import mapping_of, profile_names, read_profile
+from zvirka.settings.profiles import (
+    counterparty_profiles,
+    mapping_of,
+    profile_names,
+    read_profile,
+)
 
 PAYLOAD = {
     "code": "Код",
@@ -41,7 +46,8 @@ def refused(**onec: object) -> str:
 
 
 def test_the_profiles_are_those_the_documentation_names() -> None:
-    assert profile_names() == ["accounting", "custom", "legacy", "trade"]
+    assert profile_names() == ["accounting", "contracts", "custom", "legacy", "trade"]
+    assert counterparty_profiles() == ["accounting", "custom", "legacy", "trade"]
 
 
 @pytest.mark.parametrize("name", ["accounting", "custom", "legacy", "trade"])
@@ -147,3 +153,28 @@ def test_profile_of_ones_own_is_a_file(tmp_path: Path) -> None:
     assert "not TOML" in refused(profile=str(file))
     file.unlink()
     assert "cannot be read" in refused(profile=str(file))
+
+
+def test_a_field_may_refer_to_a_flow_or_list_its_values() -> None:
+    found = mapping(profile="contracts", fields={"kind": {"values": {"Прочее": "other", "": 0}}})
+    assert (found.catalog, found.key) == ("ДоговорыКонтрагентов", "ref")
+    assert found.field("counterparty").reference == "main"
+    assert found.field("kind").values == (("Прочее", "other"), ("", "0"))
+    text = refused(
+        fields={
+            "phone": {"reference": "main"},
+            "code": {"values": {"a": True}},
+            "name": {"reference": "main", "values": {"a": "b"}},
+        }
+    )
+    assert "onec.fields.phone: found reference, which only an attribute can have" in text
+    assert "onec.fields.code: a reference or an enumeration cannot be the pairing key" in text
+    assert "onec.fields.name: found reference and values, expected one of them" in text
+
+
+def test_settings_that_are_newer_do_not_change_the_digest_of_an_older_mapping() -> None:
+    assert mapping(profile="legacy").fingerprint() == (
+        "ee1d63d8b00997c34bcc3b6fb39b99fc1371fa6fd02848c25621b32981371f5f"
+    )
+    changed = mapping(profile="legacy", fields={"tax_id": {"values": {"a": "b"}}})
+    assert changed.fingerprint() != mapping(profile="legacy").fingerprint()

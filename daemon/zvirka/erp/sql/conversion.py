@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import cache
@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, Float
 
 from zvirka.domain import EMPTY_DATE, ZERO_REF
-from zvirka.erp.sql.mapped_column import MappedColumn
-from zvirka.identity import trimmed
+from zvirka.erp.sql.mapped_column import OWN, MappedColumn
+from zvirka.identity import canonical_key, trimmed
 from zvirka.message import Message
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?")
@@ -32,11 +32,15 @@ _EXACT_DIGITS = 15
 
 
 class UnstorableError(ValueError):
-    """A value that could not be stored as it is. ``reason`` names field and column, no value."""
+    """A value that could not be stored as it is. ``reason`` names field and column, no value.
 
-    def __init__(self, reason: Message) -> None:
+    ``waits``: it can be stored as soon as the row it refers to is there.
+    """
+
+    def __init__(self, reason: Message, *, waits: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.waits = waits
 
 
 def column_value(column: Column[Any], value: str) -> Any:
@@ -56,6 +60,21 @@ def column_value(column: Column[Any], value: str) -> Any:
         raise UnstorableError(
             Message("column {column} does not take such a value", column=column.name)
         ) from None
+
+
+def column_values(
+    column: Column[Any],
+    texts: Iterable[str],
+    convert: Callable[[Column[Any], str], Any] = column_value,
+) -> list[Any]:
+    """The texts as the column's type; those that are not of it are in no row and are left out."""
+    found = []
+    for text in texts:
+        try:
+            found.append(convert(column, text))
+        except UnstorableError:
+            continue
+    return found
 
 
 def some_value(column: Column[Any]) -> str:
@@ -168,17 +187,13 @@ def storable(target: MappedColumn, value: str | None, *, nul: bool) -> tuple[Any
             type.
     """
     column = target.column
+    if target.values:
+        value = _as_listed(target, value)
     if value is None or _is_empty(target, value):
         if column.nullable:
             return None, False
         if not target.is_text:
-            raise UnstorableError(
-                Message(
-                    "field {field} is empty, column {column} is NOT NULL",
-                    field=target.field,
-                    column=column.name,
-                )
-            )
+            raise empty_in_required(target)
         return "", False
     if not target.is_text:
         return _held(target, column_value(column, value))
@@ -209,6 +224,45 @@ def storable(target: MappedColumn, value: str | None, *, nul: bool) -> tuple[Any
             )
         )
     return value[:limit], True
+
+
+def empty_in_required(target: MappedColumn) -> UnstorableError:
+    """The refusal of an empty value for a column that needs one."""
+    return UnstorableError(
+        Message(
+            "field {field} is empty, column {column} is NOT NULL",
+            field=target.field,
+            column=target.column.name,
+        )
+    )
+
+
+def _as_listed(target: MappedColumn, value: str | None) -> str | None:
+    """The store's value for a value of 1C's enumeration.
+
+    Raises:
+        UnstorableError: the settings list no such value.
+    """
+    text = trimmed(value)
+    for ours, theirs in target.values:
+        if ours == text:
+            return theirs
+    if text.startswith(OWN):
+        return text.removeprefix(OWN)
+    if text:
+        raise UnstorableError(
+            Message(
+                "field {field} has a value that onec.fields.{field}.values does not list",
+                field=target.field,
+            )
+        )
+    return None
+
+
+def as_reference(value: str | None) -> str:
+    """A reference as it is compared; '' for the empty one."""
+    ref = canonical_key(value, is_ref=True)
+    return "" if ref == ZERO_REF else ref
 
 
 def _is_empty(target: MappedColumn, value: str) -> bool:
@@ -243,11 +297,16 @@ def _held(target: MappedColumn, value: Any) -> tuple[Any, bool]:
 
 def held_text(target: MappedColumn, value: str | None) -> str | None:
     """How a value of 1C reads back from the column; as it is when it cannot be stored."""
+    if target.parent is not None:
+        return as_reference(value) or None
     try:
         held, _ = storable(target, value, nul=True)
     except UnstorableError:
         return value
-    return held if held is None or isinstance(held, str) else _spelled(held)
+    text = held if held is None or isinstance(held, str) else _spelled(held)
+    if not text or not target.values:
+        return text
+    return next((ours for ours, theirs in target.values if theirs == text), f"{OWN}{text}")
 
 
 def _spelled(held: object) -> str:

@@ -30,7 +30,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean
 
-from zvirka.erp.sql.mapped_column import MappedColumn
+from zvirka.erp.sql.mapped_column import OWN, MappedColumn, Parent
 from zvirka.identity import BLANKS
 
 
@@ -71,7 +71,30 @@ def field_text(mapped: MappedColumn, column: ColumnElement[Any]) -> ColumnElemen
 
     :func:`zvirka.erp.sql.conversion.held_text` says the same of a value before it is written; a
     property test holds them equal. ``column`` is the column itself, or it in an alias.
+
+    A reference is the Ref_Key of its row, and an enumeration 1C's value. What has no counterpart
+    in 1C reads as itself after :data:`zvirka.erp.sql.mapped_column.OWN`.
     """
+    if mapped.parent is not None:
+        return _reference_text(mapped.parent, column)
+    text = _plain_text(mapped, column)
+    return _listed_text(mapped.values, text) if mapped.values else text
+
+
+def _reference_text(parent: Parent, column: ColumnElement[Any]) -> ColumnElement[str]:
+    rows = parent.pk.table.alias()
+    ref = func.nullif(func.lower(AsText(rows.c[parent.ref.name])), "")
+    found = select(ref).where(rows.c[parent.pk.name] == column).correlate_except(rows)
+    orphan = literal(OWN).concat(AsText(column))
+    return case((column.is_not(None), func.coalesce(found.scalar_subquery(), orphan)))
+
+
+def _listed_text(values: Sequence[tuple[str, str]], text: ColumnElement[str]) -> ColumnElement[str]:
+    listed = [(Same(text, literal(theirs)), literal(ours)) for ours, theirs in values]
+    return case(*listed, (text == "", ""), else_=literal(OWN).concat(text))
+
+
+def _plain_text(mapped: MappedColumn, column: ColumnElement[Any]) -> ColumnElement[str]:
     kind = mapped.column.type
     if isinstance(kind, Numeric | Float):
         return NumberText(AsText(column))

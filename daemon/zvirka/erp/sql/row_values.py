@@ -10,6 +10,7 @@ import msgspec
 from zvirka.domain import Action, Correction, Values
 from zvirka.erp.sql.conversion import UnstorableError, column_value, storable, storable_key
 from zvirka.erp.sql.mapped_column import MappedColumn
+from zvirka.erp.sql.referenced_rows import ReferencedRows
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.identity import trimmed
 from zvirka.message import Message, joined
@@ -32,6 +33,8 @@ class RowValues(msgspec.Struct, frozen=True):
     cut: tuple[str, ...] = ()
     left_out: dict[str, Message] = {}
     """Fields that cannot be stored, with the reason; the others are written."""
+    waits: bool = False
+    """A field was left out because the row it refers to is not there yet."""
     parked: bool = False
     """Its unique columns are empty by now, with which it may not be an owned row."""
 
@@ -47,12 +50,13 @@ def prepare(
     *,
     nul: bool,
     children: Container[tuple[str, Any]],
+    parents: ReferencedRows,
     partly: bool = False,
 ) -> RowValues:
     """Convert the values of a correction; ``nul`` as in ``conversion.storable``.
 
-    ``children`` holds name and parent of the child rows that are there. ``partly`` leaves out the
-    fields that cannot be stored.
+    ``children`` holds name and parent of the child rows that are there. ``parents`` has looked up
+    what the correction refers to. ``partly`` leaves out the fields that cannot be stored.
 
     Raises:
         UnstorableError: a value cannot be stored; with ``partly``, one without which nothing can
@@ -63,7 +67,7 @@ def prepare(
         return RowValues(correction, row, {})
     key = correction.key if correction.action is Action.CREATE else correction.new_key
     required = layout.required if correction.action is Action.CREATE else frozenset()
-    convert = _Conversion(required | {layout.key_field} if partly else layout.fields, nul)
+    convert = _Conversion(required | {layout.key_field} if partly else layout.fields, nul, parents)
     after = layout.with_canonical_key(correction.after)
     values = convert(layout.columns.values(), after)
     if key:
@@ -76,17 +80,19 @@ def prepare(
             columns = child.columns if exists else (*child.columns, *child.copies)
             into[child.name] = ChildValues(convert(columns, given), exists)
     if convert.left_out and not key and not values and not any(c.values for c in into.values()):
-        raise UnstorableError(joined(convert.left_out.values()))
+        raise UnstorableError(joined(convert.left_out.values()), waits=convert.waits)
     cut = tuple(dict.fromkeys(convert.cut))
-    return RowValues(correction, row, values, into, cut, convert.left_out)
+    return RowValues(correction, row, values, into, cut, convert.left_out, convert.waits)
 
 
 class _Conversion:
     """Converts fields to column values, and notes what had to be cut or left out."""
 
-    def __init__(self, required: Container[str], nul: bool) -> None:
+    def __init__(self, required: Container[str], nul: bool, parents: ReferencedRows) -> None:
         self._required = required
         self._nul = nul
+        self._parents = parents
+        self.waits = False
         self.cut: list[str] = []
         self.left_out: dict[str, Message] = {}
 
@@ -96,16 +102,22 @@ class _Conversion:
             if target.field not in given:
                 continue
             try:
-                value, was_cut = storable(target, given[target.field], nul=self._nul)
+                value, was_cut = self._stored(target, given[target.field])
             except UnstorableError as refusal:
                 if target.field in self._required:
                     raise
                 self.left_out[target.field] = refusal.reason
+                self.waits = self.waits or refusal.waits
                 continue
             values[target.column.name] = value
             if was_cut:
                 self.cut.append(target.field)
         return values
+
+    def _stored(self, target: MappedColumn, value: str | None) -> tuple[Any, bool]:
+        if target.parent is not None:
+            return self._parents.row_of(target, value), False
+        return storable(target, value, nul=self._nul)
 
 
 def _add_key(layout: TableLayout, key: str, ref: str, values: dict[str, Any], *, nul: bool) -> None:

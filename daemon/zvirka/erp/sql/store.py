@@ -12,9 +12,11 @@ from zvirka.domain import Client, Correction, Values
 from zvirka.erp.protocol import Scanned
 from zvirka.erp.sql.conversion import UnstorableError, column_key, takes_any_text
 from zvirka.erp.sql.database_errors import store_error
+from zvirka.erp.sql.referenced_rows import living_references
 from zvirka.erp.sql.store_queries import Reading, conflicting_rows, rows_with_key
 from zvirka.erp.sql.streaming import scanned
 from zvirka.erp.sql.table_layout import TableLayout
+from zvirka.message import Message
 
 
 class SqlStore:
@@ -141,6 +143,18 @@ class SqlStore:
             with self._engine.connect() as connection:
                 found = connection.execute(statement).all()
                 return [row for row, held in found if self._layout.canonical_key(held) == key]
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+
+    def referring_to(self, row: str) -> Message | None:
+        """How many living rows of which flows refer to a row; ``None`` when none does.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        try:
+            with self._engine.connect() as connection:
+                return living_references(connection, self._layout.referring, [row]).get(row)
         except SQLAlchemyError as error:
             raise store_error(error, self.name) from None
 

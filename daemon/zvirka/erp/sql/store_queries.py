@@ -6,7 +6,7 @@ Every one of them sees owned rows only, except :func:`conflicting_rows` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -29,7 +29,13 @@ from sqlalchemy import (
 
 from zvirka.domain import Client, Correction
 from zvirka.erp.protocol import IMAGE_SEPARATOR
-from zvirka.erp.sql.conversion import UnstorableError, column_key, column_value, takes_any_text
+from zvirka.erp.sql.conversion import (
+    UnstorableError,
+    column_key,
+    column_value,
+    column_values,
+    takes_any_text,
+)
 from zvirka.erp.sql.expressions import AsText, Same, Trimmed, admin_sql, among, field_text
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.identity import canonical_key, trimmed
@@ -248,19 +254,6 @@ def canonical_key_of(layout: TableLayout, column: ColumnElement[Any]) -> ColumnE
     """SQL for :meth:`TableLayout.canonical_key` of the key column; NULL stays NULL."""
     key = Trimmed(column, layout.blanks)
     return func.lower(key) if layout.key_is_ref else key
-
-
-def column_values(
-    column: Any, texts: Iterable[str], convert: Callable[[Any, str], Any] = column_value
-) -> list[Any]:
-    """The texts as the column's type; those that are not of it are in no row and are left out."""
-    found = []
-    for text in texts:
-        try:
-            found.append(convert(column, text))
-        except UnstorableError:
-            continue
-    return found
 
 
 def _owned_rows(layout: TableLayout) -> FromClause:

@@ -12,17 +12,12 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     Column,
     ColumnElement,
-    Date,
-    DateTime,
     Engine,
-    Integer,
     MetaData,
     String,
     Table,
-    Uuid,
     true,
 )
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
@@ -32,42 +27,23 @@ from zvirka.erp.references import NO_REFERENCES, References, ReferringTable
 from zvirka.erp.sql.conversion import held_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import admin_sql, storable_blanks
-from zvirka.erp.sql.mapped_column import MappedColumn
+from zvirka.erp.sql.mapped_column import MappedColumn, Parent
+from zvirka.erp.sql.related_tables import Referring, read_parents, read_referring
+from zvirka.erp.sql.soft_delete import SoftDelete, constant, soft_delete
 from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
 from zvirka.errors import SettingsError
 from zvirka.identity import BLANKS, canonical_key
-from zvirka.mapping import Mapping
+from zvirka.mapping import Field, Mapping
 from zvirka.message import Message, coded, joined
 from zvirka.settings.model import (
     ChildSettings,
     ColumnSettings,
     Constant,
     ErpSettings,
-    SqlExpression,
 )
 
 Constants = tuple[tuple[str, Any], ...]
 """Column name → value or SQL expression."""
-
-
-@dataclass(frozen=True)
-class SoftDelete:
-    """The column that tells active rows from deleted ones, with its two values.
-
-    ``computed``: ``deleted`` is an SQL expression, so that every value but ``active`` is deleted.
-    """
-
-    column: Column[Any]
-    active: Any
-    deleted: Any
-    computed: bool = False
-
-    def is_deleted(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether ``column``, this one or one selected from it, says deleted."""
-        deleted: ColumnElement[bool] = column == self.deleted
-        if self.computed:
-            deleted = column.is_not(None) if self.active is None else column != self.active
-        return deleted
 
 
 @dataclass(frozen=True)
@@ -108,6 +84,8 @@ class TableLayout:
     on_create: Constants
     on_update: Constants
     uniques: tuple[Unique, ...]
+    referring: tuple[Referring, ...] = ()
+    """Where rows of other tables, or of this one, refer to rows of this table."""
     blanks: str = BLANKS
     """The characters SQL trims from a key: those of them the database can hold."""
 
@@ -178,7 +156,10 @@ class TableLayout:
         return {
             name: home
             for name, home in homes.items()
-            if not home.is_text or (home.truncate and home.max_length is not None)
+            if not home.is_text
+            or (home.truncate and home.max_length is not None)
+            or home.parent is not None
+            or home.values
         }
 
 
@@ -214,11 +195,14 @@ def read_layout(
             blanks = storable_blanks(connection)
     except SQLAlchemyError as error:
         raise store_error(error, name) from None
+    parents = read_parents(engine, mapping, references, name)
     # SQLite reflects its row id as nullable, and no database has rows without a primary key.
     table.c[erp.primary_key].nullable = False
     unique = {name for constraint in uniques for name in constraint.columns}
     columns = {
-        field: _mapped(field, settings, table, erp.timezone, unique)
+        field: _mapped(
+            mapping.field(field), settings, table, erp.timezone, unique, parents.get(field)
+        )
         for field, settings in own_columns(erp, mapping, table).items()
     }
     ref = table.c[erp.ref] if erp.ref else None
@@ -231,7 +215,7 @@ def read_layout(
         key_is_ref=key_is_ref,
         ref=table.c[erp.key] if key_is_ref and ref is None else ref,
         owned=admin_sql(erp.owned) if erp.owned.strip() else true(),
-        soft=_soft(erp, table),
+        soft=soft_delete(erp.delete, table),
         fields=mapping.names,
         columns=columns,
         children=tuple(
@@ -240,6 +224,7 @@ def read_layout(
         on_create=_constants(erp.on_create, table),
         on_update=_constants(erp.on_update, table),
         uniques=uniques,
+        referring=read_referring(engine, table, referring, name),
         blanks=blanks,
     )
 
@@ -342,6 +327,13 @@ def layout_problems(
             yield Message(
                 "field {field} has no column ({key})", field=field, key=f"erp.columns.{field}"
             )
+        elif mapping.field(field).reference and field not in own:
+            yield Message(
+                "field {field} is a reference, which must be in table {table} ({key})",
+                field=field,
+                table=table.name,
+                key=f"erp.columns.{field}",
+            )
     for field in [*erp.columns, *(f for child in erp.children.values() for f in child.columns)]:
         if field not in mapping.names:
             yield Message(
@@ -375,24 +367,34 @@ def _child_problems(name: str, child: ChildSettings, table: Table) -> Iterator[M
 
 
 def _mapped(
-    field: str,
+    field: Field,
     settings: ColumnSettings,
     table: Table,
     timezone: str,
     unique: Collection[str] = (),
+    parent: Parent | None = None,
 ) -> MappedColumn:
     column = table.c[settings.column]
     zone = timezone if getattr(column.type, "timezone", False) is True else ""
     declared = column.type.length if isinstance(column.type, String) else None
     limits = [limit for limit in (settings.max_length, declared) if limit is not None]
     limit = min(limits, default=None)
-    return MappedColumn(field, column, limit, settings.truncate, column.name in unique, zone)
+    return MappedColumn(
+        field.name,
+        column,
+        limit,
+        settings.truncate,
+        column.name in unique,
+        zone,
+        parent,
+        field.values,
+    )
 
 
 def _child(name: str, erp: ErpSettings, table: Table, mapping: Mapping, own: set[str]) -> Child:
     child = erp.children[name]
     columns = [
-        _mapped(field, child.columns[field], table, erp.timezone)
+        _mapped(mapping.field(field), child.columns[field], table, erp.timezone)
         for field in mapping.names
         if field in child.columns
     ]
@@ -413,38 +415,5 @@ def _child(name: str, erp: ErpSettings, table: Table, mapping: Mapping, own: set
     )
 
 
-def _soft(erp: ErpSettings, table: Table) -> SoftDelete | None:
-    if erp.delete.mode == "hard":
-        return None
-    column, wanted = table.c[erp.delete.column], erp.delete
-    if isinstance(column.type, DateTime | Date):
-        now = "CURRENT_TIMESTAMP" if isinstance(column.type, DateTime) else "CURRENT_DATE"
-        given = wanted.deleted
-        text = given.sql if isinstance(given, SqlExpression) else str(given if given else now)
-        return SoftDelete(column, None, admin_sql(text), computed=True)
-    is_null = wanted.active is None or wanted.active == SqlExpression(sql="NULL")
-    return SoftDelete(
-        column,
-        None if is_null else constant(column, wanted.active),
-        constant(column, wanted.deleted),
-        computed=isinstance(wanted.deleted, SqlExpression),
-    )
-
-
 def _constants(constants: dict[str, Constant], table: Table) -> Constants:
     return tuple((name, constant(table.c[name], value)) for name, value in constants.items())
-
-
-def constant(column: Column[Any], value: Constant | None) -> Any:
-    """A constant of the settings as the column's own type takes it."""
-    if value is None:
-        return None
-    if isinstance(value, SqlExpression):
-        return admin_sql(value.sql)
-    if isinstance(column.type, Boolean):
-        return value.lower() in {"true", "t", "1", "yes"} if isinstance(value, str) else bool(value)
-    if isinstance(column.type, Integer):
-        return int(value)
-    if isinstance(column.type, String) and not isinstance(column.type, Uuid):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    return value

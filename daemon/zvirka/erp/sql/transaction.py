@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
@@ -13,12 +13,13 @@ from sqlalchemy.exc import StatementError
 
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.children import Children
-from zvirka.erp.sql.conversion import UnstorableError
+from zvirka.erp.sql.conversion import UnstorableError, column_values
 from zvirka.erp.sql.database_errors import is_row_fault, row_reason
 from zvirka.erp.sql.ordering import Unit
+from zvirka.erp.sql.referenced_rows import ReferencedRows, living_references
 from zvirka.erp.sql.row_values import RowValues, prepare
 from zvirka.erp.sql.statements import Statements
-from zvirka.erp.sql.store_queries import Reading, column_values
+from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.message import Message, joined
 
@@ -100,6 +101,7 @@ class Transaction:
         self._statements = Statements(layout, connection)
         self._nul = connection.dialect.name != "postgresql"
         self._children = Children(connection, layout)
+        self._parents = ReferencedRows(connection, layout.columns.values())
         self._texts: dict[Any, str] = {}
 
     def bulk(self, corrections: Sequence[Correction]) -> list[Outcome]:
@@ -127,6 +129,7 @@ class Transaction:
             StatementError: the database refused some row.
         """
         ready: list[RowValues] = []
+        self._parents.look_up(corrections)
         for correction in corrections:
             with suppress(UnstorableError):  # it is refused when it is judged
                 ready.append(self._row_values(correction))
@@ -168,6 +171,7 @@ class Transaction:
         """Sort out what cannot or must not be written, under lock."""
         found = self._lock_and_read([c.row for c in corrections if c.row])
         taken = self._holders(corrections)
+        self._parents.look_up(corrections)
         moving = {c.row for c in corrections if c.new_key}
         creating: set[str] = set()
         ready: list[RowValues] = []
@@ -184,8 +188,27 @@ class Transaction:
             try:
                 ready.append(self._row_values(correction))
             except UnstorableError as refusal:
-                outcomes.append(_outcome(correction, OutcomeState.REFUSED, refusal.reason))
-        return ready, outcomes
+                refused = _outcome(correction, OutcomeState.REFUSED, refusal.reason)
+                outcomes.append(msgspec.structs.replace(refused, waits=refusal.waits))
+        ready, held = self._without_parents(ready)
+        return ready, outcomes + held
+
+    def _without_parents(self, ready: list[RowValues]) -> tuple[list[RowValues], list[Outcome]]:
+        """Hold back the deletion of rows that living rows refer to, until no more is found.
+
+        A row whose deletion is held lives on, and holds what it refers to itself.
+        """
+        held: list[Outcome] = []
+        while leaving := [r.correction.row for r in ready if r.correction.action is Action.DELETE]:
+            why = living_references(self._connection, self._layout.referring, leaving)
+            if not why:
+                break
+            kept = [r for r in ready if _is_held(r.correction, why)]
+            ready = [r for r in ready if not _is_held(r.correction, why)]
+            held += [
+                _outcome(r.correction, OutcomeState.REFUSED, why[r.correction.row]) for r in kept
+            ]
+        return ready, held
 
     def _obstacle(
         self,
@@ -210,8 +233,14 @@ class Transaction:
         return None
 
     def _row_values(self, correction: Correction) -> RowValues:
-        known, partly = self._children.known, self._partly
-        return prepare(self._layout, correction, nul=self._nul, children=known, partly=partly)
+        return prepare(
+            self._layout,
+            correction,
+            nul=self._nul,
+            children=self._children.known,
+            parents=self._parents,
+            partly=self._partly,
+        )
 
     def _lock_and_read(self, rows: Sequence[str]) -> dict[str, Client]:
         natural = column_values(self._layout.pk, rows)
@@ -312,6 +341,7 @@ class Transaction:
                 detail=_remarks(row_values),
                 row=self._texts.get(row) or str(row_values.values.get(pk, row)),
                 left_out=tuple(row_values.left_out),
+                waits=row_values.waits,
             )
             for row_values, row in zip(group, rows, strict=True)
         ]
@@ -402,6 +432,10 @@ class Transaction:
             yield
             if self._connection.dialect.name == "postgresql":
                 self._connection.exec_driver_sql(CHECK_NOW)
+
+
+def _is_held(correction: Correction, why: Container[str]) -> bool:
+    return correction.action is Action.DELETE and correction.row in why
 
 
 def _remarks(row_values: RowValues) -> str:

@@ -210,7 +210,8 @@ class WebhookWriter:
         if correction.new_key and self._store.holders(correction.new_key, thorough=False):
             return _outcome(correction, OutcomeState.FAILED, KEY_HELD)
         if correction.action is Action.DELETE:
-            return None
+            held = self._store.referring_to(correction.row)
+            return None if held is None else _outcome(correction, OutcomeState.REFUSED, held)
         if rows := self._store.conflicts(correction):
             reason = Message(
                 "other rows hold the same unique value, the ERP would correct the wrong one:"
