@@ -66,7 +66,7 @@ def show_summary(call: Invocation, summary: Summary) -> None:
     for hold in summary.held:
         call.print(f"  ! {hold_line(hold, call.words)}")
     if summary.exit_code == ExitCode.HELD:
-        call.print(call.say("decide", run=summary.run))
+        call.print(call.say("decide", run=summary.run, flow=call.settings.flow_option))
     if summary.reports:
         call.print(f"{call.say('reports')}:")
         for path in summary.reports:

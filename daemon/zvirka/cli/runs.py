@@ -92,7 +92,7 @@ def show(
     if total > len(found):
         call.print(call.say("more", count=total - len(found)))
     if decision is not None and decision.state is PlanState.WAITING:
-        call.print(call.say("decide", run=run))
+        call.print(call.say("decide", run=run, flow=call.settings.flow_option))
     return ExitCode.IN_SYNC
 
 

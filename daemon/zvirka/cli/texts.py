@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from zvirka.settings.model import ReportSettings
 
 SENTENCES: dict[str, str] = {
-    "flow_heading": N_("── {flow}"),
     "flow": N_("Flow"),
     "base": N_("Base"),
     "catalog": N_("Catalogue"),
@@ -80,8 +79,8 @@ SENTENCES: dict[str, str] = {
     "run_interrupted": N_("Run {run} was interrupted."),
     "rejected": N_("Run {run}: {count} corrections rejected; nothing was written to the ERP."),
     "decide": N_(
-        "Look: zvirka show {run}. Decide: zvirka approve {run} --reason … or "
-        "zvirka reject {run} --reason …"
+        "Look: zvirka show {run}{flow}. Decide: zvirka approve {run}{flow} --reason … or "
+        "zvirka reject {run}{flow} --reason …"
     ),
     "plan_digest": N_("Digest of the plan"),
     "decided": N_("Decision: run {run} ({who})."),

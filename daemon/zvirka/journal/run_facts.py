@@ -39,6 +39,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, kw_only=True):
     """The circumstances and counts of one run. A count the run did not take is ``None``."""
 
+    flow: str = "main"
     base: str = ""
     """The publication's URL, without credentials."""
     store: str = ""

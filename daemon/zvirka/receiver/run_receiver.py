@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
+from loguru import logger
 from sqlalchemy import URL, Engine
 
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql.engines import store_url
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.joined_apps import Unavailable, by_exact_path
 from zvirka.journal.engine import journal_url, open_engine, schema_of
 from zvirka.journal.run_lock import receiver_lock
 from zvirka.mapping import Mapping
@@ -26,6 +28,7 @@ from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader
 from zvirka.receiver.signature import signatures_of
 from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
 
 T = TypeVar("T")
 
@@ -36,6 +39,7 @@ def serve(
     settings: Settings,
     mapping: Mapping,
     *,
+    further: Sequence[Settings] = (),
     web_app: Any = None,
     who: str = _WHO,
     clock: Now = utc_now,
@@ -44,6 +48,7 @@ def serve(
 ) -> None:
     """Serve webhooks, and the web page where its application is given, until SIGTERM or SIGINT.
 
+    ``further`` are the settings of further flows, each of which has its own path on the same port.
     What waits is taken in and answered before this returns. ``who`` is named to a second receiver
     that finds this one at work. ``on_ready`` is called once every port is open, ``on_taken`` with
     the size of each batch taken in.
@@ -54,11 +59,34 @@ def serve(
         LockHeldError: another receiver works on this journal.
         ZvirkaError: a port cannot be opened.
     """
-    with receiver_app(settings, mapping, who=who, clock=clock, on_taken=on_taken) as app:
+    with (
+        receiver_app(settings, mapping, who=who, clock=clock, on_taken=on_taken) as first,
+        _further_apps(further, who, clock) as others,
+    ):
+        app = by_exact_path(first, others)
         applications = [(app, address_of(settings.receiver.listen, "receiver.listen"))]
         if web_app is not None:
             applications.append((web_app, address_of(settings.web.listen, "web.listen")))
         serve_applications(applications, on_ready, trusted_proxies=settings.web.trusted_proxies)
+
+
+@contextmanager
+def _further_apps(further: Sequence[Settings], who: str, clock: Now) -> Iterator[dict[str, Any]]:
+    """The receivers of further flows by path; one that cannot be opened does not stop the rest."""
+    with ExitStack() as opened:
+        apps: dict[str, Any] = {}
+        for settings in further:
+            if settings.erp.writer == "webhook":
+                continue  # 1C posts to the ERP itself
+            try:
+                mapping = mapping_of(settings)
+                app = opened.enter_context(receiver_app(settings, mapping, who=who, clock=clock))
+            except ZvirkaError as error:
+                logger.error("the receiver of a flow is out", flow=settings.name, error=str(error))
+                apps[settings.receiver.path] = Unavailable("the receiver of this flow is out")
+            else:
+                apps[settings.receiver.path] = app
+        yield apps
 
 
 @contextmanager

@@ -139,6 +139,7 @@ def compared(findings: ReportContent, words: Words) -> list[Line]:
         return []
     window = f"{words.moment(facts.snapshot_from)} — {words.moment(facts.snapshot_to)}"
     lines = [
+        (_("Flow"), "" if facts.flow == "main" else facts.flow),
         (_("1C base"), facts.base),
         (_("Catalogue"), facts.catalog),
         (_("Scope"), facts.scope or _("the whole catalogue")),
@@ -341,12 +342,17 @@ def approval(findings: ReportContent, words: Words) -> str:
 
 def approve_command(findings: ReportContent) -> str:
     """The command that approves the run."""
-    return f'zvirka approve {findings.run.id} --reason "…"'
+    return f'zvirka approve {findings.run.id}{_flow_option(findings)} --reason "…"'
 
 
 def reject_command(findings: ReportContent) -> str:
     """The command that rejects the run."""
-    return f'zvirka reject {findings.run.id} --reason "…"'
+    return f'zvirka reject {findings.run.id}{_flow_option(findings)} --reason "…"'
+
+
+def _flow_option(findings: ReportContent) -> str:
+    flow = findings.run.facts.flow
+    return "" if flow == "main" else f" --flow {flow}"
 
 
 def seal(findings: ReportContent, words: Words) -> list[Line]:

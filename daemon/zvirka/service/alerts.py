@@ -25,6 +25,7 @@ from zvirka.i18n.words import Words
 from zvirka.report import report_stem
 from zvirka.service.alert_texts import counted, say, tallied
 from zvirka.service.daemon_records import Situation
+from zvirka.settings.flows import MAIN
 from zvirka.settings.model import AlertSettings, Settings
 
 CONDITIONS = ("failed", "held", "differences", "stale")
@@ -205,7 +206,9 @@ class Alerts:
         if situation.held:
             run, digest, actions = situation.held[0]
             text = say(language, "by_action", counts=tallied(Words(language).action, actions))
-            text += "\n" + say(language, "approve", run=run)
+            text += "\n" + say(
+                language, "approve", run=run, flow=self._settings.flow_option
+            )
             found.append(("held", (digest or str(run), f"{text}\n{about}".strip())))
         remaining = situation.last.facts.remaining if situation.last else 0
         if remaining:
@@ -238,7 +241,9 @@ class Alerts:
     def _queue(
         self, condition: str, change: str, body: str, now: datetime, **values: object
     ) -> None:
-        title = "zvirka: " + say(self._settings.alerts.language, f"{condition}.{change}", **values)
+        flow = self._settings.name
+        title = "zvirka: " if flow == MAIN else f"zvirka, {flow}: "
+        title += say(self._settings.alerts.language, f"{condition}.{change}", **values)
         logger.warning("alert", condition=condition, change=change)
         left = [_fingerprint(url) for url in _addresses(self._settings.alerts)]
         if left:

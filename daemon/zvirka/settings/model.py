@@ -425,6 +425,11 @@ class Settings(Table):
     _others: Mapping[str, Settings] = PrivateAttr(default_factory=dict)
 
     @property
+    def flow_option(self) -> str:
+        """What a command line about this flow needs: `` --flow NAME``, nothing for ``main``."""
+        return "" if self.name == "main" else f" --flow {self.name}"
+
+    @property
     def flows(self) -> Mapping[str, Settings]:
         """The settings of all flows of the installation, this one among them."""
         return {**self._others, self.name: self}
