@@ -27,6 +27,7 @@ from zvirka.policy import Policy
 from zvirka.reconcile import (
     applying,
     approving,
+    endorsing,
     guarding,
     recovering,
     rejecting,
@@ -74,7 +75,7 @@ def perform(environment: Environment, request: Request) -> Summary:
         environment.settings, who=request.who, command=request.command, wait=request.wait
     ) as lock:
         environment = dataclasses.replace(environment, still_ours=lock.check)
-        _check(environment, request)
+        request = _checked(environment, request)
         run = environment.journal.begin(
             command=request.command,
             trigger=request.trigger,
@@ -94,7 +95,8 @@ def perform(environment: Environment, request: Request) -> Summary:
             return _Run(environment, request, run).perform()
 
 
-def _check(environment: Environment, request: Request) -> None:
+def _checked(environment: Environment, request: Request) -> Request:
+    """The request as it is performed, or an error where it cannot be."""
     if request.command in {Command.APPROVE, Command.REJECT}:
         approving.check_answerable(environment.journal, request, environment.now())
     if request.command == Command.REJECT:
@@ -102,6 +104,11 @@ def _check(environment: Environment, request: Request) -> None:
     if request.command == Command.UNDO:
         assert request.parent is not None
         undoing.check_undoable(environment.journal, request.parent)
+    if request.command == Command.SUPPRESS:
+        suppressing.check_suppressible(environment, request)
+    if request.command == Command.APPROVE:
+        return endorsing.as_first_or_last(environment, request)
+    return request
 
 
 class _Run:
@@ -190,6 +197,14 @@ class _Run:
             rejecting.reject(environment, self._run, request)
             self._facts.compared = True
             return RunStatus.FINISHED, None
+        if request.command == Command.ENDORSE:
+            endorsing.endorse(environment, self._run, request)
+            self._facts.compared = True
+            return RunStatus.FINISHED, ExitCode.HELD
+        if request.command == Command.SUPPRESS:
+            self._facts.targets = suppressing.suppress(environment, self._run, request)
+            self._facts.until = request.until.isoformat() if request.until else ""
+            return RunStatus.FINISHED, ExitCode.IN_SYNC
         with closing(environment.open_store()) as store:
             self._facts.store = store.name
             self._check_policy(store)
@@ -262,6 +277,7 @@ class _Run:
         facts.compared = True
         with self._phase("guard"):
             self._guard(context, confirmed)
+        facts.suppressed_until = suppressing.suppressed_by_day(context)
         if request.command == Command.PLAN:
             return RunStatus.FINISHED, None
         self._correct(context, staged)

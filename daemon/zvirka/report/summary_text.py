@@ -53,11 +53,8 @@ def headline(findings: ReportContent, words: Words) -> str:
         return _("The run was interrupted; the next run settles what it had begun.")
     if findings.run.status == RunStatus.RUNNING:
         return _("The run has not ended yet; this is the state so far.")
-    if findings.run.command == Command.REJECT:
-        return _("The held plan was rejected: nothing was written.")
-    if findings.run.command == Command.PRUNE:
-        count = words.number(len(findings.run.facts.pruned))
-        return _("Personal values were removed from runs: %(count)s.") % {"count": count}
+    if said := _of_command(findings, words):
+        return said
     if findings.in_sync:
         return _in_sync(findings, words)
     if not findings.counted:
@@ -68,6 +65,29 @@ def headline(findings: ReportContent, words: Words) -> str:
         "%(count)s difference found", "%(count)s differences found", findings.found
     ) % {"count": words.number(findings.found)}
     return ". ".join([found, *_ending(findings, words)]) + "."
+
+
+def _of_command(findings: ReportContent, words: Words) -> str:
+    """What a run did that compares nothing; '' for the others."""
+    _ = words.gettext
+    if findings.run.command == Command.REJECT:
+        return _("The held plan was rejected: nothing was written.")
+    if findings.run.command == Command.SUPPRESS:
+        until = findings.run.facts.until
+        if not until:
+            return _("The clients named below are not corrected any more.")
+        return _("The clients named below are not corrected up to %(day)s.") % {
+            "day": words.date(until)
+        }
+    if findings.run.command == Command.ENDORSE:
+        count = words.number(findings.found)
+        return _("The first of two approvals; a second person must approve: %(count)s.") % {
+            "count": count
+        }
+    if findings.run.command == Command.PRUNE:
+        count = words.number(len(findings.run.facts.pruned))
+        return _("Personal values were removed from runs: %(count)s.") % {"count": count}
+    return ""
 
 
 def _in_sync(findings: ReportContent, words: Words) -> str:
@@ -239,9 +259,27 @@ def left(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
             reasons[tally.disposition if decided else tally.outcome or tally.disposition] += (
                 tally.count
             )
+    stopped = _stopped(findings, words)
+    reasons[Disposition.REPORTED] -= sum(count for _, count in stopped)
     return [
-        *((words.disposition(one), reasons[one]) for one in Disposition if reasons[one]),
+        *((words.disposition(one), reasons[one]) for one in Disposition if reasons[one] > 0),
+        *stopped,
         *((words.outcome(state), reasons[state]) for state in OutcomeState if reasons[state]),
+    ]
+
+
+def _stopped(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
+    """Differences of clients that a person has stopped the correction of, by its last day."""
+    _ = words.gettext
+    days = sorted(findings.run.facts.suppressed_until.items())
+    return [
+        (
+            _("not corrected up to %(day)s: a person decided so") % {"day": words.date(day)}
+            if day
+            else _("not corrected: a person decided so, without end"),
+            count,
+        )
+        for day, count in days
     ]
 
 

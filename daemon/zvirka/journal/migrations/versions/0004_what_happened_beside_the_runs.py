@@ -33,9 +33,7 @@ def upgrade() -> None:
     # The digest of a row without a last day stays what it was: see suppressions._cells.
     op.add_column(
         "standing",
-        sa.Column(
-            "until", sqlmodel.sql.sqltypes.AutoString(), nullable=False, server_default=""
-        ),
+        sa.Column("until", sqlmodel.sql.sqltypes.AutoString(), nullable=False, server_default=""),
     )
 
 
