@@ -181,11 +181,13 @@ def show_run(
 
 def held(context: RequestContext) -> Response:
     """The runs that wait for a decision."""
+    waiting = context.journal.held(context.web.now())
+    decided = context.journal.decisions([row.id for row in waiting], context.web.now())
     return context.render(
         "held.html",
         held=[
-            (row, content_of(context.journal, row.id), _expires(context, row))
-            for row in context.journal.held(context.web.now())
+            (row, content_of(context.journal, row.id), _expires(context, row), decided[row.id])
+            for row in waiting
         ],
     )
 
@@ -240,19 +242,22 @@ def show_life(
         newest = client_named(connection, ref or key)
     idents = {ref, key} - {""}
     suppressed = context.journal.suppressions()
+    suppression = next((suppressed[one] for one in idents if one in suppressed), None)
     return context.render(
         "life.html",
         status,
         name=newest.name if newest is not None else "",
         receipts=_receipts(context, key, ref),
-        suppression=next((suppressed[one] for one in idents if one in suppressed), None),
+        suppression=suppression,
+        stopped_by=context.journal.get(suppression.run) if suppression is not None else None,
+        today=context.words.local(context.web.now()).date(),
         entries=list(reversed(entries)),
         key=key,
         ref=ref,
         by_key=context.web.key == "code",
         history_head=history_head,
         history_done=history_done,
-        **{"error": "", "reason": "", "now": None, **more},
+        **{"error": "", "reason": "", "now": None, "stopping": False, **more},
     )
 
 

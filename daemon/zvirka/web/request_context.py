@@ -191,7 +191,7 @@ class RequestContext:
         if not reading:
             # What a form showed cannot be shown again by an address; what it was about can.
             of_run = re.match(r"/runs/\d+", path)
-            path = of_run[0] if of_run else path.replace("/resync", "/counterparty")
+            path = of_run[0] if of_run else re.sub("^/(resync|suppress)$", "/counterparty", path)
         return [
             (
                 language,

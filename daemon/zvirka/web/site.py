@@ -22,7 +22,7 @@ from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.web import actions, both_sides, downloads, pages, plan_changes
+from zvirka.web import actions, both_sides, downloads, pages, plan_changes, signing_in
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
     Handler,
@@ -118,9 +118,9 @@ def _routes() -> list[Route]:
         Route("/healthz", _health, methods=["GET"]),
         Route("/style.css", _style, methods=["GET"]),
         Route("/favicon.ico", _nothing, methods=["GET"]),
-        get("/sign-in", actions.sign_in_form, role=None),
-        post("/sign-in", actions.sign_in, role=None),
-        post("/sign-out", actions.sign_out),
+        get("/sign-in", signing_in.sign_in_form, role=None),
+        post("/sign-in", signing_in.sign_in, role=None),
+        post("/sign-out", signing_in.sign_out),
         get("/runs", pages.runs),
         get("/runs/{run:int}", pages.run),
         get("/runs/{run:int}/search", pages.leave_search),
@@ -143,6 +143,7 @@ def _routes() -> list[Route]:
         post("/counterparty", pages.find_counterparty),
         post("/counterparty/now", both_sides.ask_both, role="admin"),
         post("/resync", actions.resync, role="admin"),
+        post("/suppress", actions.never_correct, role="admin"),
         get("/work", pages.work),
     ]
 
