@@ -18,7 +18,7 @@ from loguru import logger
 
 from zvirka.domain import Command, Disposition, Mode, RunStatus, Trigger
 from zvirka.erp.protocol import Store
-from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
+from zvirka.errors import ExitCode, RunInterrupted, ZvirkaError
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_lock import run_lock
 from zvirka.message import Message, coded
@@ -35,6 +35,7 @@ from zvirka.reconcile import (
     undoing,
     verifying,
 )
+from zvirka.reconcile.admission import admitted, check_policy
 from zvirka.reconcile.anchoring import anchor
 from zvirka.reconcile.confirming import Confirmed, confirm, still_wanted
 from zvirka.reconcile.environment import Environment
@@ -44,6 +45,7 @@ from zvirka.reconcile.key_plausibility import (
     require_storable,
     wrong_column,
 )
+from zvirka.reconcile.noting import note_schema, note_settings
 from zvirka.reconcile.pull import RESTRICTED, pull
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run_beats import BeatingProgress
@@ -75,7 +77,8 @@ def perform(environment: Environment, request: Request) -> Summary:
         environment.settings, who=request.who, command=request.command, wait=request.wait
     ) as lock:
         environment = dataclasses.replace(environment, still_ours=lock.check)
-        request = _checked(environment, request)
+        request = admitted(environment, request)
+        note_settings(environment.journal, environment.settings, request.who, environment.now())
         run = environment.journal.begin(
             command=request.command,
             trigger=request.trigger,
@@ -93,22 +96,6 @@ def perform(environment: Environment, request: Request) -> Summary:
         )
         with logger.contextualize(run=run):
             return _Run(environment, request, run).perform()
-
-
-def _checked(environment: Environment, request: Request) -> Request:
-    """The request as it is performed, or an error where it cannot be."""
-    if request.command in {Command.APPROVE, Command.REJECT}:
-        approving.check_answerable(environment.journal, request, environment.now())
-    if request.command == Command.REJECT:
-        rejecting.check_rejectable(environment.journal, request)
-    if request.command == Command.UNDO:
-        assert request.parent is not None
-        undoing.check_undoable(environment.journal, request.parent)
-    if request.command == Command.SUPPRESS:
-        suppressing.check_suppressible(environment, request)
-    if request.command == Command.APPROVE:
-        return endorsing.as_first_or_last(environment, request)
-    return request
 
 
 class _Run:
@@ -207,7 +194,8 @@ class _Run:
             return RunStatus.FINISHED, ExitCode.IN_SYNC
         with closing(environment.open_store()) as store:
             self._facts.store = store.name
-            self._check_policy(store)
+            check_policy(environment.settings, store)
+            note_schema(environment, "erp", store.shape(), request.who)
             if request.command == Command.UNDO:
                 assert request.parent is not None
                 with self._phase("apply"):
@@ -222,20 +210,7 @@ class _Run:
                     return self._compare_and_correct(source, store, staging)
                 finally:
                     note_traffic(self._facts, source.traffic)
-
-    def _check_policy(self, store: Store) -> None:
-        if (
-            self._environment.settings.policy.deletion_mark == "deactivate"
-            and not store.soft_delete
-        ):
-            raise SettingsError(
-                coded(
-                    "ZV3309",
-                    "the store deletes for good, so a deletion mark cannot mean deactivate",
-                ),
-                place="policy.deletion_mark",
-                remedy=Message('set [erp.delete] mode = "soft" with its column, or another policy'),
-            )
+                    note_schema(environment, "1c", source.shape(), request.who)
 
     def _compare_and_correct(
         self, source: Source, store: Store, staging: Staging

@@ -25,6 +25,7 @@ from zvirka.i18n.words import (
     Words,
 )
 from zvirka.journal.definitions import is_left
+from zvirka.journal.push_counts import miss_rate
 from zvirka.journal.records import DifferenceEntry, Write
 from zvirka.message import Message
 from zvirka.report.content import ReportContent
@@ -104,7 +105,8 @@ def counts(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
         (_("in the ERP, owned"), facts.store_rows),
         (_("in the ERP, active"), facts.store_active),
     ]
-    return [(label, count) for label, count in counted if count is not None]
+    known = [(label, count) for label, count in counted if count is not None]
+    return [*known, *_push(findings, words)]
 
 
 def notes(findings: ReportContent, words: Words) -> list[str]:
@@ -142,6 +144,16 @@ def totals(findings: ReportContent, words: Words) -> list[tuple[str, list[tuple[
     ]
     found.append((_("Left, and why"), left(findings, words)))
     return [(heading, lines) for heading, lines in found if lines]
+
+
+def _push(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
+    """Webhooks missed of the changes; nothing when the run did not read the changes alone."""
+    _ = words.gettext
+    rate = miss_rate(findings.run.mode, findings.run.facts)
+    if rate is None:
+        return []
+    missed = _("of these, webhooks missed (%(share)s)") % {"share": words.percent(rate.share)}
+    return [(_("changed in 1C since the run before"), rate.changed), (missed, rate.missed)]
 
 
 def fault(findings: ReportContent, words: Words) -> list[Line]:

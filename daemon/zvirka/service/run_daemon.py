@@ -18,6 +18,7 @@ from zvirka.domain import RunStatus
 from zvirka.errors import ExitCode, ZvirkaError
 from zvirka.now import utc_now
 from zvirka.reconcile.environment import open_environment
+from zvirka.reconcile.noting import note_settings_of_service
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
 from zvirka.reconcile.unbegun import record_unbegun
@@ -83,6 +84,8 @@ def run_daemon(
     asked = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGHUP: "reload"}
     for number in asked:
         signal.signal(number, lambda number, _frame: events.put(asked[signal.Signals(number)]))
+    who = "zvirka.service"
+    note_settings_of_service(settings, who, utc_now())
     try:
         supervisor.start()
         deadline = float("inf")
@@ -96,6 +99,7 @@ def run_daemon(
                 supervisor.stop()
             elif event == "reload":
                 supervisor.reload(lambda: load().settings)
+                note_settings_of_service(supervisor.settings, who, utc_now())
     finally:
         supervisor.close()
     with suppress(ZvirkaError):  # the page then says that it was stopped, not that it is silent

@@ -27,6 +27,7 @@ from zvirka.settings.explanations import (
     about,
     annotation_at,
     did_you_mean,
+    holds_secret,
     keys_of,
     masked_url,
     settings_problems,
@@ -154,6 +155,15 @@ def effective_values(loaded: Loaded) -> list[EffectiveValue]:
         EffectiveValue(key, value, _origin_of(key, loaded.origins))
         for key, value in _flatten(loaded.settings, "")
     ]
+
+
+def plain_values(settings: Settings) -> dict[str, str]:
+    """Return every effective key with its value, without those that hold secrets."""
+    return {
+        key: value
+        for key, value in _flatten(settings, "")
+        if not holds_secret(annotation_at(Settings, key.split(".")))
+    }
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from zvirka.domain import Cause, Mode, RunStatus
+from zvirka.domain import RunStatus
 from zvirka.i18n import N_
 from zvirka.journal.beats import Beat, BeatName, put_beat, read_beats
+from zvirka.journal.push_counts import MissRate, miss_rate, miss_rate_over
 from zvirka.journal.queries import (
     last_good,
     last_over_everything,
@@ -31,7 +32,6 @@ SILENT_AFTER = timedelta(minutes=12)
 """A daemon beats every five minutes; one not heard of for so long is not alive."""
 RECENT = 8
 MOST_RUNS = 2**31 - 1
-_MISSED = (Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.MISSED_DELETE)
 
 
 class Standing(StrEnum):
@@ -54,20 +54,6 @@ STANDINGS: dict[Standing, tuple[str, str, str]] = {
     Standing.PAUSED: ("warning", N_("paused"), N_("the daemon was stopped; nothing is scheduled")),
 }
 """Colour, word and legend."""
-
-
-@dataclass(frozen=True, slots=True)
-class MissRate:
-    """Webhooks missed of the changes between two runs: a bar of the trend."""
-
-    run: int
-    missed: int
-    changed: int
-
-    @property
-    def share(self) -> float:
-        """From 0 to 1."""
-        return self.missed / self.changed if self.changed else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +90,9 @@ def overview(context: RequestContext) -> Response:
         now=now,
         drawing=chart_of([night_of(run) for run in nights]),
         runs=[(run, decided.get(run.id), tone_of(run, decided.get(run.id))) for run in recent],
-        rate=_rate(seen.rates),
-        rate_before=_rate(seen.rates[:half]),
-        rate_lately=_rate(seen.rates[half:]),
+        rate=miss_rate_over(seen.rates),
+        rate_before=miss_rate_over(seen.rates[:half]),
+        rate_lately=miss_rate_over(seen.rates[half:]),
         speed=_speed(seen.progress),
         ago=lambda moment: context.words.ago(now - moment),
         run=0,
@@ -182,18 +168,9 @@ def _reached(last: RunRecord | None) -> tuple[bool | None, bool | None]:
 
 
 def _rates(runs: list[RunRecord]) -> list[MissRate]:
-    """The miss rate of the runs that read only what had changed, oldest first."""
-    rates = []
-    for run in runs:
-        if run.mode is Mode.LIGHT and run.facts.causes is not None:
-            missed = sum(run.facts.causes.get(cause, 0) for cause in _MISSED)
-            rates.append(MissRate(run.id, missed, max(run.facts.fetched or 0, missed)))
-    return rates
-
-
-def _rate(rates: list[MissRate]) -> float | None:
-    changed = sum(one.changed for one in rates)
-    return sum(one.missed for one in rates) / changed if changed else None
+    """The miss rate of each run that read only what had changed, oldest first."""
+    found = (miss_rate(run.mode, run.facts) for run in runs)
+    return [rate for rate in found if rate is not None]
 
 
 def _speed(progress: Beat | None) -> float:
