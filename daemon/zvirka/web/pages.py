@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,6 +29,7 @@ from zvirka.report.chart import chart_of
 from zvirka.report.content import ReportContent
 from zvirka.report.history import history_done, history_head
 from zvirka.settings.loading import Loaded, effective_values
+from zvirka.web.days import between, day_of
 from zvirka.web.difference_filter import filter_of, query_of, word_of
 from zvirka.web.plan_changes import plan_before
 from zvirka.web.request_context import Refused, RequestContext
@@ -54,14 +55,14 @@ def runs(context: RequestContext) -> Response:
     before = context.query.get("before", "")
     behind = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
     who = context.query.get("who", "")
-    days = {name: _day(context.query.get(name, "")) for name in ("from", "to")}
+    days = {name: day_of(context.query.get(name, "")) for name in ("from", "to")}
     found = context.journal.runs(
         limit=RUNS + 1,
         before=behind,
         command=command,
         status=status,
         who=who,
-        started=_between(context, days["from"], days["to"]),
+        started=between(context, days["from"], days["to"]),
     )
     with context.journal.reading() as connection:
         everybody = people(connection)
@@ -84,25 +85,6 @@ def runs(context: RequestContext) -> Response:
         older=shown[-1].id if len(found) > RUNS else None,
         first=behind is None,
     )
-
-
-def _day(asked: str) -> date | None:
-    try:
-        return date.fromisoformat(asked)
-    except ValueError:
-        return None
-
-
-def _between(
-    context: RequestContext, first: date | None, last: date | None
-) -> tuple[datetime, datetime] | None:
-    """The moments in which the first day begins and the last one ends, in the page's zone."""
-    if first is None and last is None:
-        return None
-    zone = context.words.timezone
-    begin = datetime.combine(first or date(1970, 1, 1), time(), zone)
-    end = datetime.combine((last or date(9000, 1, 1)) + timedelta(days=1), time(), zone)
-    return begin.astimezone(UTC), end.astimezone(UTC)
 
 
 def tone_of(row: RunRecord, decision: Decision | None = None) -> str:

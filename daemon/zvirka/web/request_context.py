@@ -29,6 +29,7 @@ from zvirka.net import FROM_PROXY
 from zvirka.reconcile.environment import Environment
 from zvirka.report.format_html import TEMPLATES, environment, style
 from zvirka.settings.model import Settings
+from zvirka.web.event_texts import WHAT
 from zvirka.web.sign_in_limits import SignInLimits
 from zvirka.web.user_sessions import UserSession, UserSessions
 from zvirka.web.users import User, Users, normalized
@@ -330,6 +331,7 @@ def _environment(language: str) -> jinja2.Environment:
         command_word=lambda name: words.word(COMMANDS, name),
         plainly=lambda text: text,
         suppression_word=lambda reason: words.word(SUPPRESSIONS, reason),
+        what_word=lambda name: words.word(WHAT, name),
         phase_word=lambda name: words.word(PHASES, name),
     )
     return made

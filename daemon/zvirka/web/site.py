@@ -22,7 +22,7 @@ from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.web import actions, both_sides, downloads, pages, plan_changes, signing_in
+from zvirka.web import actions, both_sides, downloads, pages, plan_changes, signing_in, timeline
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
     Handler,
@@ -122,6 +122,7 @@ def _routes() -> list[Route]:
         post("/sign-in", signing_in.sign_in, role=None),
         post("/sign-out", signing_in.sign_out),
         get("/runs", pages.runs),
+        get("/timeline", timeline.show_timeline),
         get("/runs/{run:int}", pages.run),
         get("/runs/{run:int}/search", pages.leave_search),
         post("/runs/{run:int}/search", pages.search_run),
