@@ -26,6 +26,7 @@ from zvirka.report.assembly import night_of
 from zvirka.report.chart import chart_of
 from zvirka.report.content import CHART_RUNS
 from zvirka.web.pages import tone_of
+from zvirka.web.progress import progress_of
 from zvirka.web.request_context import Refused, RequestContext
 
 SILENT_AFTER = timedelta(minutes=12)
@@ -93,7 +94,7 @@ def overview(context: RequestContext) -> Response:
         rate=miss_rate_over(seen.rates),
         rate_before=miss_rate_over(seen.rates[:half]),
         rate_lately=miss_rate_over(seen.rates[half:]),
-        speed=_speed(seen.progress),
+        live=progress_of(seen.running, seen.progress, context.words) if seen.running else None,
         ago=lambda moment: context.words.ago(now - moment),
         run=0,
     )
@@ -171,11 +172,3 @@ def _rates(runs: list[RunRecord]) -> list[MissRate]:
     """The miss rate of each run that read only what had changed, oldest first."""
     found = (miss_rate(run.mode, run.facts) for run in runs)
     return [rate for rate in found if rate is not None]
-
-
-def _speed(progress: Beat | None) -> float:
-    """Units a second in the phase under way; 0 when it does not count."""
-    if progress is None or not progress.detail["done"]:
-        return 0.0
-    since = datetime.fromisoformat(progress.detail["since"])
-    return float(progress.detail["done"] / max((progress.at - since).total_seconds(), 1.0))

@@ -12,10 +12,12 @@ from starlette.responses import Response
 from zvirka.domain import ZERO_REF, Cause, Command, Disposition, Kind, PlanState, RunStatus
 from zvirka.errors import LockHeldError
 from zvirka.i18n.words import COMMANDS, STATUSES
+from zvirka.journal.beats import BeatName, read_beats
 from zvirka.journal.client_search import client_named, find_clients
 from zvirka.journal.difference_search import (
     DifferenceFilter,
     FilteredDifferences,
+    Sort,
     find_differences,
     identity_of,
 )
@@ -32,6 +34,7 @@ from zvirka.settings.loading import Loaded, effective_values
 from zvirka.web.days import between, day_of
 from zvirka.web.difference_filter import filter_of, query_of, word_of
 from zvirka.web.plan_changes import plan_before
+from zvirka.web.progress import Progress, counted, progress_of
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.worker import Work
 
@@ -131,6 +134,11 @@ def show_run(
         )
         replies = answers(connection, number)
     decision = context.journal.decisions([number], context.web.now()).get(number)
+    live = None
+    if findings.run.status is RunStatus.RUNNING:
+        with context.journal.reading() as connection:
+            beat = read_beats(connection).get(BeatName.RUN)
+        live = progress_of(findings.run, beat, context.words)
     waits = decision is not None and decision.state is PlanState.WAITING
     return context.render(
         "run.html",
@@ -145,8 +153,10 @@ def show_run(
         query_of=query_of,
         entries=_entries(findings, sifted),
         choices=_choices(findings),
+        sorts=_sorts(context),
         answers=replies,
         open=waits,
+        live=live,
         decision=decision,
         formats=FORMATS,
         earlier=plan_before(context.journal, number) if waits else None,
@@ -280,11 +290,37 @@ def show_work(
 ) -> Response:
     """The page of the run in progress."""
     locked = work is not None and isinstance(work.error, LockHeldError)
-    return context.render("work.html", answer, shown=work, following=following, locked=locked)
+    live = None
+    if work is not None and not work.over:
+        text = [
+            context.words.phase(work.phase),
+            *counted(work.done, work.total or 0, context.words),
+        ]
+        live = Progress(0, " · ".join(text), work.done, work.total or 0)
+    shown = {"shown": work, "following": following, "locked": locked, "live": live}
+    return context.render("work.html", answer, **shown)
 
 
 def _entries(findings: ReportContent, sifted: FilteredDifferences) -> Any:
-    return findings.entries(sifted.numbers) if sifted.numbers else ()
+    found = {one.difference.number: one for one in findings.entries(sifted.numbers)}
+    return [found[number] for number in sifted.numbers]
+
+
+def _sorts(context: RequestContext) -> list[tuple[str, str]]:
+    """The orders of the list, each both ways, with their labels."""
+    _ = context.words.gettext
+    labels = {
+        Sort.NUMBER: "№",
+        Sort.KEY: _("Code"),
+        Sort.NAME: _("Name"),
+        Sort.CAUSE: _("Cause"),
+        Sort.OUTCOME: _("Outcome"),
+    }
+    return [
+        (f"{sign}{sort.value}", f"{label} {arrow}")
+        for sort, label in labels.items()
+        for sign, arrow in (("", "↑"), ("-", "↓"))
+    ]
 
 
 def _choices(findings: ReportContent) -> dict[str, list[Any]]:

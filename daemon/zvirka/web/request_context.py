@@ -30,6 +30,7 @@ from zvirka.reconcile.environment import Environment
 from zvirka.report.format_html import TEMPLATES, environment, style
 from zvirka.settings.model import Settings
 from zvirka.web.event_texts import WHAT
+from zvirka.web.response_headers import LIVE_POLICY
 from zvirka.web.sign_in_limits import SignInLimits
 from zvirka.web.user_sessions import UserSession, UserSessions
 from zvirka.web.users import User, Users, normalized
@@ -141,7 +142,8 @@ class RequestContext:
         text = made.render(
             words=self.words,
             layout="web/layout.html",
-            style_url=f"/style.css?{style_digest()}",
+            style_url=f"/style.css?{_mark_of(style_sheet())}",
+            script_url=f"/live.js?{_mark_of(live_script())}",
             user=user,
             token=self.web.sessions.token(self.session),
             waiting=len(self.journal.held(self.web.now())) if user else 0,
@@ -151,7 +153,10 @@ class RequestContext:
             **context,
         )
         # A name may hold a lone surrogate; it is spelt out as data, and cannot break the page.
-        return HTMLResponse(text.encode("utf-8", "replace"), answer)
+        response = HTMLResponse(text.encode("utf-8", "replace"), answer)
+        if context.get("live"):
+            response.headers["Content-Security-Policy"] = LIVE_POLICY
+        return response
 
     def redirect(self, path: str) -> Response:
         """Go on with a GET of another page of this host."""
@@ -317,9 +322,15 @@ def style_sheet() -> str:
 
 
 @cache
-def style_digest() -> str:
-    """Changes with the style sheet, so that browsers may keep it."""
-    return sha256(style_sheet().encode()).hexdigest()[:16]
+def live_script() -> str:
+    """The script that keeps the progress of a run up to date."""
+    return (TEMPLATES / "web" / "live.js").read_text("utf-8")
+
+
+@cache
+def _mark_of(text: str) -> str:
+    """Changes with a file, so that browsers may keep it."""
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 @cache

@@ -22,7 +22,16 @@ from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.web import actions, both_sides, downloads, pages, plan_changes, signing_in, timeline
+from zvirka.web import (
+    actions,
+    both_sides,
+    downloads,
+    pages,
+    plan_changes,
+    progress,
+    signing_in,
+    timeline,
+)
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
     Handler,
@@ -30,6 +39,7 @@ from zvirka.web.request_context import (
     RequestContext,
     WebContext,
     endpoint,
+    live_script,
     style_sheet,
 )
 from zvirka.web.response_headers import Headers, hosts, is_https
@@ -117,6 +127,7 @@ def _routes() -> list[Route]:
         get("/", front.overview),
         Route("/healthz", _health, methods=["GET"]),
         Route("/style.css", _style, methods=["GET"]),
+        Route("/live.js", _script, methods=["GET"]),
         Route("/favicon.ico", _nothing, methods=["GET"]),
         get("/sign-in", signing_in.sign_in_form, role=None),
         post("/sign-in", signing_in.sign_in, role=None),
@@ -146,6 +157,7 @@ def _routes() -> list[Route]:
         post("/resync", actions.resync, role="admin"),
         post("/suppress", actions.never_correct, role="admin"),
         get("/work", pages.work),
+        get("/progress", progress.stream),
     ]
 
 
@@ -156,6 +168,11 @@ async def _health(_request: Request) -> Response:
 async def _style(_request: Request) -> Response:
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
     return Response(style_sheet(), media_type="text/css", headers=headers)
+
+
+async def _script(_request: Request) -> Response:
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(live_script(), media_type="text/javascript", headers=headers)
 
 
 async def _nothing(_request: Request) -> Response:
