@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from zvirka.domain import Command, Mode, PlanState, RunStatus, Trigger
-from zvirka.journal.approvals import FirstApproval, first_approvals
+from zvirka.journal.first_approvals import FirstApproval, first_approvals
 from zvirka.journal.records import RunRecord
 from zvirka.journal.row_mapping import run_from
 from zvirka.journal.tables import RUN

@@ -10,7 +10,7 @@ import msgspec
 
 from zvirka.domain import Command
 from zvirka.errors import UsageError
-from zvirka.journal.approvals import FirstApproval, approved_contents, person_of
+from zvirka.journal.first_approvals import FirstApproval, approved_contents, person_of
 from zvirka.message import Message, coded
 from zvirka.reconcile.approving import contents, held_part
 from zvirka.reconcile.environment import Environment

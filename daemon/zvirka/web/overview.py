@@ -25,8 +25,8 @@ from zvirka.journal.run_writes import FINAL
 from zvirka.report.assembly import night_of
 from zvirka.report.chart import chart_of
 from zvirka.report.content import CHART_RUNS
+from zvirka.web.live_progress import progress_of
 from zvirka.web.pages import tone_of
-from zvirka.web.progress import progress_of
 from zvirka.web.request_context import Refused, RequestContext
 
 SILENT_AFTER = timedelta(minutes=12)

@@ -33,8 +33,8 @@ from zvirka.report.history import history_done, history_head
 from zvirka.settings.loading import Loaded, effective_values
 from zvirka.web.days import between, day_of
 from zvirka.web.difference_filter import filter_of, query_of, word_of
+from zvirka.web.live_progress import RunProgress, counted, progress_of
 from zvirka.web.plan_changes import plan_before
-from zvirka.web.progress import Progress, counted, progress_of
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.worker import Work
 
@@ -296,7 +296,7 @@ def show_work(
             context.words.phase(work.phase),
             *counted(work.done, work.total or 0, context.words),
         ]
-        live = Progress(0, " · ".join(text), work.done, work.total or 0)
+        live = RunProgress(0, " · ".join(text), work.done, work.total or 0)
     shown = {"shown": work, "following": following, "locked": locked, "live": live}
     return context.render("work.html", answer, **shown)
 

@@ -26,11 +26,11 @@ from zvirka.web import (
     actions,
     both_sides,
     downloads,
+    live_progress,
     pages,
     plan_changes,
-    progress,
     signing_in,
-    timeline,
+    timeline_page,
 )
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
@@ -133,7 +133,7 @@ def _routes() -> list[Route]:
         post("/sign-in", signing_in.sign_in, role=None),
         post("/sign-out", signing_in.sign_out),
         get("/runs", pages.runs),
-        get("/timeline", timeline.show_timeline),
+        get("/timeline", timeline_page.show_timeline),
         get("/runs/{run:int}", pages.run),
         get("/runs/{run:int}/search", pages.leave_search),
         post("/runs/{run:int}/search", pages.search_run),
@@ -157,7 +157,7 @@ def _routes() -> list[Route]:
         post("/resync", actions.resync, role="admin"),
         post("/suppress", actions.never_correct, role="admin"),
         get("/work", pages.work),
-        get("/progress", progress.stream),
+        get("/progress", live_progress.stream),
     ]
 
 

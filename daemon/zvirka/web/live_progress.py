@@ -30,7 +30,7 @@ _AGAIN_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """How far a run is, in words and in numbers; ``total`` is 0 where it is not known."""
 
     run: int
@@ -39,16 +39,16 @@ class Progress:
     total: int = 0
 
 
-def progress_of(run: RunRecord, beat: Beat | None, words: Words) -> Progress:
+def progress_of(run: RunRecord, beat: Beat | None, words: Words) -> RunProgress:
     """The progress of a run from its last beat; of the phase alone without one."""
     if beat is None or beat.detail["run"] != run.id:
-        return Progress(run.id, words.phase(run.phase))
+        return RunProgress(run.id, words.phase(run.phase))
     phase, done, total = beat.detail["phase"], beat.detail["done"], beat.detail["total"] or 0
     text = [words.phase(phase), *counted(done, total, words)]
     if speed := _speed(beat):
         per_second = words.gettext("%(count)s a second")
         text.append(per_second % {"count": words.number(round(speed))})
-    return Progress(run.id, " · ".join(text), min(done, total), total)
+    return RunProgress(run.id, " · ".join(text), min(done, total), total)
 
 
 def counted(done: int, total: int, words: Words) -> list[str]:
@@ -94,5 +94,5 @@ def _look(web: WebContext, words: Words) -> str:
         return json.dumps(asdict(progress_of(running[0], beat, words)))
     work = web.worker.work
     if work is not None and not work.over:
-        return json.dumps(asdict(Progress(0, words.phase(work.phase))))
+        return json.dumps(asdict(RunProgress(0, words.phase(work.phase))))
     return "null"
