@@ -75,8 +75,12 @@ def _schema(side: str, changed: list[Any], words: Words) -> Iterator[str]:
         yield _("new: %(names)s") % {"names": ", ".join(new)}
     for name, before, after in changed:
         if before is not None and after is not None:
-            shorter = _length(after) < _length(before)
-            told = _("%(name)s is shorter") if shorter else _("%(name)s has another type")
+            if side == "1c":
+                told = _("attribute %(name)s has another type")
+            elif _length(after) < _length(before):
+                told = _("column %(name)s is shorter")
+            else:
+                told = _("column %(name)s has another type")
             yield f"{told % {'name': name}}: {before} → {after}"
 
 

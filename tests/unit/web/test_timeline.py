@@ -90,7 +90,7 @@ def test_a_schema_that_changed_says_what_is_gone_new_and_shorter(page: PageClien
     gone, _first_1c, drift, _first, _signed_in = lines(page)
     assert "1 column is gone: clients.email" in drift
     assert "new: clients.note" in drift
-    assert "clients.phone is shorter: VARCHAR(20) → VARCHAR(10)" in drift
+    assert "column clients.phone is shorter: VARCHAR(20) → VARCHAR(10)" in drift
     assert "2 attributes are gone from $metadata: Catalog_Контрагенты.ИНН" in gone
 
 
