@@ -71,6 +71,9 @@ SENTENCES: dict[str, str] = {
     "asked_by": N_("Who"),
     "reason": N_("Reason"),
     "no_runs": N_("There are no runs yet."),
+    "no_suppressions": N_("Every client is corrected."),
+    "why_left": N_("Why it is not corrected"),
+    "until": N_("Until"),
     "no_held": N_("Nothing waits for a decision."),
     "in_sync": N_("The ERP and 1C agree."),
     "run_finished": N_("Run {run} finished in {seconds} s."),
@@ -78,6 +81,10 @@ SENTENCES: dict[str, str] = {
     "run_failed": N_("Run {run} failed."),
     "run_interrupted": N_("Run {run} was interrupted."),
     "rejected": N_("Run {run}: {count} corrections rejected; nothing was written to the ERP."),
+    "endorsed": N_("Run {run}: approved by one of two people; nothing was written to the ERP."),
+    "second": N_("A second person approves run {run}: zvirka approve {run} --reason …"),
+    "given": N_("Approvals: {count} of {needed}, by {who} (run {run}, {differences} differences)"),
+    "suppressed": N_("Run {run}: these clients are not corrected any more."),
     "decide": N_(
         "Look: zvirka show {run}{flow}. Decide: zvirka approve {run}{flow} --reason … or "
         "zvirka reject {run}{flow} --reason …"

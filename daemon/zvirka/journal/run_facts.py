@@ -68,6 +68,10 @@ class Facts(msgspec.Struct, kw_only=True):
     """What a targeted run was asked for: «code 000123», «ref …»."""
     recovered: list[str] = []
     """Intents of an interrupted run this run settled, a sentence each."""
+    until: str = ""
+    """The last day of the suppression this run has set, as an ISO date; empty for no end."""
+    suppressed_until: dict[str, int] = {}
+    """Differences left because a person stopped their correction, by its last day, '' for none."""
     changed_meanwhile: int = 0
     """Differences of an approved plan that are no longer identical."""
     pruned: list[int] = []

@@ -35,9 +35,7 @@ SENTENCES: dict[str, str] = {
     "head": N_("Digest of run {run}: {digest}"),
     "cause": N_("Cause: {why}"),
     "see_journal": N_("Details: journalctl -u {unit}"),
-    "approve": N_(
-        "Approve or reject: zvirka approve {run}{flow}, zvirka reject {run}{flow}"
-    ),
+    "approve": N_("Approve or reject: zvirka approve {run}{flow}, zvirka reject {run}{flow}"),
     "by_cause": N_("By cause: {counts}"),
     "by_action": N_("Waiting: {counts}"),
 }

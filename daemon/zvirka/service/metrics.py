@@ -16,14 +16,12 @@ from prometheus_client.registry import Collector
 
 from zvirka.domain import Cause, OutcomeState, RunStatus
 from zvirka.errors import SettingsError, os_reason
+from zvirka.journal.push_counts import miss_rate
 from zvirka.message import Message, coded
 from zvirka.net import address_of
 from zvirka.service.daemon_records import Situation
 
 STATUSES = tuple(status for status in RunStatus if status is not RunStatus.RUNNING)
-
-
-MISSED = (Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.MISSED_DELETE)
 
 
 class Metrics:
@@ -57,8 +55,8 @@ class Metrics:
         self._remaining = gauge("differences_remaining", "Differences left after the last run.")
         self._miss = gauge(
             "push_miss_ratio",
-            "Share of 1C's changes since the good run before whose webhook was missed, from 0 to 1;"
-            " not a number where no receiver runs.",
+            "Share of the changes read by the last light run whose webhook was missed, from 0 to"
+            " 1; not a number when the last run read everything.",
         )
         self._received = gauge(
             "push_received_messages",
@@ -105,7 +103,8 @@ class Metrics:
             if state is not OutcomeState.INTENDED:
                 self._set(self._outcomes, _counted(facts.outcomes, state), state.value)
         self._set(self._remaining, facts.remaining)
-        self._set(self._miss, miss_ratio(situation))
+        rate = miss_rate(last.mode, facts)
+        self._set(self._miss, rate.share if rate is not None else None)
         self._set(self._received, situation.received)
         self._set(self._requests, facts.requests)
         self._set(self._bytes, facts.bytes)
@@ -119,16 +118,6 @@ class Metrics:
             write_to_textfile(str(path), self.registry)
         except OSError as error:
             logger.error("the metrics textfile cannot be written", error=str(error.strerror))
-
-
-def miss_ratio(situation: Situation) -> float | None:
-    """The share of changes whose webhook was missed; ``None`` when it is not known."""
-    causes = situation.last.facts.causes if situation.last is not None else None
-    if causes is None or situation.received is None:
-        return None
-    missed = sum(causes.get(cause, 0) for cause in MISSED)
-    changes = missed + situation.received
-    return missed / changes if changes else 0.0
 
 
 def _counted(counts: Mapping[str, int] | None, word: str) -> float:

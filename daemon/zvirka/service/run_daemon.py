@@ -18,6 +18,7 @@ from zvirka.domain import RunStatus
 from zvirka.errors import ExitCode, ZvirkaError
 from zvirka.now import utc_now
 from zvirka.reconcile.environment import open_environment
+from zvirka.reconcile.noting import note_settings_of_service
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
 from zvirka.reconcile.unbegun import record_unbegun
@@ -94,6 +95,9 @@ def run_daemon(
     for number in asked:
         signal.signal(number, lambda number, _frame: events.put(asked[signal.Signals(number)]))
     flows = FlowSupervisors(load(), Parts(make, report_broken, Notifier(environ), utc_now))
+    who = "zvirka.service"
+    for settings in flows.settings:
+        note_settings_of_service(settings, who, utc_now())
     try:
         flows.start()
         deadline = float("inf")
@@ -107,6 +111,8 @@ def run_daemon(
                 flows.stop()
             elif event == "reload":
                 flows.reload(load)
+                for settings in flows.settings:
+                    note_settings_of_service(settings, who, utc_now())
     finally:
         flows.close()
     for settings in flows.settings:

@@ -10,6 +10,7 @@ from loguru import logger
 
 from zvirka.domain import RunStatus, Trigger
 from zvirka.errors import ZvirkaError
+from zvirka.journal.head import Head
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.reconcile.pruning import forget
 from zvirka.reconcile.request import Request
@@ -98,10 +99,12 @@ def tell_of_unit(settings: Settings, unit: str, now: datetime, why: str = "") ->
     Returns:
         How many messages could not be delivered yet; they are retried later.
     """
-    good = None
+    good: datetime | None = None
+    head: Head | None = None
     try:
         records = JournalRecords(lambda: settings)
-        good, last = records.last_settled(), records.situation(now).last
+        good, situation = records.last_settled(), records.situation(now)
+        last, head = situation.last, situation.head
         if last is not None and last.status is RunStatus.FAILED and now - last.ended < _RECENT:
             why = why or last.error
     except ZvirkaError as error:
@@ -109,6 +112,6 @@ def tell_of_unit(settings: Settings, unit: str, now: datetime, why: str = "") ->
         logger.error("the journal could not be read", error=str(error))
         why = why or str(error)
     alerts = Alerts(settings)
-    alerts.tell_failed_unit(unit, now, good, why)
+    alerts.tell_failed_unit(unit, now, good, why, head)
     alerts.flush(now)
     return alerts.waiting

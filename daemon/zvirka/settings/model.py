@@ -247,6 +247,7 @@ class PolicySettings(Table):
     deletion_mark: Literal["keep", "delete", "deactivate"] = "keep"
     rekey: Literal["propose", "apply"] = "propose"
     give_up_after: Annotated[int, Field(ge=1)] = 3
+    approvals: Literal[1, 2] = 1
     approval_expires: Duration = timedelta(days=30)
 
 

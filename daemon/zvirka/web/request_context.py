@@ -29,6 +29,8 @@ from zvirka.net import FROM_PROXY
 from zvirka.reconcile.environment import Environment
 from zvirka.report.format_html import TEMPLATES, environment, style
 from zvirka.settings.model import Settings
+from zvirka.web.event_texts import WHAT
+from zvirka.web.response_headers import LIVE_POLICY
 from zvirka.web.sign_in_limits import SignInLimits
 from zvirka.web.user_sessions import UserSession, UserSessions
 from zvirka.web.users import User, Users, normalized
@@ -140,7 +142,8 @@ class RequestContext:
         text = made.render(
             words=self.words,
             layout="web/layout.html",
-            style_url=f"/style.css?{style_digest()}",
+            style_url=f"/style.css?{_mark_of(style_sheet())}",
+            script_url=f"/live.js?{_mark_of(live_script())}",
             user=user,
             token=self.web.sessions.token(self.session),
             waiting=len(self.journal.held(self.web.now())) if user else 0,
@@ -150,7 +153,10 @@ class RequestContext:
             **context,
         )
         # A name may hold a lone surrogate; it is spelt out as data, and cannot break the page.
-        return HTMLResponse(text.encode("utf-8", "replace"), answer)
+        response = HTMLResponse(text.encode("utf-8", "replace"), answer)
+        if context.get("live"):
+            response.headers["Content-Security-Policy"] = LIVE_POLICY
+        return response
 
     def redirect(self, path: str) -> Response:
         """Go on with a GET of another page of this host."""
@@ -191,7 +197,7 @@ class RequestContext:
         if not reading:
             # What a form showed cannot be shown again by an address; what it was about can.
             of_run = re.match(r"/runs/\d+", path)
-            path = of_run[0] if of_run else path.replace("/resync", "/counterparty")
+            path = of_run[0] if of_run else re.sub("^/(resync|suppress)$", "/counterparty", path)
         return [
             (
                 language,
@@ -316,9 +322,15 @@ def style_sheet() -> str:
 
 
 @cache
-def style_digest() -> str:
-    """Changes with the style sheet, so that browsers may keep it."""
-    return sha256(style_sheet().encode()).hexdigest()[:16]
+def live_script() -> str:
+    """The script that keeps the progress of a run up to date."""
+    return (TEMPLATES / "web" / "live.js").read_text("utf-8")
+
+
+@cache
+def _mark_of(text: str) -> str:
+    """Changes with a file, so that browsers may keep it."""
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 @cache
@@ -330,6 +342,7 @@ def _environment(language: str) -> jinja2.Environment:
         command_word=lambda name: words.word(COMMANDS, name),
         plainly=lambda text: text,
         suppression_word=lambda reason: words.word(SUPPRESSIONS, reason),
+        what_word=lambda name: words.word(WHAT, name),
         phase_word=lambda name: words.word(PHASES, name),
     )
     return made

@@ -22,7 +22,16 @@ from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.web import actions, both_sides, downloads, pages, plan_changes
+from zvirka.web import (
+    actions,
+    both_sides,
+    downloads,
+    live_progress,
+    pages,
+    plan_changes,
+    signing_in,
+    timeline_page,
+)
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
     Handler,
@@ -30,6 +39,7 @@ from zvirka.web.request_context import (
     RequestContext,
     WebContext,
     endpoint,
+    live_script,
     style_sheet,
 )
 from zvirka.web.response_headers import Headers, hosts, is_https
@@ -117,11 +127,13 @@ def _routes() -> list[Route]:
         get("/", front.overview),
         Route("/healthz", _health, methods=["GET"]),
         Route("/style.css", _style, methods=["GET"]),
+        Route("/live.js", _script, methods=["GET"]),
         Route("/favicon.ico", _nothing, methods=["GET"]),
-        get("/sign-in", actions.sign_in_form, role=None),
-        post("/sign-in", actions.sign_in, role=None),
-        post("/sign-out", actions.sign_out),
+        get("/sign-in", signing_in.sign_in_form, role=None),
+        post("/sign-in", signing_in.sign_in, role=None),
+        post("/sign-out", signing_in.sign_out),
         get("/runs", pages.runs),
+        get("/timeline", timeline_page.show_timeline),
         get("/runs/{run:int}", pages.run),
         get("/runs/{run:int}/search", pages.leave_search),
         post("/runs/{run:int}/search", pages.search_run),
@@ -143,7 +155,9 @@ def _routes() -> list[Route]:
         post("/counterparty", pages.find_counterparty),
         post("/counterparty/now", both_sides.ask_both, role="admin"),
         post("/resync", actions.resync, role="admin"),
+        post("/suppress", actions.never_correct, role="admin"),
         get("/work", pages.work),
+        get("/progress", live_progress.stream),
     ]
 
 
@@ -154,6 +168,11 @@ async def _health(_request: Request) -> Response:
 async def _style(_request: Request) -> Response:
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
     return Response(style_sheet(), media_type="text/css", headers=headers)
+
+
+async def _script(_request: Request) -> Response:
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(live_script(), media_type="text/javascript", headers=headers)
 
 
 async def _nothing(_request: Request) -> Response:

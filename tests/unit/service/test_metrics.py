@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from zvirka.domain import RunStatus
+from zvirka.domain import Mode, RunStatus
 from zvirka.errors import SettingsError
 from zvirka.journal.head import Head
 from zvirka.journal.run_facts import Facts
 from zvirka.service.daemon_records import RunView, Situation
-from zvirka.service.metrics import Exposition, Metrics, miss_ratio
+from zvirka.service.metrics import Exposition, Metrics
 
 BEGAN = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 SITUATION = Situation(
@@ -24,7 +24,9 @@ SITUATION = Situation(
         status=RunStatus.HELD,
         started=BEGAN,
         ended=BEGAN + timedelta(seconds=61),
+        mode=Mode.LIGHT,
         facts=Facts(
+            fetched=12,
             causes={"missed_update": 3},
             outcomes={"applied": 2, "failed": 1},
             remaining=1,
@@ -133,22 +135,3 @@ def test_an_address_that_cannot_be_listened_on_is_a_settings_error(listen: str) 
     with pytest.raises(SettingsError) as refused:
         Exposition(listen, lambda: [Metrics()])
     assert refused.value.place == "metrics.listen"
-
-
-@pytest.mark.parametrize(
-    ("causes", "received", "ratio"),
-    [
-        ({"missed_update": 1, "missed_create": 1, "missed_delete": 1, "erp_edit": 5}, 1, 0.75),
-        ({}, 4, 0.0),
-        ({}, 0, 0.0),
-        ({"missed_update": 2}, None, None),
-        (None, 4, None),
-    ],
-)
-def test_the_miss_rate_of_the_push(
-    causes: dict[str, int] | None, received: int | None, ratio: float | None
-) -> None:
-    last = RunView(
-        run=1, status=RunStatus.FINISHED, started=BEGAN, ended=BEGAN, facts=Facts(causes=causes)
-    )
-    assert miss_ratio(Situation(last=last, received=received)) == ratio
