@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -14,10 +15,17 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from tests.integration.service_world import KYIV, PASSWORD
+from tests.unit.web.page_client import HASH, SECRET
+from tests.unit.web.page_client import PASSWORD as SIGN_IN
 from zvirka.cli import main
+from zvirka.receiver.run_receiver import receiver_apps
+from zvirka.settings.loading import load_flows
+from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
+from zvirka.web.run_page import page
 
 
 @pytest.fixture
@@ -28,6 +36,18 @@ def bases() -> Iterator[tuple[Simulator, Simulator]]:
         Simulator(SimulatorOptions(counterparties=20, **options)) as other,
     ):
         yield one, other
+
+
+PAGE = f"""
+[web]
+enabled = true
+secret = "{SECRET}"
+public_url = "http://127.0.0.1"
+[[web.users]]
+name = "taras"
+role = "admin"
+password_hash = "{HASH}"
+"""
 
 
 def configure(folder: Path, bases: tuple[Simulator, Simulator], at: str = "02:30") -> Path:
@@ -155,6 +175,59 @@ def test_the_daemon_runs_every_flow_and_a_broken_one_is_a_failed_run_of_its_own(
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
     assert "nowhere" in (tmp_path / "log").read_text()
+
+
+def test_one_page_serves_all_flows_and_one_sign_in_is_enough(
+    bases: tuple[Simulator, Simulator], tmp_path: Path
+) -> None:
+    file = configure(tmp_path, bases)
+    approve_first_loads(file, "main", "branch")
+    with file.open("a", encoding="utf-8") as settings:
+        settings.write(PAGE)
+    loaded = load_flows(file, {}).loaded["main"].settings
+    with page(loaded, mapping_of(loaded)) as app, TestClient(app, "http://127.0.0.1") as client:
+        form = client.get("/sign-in").text
+        token = re.search(r'name="token" value="([^"]+)"', form)
+        assert token is not None
+        answer = client.post(
+            "/sign-in", data={"token": token[1], "name": "taras", "password": SIGN_IN}
+        )
+        assert answer.status_code == 200
+        front = client.get("/").text
+        assert "/flows/branch/" in front
+        of_branch = client.get("/flows/branch/").text
+        assert 'href="/flows/branch/runs/2"' in of_branch
+        assert 'href="/runs/' not in of_branch
+        for path in ("runs", "runs/2", "held", "timeline", "records", "style.css", "start"):
+            assert client.get(f"/flows/branch/{path}").status_code == 200, path
+        assert client.get("/flows/nowhere/").status_code == 404
+        english = client.get("/flows/branch/runs?lang=en").text
+        assert "/flows/branch/runs?lang=uk" in english
+
+
+def test_each_flow_receives_on_its_own_path(
+    bases: tuple[Simulator, Simulator], tmp_path: Path
+) -> None:
+    file = configure(tmp_path, bases)
+    approve_first_loads(file, "main", "branch")
+    flows = {name: loaded.settings for name, loaded in load_flows(file, {}).loaded.items()}
+    paths = {name: settings.receiver.path for name, settings in flows.items()}
+    assert paths["branch"] == f"{paths['main']}/branch"
+    with closing(sqlite3.connect(tmp_path / "other.db")) as erp:
+        code = erp.execute("SELECT code FROM clients").fetchone()[0]
+    message = {"action": "delete", "clientData": {"Код": code}}
+    with (
+        receiver_apps(flows["main"], mapping_of(flows["main"]), [flows["branch"]]) as app,
+        TestClient(app, "http://127.0.0.1") as client,
+    ):
+        assert client.post(paths["branch"], json=message).json()["outcome"] == "deleted"
+        assert client.get("/healthz").status_code == 200
+    active = "SELECT count(*) FROM clients WHERE is_active"
+    left = []
+    for name in ("one.db", "other.db"):
+        with closing(sqlite3.connect(tmp_path / name)) as erp:
+            left.append(erp.execute(active).fetchone()[0])
+    assert left == [30, 19]
 
 
 def _statuses(journal: Path) -> list[str]:

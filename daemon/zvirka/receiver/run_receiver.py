@@ -59,11 +59,7 @@ def serve(
         LockHeldError: another receiver works on this journal.
         ZvirkaError: a port cannot be opened.
     """
-    with (
-        receiver_app(settings, mapping, who=who, clock=clock, on_taken=on_taken) as first,
-        _further_apps(further, who, clock) as others,
-    ):
-        app = by_exact_path(first, others)
+    with receiver_apps(settings, mapping, further, who=who, clock=clock, on_taken=on_taken) as app:
         applications = [(app, address_of(settings.receiver.listen, "receiver.listen"))]
         if web_app is not None:
             applications.append((web_app, address_of(settings.web.listen, "web.listen")))
@@ -71,22 +67,37 @@ def serve(
 
 
 @contextmanager
-def _further_apps(further: Sequence[Settings], who: str, clock: Now) -> Iterator[dict[str, Any]]:
-    """The receivers of further flows by path; one that cannot be opened does not stop the rest."""
+def receiver_apps(
+    settings: Settings,
+    mapping: Mapping,
+    further: Sequence[Settings],
+    *,
+    who: str = _WHO,
+    clock: Now = utc_now,
+    on_taken: Callable[[int], None] | None = None,
+) -> Iterator[Any]:
+    """The receivers of several flows as one application, each on its own path.
+
+    A further flow whose receiver cannot be opened answers 503, and does not stop the rest.
+
+    Raises:
+        SettingsError, JournalError, StoreError, LockHeldError: as :func:`serve`, of the first flow.
+    """
     with ExitStack() as opened:
+        first = opened.enter_context(
+            receiver_app(settings, mapping, who=who, clock=clock, on_taken=on_taken)
+        )
         apps: dict[str, Any] = {}
-        for settings in further:
-            if settings.erp.writer == "webhook":
+        for flow in further:
+            if flow.erp.writer == "webhook":
                 continue  # 1C posts to the ERP itself
             try:
-                mapping = mapping_of(settings)
-                app = opened.enter_context(receiver_app(settings, mapping, who=who, clock=clock))
+                app = receiver_app(flow, mapping_of(flow), who=who, clock=clock)
+                apps[flow.receiver.path] = opened.enter_context(app)
             except ZvirkaError as error:
-                logger.error("the receiver of a flow is out", flow=settings.name, error=str(error))
-                apps[settings.receiver.path] = Unavailable("the receiver of this flow is out")
-            else:
-                apps[settings.receiver.path] = app
-        yield apps
+                logger.error("the receiver of a flow is out", flow=flow.name, error=str(error))
+                apps[flow.receiver.path] = Unavailable("the receiver of this flow is out")
+        yield by_exact_path(first, apps)
 
 
 @contextmanager

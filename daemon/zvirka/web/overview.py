@@ -70,6 +70,7 @@ def overview(context: RequestContext) -> Response:
         "overview.html",
         seen=seen,
         standings=LEGEND,
+        flows=context.web.flows(),
         now=now,
         drawing=chart_of([night_of(run) for run in nights]),
         runs=[(run, decided.get(run.id), tone_of(run, decided.get(run.id))) for run in recent],
