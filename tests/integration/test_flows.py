@@ -38,6 +38,7 @@ def bases() -> Iterator[tuple[Simulator, Simulator]]:
         yield one, other
 
 
+FIELDS = ("name", "tax_id", "phone", "email", "address")
 PAGE = f"""
 [web]
 enabled = true
@@ -246,3 +247,37 @@ def _wait(met: Callable[[], bool], seconds: float = 90) -> None:
     while not met():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.2)
+
+
+def test_two_flows_of_one_table_must_tell_their_rows_apart(
+    bases: tuple[Simulator, Simulator], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = configure(tmp_path, bases)
+    with closing(sqlite3.connect(tmp_path / "shared.db")) as erp, erp:
+        erp.execute(
+            "CREATE TABLE client (id INTEGER PRIMARY KEY, code TEXT, name TEXT, tax_id TEXT,"
+            " phone TEXT, email TEXT, address TEXT, base TEXT, is_active BOOLEAN)"
+        )
+        erp.execute("INSERT INTO client (id, code, base, is_active) VALUES (1, '1', 'one', 1), (2, '2', 'other', 1)")
+
+    def write(owned_by_main: str, owned_by_branch: str) -> None:
+        store = f'url = "sqlite:///{tmp_path}/shared.db"\ntable = "client"\n'
+            text = file.read_text(encoding="utf-8")
+        head = text[: text.index("[erp]")] + f'[erp]\n{store}owned = "{owned_by_main}"\n'
+        file.write_text(head + text[text.index("[schedule]") :], encoding="utf-8")
+        branch = f'[onec]\nbase = "other"\n[erp]\n{store}owned = "{owned_by_branch}"\n'
+        (tmp_path / "flows/branch.toml").write_text(branch, encoding="utf-8")
+
+    def checked() -> list[tuple[str, str]]:
+        capsys.readouterr()
+        main(["check", "--config", str(file), "--flow", "branch", "--json"])
+        found = json.loads(capsys.readouterr().out)
+        return [(one["level"], one["code"]) for one in found if one["subject"] == "ownership"]
+
+    write("base = 'one'", "")
+    assert main(["plan", "--config", str(file)]) == 64
+    assert "ZV3321" in capsys.readouterr().err
+    write("base = 'one'", "base <> 'nowhere'")
+    assert ("failure", "ZV3321") in checked()
+    write("base = 'one'", "base = 'other'")
+    assert all(level == "ok" for level, _ in checked())
