@@ -258,11 +258,15 @@ def test_two_flows_of_one_table_must_tell_their_rows_apart(
             "CREATE TABLE client (id INTEGER PRIMARY KEY, code TEXT, name TEXT, tax_id TEXT,"
             " phone TEXT, email TEXT, address TEXT, base TEXT, is_active BOOLEAN)"
         )
-        erp.execute("INSERT INTO client (id, code, base, is_active) VALUES (1, '1', 'one', 1), (2, '2', 'other', 1)")
+        erp.execute(
+            "INSERT INTO client (id, code, base, is_active)"
+            " VALUES (1, '1', 'one', 1), (2, '2', 'other', 1)"
+        )
 
     def write(owned_by_main: str, owned_by_branch: str) -> None:
         store = f'url = "sqlite:///{tmp_path}/shared.db"\ntable = "client"\n'
-            text = file.read_text(encoding="utf-8")
+        store += "".join(f'columns.{name} = "{name}"\n' for name in FIELDS)
+        text = file.read_text(encoding="utf-8")
         head = text[: text.index("[erp]")] + f'[erp]\n{store}owned = "{owned_by_main}"\n'
         file.write_text(head + text[text.index("[schedule]") :], encoding="utf-8")
         branch = f'[onec]\nbase = "other"\n[erp]\n{store}owned = "{owned_by_branch}"\n'
