@@ -14,7 +14,6 @@ from tests.integration.databases import fresh
 from tests.integration.engine_world import Clock
 from tests.integration.store_shapes import SERIAL
 from zvirka.domain import Command, Correction, Difference, Outcome
-from zvirka.erp.references import references_of
 from zvirka.reconcile.environment import Environment, open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
@@ -55,14 +54,7 @@ class Flows:
     @contextmanager
     def environment(self, flow: str) -> Iterator[Environment]:
         settings = self.settings[flow]
-        references, referring = references_of(flow, self.settings)
-        with open_environment(
-            settings,
-            mapping_of(settings),
-            now=self.clock,
-            references=references,
-            referring=referring,
-        ) as environment:
+        with open_environment(settings, mapping_of(settings), now=self.clock) as environment:
             yield environment
 
     def run(self, flow: str, command: str = Command.RECONCILE, **asked: Any) -> Summary:
@@ -188,10 +180,11 @@ def flows(
                 "delete": delete,
             },
         }
-        settings = {
+        plain = {
             "main": Settings.model_validate(main),
-            "contracts": Settings.model_validate(contract_flow),
+            "contracts": Settings.model_validate({**contract_flow, "name": "contracts"}),
         }
+        settings = {name: one.among(plain) for name, one in plain.items()}
         made = Flows(simulator, backend, settings)
         made.sql(FIRMS.format(serial=SERIAL[backend]))
         null = "NOT NULL" if required else ""
