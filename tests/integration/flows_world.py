@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import create_engine
@@ -128,6 +129,7 @@ def flows(
     required: bool = False,
     mode: str = "soft",
     marks: str = "keep",
+    onec: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Flows]:
     """Two flows over empty tables. ``required``: a contract must have its counterparty."""
     url = fresh(backend, directory)
@@ -140,11 +142,12 @@ def flows(
             base.contracts.update(ref, ВидДоговора="СПокупателем", DeletionMark=False)
         for ref in base.refs():
             base.update(ref, DeletionMark=False, ГоловнойКонтрагент_Key=_EMPTY)
-        onec = {
+        access = {
             "url": simulator.url,
             "user": simulator.user,
             "password": simulator.password,
             "retries": 1,
+            **onec,
         }
         common = {
             "guard": {
@@ -159,7 +162,7 @@ def flows(
         main = {
             **common,
             "state_dir": directory / "main",
-            "onec": {**onec, "key": "ref", "fields": MAIN_FIELDS},
+            "onec": {**access, "key": "ref", "fields": MAIN_FIELDS},
             "erp": {
                 "url": url,
                 "table": "firms",
@@ -171,7 +174,7 @@ def flows(
         contract_flow = {
             **common,
             "state_dir": directory / "contracts",
-            "onec": {**onec, "profile": "contracts", "fields": CONTRACT_FIELDS},
+            "onec": {**access, "profile": "contracts", "fields": CONTRACT_FIELDS},
             "erp": {
                 "url": url,
                 "table": "contracts",
