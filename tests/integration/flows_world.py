@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import create_engine
@@ -14,7 +15,6 @@ from tests.integration.databases import fresh
 from tests.integration.engine_world import Clock
 from tests.integration.store_shapes import SERIAL
 from zvirka.domain import Command, Correction, Difference, Outcome
-from zvirka.erp.references import references_of
 from zvirka.reconcile.environment import Environment, open_environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
@@ -55,14 +55,7 @@ class Flows:
     @contextmanager
     def environment(self, flow: str) -> Iterator[Environment]:
         settings = self.settings[flow]
-        references, referring = references_of(flow, self.settings)
-        with open_environment(
-            settings,
-            mapping_of(settings),
-            now=self.clock,
-            references=references,
-            referring=referring,
-        ) as environment:
+        with open_environment(settings, mapping_of(settings), now=self.clock) as environment:
             yield environment
 
     def run(self, flow: str, command: str = Command.RECONCILE, **asked: Any) -> Summary:
@@ -136,6 +129,7 @@ def flows(
     required: bool = False,
     mode: str = "soft",
     marks: str = "keep",
+    onec: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Flows]:
     """Two flows over empty tables. ``required``: a contract must have its counterparty."""
     url = fresh(backend, directory)
@@ -148,11 +142,12 @@ def flows(
             base.contracts.update(ref, ВидДоговора="СПокупателем", DeletionMark=False)
         for ref in base.refs():
             base.update(ref, DeletionMark=False, ГоловнойКонтрагент_Key=_EMPTY)
-        onec = {
+        access = {
             "url": simulator.url,
             "user": simulator.user,
             "password": simulator.password,
             "retries": 1,
+            **onec,
         }
         common = {
             "guard": {
@@ -167,7 +162,7 @@ def flows(
         main = {
             **common,
             "state_dir": directory / "main",
-            "onec": {**onec, "key": "ref", "fields": MAIN_FIELDS},
+            "onec": {**access, "key": "ref", "fields": MAIN_FIELDS},
             "erp": {
                 "url": url,
                 "table": "firms",
@@ -179,7 +174,7 @@ def flows(
         contract_flow = {
             **common,
             "state_dir": directory / "contracts",
-            "onec": {**onec, "profile": "contracts", "fields": CONTRACT_FIELDS},
+            "onec": {**access, "profile": "contracts", "fields": CONTRACT_FIELDS},
             "erp": {
                 "url": url,
                 "table": "contracts",
@@ -188,10 +183,11 @@ def flows(
                 "delete": delete,
             },
         }
-        settings = {
+        plain = {
             "main": Settings.model_validate(main),
-            "contracts": Settings.model_validate(contract_flow),
+            "contracts": Settings.model_validate({**contract_flow, "name": "contracts"}),
         }
+        settings = {name: one.among(plain) for name, one in plain.items()}
         made = Flows(simulator, backend, settings)
         made.sql(FIRMS.format(serial=SERIAL[backend]))
         null = "NOT NULL" if required else ""

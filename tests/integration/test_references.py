@@ -10,6 +10,11 @@ import pytest
 from tests.integration.databases import BACKENDS
 from tests.integration.flows_world import Flows, flows
 from zvirka.domain import OutcomeState
+from zvirka.erp.references import references_of
+from zvirka.erp.sql.store_check import check_store
+from zvirka.errors import ExitCode, SettingsError
+from zvirka.findings import Finding
+from zvirka.settings.profiles import mapping_of
 
 
 @pytest.fixture(params=BACKENDS)
@@ -151,3 +156,59 @@ def test_a_contract_that_must_have_a_counterparty_is_not_created_without(
         waits = both.run("contracts")
         assert (waits.exit_code, waits.waiting) == (1, 1)
         assert both.stored()[one][1] is not None
+
+
+def checked(both: Flows, flow: str) -> list[Finding]:
+    settings = both.settings[flow]
+    references, referring = references_of(flow, both.settings)
+    return check_store(
+        settings.erp, mapping_of(settings), references=references, referring=referring
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_check_tries_a_reference_with_a_row_that_is_there(tmp_path: Path, backend: str) -> None:
+    with flows(tmp_path, backend, required=True) as both:
+        waiting = [one for one in checked(both, "contracts") if "could not be tried" in one.text]
+        assert [one.level for one in waiting] == ["warning"]
+        assert both.run("main").exit_code == 0
+        found = checked(both, "contracts")
+        assert not [one for one in found if one.level == "failure"], found
+        assert [one.text for one in found if one.subject == "rights"] == [
+            "create: tried and rolled back; sequences may advance",
+            "update: tried and rolled back",
+            "delete: tried and rolled back",
+        ]
+        assert both.sql("SELECT COUNT(*) FROM contracts") == [(0,)]
+
+
+def test_a_reference_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
+    with flows(tmp_path) as both:
+        settings, main = both.settings["contracts"], both.settings["main"]
+        elsewhere = main.model_copy(
+            update={"erp": main.erp.model_copy(update={"url": f"sqlite:///{tmp_path}/other.db"})}
+        )
+        no_ref = main.model_copy(
+            update={
+                "onec": main.onec.model_copy(update={"key": "name"}),
+                "erp": main.erp.model_copy(update={"key": "name", "ref": None}),
+            }
+        )
+        alone = {"contracts": settings}
+        for flows_there, why in (
+            (alone, "there is no such flow"),
+            (alone | {"main": elsewhere}, "its table is in another database"),
+            (alone | {"main": no_ref}, "its table has no column for Ref_Key"),
+        ):
+            with pytest.raises(SettingsError) as caught:
+                references_of("contracts", flows_there)
+            assert caught.value.code == "ZV3320"
+            assert why in caught.value.cause
+            assert caught.value.place == "onec.fields.counterparty.reference"
+        both.sql("ALTER TABLE firms RENAME COLUMN ref TO uid")
+        failed = both.run("contracts")
+        assert failed.exit_code == ExitCode.USAGE
+        assert "table firms has no column ref" in failed.error
+        assert [one.text.code for one in checked(both, "contracts") if one.level == "failure"] == [
+            "ZV3320"
+        ]

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.integration.engine_world import World, world
+from tests.integration.flows_world import flows
 from zvirka.domain import Cause
-from zvirka.errors import HeldError, SettingsError
+from zvirka.errors import HeldError, SettingsError, SourceError
 from zvirka.onec.open_source import open_feed
-from zvirka.reconcile.feeding import follow
+from zvirka.reconcile.feeding import follow, follow_together, readers_of_the_node
 from zvirka.reconcile.request import Summary
 
 
@@ -111,3 +112,38 @@ def test_without_a_plan_in_the_settings_the_remedy_is_named(night: World) -> Non
     bare = night.with_settings(onec={"exchange_plan": ""})
     with pytest.raises(SettingsError, match="exchange plan"):
         followed(bare)
+
+
+def test_one_message_serves_all_flows_of_its_base(tmp_path: Path) -> None:
+    node = {"exchange_plan": "Звірка", "exchange_node": "ZV"}
+    with flows(tmp_path, onec=node) as both:
+        both.run("main")
+        both.run("contracts")
+        readers = readers_of_the_node(both.settings["contracts"])
+        assert [one.name for one in readers] == ["main", "contracts"]
+
+        def follow_both() -> dict[str, Summary]:
+            both.clock.forward(minutes=1)
+            with both.environment("main") as main, both.environment("contracts") as contracts:
+                return follow_together([main, contracts], who="test")
+
+        follow_both()
+        firm = both.base.create(name="Нова фірма")
+        contract = both.base.contracts.create(Description="Новий договір", Owner_Key=firm)
+        asked = len(both.simulator.requests)
+        runs = follow_both()
+        posts = [one.path for one in both.simulator.requests[asked:] if one.method == "POST"]
+        assert [path.rpartition("/")[2] for path in posts] == [
+            "SelectChanges",
+            "NotifyChangesReceived",
+        ]
+        assert {name: one.outcomes for name, one in runs.items()} == {
+            "main": {"applied": 1},
+            "contracts": {"applied": 1},
+        }
+        assert both.stored()[contract][1] == firm
+        assert follow_both() == {}
+        both.base.contracts.update(contract, Description="Ще новіший")
+        with both.environment("main") as main, pytest.raises(SourceError, match="1 other object"):
+            follow(main, who="test")
+        assert [*follow_both()] == ["contracts"]

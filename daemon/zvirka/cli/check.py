@@ -17,6 +17,8 @@ from zvirka.message import Message
 
 if TYPE_CHECKING:
     from zvirka.findings import Finding
+    from zvirka.mapping import Mapping
+    from zvirka.settings.model import Settings
 
 app = new_group()
 
@@ -55,7 +57,6 @@ def findings_of(call: Invocation) -> list[Finding]:
     """Return what a check finds: settings, service, 1C, the store, the journal."""
     from zvirka.cli.service_check import service_findings
     from zvirka.erp.shared_table import overlap_findings
-    from zvirka.erp.sql.store_check import check_store
     from zvirka.journal.journal_check import check_journal
     from zvirka.onec.source_check import check_source
 
@@ -64,7 +65,7 @@ def findings_of(call: Invocation) -> list[Finding]:
     with TemporaryDirectory(prefix="zvirka-check-") as scratch:  # in place of the schema's cache
         cache = Path(scratch)
         findings += _guarded("onec", lambda: check_source(settings.onec, mapping, cache))
-        findings += _guarded("erp", lambda: check_store(settings.erp, mapping))
+        findings += _guarded("erp", lambda: _store_findings(settings, mapping))
         findings += _guarded("erp", lambda: list(overlap_findings(settings)))
         if not any(finding.level == "failure" for finding in findings):
             findings += _guarded("key", lambda: _key_findings(call, cache))
@@ -72,17 +73,27 @@ def findings_of(call: Invocation) -> list[Finding]:
     return findings
 
 
+def _store_findings(settings: Settings, mapping: Mapping) -> list[Finding]:
+    from zvirka.erp.references import references_of
+    from zvirka.erp.sql.store_check import check_store
+
+    references, referring = references_of(settings.name, settings.flows)
+    return check_store(settings.erp, mapping, references=references, referring=referring)
+
+
 def _key_findings(call: Invocation, cache: Path) -> list[Finding]:
     from zvirka.erp.open_store import open_store
+    from zvirka.erp.references import references_of
     from zvirka.onec.open_source import open_source
     from zvirka.reconcile.key_plausibility import key_findings
 
     settings, mapping = call.settings, call.mapping
     if settings.erp.table is None:  # the embedded store's own key is right
         return []
+    references, _ = references_of(settings.name, settings.flows)
     with (
         open_source(settings.onec, mapping, cache) as source,
-        closing(open_store(settings.erp, mapping)) as store,
+        closing(open_store(settings.erp, mapping, references=references)) as store,
     ):
         return list(key_findings(source, store, mapping, settings.guard.min_key_share))
 

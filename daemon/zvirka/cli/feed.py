@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import typer
 
+from zvirka.cli.each_flow import worst
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import FlowCommand, WaitOption, examples, new_group
 from zvirka.cli.run_output import show_summary
@@ -23,21 +26,37 @@ def feed(context: typer.Context, wait: WaitOption = None) -> int:
     """Correct what 1C's exchange plan recorded since the last time.
 
     Needs onec.exchange_plan and onec.exchange_node. The changes are confirmed to 1C only after the
-    run is in the journal; until then 1C sends them again.
+    run is in the journal; until then 1C sends them again. Flows that read the same node of a base
+    take its changes together, whichever of them is named.
     """
     from zvirka.reconcile.environment import open_environment
-    from zvirka.reconcile.feeding import follow
+    from zvirka.reconcile.feeding import follow_together, readers_of_the_node
+    from zvirka.settings.profiles import mapping_of
 
     call: Invocation = context.obj
     progress = call.progress()
-    with open_environment(call.settings, call.mapping, progress=progress) as environment:
+    with ExitStack() as opened:
+        environments = [
+            opened.enter_context(open_environment(flow, mapping_of(flow), progress=progress))
+            for flow in readers_of_the_node(call.settings)
+        ]
         try:
-            summary = follow(environment, who=call.who, wait=wait or 0)
+            summaries = follow_together(environments, who=call.who, wait=wait or 0)
         finally:
             progress.done()
-    if summary is not None:
+    if not summaries:
+        return _nothing(call)
+    if len(environments) > 1 and call.common.json:
+        call.print_json(summaries)
+        return worst(one.exit_code for one in summaries.values())
+    for flow, summary in summaries.items():
+        if len(environments) > 1:
+            call.print(call.say("flow_heading", flow=flow))
         show_summary(call, summary)
-        return summary.exit_code
+    return worst(one.exit_code for one in summaries.values())
+
+
+def _nothing(call: Invocation) -> int:
     if call.common.json:
         call.print_json({"run": None, "exit_code": ExitCode.IN_SYNC})
     else:

@@ -40,6 +40,12 @@ def simulate(
     counterparties: Annotated[
         int, typer.Option("--counterparties", min=0, help="How many to invent.")
     ] = 2000,
+    contracts: Annotated[
+        int | None,
+        typer.Option(
+            "--contracts", min=0, help="Publish contracts of counterparties, and invent so many."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same base.")] = 1,
     kept: Annotated[
         Path | None,
@@ -71,6 +77,7 @@ def simulate(
                 port=port,
                 profile=profile,
                 counterparties=counterparties,
+                contracts=contracts,
                 seed=seed,
                 recording=recording,
                 password=given,

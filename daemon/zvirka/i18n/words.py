@@ -196,6 +196,13 @@ FIELDS: Mapping[str, str] = {
     "actual_address": N_("Actual address"),
     "type": N_("Type"),
     "comment": N_("Comment"),
+    "counterparty": N_("Counterparty"),
+    "organisation": N_("Organisation"),
+    "number": N_("Number"),
+    "date": N_("Date"),
+    "currency": N_("Currency"),
+    "kind": N_("Kind"),
+    "valid_until": N_("Valid until"),
     "ref": N_("Ref_Key"),
 }
 

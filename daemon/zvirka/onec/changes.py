@@ -9,6 +9,7 @@ not confirmed comes again, so: confirm only what is durably applied. One reader 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from io import BytesIO
 from typing import Any
 
@@ -127,7 +128,7 @@ def read_feed(feed: bytes, entity: str, message: int) -> Changes:
     """
     changed: list[str] = []
     deleted: list[str] = []
-    others = 0
+    elsewhere: dict[str, list[str]] = defaultdict(list)
     tags = (f"{_ATOM}entry", f"{_TOMB}deleted-entry")
     try:
         for _, element in etree.iterparse(
@@ -138,13 +139,14 @@ def read_feed(feed: bytes, entity: str, message: int) -> Changes:
             if name == entity:
                 (deleted if gone else changed).append(ref)
             else:
-                others += 1
+                elsewhere[name].append(ref)
             element.clear()
     except etree.XMLSyntaxError as error:
         kind = (
             failures.UnreadableFeedError if error.code in _NO_CHARACTER else failures.CutShortError
         )
         raise kind(place="SelectChanges") from error
+    others = {name: tuple(refs) for name, refs in elsewhere.items()}
     return Changes(message, tuple(changed), tuple(deleted), others)
 
 

@@ -6,7 +6,7 @@ loop a row. The implementation is :class:`zvirka.onec.catalogue_source.Catalogue
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -85,14 +85,19 @@ class Changes(msgspec.Struct, frozen=True):
     """Ref_Keys in the order of the feed: created or changed, and physically deleted.
 
     ``message`` is what to confirm once all of it is durably applied. The lists hold only the
-    entity asked for; ``others`` counts changes of other objects in the same package, which a
-    confirmation makes 1C forget as well.
+    entity asked for; ``elsewhere`` are the Ref_Keys of other objects in the same package, by
+    entity, which a confirmation makes 1C forget as well.
     """
 
     message: int
     changed: tuple[str, ...]
     deleted: tuple[str, ...]
-    others: int = 0
+    elsewhere: Mapping[str, tuple[str, ...]] = {}
+
+    @property
+    def others(self) -> int:
+        """How many objects of other entities the package holds."""
+        return sum(map(len, self.elsewhere.values()))
 
 
 class Feed(Protocol):

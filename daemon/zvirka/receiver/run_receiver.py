@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from loguru import logger
 from sqlalchemy import URL, Engine
 
 from zvirka.erp.open_store import open_layout
+from zvirka.erp.references import references_of
 from zvirka.erp.sql.engines import store_url
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.joined_apps import Unavailable, by_exact_path
@@ -126,10 +128,12 @@ def receiver_app(
             place="erp.writer",
             remedy=Message('let 1C post to the ERP, or set erp.writer = "sql"'),
         )
+    references, referring = references_of(settings.name, settings.flows)
+    opened = partial(open_layout, references=references, referring=referring)
     with (
         receiver_lock(settings, who=who, now=clock) as keep_lock,
         # The store first: where both are one SQLite file, an embedded store creates it.
-        _disposed(open_layout(settings.erp, mapping)) as (store, layout),
+        _disposed(opened(settings.erp, mapping)) as (store, layout),
         _disposed(open_engine(settings)) as (journal, _),
     ):
         policy = Policy.of(settings.policy, soft_delete=layout.soft is not None)

@@ -29,6 +29,7 @@ from sqlalchemy.schema import CreateIndex
 
 from zvirka.erp.embedded import TABLE, effective
 from zvirka.erp.open_store import require_embeddable
+from zvirka.erp.references import NO_REFERENCES, References, ReferringTable
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import store_engine, store_name, store_url
 from zvirka.erp.sql.expressions import AsText
@@ -65,7 +66,13 @@ LENGTHS = {
 Description is 100 or 150 long there, the texts of contact information 500."""
 
 
-def check_store(erp: ErpSettings, mapping: Mapping) -> list[Finding]:
+def check_store(
+    erp: ErpSettings,
+    mapping: Mapping,
+    *,
+    references: References = NO_REFERENCES,
+    referring: Sequence[ReferringTable] = (),
+) -> list[Finding]:
     """Everything about the store a run would stumble over, and what is in order.
 
     Nothing is left in the store: writes are tried in a transaction that is rolled back. Sequences
@@ -83,12 +90,18 @@ def check_store(erp: ErpSettings, mapping: Mapping) -> list[Finding]:
         return [failed("store", error)]
     settings = effective(erp, mapping)
     try:
-        return list(_findings(engine, settings, mapping))
+        return list(_findings(engine, settings, mapping, references, referring))
     finally:
         engine.dispose()
 
 
-def _findings(engine: Engine, erp: ErpSettings, mapping: Mapping) -> Iterator[Finding]:
+def _findings(
+    engine: Engine,
+    erp: ErpSettings,
+    mapping: Mapping,
+    references: References,
+    referring: Sequence[ReferringTable],
+) -> Iterator[Finding]:
     name = store_name(engine.url, erp.table or TABLE)
     try:
         table, children = reflect(engine, erp, name)
@@ -99,7 +112,7 @@ def _findings(engine: Engine, erp: ErpSettings, mapping: Mapping) -> Iterator[Fi
             yield Finding("failure", "columns", text, Message("correct [erp] in zvirka.toml"))
         if problems:
             return
-        layout = read_layout(engine, erp, mapping, name)
+        layout = read_layout(engine, erp, mapping, name, references=references, referring=referring)
     except (StoreError, SettingsError) as error:
         yield failed("store", error)
         return

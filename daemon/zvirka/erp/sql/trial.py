@@ -6,7 +6,7 @@ constants, foreign keys and the collation of the key are known, and not guessed 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from sqlalchemy import Connection, Engine, String, Table, Uuid, select
@@ -18,6 +18,7 @@ from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.conversion import some_value
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import WRITES
+from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
@@ -83,12 +84,18 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     transaction = Transaction(connection, layout, reading, clean=False, doubled=[])
     created: Client | None = None
     some = _some_client(connection, reading)
-    outcome = _tried(connection, transaction, _creation(layout, _fitting_key(layout)))
+    samples = _parent_refs(connection, layout)
+    outcome = _tried(connection, transaction, _creation(layout, _fitting_key(layout), samples))
+    if isinstance(outcome, Outcome) and outcome.waits:
+        text = coded("ZV2213", "a create could not be tried: {detail}", detail=outcome.detail)
+        yield Finding("warning", "rights", text, Message("check again when there is one"))
+        return
     if isinstance(outcome, Outcome) and outcome.state is not OutcomeState.APPLIED:
         # The invented key or values may break a rule that 1C's own keep.
         keys = list(_likely_keys(layout, some))
         # A view does not say which columns are required: at last all of them are given a value.
-        for wanted in [*(_creation(layout, key, some) for key in keys), _whole(layout, keys, some)]:
+        tries = [_creation(layout, key, samples, some) for key in keys]
+        for wanted in [*tries, _whole(layout, keys, samples, some)]:
             again = _tried(connection, transaction, wanted)
             if isinstance(again, Outcome) and again.state is OutcomeState.APPLIED:
                 outcome = again
@@ -110,7 +117,20 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     )
 
 
-def _creation(layout: TableLayout, key: str, like: Client | None = None) -> Correction:
+def _parent_refs(connection: Connection, layout: TableLayout) -> dict[str, str]:
+    """For each reference field the Ref_Key of some row it may refer to, if there is any."""
+    found: dict[str, str] = {}
+    for field, mapped in layout.columns.items():
+        if mapped.parent is not None:
+            ref = mapped.parent.ref
+            some = select(AsText(ref)).where(AsText(ref) != "").limit(1)
+            found[field] = connection.execute(some).scalar() or REF
+    return found
+
+
+def _creation(
+    layout: TableLayout, key: str, parents: Mapping[str, str], like: Client | None = None
+) -> Correction:
     """A create of a client of ours; what is unique apart, with the values of ``like``."""
     key = REF if layout.key_is_ref else key
     after: dict[str, str | None] = dict.fromkeys(layout.fields)
@@ -120,25 +140,32 @@ def _creation(layout: TableLayout, key: str, like: Client | None = None) -> Corr
         elif like is not None and not mapped.unique:
             after[field] = like.values[field]
         elif not mapped.column.nullable:
-            after[field] = _sample(mapped)
+            after[field] = parents.get(field) or _sample(mapped)
     for child in layout.children:  # a child row is inserted only where it has a value
         for mapped in child.columns:
             after[mapped.field] = _sample(mapped)
     return Correction(id=1, action=Action.CREATE, key=key, ref=REF, after=after)
 
 
-def _whole(layout: TableLayout, keys: list[str], like: Client | None) -> Correction:
+def _whole(
+    layout: TableLayout, keys: list[str], parents: Mapping[str, str], like: Client | None
+) -> Correction:
     """A create in which every field has a value of its own, of the form that ``like`` has."""
-    plain = _creation(layout, keys[0] if keys else _fitting_key(layout))
+    plain = _creation(layout, keys[0] if keys else _fitting_key(layout), parents)
     there = {} if like is None else like.values
     after = {
-        field: value or _changed(there.get(field) or "") or _sample(layout.home(field))
+        field: value
+        or parents.get(field)
+        or _changed(there.get(field) or "")
+        or _sample(layout.home(field))
         for field, value in plain.after.items()
     }
     return msgspec.structs.replace(plain, after=after)
 
 
 def _sample(mapped: MappedColumn) -> str:
+    if mapped.values:
+        return mapped.values[0][0]
     if not _is_text(mapped.column.type):
         return some_value(mapped.column)
     return SAMPLES.get(mapped.field, "zvirka")[: mapped.max_length]
