@@ -36,6 +36,12 @@ SENTENCES: dict[str, str] = {
     "demo_what": N_("What"),
     "demo_happened": N_("Events that day"),
     "demo_lost": N_("Lost"),
+    "demo_flows": N_(
+        "Further flows in the same ERP: contracts of this base, counterparties of a branch."
+        " No webhooks at all."
+    ),
+    "rows": N_("Rows"),
+    "corrected": N_("Corrected"),
     "demo_untouched": N_("The client entered by hand is untouched."),
     "demo_touched": N_("The client entered by hand was changed, which must not happen."),
     "demo_well": N_("The ERP and 1C agree."),
