@@ -53,11 +53,11 @@ class Common:
     """The options that every command takes; filled in while the command line is read."""
 
     config: Path | None = None
-    flows: tuple[str, ...] = ()
-    all_flows: bool = False
     lang: str | None = None
     json: bool = False
     log_level: str | None = None
+    flows: tuple[str, ...] = ()
+    all_flows: bool = False
 
 
 @dataclass

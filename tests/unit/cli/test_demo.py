@@ -16,7 +16,7 @@ def test_demo_twice_in_one_directory_begins_again(
     for _ in range(2):
         assert run(*line) == 0
         assert "The ERP and 1C agree." in capsys.readouterr().out
-    assert len(list((settled / "kept" / "reports").glob("*.html"))) == 4
+    assert len(list((settled / "kept" / "reports").glob("*.html"))) == 5
 
 
 def test_demo_refuses_a_directory_of_somebody_else_and_one_it_cannot_make(
