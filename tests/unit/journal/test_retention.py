@@ -64,8 +64,9 @@ def test_the_first_approval_of_a_waiting_plan_is_left_alone(journal: Journal) ->
     journal.add_differences(first, [difference(1)])
     journal.finish(first, status="finished", exit_code=3, now=NOW)
     assert prune(journal, DAY, NOW + 2 * DAY, "olena", "law") == Pruned()
-    later = NOW + 60 * DAY
-    assert prune(journal, DAY, later, "olena", "law").runs == (held, first)
+    answer = begin(journal, "reject", parent=held)
+    journal.finish(answer, status="finished", exit_code=0, now=NOW + 2 * DAY)
+    assert prune(journal, DAY, NOW + 2 * DAY, "olena", "law").runs == (held, first)
 
 
 def test_what_is_young_open_or_waiting_is_left_alone(journal: Journal) -> None:
