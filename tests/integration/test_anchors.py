@@ -20,11 +20,12 @@ from tests.unit.journal.world import key_pair, receipts, settings
 from tests.unit.report.sample import STORY, sample_book, seal_run
 from zvirka.domain import Difference
 from zvirka.errors import UsageError
-from zvirka.journal.chain import verify_chain, verify_signatures
+from zvirka.journal.chain import verify_chain
 from zvirka.journal.head import Head
 from zvirka.journal.journal import Journal
 from zvirka.journal.keyring import Keyring, key_ring
 from zvirka.journal.retention import prune
+from zvirka.journal.signature_checks import verify_signatures
 from zvirka.journal.signing import read_signer
 from zvirka.reconcile.anchoring import anchor
 from zvirka.report import report_files, write_reports

@@ -13,9 +13,10 @@ from tests.unit.cli.lines import run
 from tests.unit.journal.world import key_pair
 from tests.unit.report.sample import quiet_run, sample_book, story_run
 from zvirka.errors import UsageError
-from zvirka.journal.chain import SignatureCounts, verify_chain, verify_signatures
+from zvirka.journal.chain import verify_chain
 from zvirka.journal.journal import Journal
 from zvirka.journal.keyring import hand_over, key_ring
+from zvirka.journal.signature_checks import SignatureCounts, verify_signatures
 from zvirka.journal.signing import read_signer
 from zvirka.report import write_reports
 

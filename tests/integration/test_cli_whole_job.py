@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,14 @@ def answer(capsys: pytest.CaptureFixture[str], *line: str) -> tuple[int, Any]:
     shown = capsys.readouterr()
     assert PASSWORD not in shown.out + shown.err
     return code, json.loads(shown.out)
+
+
+@contextmanager
+def asked_by(name: str) -> Iterator[None]:
+    """The next command is asked for by this person or unit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zvirka.cli.invocation.who", lambda _environ: name)
+        yield
 
 
 def test_plan_writes_nothing_and_reconcile_corrects_and_proves(
@@ -228,3 +236,55 @@ def test_wrong_password_is_a_failed_run_that_says_so(
     assert "Run 1 failed." in shown.out
     assert "не той" not in shown.out + shown.err
     assert not (settled / "erp.db").exists() or clients(settled, "name") == {}
+
+
+def test_one_person_alone_does_not_approve_where_two_must(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (settled / "zvirka.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[policy]\napprovals = 2\n")
+    assert answer(capsys, "reconcile")[0] == 0
+    for one in counterparties(onec)[:2]:
+        onec.base.delete(one.ref)
+    before = clients(settled, "is_active")
+    with asked_by("zvirka.service"):
+        code, held = answer(capsys, "reconcile")
+    assert code == 3
+    number = str(held["run"])
+    code, first = answer(capsys, "approve", number, "--reason", "так")
+    assert (code, first["command"], first["parent"]) == (3, "endorse", held["run"])
+    assert clients(settled, "is_active") == before
+    assert run("show", number, "--lang", "en") == 0
+    assert "Approvals: 1 of 2, by" in capsys.readouterr().out
+    assert run("approve", number, "--reason", "ще раз") == 64
+    assert "ZV5409" in capsys.readouterr().err
+    with asked_by("olena (sudo) on pts/3"):
+        code, done = answer(capsys, "approve", number, "--reason", "друга людина")
+    assert (code, done["outcomes"]) == (0, {"applied": 2})
+
+
+def test_a_client_is_suppressed_listed_and_left_alone(
+    onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("reconcile", "--reason", "перша ніч") == 0
+    capsys.readouterr()
+    one = counterparties(onec)[0]
+    key = one.values["code"]
+    line = ("suppress", "--code", key, "--until", "2999-12-31", "--reason", "суд")
+    assert answer(capsys, *line)[0] == 0
+    onec.base.update(one.ref, name="ТОВ «Змінено»")
+    code, night = answer(capsys, "reconcile")
+    assert (code, night["causes"]) == (1, {"rejected": 1})
+    assert clients(settled, "name")[key] != "ТОВ «Змінено»"
+    [report] = [Path(path) for path in night["reports"] if path.endswith(".html")]
+    assert "не виправляється до 31.12.2999 включно" in report.read_text(encoding="utf-8")
+    assert run("suppress", "--list", "--lang", "en") == 0
+    shown = capsys.readouterr().out
+    assert key in shown
+    assert "2999-12-31" in shown
+    assert run("suppress", "--code", key) == 64
+    assert run("suppress", "--code", key, "--until", "31.12", "--reason", "x") == 64
+    capsys.readouterr()
+    code, again = answer(capsys, "resync", "--code", key, "--reason", "суд завершено")
+    assert (code, again["outcomes"]) == (0, {"applied": 1})
+    assert answer(capsys, "suppress", "--list") == (0, [])

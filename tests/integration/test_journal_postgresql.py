@@ -20,12 +20,13 @@ from tests.unit.journal import rules, world
 from tests.unit.journal.world import DAY, NOW
 from zvirka.domain import Disposition, FieldDifference
 from zvirka.errors import JournalError, LockHeldError
-from zvirka.journal.chain import verify_chain, verify_signatures
+from zvirka.journal.chain import verify_chain
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.keyring import key_ring
 from zvirka.journal.migration import migration_config
 from zvirka.journal.retention import Pruned, prune
 from zvirka.journal.run_lock import run_lock
+from zvirka.journal.signature_checks import verify_signatures
 from zvirka.settings.model import Settings
 
 

@@ -242,8 +242,15 @@ def test_nothing_is_wider_than_the_window_and_no_text_is_cut(person: Person) -> 
     assert {name: texts for name, texts in cut.items() if texts} == {}
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (390, "dark"),
+        pytest.param(1280, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_no_page_has_a_fault_of_accessibility(
     browser: Any, site: Site, width: int, scheme: str
 ) -> None:

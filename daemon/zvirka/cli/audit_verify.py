@@ -174,8 +174,9 @@ def _verify_journal(
     files: list[Path],
 ) -> int:
     from zvirka.i18n.visible_text import one_line
-    from zvirka.journal.chain import SignatureCounts, verify_chain, verify_signatures
+    from zvirka.journal.chain import verify_chain
     from zvirka.journal.keyring import Keyring
+    from zvirka.journal.signature_checks import SignatureCounts, verify_signatures
     from zvirka.report.anchor_check import anchor_problems
     from zvirka.report.file_check import Authenticity, verify_report
 

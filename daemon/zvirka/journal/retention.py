@@ -78,15 +78,16 @@ def prune(
 
 def _old_runs(connection: Connection, before: datetime, waiting: set[int | None]) -> list[int]:
     open_intent = exists().where(CORRECTION.c.run_id == RUN.c.id, CORRECTION.c.state == "intended")
-    query = select(RUN.c.id).where(
+    query = select(RUN.c.id, RUN.c.parent).where(
         RUN.c.seal.is_not(None),
         RUN.c.pruned_at.is_(None),
         RUN.c.command != Command.PRUNE.value,
         RUN.c.finished_at < before,
         ~open_intent,
     )
-    found = connection.execute(query.order_by(RUN.c.id)).scalars()
-    return [run for run in found if run not in waiting]
+    found = connection.execute(query.order_by(RUN.c.id)).all()
+    # What a first approval of a plan that waits has approved is needed for the second one.
+    return [run for run, parent in found if not {run, parent} & waiting]
 
 
 def _old_receipts(connection: Connection, before: datetime) -> tuple[int, int]:

@@ -32,6 +32,7 @@ def commands(group: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
 ALL = dict(commands(get_command(app)))
 WANTED = {
     "check", "plan", "reconcile", "resync", "runs", "show", "approve", "reject", "undo", "report",
+    "suppress",
     "explain",
     "audit verify", "audit rotate-key", "audit anchor", "audit history", "audit export", "prune",
     "config show", "config check",

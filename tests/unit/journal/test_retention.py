@@ -58,6 +58,17 @@ def bytes_of(directory: Path) -> bytes:
     return b"".join(path.read_bytes() for path in directory.glob("journal.db*"))
 
 
+def test_the_first_approval_of_a_waiting_plan_is_left_alone(journal: Journal) -> None:
+    held = night(journal, status="held")
+    first = begin(journal, "endorse", parent=held)
+    journal.add_differences(first, [difference(1)])
+    journal.finish(first, status="finished", exit_code=3, now=NOW)
+    assert prune(journal, DAY, NOW + 2 * DAY, "olena", "law") == Pruned()
+    answer = begin(journal, "reject", parent=held)
+    journal.finish(answer, status="finished", exit_code=0, now=NOW + 2 * DAY)
+    assert prune(journal, DAY, NOW + 2 * DAY, "olena", "law").runs == (held, first)
+
+
 def test_what_is_young_open_or_waiting_is_left_alone(journal: Journal) -> None:
     held = night(journal, status="held")
     failed = begin(journal)

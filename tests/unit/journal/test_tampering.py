@@ -21,9 +21,10 @@ from tests.unit.journal.world import (
     night,
     settings,
 )
-from zvirka.journal.chain import ChainProblem, verify_chain, verify_signatures
+from zvirka.journal.chain import ChainProblem, verify_chain
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.keyring import key_ring
+from zvirka.journal.signature_checks import verify_signatures
 from zvirka.journal.tables import metadata
 
 COLUMNS = [
