@@ -128,7 +128,7 @@ class Jobs:
         target: Module = self.names[module]
         arguments = [Cell(value) for value in given or ()]
         return self.base.start(
-            lambda: target.call_exported(routine, *arguments), key or "", title or ""
+            lambda: target.call_exported(routine, *arguments), method, key or "", title or ""
         )
 
     def ПолучитьФоновыеЗадания(self, wanted: Structure) -> Array:

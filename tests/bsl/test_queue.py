@@ -189,6 +189,27 @@ def test_two_senders_at_once_send_each_message_once(erp: Erp, world: World) -> N
     assert world.queue == []
 
 
+def test_a_change_made_while_its_message_is_on_the_way_waits_for_it(erp: Erp, world: World) -> None:
+    made = queued(world)
+    world.base.order = Random(1)
+    world.send_queue()
+    while not world.queue[0]["ЗанятоДо"]:
+        world.base.step()
+    made.bsl_set("Наименование", "Бета")
+    made.Записать()
+    [first] = world.base.active_jobs()
+    world.send_queue()
+    second = world.base.active_jobs()[-1]
+    while second.active:
+        world.base.resume(second)
+    assert erp.messages == []
+    world.base.run_ready()
+    assert not first.active
+    sent = [(m["action"], m["clientData"]["Наименование"]) for m in erp.messages]
+    assert sent[-1] == ("update", "Бета")
+    assert world.queue == []
+
+
 def test_a_sender_killed_midway_sends_the_create_again_as_an_update(erp: Erp, world: World) -> None:
     queued(world)
     world.base.order = Random(1)
@@ -197,6 +218,8 @@ def test_a_sender_killed_midway_sends_the_create_again_as_an_update(erp: Erp, wo
         world.base.step()
     world.base.jobs.clear()
     world.base.order = None
+    world.send_queue(after=timedelta(minutes=1))
+    assert erp.actions == ["create"], "the killed one may still be at it"
     world.send_queue(after=timedelta(minutes=1))
     assert erp.actions == ["create", "update"]
     assert world.queue == []
@@ -355,5 +378,5 @@ def test_the_daemon_reads_what_the_extension_wrote(erp: Erp, world: World) -> No
 
 def _as_odata_shows(row: dict[str, Any]) -> dict[str, Any]:
     """Edm.Int64 travels as text."""
-    wide = {name: str(int(row[name])) for name in ("Порядок", "СледующаяПопытка")}
+    wide = {name: str(int(row[name])) for name in ("Порядок", "СледующаяПопытка", "ЗанятоДо")}
     return {**row, **wide, "Попыток": int(row["Попыток"]), "КодСостояния": int(row["КодСостояния"])}
