@@ -119,7 +119,7 @@ def test_the_pasted_module_keeps_the_order(tmp_path: Path) -> None:
     "seed", [SEED, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))]
 )
 def test_the_extension_keeps_the_order(tmp_path: Path, seed: int) -> None:
-    """The scheduled job and the job after a save are two methods: the platform runs both at once."""
+    """The scheduled job and the job after a save are two methods: the platform runs both."""
     blind = BlindErp(one_in_five(Random(seed)), seed)
     with running_erp() as erp:
         erp.answer = blind.answer
