@@ -192,6 +192,7 @@ class Infobase:
         self.open_object: Callable[..., Any] | None = None
         self.jobs_refused = False
         self.may_change = True
+        self.ordinary_client = False
         self.constants = {"connection": 'Srvr="srv";Ref="base";', "locks": "Управляемый"}
         self.extern_calls_in_transaction = 0
 
@@ -222,7 +223,7 @@ class Infobase:
     def _end(self) -> None:
         self.session.store, self.session.broken, self.session.written = None, False, False
         self.locks = {k: held for k, held in self.locks.items() if held[0] is not self.session}
-        if self.order is None and not self._current():
+        if self.order is None and not self.current():
             self.run_ready()
 
     def lock(self, space: str, key: Any, *, exclusive: bool) -> None:
@@ -251,7 +252,7 @@ class Infobase:
         self.jobs.append(job)
         if self.order is None:
             self.resume(job)
-            if not self._current():
+            if not self.current():
                 self.run_ready()
         return job
 
@@ -271,7 +272,7 @@ class Infobase:
         Raises:
             BslError: the wait is over, as the platform says it.
         """
-        job = self._current()
+        job = self.current()
         if ready():
             return
         if job is None:
@@ -290,7 +291,7 @@ class Infobase:
 
     def give_way(self) -> None:
         """Let other jobs run here, when jobs are interleaved."""
-        job = self._current()
+        job = self.current()
         if self.order is not None and job is not None and job.task.parent is not None:
             job.task.parent.switch()
 
@@ -310,7 +311,8 @@ class Infobase:
         for job in self.active_jobs():
             self.resume(job, "give up")
 
-    def _current(self) -> Job | None:
+    def current(self) -> Job | None:
+        """The job that is running, ``None`` in the session of a user."""
         current = getcurrent()
         return next((job for job in self.jobs if job.task is current), None)
 

@@ -321,7 +321,9 @@ def _data_functions(base: Infobase, caught: Cell) -> dict[str, Any]:
                 target.put(name, value)
 
     def privileged(on: bool) -> None:
-        base.session.privileged = on
+        """No effect in the client of an ordinary application; its jobs run on the server."""
+        if not base.ordinary_client or base.current() is not None:
+            base.session.privileged = on
 
     return {
         "НачатьТранзакцию()": base.begin,

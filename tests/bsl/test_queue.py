@@ -248,7 +248,7 @@ def test_a_refusal_of_the_data_stops_the_message_until_a_person_or_a_change(
     assert len(erp.messages) == 4
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 502, 503, 504])
 def test_a_refusal_common_to_all_ends_the_run(erp: Erp, world: World, status: int) -> None:
     erp.answer = lambda _: (status, b"")
     for number in range(20):
@@ -322,8 +322,19 @@ def test_background_jobs_refused_leave_the_message_to_the_schedule(
     world.base.jobs_refused = True
     queued(world)
     assert len(world.queue) == 1
+    assert [line[6] for line in world.log_lines()] == ["background job not started"]
     world.send_queue()
     assert erp.actions == ["create"]
+
+
+def test_a_job_that_is_busy_is_no_failure_to_start_one(erp: Erp, tmp_path: Path) -> None:
+    world = extended(erp, tmp_path, ACCOUNTING, KINDS, **{'"Токен", ""': '"Токен", "t"'})
+    world.base.order = Random(1)
+    queued(world, "1")
+    queued(world, "2")
+    assert world.log_lines() == []
+    world.base.run_ready()
+    assert sorted(m["clientData"]["Код"] for m in erp.messages) == ["1", "2"]
 
 
 def test_exchange_loads_and_other_catalogues_leave_no_message(erp: Erp, world: World) -> None:
