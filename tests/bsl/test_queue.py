@@ -210,6 +210,25 @@ def test_a_change_made_while_its_message_is_on_the_way_waits_for_it(erp: Erp, wo
     assert world.queue == []
 
 
+def test_code_that_called_the_seed_goes_through_the_queue(erp: Erp, world: World) -> None:
+    made = queued(world)
+    world.base.order = Random(1)
+    world.send_queue()
+    while not world.queue[0]["ЗанятоДо"]:
+        world.base.step()
+    made.bsl_set("Наименование", "Бета")
+    made.Записать()
+    push = world.names["ZvirkaPush"]
+    assert push.call_exported("ОтправитьДанныеКлиента", made, "update") is True
+    last = world.base.active_jobs()[-1]
+    while last.active:
+        world.base.resume(last)
+    assert erp.messages == []
+    world.base.run_ready()
+    assert erp.messages[-1]["clientData"]["Наименование"] == "Бета"
+    assert (erp.actions.count("create"), world.queue) == (1, [])
+
+
 def test_a_sender_killed_midway_sends_the_create_again_as_an_update(erp: Erp, world: World) -> None:
     queued(world)
     world.base.order = Random(1)
