@@ -31,8 +31,10 @@ class Job:
 
     type_name = "ФоновоеЗадание"
 
-    def __init__(self, base: Infobase, run: Callable[[], None], key: str, title: str) -> None:
-        self.base, self.key, self.title = base, key, title
+    def __init__(
+        self, base: Infobase, run: Callable[[], None], method: str, key: str, title: str
+    ) -> None:
+        self.base, self.method, self.key, self.title = base, method, key, title
         self.session = Session()
         self.ready: Condition = lambda: True
         self.task = greenlet(lambda: base.run_job(self, run))
@@ -190,6 +192,7 @@ class Infobase:
         self.open_object: Callable[..., Any] | None = None
         self.jobs_refused = False
         self.may_change = True
+        self.ordinary_client = False
         self.constants = {"connection": 'Srvr="srv";Ref="base";', "locks": "Управляемый"}
         self.extern_calls_in_transaction = 0
 
@@ -220,7 +223,7 @@ class Infobase:
     def _end(self) -> None:
         self.session.store, self.session.broken, self.session.written = None, False, False
         self.locks = {k: held for k, held in self.locks.items() if held[0] is not self.session}
-        if self.order is None and not self._current():
+        if self.order is None and not self.current():
             self.run_ready()
 
     def lock(self, space: str, key: Any, *, exclusive: bool) -> None:
@@ -236,15 +239,20 @@ class Infobase:
         if place not in self.locks or exclusive:
             self.locks[place] = (session, exclusive)
 
-    def start(self, run: Callable[[], None], key: str = "", title: str = "") -> Job:
-        """Start a job; without ``order`` it runs at once as far as it can."""
-        if key and any(job.key == key for job in self.active_jobs()):
+    def start(
+        self, run: Callable[[], None], method: str = "", key: str = "", title: str = ""
+    ) -> Job:
+        """Start a job; without ``order`` it runs at once as far as it can.
+
+        A key is unique among the active jobs of one method, as on the platform.
+        """
+        if key and any((job.method, job.key) == (method, key) for job in self.active_jobs()):
             raise BslError("Задание с таким значением ключа уже выполняется")
-        job = Job(self, run, key, title)
+        job = Job(self, run, method, key, title)
         self.jobs.append(job)
         if self.order is None:
-            self._resume(job)
-            if not self._current():
+            self.resume(job)
+            if not self.current():
                 self.run_ready()
         return job
 
@@ -264,7 +272,7 @@ class Infobase:
         Raises:
             BslError: the wait is over, as the platform says it.
         """
-        job = self._current()
+        job = self.current()
         if ready():
             return
         if job is None:
@@ -283,31 +291,33 @@ class Infobase:
 
     def give_way(self) -> None:
         """Let other jobs run here, when jobs are interleaved."""
-        job = self._current()
+        job = self.current()
         if self.order is not None and job is not None and job.task.parent is not None:
             job.task.parent.switch()
 
     def run_ready(self) -> None:
         """Run every job that can go on, until none can."""
         while ready := [job for job in self.active_jobs() if job.ready()]:
-            self._resume(self.order.choice(ready) if self.order else ready[0])
+            self.resume(self.order.choice(ready) if self.order else ready[0])
 
     def step(self) -> None:
         """Let one job that can go on run to its next stop, if there is one."""
         assert self.order is not None
         if ready := [job for job in self.active_jobs() if job.ready()]:
-            self._resume(self.order.choice(ready))
+            self.resume(self.order.choice(ready))
 
     def give_up(self) -> None:
         """Every job that waits is told that its time is over."""
         for job in self.active_jobs():
-            self._resume(job, "give up")
+            self.resume(job, "give up")
 
-    def _current(self) -> Job | None:
+    def current(self) -> Job | None:
+        """The job that is running, ``None`` in the session of a user."""
         current = getcurrent()
         return next((job for job in self.jobs if job.task is current), None)
 
-    def _resume(self, job: Job, message: str = "") -> None:
+    def resume(self, job: Job, message: str = "") -> None:
+        """Let the job run to its next stop."""
         outer, self.session = self.session, job.session
         job.task.parent = getcurrent()
         try:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.bsl.compiling import Step, compile_module
+from tests.bsl.names import undefined
 from tests.bsl.syntax import literal_value
 from tests.bsl.values import NULL, Array, BslError, BslMap, Cell, Structure, add, member, method
 
@@ -46,11 +47,16 @@ class Module:
     """A module at work: its variables, and the object it belongs to.
 
     ``names`` are what the platform offers besides: globals, common modules, managers.
+
+    Raises:
+        SyntaxError: the platform would not compile it: what it says, or a name it does not know.
     """
 
     def __init__(self, source: str, names: dict[str, Any], this: Any = None) -> None:
         compiled = compile_module(source)
         self.names, self.this = names, this
+        if missing := undefined(source, self._is_defined):
+            raise SyntaxError(f"not defined: {missing[0]}")
         self.variables: Scope = {name: Cell() for name in compiled.variables}
         self.routines = compiled.routines
         self.caught: Cell = names["#caught"]
@@ -58,6 +64,16 @@ class Module:
 
     def has(self, name: str) -> bool:
         return name.casefold() in self.routines
+
+    def _is_defined(self, name: str) -> bool:
+        key = name.casefold()
+        if key in self.names:
+            return True
+        if self.this is None:
+            return False
+        if key.endswith("()"):
+            return bool(self.this.has_method(key.removesuffix("()")))
+        return key == "этотобъект" or bool(self.this.has(key))
 
     def call_exported(self, name: str, *arguments: Any) -> Any:
         """Call a routine from outside the module, as the platform allows it: exported only."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 
 from tree_sitter import Node
 
@@ -20,8 +22,7 @@ from tests.bsl.syntax import (
 GLOBALS = lowered("""
     Метаданные Справочники РегистрыСведений ФоновыеЗадания Символы РежимБлокировкиДанных
     УровеньЖурналаРегистрации КодировкаТекста ИспользованиеByteOrderMark ПереносСтрокJSON
-    ОбменДанными ЭтотОбъект Сервер ТолстыйКлиентОбычноеПриложение ВнешнееСоединение
-    СостояниеФоновогоЗадания ХешФункция
+    ОбменДанными ЭтотОбъект СостояниеФоновогоЗадания ХешФункция
 """)
 FUNCTIONS = lowered("""
     Строка СокрЛП ПустаяСтрока Лев СтрЗаменить СтрСоединить СтрНачинаетсяС Формат XMLСтрока
@@ -45,35 +46,68 @@ TYPES = lowered("""
 """)
 
 
+@dataclass(frozen=True)
+class Used:
+    """What a module uses and does not declare itself: names, routines, types, routines of modules.
+
+    Each in the order of the source; ``foreign`` are pairs of an owner and a routine.
+    """
+
+    names: tuple[str, ...]
+    calls: tuple[str, ...]
+    types: tuple[str, ...]
+    foreign: tuple[tuple[str, str], ...]
+
+
+@cache
+def used_by(source: str) -> Used:
+    root = parse(source)
+    own = {name.casefold() for name in routines(root)}
+    outer = _declared(root, into_routines=False)
+    names, calls, types, foreign = [], [], [], []
+    for place in (root, *routines(root).values()):
+        inside = place is not root
+        known = outer | _declared(place, into_routines=inside)
+        for node in walk(place, into_routines=inside):
+            if node.type == "method_call":
+                around = node.parent
+                if around is not None and around.child_count > 1 and around.children[0] != node:
+                    foreign.append((text(around.children[0]), name_of(node)))
+                elif name_of(node).casefold() not in own:
+                    calls.append(name_of(node))
+            elif node.type == "new_expression":
+                types.append(text(node.children[1]))
+            elif _is_read(node) and text(node).casefold() not in known:
+                names.append(text(node))
+    return Used(tuple(names), tuple(calls), tuple(types), tuple(foreign))
+
+
+def undefined(source: str, is_defined: Callable[[str], bool]) -> list[str]:
+    """What the platform would not find when it loads the module.
+
+    ``is_defined`` is asked for names as they are, for routines with ``()``, for types with «новый »
+    before them.
+    """
+    used = used_by(source)
+    wanted = {name: f"name {name}" for name in used.names}
+    wanted |= {f"{name}()": f"{name}()" for name in used.calls}
+    wanted |= {f"новый {name}": f"type {name}" for name in used.types}
+    return [finding for name, finding in wanted.items() if not is_defined(name)]
+
+
 def unknown_names(
     source: str, modules: Mapping[str, str] | None = None, context: frozenset[str] = frozenset()
 ) -> list[str]:
     """What no declaration explains; ``context`` are members of the object or form, casefolded."""
-    root = parse(source)
-    own = {name.casefold() for name in routines(root)}
     exported = {m.casefold(): _exported(s) for m, s in (modules or {}).items()}
-    outer = GLOBALS | set(exported) | context | _declared(root, into_routines=False)
-    found = []
-    for place, scope in [(root, outer), *((r, outer) for r in routines(root).values())]:
-        inside = place is not root
-        known = scope | _declared(place, into_routines=inside)
-        for node in walk(place, into_routines=inside):
-            if node.type == "method_call":
-                found += _unknown_call(node, own, exported)
-            elif node.type == "new_expression" and text(node.children[1]).casefold() not in TYPES:
-                found.append(f"type {text(node.children[1])}")
-            elif _is_read(node) and text(node).casefold() not in known:
-                found.append(f"name {text(node)}")
+    known = GLOBALS | set(exported) | context
+    known |= {f"{name}()" for name in FUNCTIONS} | {f"новый {name}" for name in TYPES}
+    found = undefined(source, lambda name: name.casefold() in known)
+    for owner, name in used_by(source).foreign:
+        module = owner.casefold()
+        if module in exported and name.casefold() not in exported[module]:
+            found.append(f"{owner}.{name}()")
     return found
-
-
-def _unknown_call(call: Node, own: set[str], exported: dict[str, set[str]]) -> list[str]:
-    name, around = name_of(call).casefold(), call.parent
-    if around is not None and around.child_count > 1 and around.children[0] != call:
-        module = text(around.children[0]).casefold()
-        absent = module in exported and name not in exported[module]
-        return [f"{text(around.children[0])}.{name_of(call)}()"] if absent else []
-    return [] if name in own | FUNCTIONS else [f"{name_of(call)}()"]
 
 
 def _exported(source: str) -> set[str]:
@@ -107,7 +141,16 @@ def _is_read(node: Node) -> bool:
         node.type == "identifier"
         and around is not None
         and around.type in {"expression", "access", "index"}
+        and not _is_of_directive(node)
     )
+
+
+def _is_of_directive(node: Node) -> bool:
+    """Whether the node belongs to the condition of #Если: its names are the preprocessor's."""
+    above: Node | None = node
+    while above is not None and above.type in {"identifier", "expression", "binary_expression"}:
+        above = above.parent
+    return above is not None and above.type == "preprocessor"
 
 
 def client_data_keys(source: str) -> set[str]:

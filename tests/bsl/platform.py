@@ -128,7 +128,7 @@ class Jobs:
         target: Module = self.names[module]
         arguments = [Cell(value) for value in given or ()]
         return self.base.start(
-            lambda: target.call_exported(routine, *arguments), key or "", title or ""
+            lambda: target.call_exported(routine, *arguments), method, key or "", title or ""
         )
 
     def ПолучитьФоновыеЗадания(self, wanted: Structure) -> Array:
@@ -321,7 +321,9 @@ def _data_functions(base: Infobase, caught: Cell) -> dict[str, Any]:
                 target.put(name, value)
 
     def privileged(on: bool) -> None:
-        base.session.privileged = on
+        """No effect in the client of an ordinary application; its jobs run on the server."""
+        if not base.ordinary_client or base.current() is not None:
+            base.session.privileged = on
 
     return {
         "НачатьТранзакцию()": base.begin,

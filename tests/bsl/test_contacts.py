@@ -21,7 +21,9 @@ from tests.bsl.world import (
     World,
     contact,
     core_for,
+    extended,
     lines,
+    queued,
     world_for,
     written,
 )
@@ -210,6 +212,18 @@ def test_a_kind_the_base_does_not_have_leaves_its_key_out_and_is_told(
         ("WARNING", NOT_FOUND),
         ("INFO", "delivered"),
     ]
+
+
+def test_a_base_that_can_remember_is_told_of_a_missing_kind_once(erp: Erp, tmp_path: Path) -> None:
+    world = extended(erp, tmp_path, ACCOUNTING, KINDS)
+    for key in [key for key in world.base.committed.rows if key[0] == KINDS.name]:
+        del world.base.committed.rows[key]
+    for code in ("1", "2", "3"):
+        queued(world, code)
+        world.send_queue()
+    assert all("Адрес" not in message["clientData"] for message in erp.messages)
+    assert [line[6] for line in world.log_lines()].count(NOT_FOUND) == 1
+    assert erp.actions == ["create"] * 3
 
 
 def test_a_kind_found_without_a_line_still_clears(erp: Erp, world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -160,6 +161,20 @@ def test_a_job_that_cannot_start_never_stops_the_save_and_is_logged(erp: Erp, wo
     written(world)
     assert erp.messages == []
     assert world.log_lines()[0][6] == "background job not started"
+
+
+def test_quick_saves_of_an_ordinary_client_are_never_stopped(erp: Erp, world: World) -> None:
+    """There privileged mode has no effect: the user may not list the jobs."""
+    world.base.ordinary_client = True
+    world.base.order = Random(1)
+    made = written(world)
+    for name in ("Бета", "Гамма", "Дельта"):
+        made.bsl_set("Наименование", name)
+        made.Записать()
+    told = {line[6] for line in world.log_lines()}
+    assert told == {"background jobs cannot be listed", "background job not started"}
+    world.base.run_ready()
+    assert erp.messages[-1]["clientData"]["Наименование"] == "Дельта"
 
 
 def test_no_log_holds_names_phones_or_addresses(erp: Erp, world: World) -> None:

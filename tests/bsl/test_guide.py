@@ -87,6 +87,22 @@ def test_every_routine_and_file_the_guide_names_exists() -> None:
         assert name in {path.name for path in SHIPPED}, name
 
 
+def test_every_menu_is_named_in_both_languages() -> None:
+    flat = re.sub(r"\s+", " ", GUIDE)
+    named: dict[str, list[bool]] = {}
+    for menu, ukrainian in re.findall(r"\*\*([А-Я][^*`|.]*→[^*`|]*)\*\*( \([А-ЯІЇЄҐ])?", flat):
+        named.setdefault(menu, []).append(bool(ukrainian))
+    assert len(named) > 15
+    assert [menu for menu, both in named.items() if not any(both)] == []
+
+
+def test_the_guide_is_ukrainian() -> None:
+    """Names of 1C (bold, in quotes, in code) stand in its own language."""
+    prose = re.sub(r"(?s)```.*?```|`[^`]*`|\*\*[^*]*\*\*|«[^»]*»", " ", GUIDE)
+    found = re.findall(r"(?i)\b(?:настро\w+|пометк\w+|рукою|у сервері|керівн\w+)", prose)
+    assert found == []
+
+
 def test_every_link_inside_the_guide_leads_to_a_heading() -> None:
     headings = {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

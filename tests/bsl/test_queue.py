@@ -189,6 +189,46 @@ def test_two_senders_at_once_send_each_message_once(erp: Erp, world: World) -> N
     assert world.queue == []
 
 
+def test_a_change_made_while_its_message_is_on_the_way_waits_for_it(erp: Erp, world: World) -> None:
+    made = queued(world)
+    world.base.order = Random(1)
+    world.send_queue()
+    while not world.queue[0]["ЗанятоДо"]:
+        world.base.step()
+    made.bsl_set("Наименование", "Бета")
+    made.Записать()
+    [first] = world.base.active_jobs()
+    world.send_queue()
+    second = world.base.active_jobs()[-1]
+    while second.active:
+        world.base.resume(second)
+    assert erp.messages == []
+    world.base.run_ready()
+    assert not first.active
+    sent = [(m["action"], m["clientData"]["Наименование"]) for m in erp.messages]
+    assert sent[-1] == ("update", "Бета")
+    assert world.queue == []
+
+
+def test_code_that_called_the_seed_goes_through_the_queue(erp: Erp, world: World) -> None:
+    made = queued(world)
+    world.base.order = Random(1)
+    world.send_queue()
+    while not world.queue[0]["ЗанятоДо"]:
+        world.base.step()
+    made.bsl_set("Наименование", "Бета")
+    made.Записать()
+    push = world.names["ZvirkaPush"]
+    assert push.call_exported("ОтправитьДанныеКлиента", made, "update") is True
+    last = world.base.active_jobs()[-1]
+    while last.active:
+        world.base.resume(last)
+    assert erp.messages == []
+    world.base.run_ready()
+    assert erp.messages[-1]["clientData"]["Наименование"] == "Бета"
+    assert (erp.actions.count("create"), world.queue) == (1, [])
+
+
 def test_a_sender_killed_midway_sends_the_create_again_as_an_update(erp: Erp, world: World) -> None:
     queued(world)
     world.base.order = Random(1)
@@ -197,6 +237,8 @@ def test_a_sender_killed_midway_sends_the_create_again_as_an_update(erp: Erp, wo
         world.base.step()
     world.base.jobs.clear()
     world.base.order = None
+    world.send_queue(after=timedelta(minutes=1))
+    assert erp.actions == ["create"], "the killed one may still be at it"
     world.send_queue(after=timedelta(minutes=1))
     assert erp.actions == ["create", "update"]
     assert world.queue == []
@@ -225,7 +267,7 @@ def test_a_refusal_of_the_data_stops_the_message_until_a_person_or_a_change(
     assert len(erp.messages) == 4
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 502, 503, 504])
 def test_a_refusal_common_to_all_ends_the_run(erp: Erp, world: World, status: int) -> None:
     erp.answer = lambda _: (status, b"")
     for number in range(20):
@@ -299,8 +341,19 @@ def test_background_jobs_refused_leave_the_message_to_the_schedule(
     world.base.jobs_refused = True
     queued(world)
     assert len(world.queue) == 1
+    assert [line[6] for line in world.log_lines()] == ["background job not started"]
     world.send_queue()
     assert erp.actions == ["create"]
+
+
+def test_a_job_that_is_busy_is_no_failure_to_start_one(erp: Erp, tmp_path: Path) -> None:
+    world = extended(erp, tmp_path, ACCOUNTING, KINDS, **{'"Токен", ""': '"Токен", "t"'})
+    world.base.order = Random(1)
+    queued(world, "1")
+    queued(world, "2")
+    assert world.log_lines() == []
+    world.base.run_ready()
+    assert sorted(m["clientData"]["Код"] for m in erp.messages) == ["1", "2"]
 
 
 def test_exchange_loads_and_other_catalogues_leave_no_message(erp: Erp, world: World) -> None:
@@ -355,5 +408,5 @@ def test_the_daemon_reads_what_the_extension_wrote(erp: Erp, world: World) -> No
 
 def _as_odata_shows(row: dict[str, Any]) -> dict[str, Any]:
     """Edm.Int64 travels as text."""
-    wide = {name: str(int(row[name])) for name in ("Порядок", "СледующаяПопытка")}
+    wide = {name: str(int(row[name])) for name in ("Порядок", "СледующаяПопытка", "ЗанятоДо")}
     return {**row, **wide, "Попыток": int(row["Попыток"]), "КодСостояния": int(row["КодСостояния"])}

@@ -26,6 +26,7 @@ from tests.bsl.world import (
     running_erp,
 )
 from zvirka.bsl.field_calls import literal, objects, payload_keys
+from zvirka.bsl.output_directory import MANIFEST
 from zvirka.bsl.render import address, render
 from zvirka.cli.texts import Messages
 from zvirka.errors import SettingsError, ZvirkaError
@@ -157,14 +158,51 @@ def test_what_would_be_found_out_too_late_is_warned_of(
             assert "{" not in Messages(language).say(name, **arguments)
 
 
-def test_another_rendering_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
+OLDER = {"compatibility": "8.3.17", "language": "Русский"}
+NEWER = {"compatibility": "8.3.24", "language": "Українська"}
+
+
+def test_another_rendering_deletes_its_own_files_only_and_tells_which(tmp_path: Path) -> None:
     """A scheduled job left over from mode 8.3.23 would keep an older base from loading it all."""
-    render(settings(bsl={"language": "Українська"}), TRADE_MAPPING, tmp_path)
-    (tmp_path / "extension" / "notes.txt").write_text("mine")
-    older = {"compatibility": "8.3.17", "language": "Русский"}
-    made = render(settings(bsl=older), TRADE_MAPPING, tmp_path)
+    render(settings(bsl=NEWER), TRADE_MAPPING, tmp_path)
+    mine = {
+        tmp_path / "extension" / name for name in ("notes.txt", "Catalogs/Own.xml", "Own.bsl")
+    } | {tmp_path / "extension/ScheduledJobs/Own.xml"}
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    made = render(settings(bsl=OLDER), TRADE_MAPPING, tmp_path)
     found = {path for path in tmp_path.rglob("*") if path.is_file()}
-    assert found == {*made.paths, tmp_path / "extension" / "notes.txt"}
+    assert found == {*made.paths, *mine, tmp_path / MANIFEST}
+    assert {path.relative_to(tmp_path).as_posix() for path in made.deleted} == {
+        "extension/Languages/Українська.xml",
+        "extension/ScheduledJobs/ZvirkaOutbox.xml",
+        "extension/ScheduledJobs/ZvirkaOutbox/Ext/Schedule.xml",
+    }
+    assert not (tmp_path / "extension/ScheduledJobs/ZvirkaOutbox").exists()
+    assert render(settings(bsl=OLDER), TRADE_MAPPING, tmp_path).deleted == []
+
+
+def test_a_file_of_somebody_else_is_neither_replaced_nor_deleted(tmp_path: Path) -> None:
+    theirs = tmp_path / "extension" / "Configuration.xml"
+    theirs.parent.mkdir()
+    theirs.write_text("theirs")
+    with pytest.raises(ZvirkaError, match="in the way") as told:
+        render(settings(), TRADE_MAPPING, tmp_path)
+    assert str(theirs) in str(told.value)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [theirs]
+    assert theirs.read_text() == "theirs"
+
+
+def test_a_list_that_was_tampered_with_deletes_nothing_outside(tmp_path: Path) -> None:
+    out, outside = tmp_path / "out", tmp_path / "outside.xml"
+    outside.write_text("theirs")
+    render(settings(), TRADE_MAPPING, out)
+    (out / "link").symlink_to(tmp_path)
+    with (out / MANIFEST).open("a") as listed:
+        listed.write(f"../outside.xml\n{outside}\nlink/outside.xml\nabsent.xml\n")
+    assert render(settings(), TRADE_MAPPING, out).deleted == []
+    assert outside.read_text() == "theirs"
 
 
 @pytest.mark.parametrize("own_webhook", [True, False])

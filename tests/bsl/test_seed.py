@@ -29,13 +29,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def seeded(erp: Erp, here: Path, meta: CatalogMeta = WITH_TAX_ID) -> World:
+def seeded(
+    erp: Erp, here: Path, meta: CatalogMeta = WITH_TAX_ID, library: str = "ОбщегоНазначения"
+) -> World:
+    """The seed in a base of the standard library, of which it needs one module to compile."""
     source = read(SEED)
     assert CONNECTION in source
     return World(
         here,
         meta,
-        modules={},
+        modules={library: ""},
         object_module=source.replace(CONNECTION, f'"127.0.0.1", {erp.port},,,, 30'),
     )
 
@@ -44,6 +47,13 @@ def written(world: World) -> Any:
     made = world.new(Код="1", Наименование="Альфа", ИНН="12345678")
     made.Записать()
     return made
+
+
+def test_the_seed_lets_nobody_save_where_the_standard_library_is_absent(
+    erp: Erp, here: Path
+) -> None:
+    with pytest.raises(SyntaxError, match="not defined: name ОбщегоНазначения"):
+        written(seeded(erp, here, library="Иной"))
 
 
 def test_the_seed_never_sends_create(erp: Erp, here: Path) -> None:

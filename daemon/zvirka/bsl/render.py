@@ -7,9 +7,8 @@ language of the configuration, everything else is copied as it is.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -19,6 +18,7 @@ import msgspec
 from pydantic import SecretStr
 
 from zvirka.bsl.field_calls import field_lines, literal, objects
+from zvirka.bsl.output_directory import OutputFile, write_all
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
@@ -38,23 +38,24 @@ _JOBS_SINCE = (8, 3, 23)
 class Rendered(msgspec.Struct, frozen=True):
     """The files written, and what an administrator would find out too late.
 
-    ``warnings`` are the names of sentences of the command line, with their arguments.
+    ``deleted`` are files of an earlier rendering that this one does not have. ``warnings`` are the
+    names of sentences of the command line, with their arguments.
     """
 
     paths: list[Path]
+    deleted: list[Path]
     warnings: list[tuple[str, dict[str, str]]]
 
 
 def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
     """Write both variants, the processings and the guide into ``out``.
 
-    The module that holds the secrets is readable by its owner only. Files of the extension that an
-    earlier rendering left and this one does not write are deleted: the Configurator would load
-    them.
+    The module that holds the secrets is readable by its owner only. Files of an earlier rendering
+    that this one does not write are deleted: the Configurator would load them.
 
     Raises:
         SettingsError: 1C cannot post to the address, or a value cannot stand in the module.
-        ZvirkaError: a file cannot be written, or a shipped module is damaged.
+        ZvirkaError: a file cannot be written or is somebody else's, or a shipped module is damaged.
     """
     blocks = {
         "settings": _settings_lines(settings, mapping),
@@ -62,24 +63,25 @@ def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
         "objects": [f"Имена.Добавить({literal(name)});" for name in objects(mapping)],
     }
     source = shipped("bsl")
-    written = []
+    files = []
     for template in sorted(path for path in source.rglob("*") if path.is_file()):
-        relative = template.relative_to(source).as_posix()
-        if relative.startswith(_JOBS) and not _has_jobs(settings.bsl):
+        name = template.relative_to(source).as_posix()
+        if name.startswith(_JOBS) and not _has_jobs(settings.bsl):
             continue
         text = template.read_text(encoding="utf-8")
-        if relative in _CORE:
+        if name in _CORE:
             text = _filled(_filled(text, "settings", blocks), "fields", blocks)
-        elif relative == _PROCESSING:
+        elif name == _PROCESSING:
             text = _filled(text, "objects", blocks)
-        elif relative == _EXTENSION:
+        elif name == _EXTENSION:
             text = _configuration(text, settings.bsl)
-        elif relative == _LANGUAGE:
+        elif name == _LANGUAGE:
             text = _language(text, settings.bsl)
-            relative = relative.replace("Русский", settings.bsl.language)
-        written.append(_write(out / relative, text, private=relative in _CORE))
-    _delete_left(out / "extension", written)
-    return Rendered(written, list(_warnings(settings, mapping, out)))
+        written_as = name.replace("Русский", settings.bsl.language) if name == _LANGUAGE else name
+        files.append(OutputFile(written_as, text, private=name in _CORE))
+    deleted = write_all(out, files)
+    written = [out / file.name for file in files]
+    return Rendered(written, deleted, list(_warnings(settings, mapping, out)))
 
 
 def address(settings: Settings) -> str:
@@ -107,17 +109,6 @@ def _warnings(
         yield "bsl_no_base", {}
     if mapping.scope:
         yield "bsl_scope", {}
-
-
-def _delete_left(extension: Path, written: Sequence[Path]) -> None:
-    """Delete the sources of an earlier rendering that are none of this one."""
-    kept = {path.resolve() for path in written}
-    try:
-        for path in extension.rglob("*"):
-            if path.suffix in {".xml", ".bsl"} and path.is_file() and path.resolve() not in kept:
-                path.unlink()
-    except OSError as error:
-        raise _unwritten(extension) from error
 
 
 def _settings_lines(settings: Settings, mapping: Mapping) -> list[str]:
@@ -272,24 +263,3 @@ def _filled(text: str, block: str, blocks: dict[str, list[str]]) -> str:
             remedy=Message("reinstall zvirka"),
         )
     return filled
-
-
-def _write(path: Path, text: str, *, private: bool) -> Path:
-    mode = 0o600 if private else 0o644
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        raise _unwritten(path) from error
-    return path
-
-
-def _unwritten(path: Path) -> ZvirkaError:
-    return ZvirkaError(
-        coded("ZV4101", "the module cannot be written"),
-        place=str(path),
-        remedy=Message("choose another directory with --out"),
-    )

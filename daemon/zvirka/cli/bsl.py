@@ -35,6 +35,8 @@ def render(
     else:
         for path in rendered.paths:
             call.print(call.say("written", path=path))
+    for path in rendered.deleted:
+        sys.stderr.write(f"{call.say('bsl_deleted', path=path)}\n")
     for name, arguments in rendered.warnings:
         sys.stderr.write(f"{call.say('warning')}: {call.say(name, **arguments)}\n")
     return ExitCode.IN_SYNC

@@ -111,6 +111,7 @@ SENTENCES: dict[str, str] = {
     "field": N_("Fields"),
     "action": N_("Action"),
     "written": N_("Written: {path}"),
+    "bsl_deleted": N_("Deleted, left by an earlier rendering: {path}"),
     "bsl_secrets": N_(
         "the modules in {directory} hold secrets: keep them private, delete them after loading"
     ),
