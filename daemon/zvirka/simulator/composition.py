@@ -1,0 +1,20 @@
+"""What a base publishes: the shape of its configuration, and catalogues asked for besides."""
+
+from __future__ import annotations
+
+import msgspec
+
+from zvirka.simulator.configurations import ConfigurationKind, PublishedShape, shape
+from zvirka.simulator.contracts import CONTRACTS_TYPE
+from zvirka.simulator.nomenclature import NOMENCLATURE_TYPE
+from zvirka.simulator.outbox_register import OUTBOX_TYPE
+
+
+def published(
+    kind: ConfigurationKind, *, outbox: bool, contracts: bool = False, nomenclature: bool = False
+) -> PublishedShape:
+    """Return what a configuration publishes, with the register of the extension if loaded."""
+    types = shape(kind)
+    chosen = ((contracts, CONTRACTS_TYPE), (nomenclature, NOMENCLATURE_TYPE), (outbox, OUTBOX_TYPE))
+    more = tuple(type_ for is_there, type_ in chosen if is_there)
+    return msgspec.structs.replace(types, types=(*types.types, *more))
