@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 from tests.integration.browser import ARGUMENTS, chromium_path
-from tests.integration.web_site import serving, sign_in
-from tests.unit.report.sample import failed_run, held_run, nights, sample_book, story_run
-from tests.unit.web.page_client import open_page
+from tests.integration.sample_site import sample_site
+from tests.integration.web_site import sign_in
+from tests.unit.report.sample import nights, sample_book, story_run
 from zvirka.report import write_reports
 
 ROOT = Path(__file__).parent.parent
@@ -61,37 +61,22 @@ def take_pages(directory: Path, to: Path, language: str) -> list[Path]:
 
     to.mkdir(parents=True, exist_ok=True)
     taken = []
-    with open_page(directory) as made:
-        nights(made.journal, 30)
-        story, held, failed = (one(made.journal) for one in (story_run, held_run, failed_run))
-        paths = {
-            "overview": "/",
-            "runs": "/runs",
-            "run": f"/runs/{story}",
-            "held-run": f"/runs/{held}",
-            "failed-run": f"/runs/{failed}",
-            "decisions": "/held",
-            "client": f"/runs/{story}/2",
-            "search": "/counterparty",
-            "records": "/records",
-            "start": "/start",
-            "settings": "/settings",
-        }
-        with serving(made.client.app) as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
-            for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
-                context = browser.new_context(
-                    color_scheme=scheme, viewport={"width": width, "height": 900}
-                )
-                page = context.new_page()
-                sign_in(page, address, "taras")
-                for name, path in paths.items():
-                    page.goto(f"{address}{path}?lang={language}")
-                    picture = to / f"{name}-{width}-{scheme}.png"
-                    page.screenshot(path=picture, full_page=True)
-                    taken.append(picture)
-                context.close()
-            browser.close()
+    with sample_site(directory, many=30) as site, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
+        for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
+            context = browser.new_context(
+                color_scheme=scheme, viewport={"width": width, "height": 900}
+            )
+            page = context.new_page()
+            sign_in(page, site.address, "taras")
+            for name, path in site.pages.items():
+                sign = "&" if "?" in path else "?"
+                page.goto(f"{site.address}{path}{sign}lang={language}")
+                picture = to / f"{name}-{width}-{scheme}.png"
+                page.screenshot(path=picture, full_page=True)
+                taken.append(picture)
+            context.close()
+        browser.close()
     return taken
 
 

@@ -2,7 +2,8 @@
 
 Only 1C is simulated: the webhooks are posted to the real receiver over HTTP, and the runs are real
 ones. The first run finds both sides in agreement; after a day of changes, the next ones find and
-correct what the lost webhooks left behind.
+correct what the lost webhooks left behind. Then further flows join
+(:mod:`zvirka.demonstration_flows`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Literal
 import msgspec
 
 from zvirka.deadline_session import DeadlineSession
+from zvirka.demonstration_flows import CONTRACTS, FlowShown, demonstrate_flows
 from zvirka.domain import Action, Command, Correction, OutcomeState
 from zvirka.erp import open_writer
 from zvirka.errors import UsageError, ZvirkaError, os_reason
@@ -64,6 +66,7 @@ class Demonstration(msgspec.Struct, frozen=True, kw_only=True):
     day: Day
     runs: dict[str, Summary]
     by_hand_untouched: bool
+    flows: list[FlowShown]
 
     @property
     def went_well(self) -> bool:
@@ -75,6 +78,7 @@ class Demonstration(msgspec.Struct, frozen=True, kw_only=True):
             and not again.causes
             and corrected.exit_code == 0
             and bool(corrected.outcomes)
+            and all(flow.corrected == flow.found and not flow.left for flow in self.flows)
             and self.by_hand_untouched
         )
 
@@ -95,7 +99,9 @@ def demonstrate(
     """
     _claim(directory)
     draw = random.Random(_SEED)
-    options = SimulatorOptions(profile="accounting", counterparties=counterparties, seed=_SEED)
+    options = SimulatorOptions(
+        profile="accounting", counterparties=counterparties, seed=_SEED, contracts=CONTRACTS
+    )
     with Simulator(options) as simulator:
         settings = _settings(directory, simulator, language)
         _keep(directory, simulator, options, language)
@@ -115,11 +121,13 @@ def demonstrate(
                     environment, Command.PLAN if stage == "plan" else Command.RECONCILE
                 )
                 on_run(stage, runs[stage])
+        untouched = _row_by_hand(directory) == by_hand
         return Demonstration(
             directory=directory,
             day=day,
             runs=runs,
-            by_hand_untouched=_row_by_hand(directory) == by_hand,
+            by_hand_untouched=untouched,
+            flows=demonstrate_flows(directory, simulator),
         )
 
 
@@ -131,7 +139,7 @@ def _claim(directory: Path) -> None:
         if mark.exists():
             for made in (*directory.glob("erp.db*"), directory / "edits.jsonl"):
                 made.unlink(missing_ok=True)
-            for made in (directory / "state", directory / "reports"):
+            for made in (directory / "state", directory / "reports", directory / "flows"):
                 shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise UsageError(
@@ -172,7 +180,10 @@ def _settings(directory: Path, simulator: Simulator, language: Literal["uk", "en
 def _keep(directory: Path, simulator: Simulator, options: SimulatorOptions, language: str) -> None:
     """Leave what every command needs to go on with in this directory."""
     kept = KeptOptions(
-        counterparties=options.counterparties, seed=options.seed, port=simulator.port
+        counterparties=options.counterparties,
+        seed=options.seed,
+        port=simulator.port,
+        contracts=options.contracts,
     )
     keep(directory, kept, simulator.password)
     onec = {"url": simulator.url, "user": simulator.user, "password_file": PASSWORD}

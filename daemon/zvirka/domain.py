@@ -88,9 +88,11 @@ class Command(StrEnum):
     RECONCILE = "reconcile"
     PLAN = "plan"
     RESYNC = "resync"
+    ENDORSE = "endorse"  # the first of the two approvals that the policy asks for
     APPROVE = "approve"
     REJECT = "reject"
     UNDO = "undo"
+    SUPPRESS = "suppress"  # a client is not corrected any more
     PRUNE = "prune"
 
 

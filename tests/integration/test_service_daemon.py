@@ -136,12 +136,12 @@ HANGS = """
 import sys, time
 from pathlib import Path
 from zvirka.service.run_daemon import run_daemon
-from zvirka.settings.loading import load_settings
+from zvirka.settings.loading import load_flows
 file = Path(sys.argv[1])
 def hang(settings, request, pulse):
     (file.parent / "hangs").touch()
     time.sleep(10_000)
-sys.exit(run_daemon(lambda: load_settings(file, {}), runner=hang, stop_within=1))
+sys.exit(run_daemon(lambda: load_flows(file, {}), runner=hang, stop_within=1))
 """
 
 

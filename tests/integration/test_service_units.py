@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from zvirka.errors import UsageError
 from zvirka.package_files import shipped
 from zvirka.service.systemd_install import install, uninstall
+from zvirka.settings.flows import credential_key
 from zvirka.settings.secrets import resolve_secrets
 
 UNITS = shipped("systemd")
@@ -39,11 +41,12 @@ def test_every_unit_the_service_promises_is_there() -> None:
         "zvirka-feed.service",
         "zvirka-receiver.service",
         "zvirka-reconcile.service",
+        "zvirka-reconcile@.service",
         "zvirka-resync@.service",
         "zvirka-web.service",
         "zvirka.service",
     ]
-    assert TIMERS == ["zvirka-feed.timer", "zvirka-reconcile.timer"]
+    assert TIMERS == ["zvirka-feed.timer", "zvirka-reconcile.timer", "zvirka-reconcile@.timer"]
     for timer in TIMERS:
         assert timer.replace(".timer", ".service") in SERVICES
 
@@ -107,7 +110,9 @@ def test_credentials_are_named_as_the_settings_look_for_them_and_none_is_require
         (tmp_path / key).write_text("0123456789")
         # An absolute path would be required; a name is looked for in the credential stores.
         assert source == f"zvirka.{key}"
-    found = resolve_secrets({}, {}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    of_flow = partial(credential_key, flow="%i", further="@" in name, shared={})
+    key_of = of_flow if "reconcile@" in name else str
+    found = resolve_secrets({}, {}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}, key_of)
     assert [one for one in found.warnings if "no secret has that name" in one.text] == []
 
 
@@ -129,6 +134,8 @@ def test_the_unit_that_the_network_reaches_has_only_its_own_secrets() -> None:
     assert credentials("zvirka-web.service") - run == {"web.secret"}
     for name in ("zvirka-reconcile.service", "zvirka-feed.service", "zvirka-resync@.service"):
         assert credentials(name) == run
+    of_flow = {key.removeprefix("flows.%i.") for key in credentials("zvirka-reconcile@.service")}
+    assert of_flow == run
 
 
 @pytest.mark.parametrize("name", SERVICES)

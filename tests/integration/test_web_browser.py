@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.browser import chromium
+from tests.integration.browser_fixtures import browser, page
 from tests.integration.engine_world import World, world
 from tests.integration.web_site import follow, press_enter, serving, sign_in
 from tests.unit.report.sample import (
@@ -25,15 +25,11 @@ from zvirka.errors import LockHeldError
 from zvirka.journal.run_lock import run_lock
 from zvirka.web.site import create_app
 
+__all__ = ["browser", "page"]
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 STORY, HELD, FAILED, HOSTILE = 6, 7, 8, 9
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +43,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert hostile_run(made.journal) == HOSTILE
         with serving(made.client.app) as address:
             yield address
-
-
-@pytest.fixture
-def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A new window; what it complains of and whom it asks is kept."""
-    context = browser.new_context(**getattr(request, "param", {}))
-    made = context.new_page()
-    made.complaints = []
-    made.asked = []
-    made.on("console", lambda message: made.complaints.append(message.text))
-    made.on("pageerror", lambda error: made.complaints.append(str(error)))
-    made.on("dialog", lambda dialog: made.complaints.append("dialog") or dialog.dismiss())
-    made.on("request", lambda sent: made.asked.append(sent.url))
-    yield made
-    context.close()
 
 
 @dataclass
@@ -216,34 +197,6 @@ def test_hostile_data_does_nothing_but_stand_there(page: Any, site: str) -> None
     assert all(url.startswith(site) for url in page.asked)
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_no_page_has_a_fault_of_accessibility(browser: Any, site: str, scheme: str) -> None:
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
-    ).Axe()
-    # axe is a script: it runs past the policy that keeps every other one out.
-    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
-    page = context.new_page()
-    found = {}
-
-    def look(name: str) -> None:
-        faults = axe.run(page).response["violations"]
-        found[name] = [(f["id"], f["nodes"][0]["html"][:200]) for f in faults]
-
-    page.goto(f"{site}/sign-in")
-    look("sign-in")
-    sign_in(page, site, "nobody-has-this-name", "x")
-    look("refused at the door")
-    sign_in(page, site, "taras")
-    paths = ["", "runs", "held", "counterparty", "work", "nothing", "records", "start", "settings"]
-    paths += [f"runs/{run}" for run in (STORY, HELD, FAILED)] + [f"runs/{STORY}/2"]
-    for path in paths:
-        page.goto(f"{site}/{path}")
-        look(path)
-    context.close()
-    assert {name: faults for name, faults in found.items() if faults} == {}
-
-
 def test_a_held_run_is_approved_for_real_with_who_and_why(page: Any, held: Night) -> None:
     assert set(held.codes) <= set(held.world.in_store())
     sign_in(page, held.site, "taras")
@@ -286,49 +239,6 @@ def test_two_of_four_deletes_are_approved_and_the_rest_is_proposed_again(
     assert set(held.codes) & set(held.world.in_store()) == left
     again = held.world.run()
     assert {one.key for one in held.world.differences(again.run)} == left
-
-
-@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
-@pytest.mark.parametrize("language", ["uk", "en"])
-def test_no_page_is_wider_than_a_phone(page: Any, site: str, language: str) -> None:
-    sign_in(page, site, "taras")
-    wide = {}
-    for path in (
-        "",
-        "runs",
-        "held",
-        "counterparty",
-        "records",
-        "start",
-        f"runs/{STORY}",
-        f"runs/{HELD}",
-        f"runs/{FAILED}",
-        f"runs/{STORY}/2",
-        "settings",
-    ):
-        page.goto(f"{site}/{path}?lang={language}")
-        wide[path] = page.evaluate("document.documentElement.scrollWidth")
-    assert {path: width for path, width in wide.items() if width > 390} == {}
-
-
-@pytest.mark.parametrize(
-    "page",
-    [{"java_script_enabled": False}, {"viewport": {"width": 390, "height": 844}}],
-    indirect=True,
-)
-def test_five_questions_are_answered_in_two_steps(page: Any, site: str) -> None:
-    """Did last night go well, when is the next run, is the daemon alive, what waits, a client."""
-    sign_in(page, site, "olena")
-    text = page.locator("main").inner_text()
-    assert "Decision needed" in text
-    assert "Last good run" in text
-    assert "Next run" in text
-    assert "never heard of" in text
-    page.fill("input[name=q]", "коваленко")
-    press_enter(page)
-    assert "+380675550199" in page.locator("main").inner_text()
-    follow(page, page.get_by_role("link", name="Decisions"))
-    assert "deletes a run" in page.locator("main").inner_text()
 
 
 def test_a_held_run_is_rejected_and_nothing_is_written(page: Any, held: Night) -> None:

@@ -9,11 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import msgspec
+from loguru import logger
 
 from zvirka.backup.archive import JOURNAL, Backend, Manifest, copied, opened, write_archive
 from zvirka.errors import JournalError, UsageError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.engine import journal_name, journal_url
+from zvirka.journal.events import EventKind, add_event
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.journal_copy import copy_sqlite, dump, load
 from zvirka.journal.migration import SCHEMA
@@ -76,6 +78,7 @@ def back_up(
         with whole.open("wb") as out:
             write_archive(out, members, manifest)
         copied(whole, stream)
+        _note(journal, EventKind.BACKUP, who, manifest)
         return msgspec.structs.replace(manifest, files=dict.fromkeys(members, ""))
 
 
@@ -149,7 +152,19 @@ def restore(
             _put(state / one, unpacked / one)
         if settings.erp.table is None and (unpacked / "embedded-store.db").is_file():
             _put(Path(settings.erp.url.removeprefix("sqlite:///")), unpacked / "embedded-store.db")
+        with closing(open_journal(settings)) as journal:
+            _note(journal, EventKind.RESTORE, who, manifest)
         return manifest
+
+
+def _note(journal: Journal, kind: EventKind, who: str, manifest: Manifest) -> None:
+    """Record it in the journal. What was done is done, whether or not that succeeds."""
+    try:
+        with journal.writing() as connection:
+            detail = {"runs": manifest.runs, "made_at": manifest.made_at.isoformat()}
+            add_event(connection, kind, utc_now(), who, detail)
+    except JournalError as error:
+        logger.warning("it could not be recorded in the journal", cause=error.cause)
 
 
 def _require_room(settings: Settings, *, replace: bool) -> None:

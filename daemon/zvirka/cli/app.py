@@ -29,6 +29,7 @@ from zvirka.cli import (
     serve,
     simulate,
     simulated,
+    suppress,
     systemd,
     upgrade,
     web,
@@ -78,6 +79,7 @@ app.add_typer(resync.app)
 app.add_typer(feed.app)
 app.add_typer(runs.app)
 app.add_typer(approvals.app)
+app.add_typer(suppress.app)
 app.add_typer(report.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(prune.app)

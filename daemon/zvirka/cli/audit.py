@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +10,7 @@ import typer
 
 from zvirka.cli import audit_anchor, audit_keys, audit_verify
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import FlowCommand, examples, new_group
+from zvirka.cli.options import FlowCommand, day_of, examples, new_group
 from zvirka.errors import ExitCode, UsageError
 from zvirka.message import Message, coded
 
@@ -80,7 +79,7 @@ def export(
     from zvirka.report.export import write_export
 
     call: Invocation = context.obj
-    first, last = _day("--from", start), _day("--to", end)
+    first, last = day_of("--from", start), day_of("--to", end)
     path = out or Path(f"zvirka-{first}-{last}.{form}")
     with call.journal() as journal:
         write_export(
@@ -98,14 +97,3 @@ def export(
     else:
         call.print(call.say("written", path=path))
     return ExitCode.IN_SYNC
-
-
-def _day(option: str, text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            coded("ZV3502", "{text} is not a valid date (expected YYYY-MM-DD)", text=repr(text)),
-            place=option,
-            remedy=Message("write it as 2026-10-01"),
-        ) from None

@@ -56,6 +56,7 @@ def check(context: typer.Context) -> int:
 def findings_of(call: Invocation) -> list[Finding]:
     """Return what a check finds: settings, service, 1C, the store, the journal."""
     from zvirka.cli.service_check import service_findings
+    from zvirka.erp.shared_table import overlap_findings
     from zvirka.journal.journal_check import check_journal
     from zvirka.onec.source_check import check_source
 
@@ -65,6 +66,7 @@ def findings_of(call: Invocation) -> list[Finding]:
         cache = Path(scratch)
         findings += _guarded("onec", lambda: check_source(settings.onec, mapping, cache))
         findings += _guarded("erp", lambda: _store_findings(settings, mapping))
+        findings += _guarded("erp", lambda: list(overlap_findings(settings)))
         if not any(finding.level == "failure" for finding in findings):
             findings += _guarded("key", lambda: _key_findings(call, cache))
     findings += _guarded("journal", lambda: check_journal(settings))

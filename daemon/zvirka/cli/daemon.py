@@ -15,13 +15,20 @@ app = new_group()
     epilog=examples("zvirka daemon --config /etc/zvirka/zvirka.toml"),
 )
 def daemon(context: typer.Context) -> int:
-    """Run the nightly reconciliations of [schedule] until SIGTERM.
+    """Run the nightly reconciliations of all flows, as [schedule] says, until SIGTERM.
 
-    SIGHUP reads the settings again; SIGTERM ends the current run at the next safe place.
+    SIGHUP reads the settings again; SIGTERM ends the current runs at the next safe place.
     """
     from zvirka.service.run_daemon import run_daemon
-    from zvirka.settings.loading import load_settings
+    from zvirka.settings.loading import find_settings, load_flows, load_leniently
 
     call: Invocation = context.obj
-    first = call.loaded
-    return run_daemon(lambda: load_settings(first.path, call.environ), environ=call.environ)
+    names = call.flow_names
+    # Logs are installation-wide; the first flow whose settings can be used says how.
+    call.use_any_flow(names)
+    file = find_settings(call.common.config, call.environ)
+    return run_daemon(
+        lambda: load_flows(file, call.environ),
+        lenient=lambda flow: load_leniently(file, call.environ, flow),
+        environ=call.environ,
+    )

@@ -85,6 +85,7 @@ def run_and_show(
                 "day": shown.day,
                 "runs": shown.runs,
                 "by_hand_untouched": shown.by_hand_untouched,
+                "flows": shown.flows,
                 "went_well": shown.went_well,
                 "directory": str(shown.directory),
                 "report": str(report),
@@ -99,7 +100,7 @@ def run_and_show(
             "zvirka simulate --from . &",
             'zvirka simulated edit 00-000012 --name "ТОВ Інакше" --lose-webhook',
             "zvirka plan",
-            "zvirka reconcile",
+            "zvirka reconcile --all-flows",
         ):
             call.print(f"  {line}")
     if open_report:
@@ -130,6 +131,22 @@ def _show_end(call: Invocation, words: Words, shown: Demonstration, report: Path
                 ("missed_delete", day.deletes, day.lost_deletes),
                 ("erp_edit", day.erp_edits, day.erp_edits),
             )
+        ],
+    )
+    call.print()
+    call.print(call.say("demo_flows"))
+    call.print_table(
+        [call.say(name) for name in ("flow", "catalog", "rows", "found", "corrected", "left")],
+        [
+            [
+                flow.flow,
+                flow.catalogue,
+                *(
+                    words.number(count)
+                    for count in (flow.rows, flow.found, flow.corrected, flow.left)
+                ),
+            ]
+            for flow in shown.flows
         ],
     )
     call.print()

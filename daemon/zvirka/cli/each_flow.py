@@ -70,7 +70,7 @@ def _one(
     if call.common.json:
         of_flow.out = StringIO()
     else:
-        call.print(call.say("flow_heading", flow=name))
+        call.print(f"── {name}")
         call.out.flush()
     try:
         code = run(of_flow)

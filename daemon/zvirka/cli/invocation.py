@@ -121,6 +121,18 @@ class Invocation:
         self._become_service_user()
         return flow_names(self.common.config, self.environ)
 
+    def use_any_flow(self, names: list[str]) -> None:
+        """Load the first flow's settings that can be used: they configure the logs.
+
+        Raises:
+            SettingsError: those of the first flow, when none can be used.
+        """
+        from zvirka.settings.loading import load_flows
+
+        usable = load_flows(self.common.config, self.environ).loaded
+        self.common.flows = (next((name for name in names if name in usable), names[0]),)
+        _ = self.loaded
+
     def for_flow(self, name: str) -> Invocation:
         """Return the same call for one flow."""
         common = replace(self.common, flows=(name,), all_flows=False)

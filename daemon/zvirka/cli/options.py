@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from zvirka.cli.invocation import Invocation
-from zvirka.errors import ZvirkaError
+from zvirka.errors import UsageError, ZvirkaError
+from zvirka.message import Message, coded
 
 ReasonOption = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal and the report.")
@@ -201,3 +203,19 @@ def examples(text: str) -> str:
     """Return the epilog of a command's help: example command lines, not re-wrapped."""
     lines = inspect.cleandoc(text).splitlines()
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def day_of(option: str, text: str) -> date:
+    """The day an option names.
+
+    Raises:
+        UsageError: it is no date.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            coded("ZV3502", "{text} is not a valid date (expected YYYY-MM-DD)", text=repr(text)),
+            place=option,
+            remedy=Message("write it as 2026-10-01"),
+        ) from None

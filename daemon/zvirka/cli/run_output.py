@@ -57,7 +57,7 @@ def show_summary(call: Invocation, summary: Summary) -> None:
         call.print(f"  {one_line(call.words.told(summary.error))}")
     _print_counts(call, summary)
     found = summary.causes
-    if summary.command == Command.REJECT:
+    if summary.command in {Command.REJECT, Command.ENDORSE}:
         pass
     elif found is not None and summary.status is RunStatus.FINISHED and not any(found.values()):
         call.print(call.say("in_sync"))
@@ -65,8 +65,10 @@ def show_summary(call: Invocation, summary: Summary) -> None:
         call.print(call.say("remaining", count=call.words.number(summary.remaining)))
     for hold in summary.held:
         call.print(f"  ! {hold_line(hold, call.words)}")
-    if summary.exit_code == ExitCode.HELD:
-        call.print(call.say("decide", run=summary.run))
+    if summary.command == Command.ENDORSE and summary.status is RunStatus.FINISHED:
+        call.print(call.say("second", run=summary.parent))
+    elif summary.exit_code == ExitCode.HELD:
+        call.print(call.say("decide", run=summary.run, flow=call.settings.flow_option))
     if summary.reports:
         call.print(f"{call.say('reports')}:")
         for path in summary.reports:
@@ -81,6 +83,9 @@ def _headline(call: Invocation, summary: Summary) -> str:
     if summary.command == Command.REJECT:
         rejected = sum((summary.actions or {}).values())
         return call.say("rejected", run=summary.run, count=rejected)
+    if summary.command in {Command.ENDORSE, Command.SUPPRESS}:
+        said = "endorsed" if summary.command == Command.ENDORSE else "suppressed"
+        return call.say(said, run=summary.run)
     seconds = call.words.number(round(summary.seconds, 1))
     return call.say("run_finished", run=summary.run, seconds=seconds)
 

@@ -92,7 +92,7 @@ def show(
     if total > len(found):
         call.print(call.say("more", count=total - len(found)))
     if decision is not None and decision.state is PlanState.WAITING:
-        call.print(call.say("decide", run=run))
+        call.print(call.say("decide", run=run, flow=call.settings.flow_option))
     return ExitCode.IN_SYNC
 
 
@@ -116,7 +116,12 @@ def _print_head(
         call.print(f"  ! {hold_line(hold, call.words)}")
     if plan_digest:
         call.print(f"{call.say('plan_digest')}: {plan_digest}")
-    if decision is not None and decision.by is not None:
+    if decision is None:
+        return
+    for number, one in enumerate(decision.given, start=1):
+        values = {"run": one.run, "differences": one.differences, "who": one_line(one.who)}
+        call.print(call.say("given", count=number, needed=decision.needed, **values))
+    if decision.by is not None:
         call.print(call.say("decided", run=decision.by, who=one_line(decision.who)))
 
 

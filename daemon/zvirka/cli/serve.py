@@ -30,13 +30,14 @@ def serve(
 ) -> int:
     """Receive 1C's webhooks and serve the page until SIGTERM.
 
-    The page is served when [web] enables it.
+    The page is served when [web] enables it. Each further flow has its own path for webhooks.
     """
     from zvirka.receiver.run_receiver import serve as serve_receiver
     from zvirka.service.systemd_notify import Notifier
     from zvirka.web.run_page import page, serve_page
 
     call: Invocation = context.obj
+    call.use_any_flow(call.flow_names)
     settings, notifier = call.settings, Notifier(call.environ)
     if only == "web":
         serve_page(
@@ -52,6 +53,7 @@ def serve(
         serve_receiver(
             settings,
             call.mapping,
+            further=[flow for name, flow in settings.flows.items() if name != settings.name],
             web_app=app,
             who=call.who,
             on_ready=lambda: notifier.ready(settings.receiver.listen),

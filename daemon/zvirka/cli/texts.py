@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from zvirka.settings.model import ReportSettings
 
 SENTENCES: dict[str, str] = {
-    "flow_heading": N_("── {flow}"),
     "flow": N_("Flow"),
     "base": N_("Base"),
     "catalog": N_("Catalogue"),
@@ -37,6 +36,12 @@ SENTENCES: dict[str, str] = {
     "demo_what": N_("What"),
     "demo_happened": N_("Events that day"),
     "demo_lost": N_("Lost"),
+    "demo_flows": N_(
+        "Further flows in the same ERP: contracts of this base, counterparties of a branch."
+        " No webhooks at all."
+    ),
+    "rows": N_("Rows"),
+    "corrected": N_("Corrected"),
     "demo_untouched": N_("The client entered by hand is untouched."),
     "demo_touched": N_("The client entered by hand was changed, which must not happen."),
     "demo_well": N_("The ERP and 1C agree."),
@@ -72,6 +77,9 @@ SENTENCES: dict[str, str] = {
     "asked_by": N_("Who"),
     "reason": N_("Reason"),
     "no_runs": N_("There are no runs yet."),
+    "no_suppressions": N_("Every client is corrected."),
+    "why_left": N_("Why it is not corrected"),
+    "until": N_("Until"),
     "no_held": N_("Nothing waits for a decision."),
     "in_sync": N_("The ERP and 1C agree."),
     "run_finished": N_("Run {run} finished in {seconds} s."),
@@ -79,9 +87,13 @@ SENTENCES: dict[str, str] = {
     "run_failed": N_("Run {run} failed."),
     "run_interrupted": N_("Run {run} was interrupted."),
     "rejected": N_("Run {run}: {count} corrections rejected; nothing was written to the ERP."),
+    "endorsed": N_("Run {run}: approved by one of two people; nothing was written to the ERP."),
+    "second": N_("A second person approves run {run}: zvirka approve {run} --reason …"),
+    "given": N_("Approvals: {count} of {needed}, by {who} (run {run}, {differences} differences)"),
+    "suppressed": N_("Run {run}: these clients are not corrected any more."),
     "decide": N_(
-        "Look: zvirka show {run}. Decide: zvirka approve {run} --reason … or "
-        "zvirka reject {run} --reason …"
+        "Look: zvirka show {run}{flow}. Decide: zvirka approve {run}{flow} --reason … or "
+        "zvirka reject {run}{flow} --reason …"
     ),
     "plan_digest": N_("Digest of the plan"),
     "decided": N_("Decision: run {run} ({who})."),

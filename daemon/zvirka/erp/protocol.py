@@ -98,6 +98,10 @@ class Store(Protocol):
         """The column of the pairing key, with its table, for messages."""
         ...
 
+    def shape(self) -> dict[str, str]:
+        """Type by ``table.column`` of the store's tables as they are now."""
+        ...
+
     def unfit_key(self, keys: Iterable[str]) -> str:
         """The first key the key column cannot hold as it is; '' when it can hold them all.
 

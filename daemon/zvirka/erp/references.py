@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 from zvirka.erp.embedded import effective
-from zvirka.erp.sql.engines import store_url
+from zvirka.erp.sql.engines import database_of
 from zvirka.errors import SettingsError
 from zvirka.message import Message, coded
-from zvirka.settings.model import DeleteSettings, ErpSettings, Settings
+from zvirka.settings.model import DeleteSettings, Settings
 from zvirka.settings.profiles import mapping_of
 
 
@@ -92,7 +91,7 @@ def _referenced(
     mapping = mapping_of(theirs)
     erp = effective(theirs.erp, mapping)
     ref = erp.ref or (erp.key if mapping.key == "ref" else None)
-    if _database(erp) != _database(ours.erp):
+    if database_of(erp) != database_of(ours.erp):
         raise unfit_reference(
             field,
             target,
@@ -125,13 +124,3 @@ def unfit_reference(field: str, flow: str, why: Message, remedy: Message) -> Set
         why=why,
     )
     return SettingsError(cause, place=f"onec.fields.{field}.reference", remedy=remedy)
-
-
-def _database(erp: ErpSettings) -> tuple[str, str, int | None, str]:
-    """What makes two addresses the same database, whoever connects."""
-    url = store_url(erp)
-    backend = url.get_backend_name().replace("mysql", "mariadb")
-    name = url.database or ""
-    if backend == "sqlite" and name:
-        name = str(Path(name).resolve())
-    return backend, (url.host or "").lower(), url.port, name

@@ -8,7 +8,7 @@ per process): no compiled file can be older than its source, and no build step i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import cache
 from gettext import NullTranslations
 from io import BytesIO
@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -98,9 +98,11 @@ COMMANDS: Mapping[str, str] = {
     Command.RECONCILE: N_("Reconciliation"),
     Command.PLAN: N_("Plan"),
     Command.RESYNC: N_("Resync"),
+    Command.ENDORSE: N_("First approval of a held run"),
     Command.APPROVE: N_("Approval of a held run"),
     Command.REJECT: N_("Rejection of a held run"),
     Command.UNDO: N_("Undo of a run"),
+    Command.SUPPRESS: N_("Corrections of a client stopped"),
     Command.PRUNE: N_("Removal of personal values"),
 }
 TRIGGERS: Mapping[str, str] = {
@@ -165,7 +167,7 @@ SUPPRESSIONS: Mapping[str, str] = {
     "not_converging": N_("not sent again: the ERP did not hold it"),
     "undone": N_("not corrected: a person undid it"),
     "rejected": N_("not corrected until a side changes: a person rejected it"),
-    "never": N_("never corrected: a person rejected it for good; a resync by name ends that"),
+    "never": N_("not corrected: a person decided so; a resync by name ends that"),
 }
 LIMITS: Mapping[str, str] = {
     "max_deletes": N_("deletes a run"),
@@ -346,6 +348,12 @@ class Words:
         """The date alone, in digits."""
         pattern = "dd.MM.y" if self.language == "uk" else "d MMM y"
         return str(format_datetime(self.local(moment), pattern, locale=self.locale))
+
+    def date(self, day: date | str) -> str:
+        """A calendar date in digits, without a time zone; an ISO text is read first."""
+        day = date.fromisoformat(day) if isinstance(day, str) else day
+        pattern = "dd.MM.y" if self.language == "uk" else "d MMM y"
+        return str(format_date(day, pattern, locale=self.locale))
 
     def clock(self, moment: datetime | None) -> str:
         """Date and time in digits, for the lines of a difference."""

@@ -24,6 +24,7 @@ from sqlalchemy import Connection, select
 from zvirka.domain import Command, RunStatus
 from zvirka.errors import JournalError
 from zvirka.journal.digests import Raw, raw_column, raw_columns, run_digest
+from zvirka.journal.event_checks import unsound_events
 from zvirka.journal.journal import Journal
 from zvirka.journal.keyring import Keyring
 from zvirka.journal.receipts import verify_receipts
@@ -81,6 +82,7 @@ def verify_chain(journal: Journal, start: int | None = None) -> Iterator[ChainPr
         yield from stray_rows(connection)
         for one in foreign_objects(connection):
             yield ChainProblem(0, one.text)
+        yield from unsound_events(connection)
         yield from unsound_receipts(connection, pruned.receipt, _sealed_receipts(connection))
     try:
         for text in verify_receipts(journal.engine):

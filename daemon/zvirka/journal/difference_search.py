@@ -5,23 +5,44 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, exists, func, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    case,
+    exists,
+    func,
+    select,
+    type_coerce,
+)
 
 from zvirka.domain import Cause, Disposition, Kind, OutcomeState
-from zvirka.journal.definitions import last_attempt
+from zvirka.journal.definitions import differences_with_last_attempt, last_attempt
 from zvirka.journal.tables import CORRECTION, DIFFERENCE
 from zvirka.message import loaded
 
 _BATCH = 2000
 
 
+class Sort(StrEnum):
+    """By what a list is ordered; equal ones by number."""
+
+    NUMBER = "number"
+    KEY = "key"
+    NAME = "name"
+    CAUSE = "cause"
+    OUTCOME = "outcome"
+
+
 @dataclass(frozen=True, slots=True)
 class DifferenceFilter:
     """What is asked for; ``None`` and '' let everything through. ``page`` counts from 1.
 
-    ``outcome`` is that of the last correction tried.
+    ``outcome`` is that of the last correction tried. ``falling`` turns the order round.
     """
 
     kind: Kind | None = None
@@ -29,7 +50,14 @@ class DifferenceFilter:
     decision: Disposition | None = None
     outcome: OutcomeState | None = None
     text: str = ""
+    sort: Sort = Sort.NUMBER
+    falling: bool = False
     page: int = 1
+
+    @property
+    def order(self) -> str:
+        """The order in one word: ``name``, or ``-name`` when it falls."""
+        return f"-{self.sort.value}" if self.falling else self.sort.value
 
     @property
     def empty(self) -> bool:
@@ -60,7 +88,7 @@ def find_differences(
     """
     conditions = _conditions(run, wanted)
     if wanted.text:
-        matches = tuple(_matching(connection, conditions, wanted.text.casefold(), told))
+        matches = tuple(_matching(connection, conditions, wanted, told))
         page, pages = _page_of(wanted.page, len(matches), size)
         return FilteredDifferences(
             matches[(page - 1) * size : page * size], len(matches), page, pages
@@ -68,7 +96,7 @@ def find_differences(
     number = DIFFERENCE.c.number
     total = connection.execute(select(func.count()).where(*conditions)).scalar_one()
     page, pages = _page_of(wanted.page, total, size)
-    query = select(number).where(*conditions).order_by(number)
+    query = _in_order(select(number), wanted).where(*conditions)
     found = connection.execute(query.limit(size).offset((page - 1) * size)).scalars()
     return FilteredDifferences(tuple(found), total, page, pages)
 
@@ -93,25 +121,52 @@ def _conditions(run: int, wanted: DifferenceFilter) -> list[ColumnElement[bool]]
     conditions += [column == word.value for column, word in words if word is not None]
     if wanted.outcome is not None:
         conditions.append(
-            exists().where(
+            exists()
+            .where(
                 c.run_id == d.run_id,
                 c.number == d.number,
                 c.state == wanted.outcome.value,
                 last_attempt(),
             )
+            .correlate(DIFFERENCE)
         )
     return conditions
+
+
+def _in_order(query: Select[Any], wanted: DifferenceFilter) -> Select[Any]:
+    """The query over the differences, with the last correction tried, in the order asked for."""
+    d = DIFFERENCE.c
+    by: list[ColumnElement[Any]] = []
+    match wanted.sort:
+        case Sort.KEY:
+            by = [d.key]
+        case Sort.NAME:
+            by = [d.name]
+        case Sort.CAUSE:
+            by = [_place(d.cause, Cause)]
+        case Sort.OUTCOME:
+            by = [_place(CORRECTION.c.state, OutcomeState), _place(d.disposition, Disposition)]
+    by.append(d.number)
+    if wanted.sort is Sort.OUTCOME:
+        query = query.select_from(differences_with_last_attempt())
+    return query.order_by(*(one.desc() if wanted.falling else one.asc() for one in by))
+
+
+def _place(column: ColumnElement[Any], words: type[StrEnum]) -> ColumnElement[Any]:
+    """The place of a word in its enum; after all of them where there is none."""
+    places = {word.value: number for number, word in enumerate(words)}
+    return case(places, value=column, else_=len(places))
 
 
 def _matching(
     connection: Connection,
     conditions: list[ColumnElement[bool]],
-    wanted: str,
+    asked: DifferenceFilter,
     told: Callable[[str], str],
 ) -> Iterator[int]:
     """Compares in Python: SQLite ignores the case of Latin letters only."""
-    d = DIFFERENCE.c
-    query = (
+    d, wanted = DIFFERENCE.c, asked.text.casefold()
+    query = _in_order(
         select(
             d.number,
             type_coerce(d.fields, Text),
@@ -121,10 +176,9 @@ def _matching(
             d.row,
             d.note,
             d.evidence,
-        )
-        .where(*conditions)
-        .order_by(d.number)
-    )
+        ),
+        asked,
+    ).where(*conditions)
     for number, fields, *texts in connection.execute(
         query, execution_options={"yield_per": _BATCH}
     ):

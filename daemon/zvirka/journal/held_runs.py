@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from zvirka.domain import Command, Mode, PlanState, RunStatus, Trigger
+from zvirka.journal.first_approvals import FirstApproval, first_approvals
 from zvirka.journal.records import RunRecord
 from zvirka.journal.row_mapping import run_from
 from zvirka.journal.tables import RUN
@@ -31,14 +32,17 @@ from zvirka.journal.tables import RUN
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one held run, and the run and person that brought it about.
 
-    ``by`` is the approving, rejecting or superseding run; ``None`` while the plan waits and when
-    it expired.
+    While it waits, ``needed`` is how many people must approve it, and ``given`` are the approvals
+    that count so far. ``by`` is the approving, rejecting or superseding run; ``None`` while the
+    plan waits and when it expired.
     """
 
     run: int
     state: PlanState
     by: int | None = None
     who: str = ""
+    needed: int = 1
+    given: tuple[FirstApproval, ...] = ()
 
 
 def waiting_runs(connection: Connection, now: datetime, expires: timedelta) -> list[RunRecord]:
@@ -63,9 +67,16 @@ def waiting_runs(connection: Connection, now: datetime, expires: timedelta) -> l
 
 
 def decisions(
-    connection: Connection, runs: Collection[int], now: datetime, expires: timedelta
+    connection: Connection,
+    runs: Collection[int],
+    now: datetime,
+    expires: timedelta,
+    needed: int = 1,
 ) -> dict[int, Decision]:
-    """The decision on each of the given runs that was held, by run; arguments as above."""
+    """The decision on each of the given runs that was held, by run; arguments as above.
+
+    ``needed`` is how many people must approve.
+    """
     found = connection.execute(
         select(
             RUN.c.id,
@@ -101,8 +112,15 @@ def decisions(
             )
         else:
             late = row.finished_at < now - expires
-            state = PlanState.EXPIRED if late else PlanState.WAITING
-            told[row.id] = Decision(run=row.id, state=state)
+            given: tuple[FirstApproval, ...] = ()
+            if needed > 1 and not late:
+                given = first_approvals(connection, row.id, now, expires)
+            told[row.id] = Decision(
+                run=row.id,
+                state=PlanState.EXPIRED if late else PlanState.WAITING,
+                needed=needed,
+                given=given,
+            )
     return told
 
 

@@ -20,7 +20,6 @@ from sqlalchemy import Connection, Engine
 
 from zvirka.domain import (
     Action,
-    Command,
     Correction,
     Difference,
     Disposition,
@@ -80,7 +79,14 @@ def open_journal(settings: Settings) -> Journal:
     path = settings.report.signing_key_file
     signer = read_signer(path) if path else None
     engine, name = open_engine(settings)
-    return Journal(engine, name, signer, approval_expires=settings.policy.approval_expires)
+    policy = settings.policy
+    return Journal(
+        engine,
+        name,
+        signer,
+        approval_expires=policy.approval_expires,
+        approvals_needed=policy.approvals,
+    )
 
 
 class Journal:
@@ -92,6 +98,7 @@ class Journal:
         signer: signs sealed runs when given.
         random: gives that many random bytes, for the salts.
         approval_expires: how long after its end a held run can be approved or rejected.
+        approvals_needed: how many people must approve a held run.
     """
 
     def __init__(
@@ -101,12 +108,14 @@ class Journal:
         signer: Signer | None = None,
         random: Callable[[int], bytes] = os.urandom,
         approval_expires: timedelta = timedelta(days=30),
+        approvals_needed: int = 1,
     ) -> None:
         self.engine = engine
         self.name = name
         self.signer = signer
         self.random = random
         self.approval_expires = approval_expires
+        self.approvals_needed = approvals_needed
 
     def close(self) -> None:
         """Close the connections."""
@@ -183,12 +192,7 @@ class Journal:
 
     def set_phase(self, run: int, phase: str, facts: Facts | None = None) -> None:
         """Record the phase the run is in, and its facts so far."""
-        known = (
-            {}
-            if facts is None
-            else {"facts": canonical(msgspec.to_builtins(facts, enc_hook=stored))}
-        )
-        self._update(run, {"phase": phase, **known})
+        self._update(run, {"phase": phase} | ({} if facts is None else _facts_columns(facts)))
 
     def set_mode(self, run: int, mode: Mode) -> None:
         """Record how 1C is read."""
@@ -196,7 +200,7 @@ class Journal:
 
     def save_facts(self, run: int, facts: Facts) -> None:
         """Replace the run's facts."""
-        self._update(run, {"facts": canonical(msgspec.to_builtins(facts, enc_hook=stored))})
+        self._update(run, _facts_columns(facts))
 
     def finish(self, run: int, **end: Unpack[RunEnd]) -> str:
         """End a run: its counts into its facts, then the seal. Returns its digest in the chain."""
@@ -316,29 +320,10 @@ class Journal:
             raise no_such_run(run)
         return row
 
-    def runs(
-        self,
-        *,
-        limit: int = 50,
-        before: int | None = None,
-        command: Command | None = None,
-        status: RunStatus | None = None,
-        who: str = "",
-        started: tuple[datetime, datetime] | None = None,
-    ) -> list[RunRecord]:
-        """Runs, newest first; ``before`` is the number the page before ended with.
-
-        ``started`` are the bounds of their beginning, aware, the second excluded.
-        """
-        return self._read(
-            queries.list_runs,
-            limit=limit,
-            before=before,
-            command=command,
-            status=status,
-            who=who,
-            started=started,
-        )
+    def runs(self, *, limit: int = 50, **asked: Unpack[queries.RunFilter]) -> list[RunRecord]:
+        """Runs, newest first, those that pass the filter."""
+        with self.reading() as connection:
+            return queries.list_runs(connection, limit=limit, **asked)
 
     def running(self) -> list[RunRecord]:
         """Runs not ended, newest first; to the holder of the run lock they are dead ones."""
@@ -350,7 +335,9 @@ class Journal:
 
     def decisions(self, runs: Collection[int], now: datetime) -> dict[int, Decision]:
         """What became, until that time, of those of the given runs that were held; by run."""
-        return self._read(held_runs.decisions, runs, now, self.approval_expires)
+        return self._read(
+            held_runs.decisions, runs, now, self.approval_expires, self.approvals_needed
+        )
 
     def last_good(self, number: int) -> list[RunRecord]:
         """The last runs over everything that finished on a complete snapshot, newest first."""
@@ -396,3 +383,7 @@ class Journal:
     def drop_pairings(self, refs: Iterable[str]) -> None:
         """Forget pairings by Ref_Key."""
         self._write(suppressions.drop_pairings, refs)
+
+
+def _facts_columns(facts: Facts) -> dict[str, Any]:
+    return {"facts": canonical(msgspec.to_builtins(facts, enc_hook=stored))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import msgspec
 from sqlalchemy import Connection, Select, func, select
@@ -30,27 +30,32 @@ def get_run(connection: Connection, run: int) -> RunRecord | None:
     return found[0] if found else None
 
 
-def list_runs(
-    connection: Connection,
-    *,
-    limit: int,
-    before: int | None = None,
-    command: Command | None = None,
-    status: RunStatus | None = None,
-    who: str = "",
-    started: tuple[datetime, datetime] | None = None,
-) -> list[RunRecord]:
-    """Runs, newest first; ``started`` are the bounds of their beginning, the second excluded."""
+class RunFilter(TypedDict, total=False):
+    """Which runs are asked for; what is left out or ``None`` lets every run pass.
+
+    ``before`` is the number the page before ended with. ``started`` are the bounds of their
+    beginning, aware, the second excluded.
+    """
+
+    before: int | None
+    command: Command | None
+    status: RunStatus | None
+    who: str
+    started: tuple[datetime, datetime] | None
+
+
+def list_runs(connection: Connection, *, limit: int, **asked: Unpack[RunFilter]) -> list[RunRecord]:
+    """Runs that pass the filter, newest first."""
     query = select(RUN).order_by(RUN.c.id.desc()).limit(limit)
-    if before is not None:
+    if (before := asked.get("before")) is not None:
         query = query.where(RUN.c.id < before)
-    if command is not None:
+    if (command := asked.get("command")) is not None:
         query = query.where(RUN.c.command == command.value)
-    if status is not None:
+    if (status := asked.get("status")) is not None:
         query = query.where(RUN.c.status == status.value)
-    if who:
+    if who := asked.get("who"):
         query = query.where(RUN.c.who == who)
-    if started is not None:
+    if (started := asked.get("started")) is not None:
         query = query.where(RUN.c.started_at >= started[0], RUN.c.started_at < started[1])
     return _runs(connection, query)
 

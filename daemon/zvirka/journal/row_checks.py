@@ -143,7 +143,7 @@ def unsound_receipts(
         if isinstance(number, int) and number <= pruned:
             holds = extra == "{}"
         else:
-            holds = (extra == "{}") == (row["extra_digest"] == _EMPTY) and _is_canonical(extra)
+            holds = (extra == "{}") == (row["extra_digest"] == _EMPTY) and is_canonical(extra)
         if not holds:
             yield ChainProblem(
                 0, Message("table receipt: receipt {number} altered (extra)", number=str(number))
@@ -152,7 +152,7 @@ def unsound_receipts(
             yield ChainProblem(
                 0, Message("table receipt: receipt {number} altered (payload)", number=str(number))
             )
-        if not (_is_time(row["received_at"]) and _is_time(row["settled_at"])):
+        if not (is_time(row["received_at"]) and is_time(row["settled_at"])):
             yield ChainProblem(
                 0, Message("table receipt: receipt {number} altered (a time)", number=str(number))
             )
@@ -166,13 +166,14 @@ def unsound_receipts(
         )
 
 
-def _is_canonical(text: str) -> bool:
+def is_canonical(text: str) -> bool:
+    """Whether a text is the JSON that the journal writes."""
     try:
         return canonical(json.loads(text)) == text
     except ValueError:
         return False
 
 
-def _is_time(value: object) -> bool:
+def is_time(value: object) -> bool:
     """A time as SQLite got it from us; other databases have a type of their own for it."""
     return not isinstance(value, str) or _TIME.fullmatch(value) is not None

@@ -39,6 +39,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, kw_only=True):
     """The circumstances and counts of one run. A count the run did not take is ``None``."""
 
+    flow: str = "main"
     base: str = ""
     """The publication's URL, without credentials."""
     store: str = ""
@@ -67,6 +68,10 @@ class Facts(msgspec.Struct, kw_only=True):
     """What a targeted run was asked for: «code 000123», «ref …»."""
     recovered: list[str] = []
     """Intents of an interrupted run this run settled, a sentence each."""
+    until: str = ""
+    """The last day of the suppression this run has set, as an ISO date; empty for no end."""
+    suppressed_until: dict[str, int] = {}
+    """Differences left because a person stopped their correction, by its last day, '' for none."""
     changed_meanwhile: int = 0
     """Differences of an approved plan that are no longer identical."""
     pruned: list[int] = []

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, func, select, update
 
 from zvirka.journal.column_types import canonical, encoded
 from zvirka.journal.digests import raw_columns, run_digest, run_record
+from zvirka.journal.events import event_tip
 from zvirka.journal.receipts import chain_tip
 from zvirka.journal.records import SealRecord
 from zvirka.journal.signing import Signer
@@ -34,7 +35,8 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     ``difference`` and ``correction`` are the run's rows, ``settlement`` the corrections settled by
     it, of whichever run. ``standing`` and ``pairing`` are the digests of those tables as sets.
     ``receipt`` is the last webhook receipt then, 0 without any, and ``receipt_digest`` the tip of
-    the receipts' own chain.
+    the receipts' own chain. ``event`` and ``event_digest`` are the same of the events; a journal
+    without any leaves them out, as older versions did.
     """
 
     difference: SealedSection
@@ -44,6 +46,8 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     pairing: str = ""
     receipt: int = 0
     receipt_digest: str = ""
+    event: int = 0
+    event_digest: str = ""
 
 
 SECTIONS = ("difference", "correction", "settlement")
@@ -99,6 +103,7 @@ def seal(connection: Connection, run: int, signer: Signer | None) -> str:
         The run's digest.
     """
     end = connection.execute(select(CHAIN).with_for_update()).mappings().one()
+    event, event_digest = event_tip(connection)
     sealed = Sealed(
         difference=section(connection, "difference", run),
         correction=section(connection, "correction", run),
@@ -107,7 +112,12 @@ def seal(connection: Connection, run: int, signer: Signer | None) -> str:
         pairing=end["pairing"],
         receipt=connection.execute(select(func.max(RECEIPT.c.id))).scalar() or 0,
         receipt_digest=chain_tip(connection),
+        event=event,
+        event_digest=event_digest,
     )
+    content = msgspec.to_builtins(sealed)
+    if not event:
+        del content["event"], content["event_digest"]
     number = end["seals"] + 1
     this = RUN.c.id == run
     connection.execute(
@@ -115,7 +125,7 @@ def seal(connection: Connection, run: int, signer: Signer | None) -> str:
         .where(this)
         .values(
             seal=number,
-            sealed=canonical(msgspec.to_builtins(sealed)),
+            sealed=canonical(content),
             previous_digest=end["digest"],
         )
     )

@@ -7,7 +7,7 @@ updated with every change (:mod:`zvirka.journal.set_digest`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Any, TypeVar
@@ -44,6 +44,9 @@ class Reason(StrEnum):
 class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     """One counterparty whose correction is reported and not made until a side changes.
 
+    ``until`` is the last day of :attr:`Reason.NEVER`, in the time zone of the settings; ``None``:
+    it has no end.
+
     ``wanted`` and ``found`` are digests of the canonical values then; what was rejected has in
     ``wanted`` the content digest of the difference. ``nights`` counts the runs that were given up
     with the same digests, ``run`` is the last run that said so, ``since`` when it was said first.
@@ -57,6 +60,11 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     nights: int = 1
     run: int
     since: datetime
+    until: date | None = None
+
+    def is_over(self, today: date) -> bool:
+        """Whether its last day has passed."""
+        return self.until is not None and today > self.until
 
     @property
     def ident(self) -> str:
@@ -77,6 +85,7 @@ def read_suppressions(connection: Connection) -> dict[str, Suppression]:
             nights=row["nights"],
             run=row["run_id"],
             since=row["since"],
+            until=date.fromisoformat(row["until"]) if row["until"] else None,
         )
         for row in rows
     }
@@ -98,6 +107,7 @@ def put_suppressions(connection: Connection, suppressions: Iterable[Suppression]
                 "nights": suppression.nights,
                 "run_id": suppression.run,
                 "since": suppression.since,
+                "until": suppression.until.isoformat() if suppression.until else "",
             }
             for suppression in suppressions
         ),
@@ -140,8 +150,8 @@ def set_digests(connection: Connection) -> dict[str, str]:
         digest = SetDigest()
         query = select(*(raw_column(column) for column in table.columns))
         rows = connection.execute(query, execution_options={"yield_per": _CHUNK})
-        if any(isinstance(column.type, UtcTime) for column in table.columns):
-            digest.add_all(tuple(_cells(table, row)) for row in rows)
+        if table is SUPPRESSION:
+            digest.add_all(_cells(table, row) for row in rows)
         else:
             digest.add_all(tuple(row) for row in rows)
         digests[name] = digest.text
@@ -187,9 +197,14 @@ def _drop(connection: Connection, name: str, idents: Iterable[str]) -> None:
     _keep(connection, name, digest)
 
 
-def _cells(table: Table, row: Iterable[Any]) -> Iterator[object]:
-    for column, cell in zip(table.columns, row, strict=True):
-        yield iso(cell) if isinstance(column.type, UtcTime) else cell
+def _cells(table: Table, row: Iterable[Any]) -> tuple[object, ...]:
+    """What the digest of a row covers. Rows that older versions sealed have no ``until``."""
+    pairs = zip(table.columns, row, strict=True)
+    return tuple(
+        iso(cell) if isinstance(column.type, UtcTime) else cell
+        for column, cell in pairs
+        if cell or column.name != "until"
+    )
 
 
 def _digest(connection: Connection, name: str) -> SetDigest:

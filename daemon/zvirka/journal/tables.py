@@ -195,6 +195,7 @@ class SuppressionRow(JournalModel, table=True):
     nights: int = 1
     run_id: int
     since: datetime = _time(nullable=False)
+    until: str = Field(default="", description="the last day it applies, as an ISO date; or none")
 
 
 class PairingRow(JournalModel, table=True):
@@ -251,6 +252,25 @@ class BeatRow(JournalModel, table=True):
     detail: dict[str, Any] = _json()
 
 
+class EventRow(JournalModel, table=True):
+    """A :class:`zvirka.journal.events.Event`: what happened beside the runs.
+
+    Each row is a link of a digest chain of its own, whose end is sealed with every run.
+    """
+
+    __tablename__ = "event"
+
+    id: int | None = Field(
+        default=None, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
+    kind: str
+    who: str
+    detail: dict[str, Any] = _json()
+    previous_digest: str = Field(default="", unique=True)
+    digest: str = ""
+
+
 def table_of(model: type[SQLModel]) -> Table:
     """The Core table of a model."""
     table: Table = getattr(model, "__table__")  # noqa: B009 - SQLModel does not declare it
@@ -262,3 +282,4 @@ DIFFERENCE = table_of(DifferenceRow)
 CORRECTION = table_of(CorrectionRow)
 RECEIPT = table_of(ReceiptRow)
 CHAIN = table_of(ChainRow)
+EVENT = table_of(EventRow)

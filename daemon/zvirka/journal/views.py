@@ -183,13 +183,13 @@ _HOOKS = {
         WHERE NOT t.tgisinternal
         AND c.relnamespace = current_schema()::regnamespace
         AND c.relname IN
-            ('run', 'difference', 'correction', 'chain', 'standing', 'pairing', 'receipt')
+            ('run', 'difference', 'correction', 'chain', 'standing', 'pairing', 'receipt', 'event')
         UNION ALL
         SELECT 'rule', r.tablename, r.rulename
         FROM pg_rules AS r
         WHERE r.schemaname = current_schema()
         AND r.tablename IN
-            ('run', 'difference', 'correction', 'chain', 'standing', 'pairing', 'receipt')
+            ('run', 'difference', 'correction', 'chain', 'standing', 'pairing', 'receipt', 'event')
         ORDER BY 2, 3
     """,
 }

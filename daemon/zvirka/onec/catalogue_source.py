@@ -81,6 +81,11 @@ class CatalogueSource:
             self._schemas.forget()
         self.session.__exit__(*exc)
 
+    def shape(self) -> dict[str, str]:
+        """Type by name of what the publication has of the mapped entities, as last read."""
+        seen = self._schemas.seen
+        return seen.shape if seen is not None else {}
+
     # -- what the schema says --------------------------------------------------------------------
 
     def _laid(self, *, fresh: bool = False) -> SourceLayout:

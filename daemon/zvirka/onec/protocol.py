@@ -122,6 +122,13 @@ class Source(Protocol):
         """Whether rows may be missing without a word (allowedOnly): absence proves nothing."""
         ...
 
+    def shape(self) -> dict[str, str]:
+        """Type by name of what the publication has of the mapped entities, as last read.
+
+        Empty before anything was read.
+        """
+        ...
+
     def __enter__(self) -> Source: ...
     def __exit__(self, *exc: object) -> None: ...
 

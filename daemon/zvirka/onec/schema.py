@@ -91,6 +91,15 @@ class Schema:
         return self._entities.get(name)
 
     @property
+    def shape(self) -> dict[str, str]:
+        """The Edm type of each property, by ``entity.property``."""
+        return {
+            f"{entity.name}.{name}": kind
+            for entity in self._entities.values()
+            for name, kind in entity.properties.items()
+        }
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the entity types that are here."""
         return tuple(sorted(self._entities))
@@ -220,6 +229,8 @@ class SchemaCache:
         self.lost: frozenset[tuple[str, str]] = frozenset()
         """Entity and property (empty for the entity itself) that the cached schema has and the
         fetched one has not. The cache then stays as it is, so that the next run sees it too."""
+        self.seen: Schema | None = None
+        """What was loaded last, from disk or from 1C."""
         self._url = url
         self._read = read
 
@@ -232,11 +243,12 @@ class SchemaCache:
         wanted = frozenset(asked)
         known = self._cached()
         if known is not None and not fresh and wanted <= known.asked:
+            self.seen = known
             return known
         if known is not None:
             wanted |= known.asked
         edmx, self.all_names = trim(self._read(), wanted)
-        schema = Schema(edmx, self._url)
+        schema = self.seen = Schema(edmx, self._url)
         if known is not None:
             self.lost = _lost(known, schema)
             _log_drift(known, schema)

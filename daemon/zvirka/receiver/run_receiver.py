@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
+from loguru import logger
 from sqlalchemy import URL, Engine
 
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.references import references_of
 from zvirka.erp.sql.engines import store_url
-from zvirka.errors import SettingsError
-from zvirka.journal.engine import journal_url, open_engine
+from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.joined_apps import Unavailable, by_exact_path
+from zvirka.journal.engine import journal_url, open_engine, schema_of
 from zvirka.journal.run_lock import receiver_lock
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
@@ -28,6 +30,7 @@ from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader
 from zvirka.receiver.signature import signatures_of
 from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
 
 T = TypeVar("T")
 
@@ -38,6 +41,7 @@ def serve(
     settings: Settings,
     mapping: Mapping,
     *,
+    further: Sequence[Settings] = (),
     web_app: Any = None,
     who: str = _WHO,
     clock: Now = utc_now,
@@ -46,6 +50,7 @@ def serve(
 ) -> None:
     """Serve webhooks, and the web page where its application is given, until SIGTERM or SIGINT.
 
+    ``further`` are the settings of further flows, each of which has its own path on the same port.
     What waits is taken in and answered before this returns. ``who`` is named to a second receiver
     that finds this one at work. ``on_ready`` is called once every port is open, ``on_taken`` with
     the size of each batch taken in.
@@ -56,11 +61,45 @@ def serve(
         LockHeldError: another receiver works on this journal.
         ZvirkaError: a port cannot be opened.
     """
-    with receiver_app(settings, mapping, who=who, clock=clock, on_taken=on_taken) as app:
+    with receiver_apps(settings, mapping, further, who=who, clock=clock, on_taken=on_taken) as app:
         applications = [(app, address_of(settings.receiver.listen, "receiver.listen"))]
         if web_app is not None:
             applications.append((web_app, address_of(settings.web.listen, "web.listen")))
         serve_applications(applications, on_ready, trusted_proxies=settings.web.trusted_proxies)
+
+
+@contextmanager
+def receiver_apps(
+    settings: Settings,
+    mapping: Mapping,
+    further: Sequence[Settings],
+    *,
+    who: str = _WHO,
+    clock: Now = utc_now,
+    on_taken: Callable[[int], None] | None = None,
+) -> Iterator[Any]:
+    """The receivers of several flows as one application, each on its own path.
+
+    A further flow whose receiver cannot be opened answers 503, and does not stop the rest.
+
+    Raises:
+        SettingsError, JournalError, StoreError, LockHeldError: as :func:`serve`, of the first flow.
+    """
+    with ExitStack() as opened:
+        first = opened.enter_context(
+            receiver_app(settings, mapping, who=who, clock=clock, on_taken=on_taken)
+        )
+        apps: dict[str, Any] = {}
+        for flow in further:
+            if flow.erp.writer == "webhook":
+                continue  # 1C posts to the ERP itself
+            try:
+                app = receiver_app(flow, mapping_of(flow), who=who, clock=clock)
+                apps[flow.receiver.path] = opened.enter_context(app)
+            except ZvirkaError as error:
+                logger.error("the receiver of a flow is out", flow=flow.name, error=str(error))
+                apps[flow.receiver.path] = Unavailable("the receiver of this flow is out")
+        yield by_exact_path(first, apps)
 
 
 @contextmanager
@@ -98,7 +137,9 @@ def receiver_app(
         _disposed(open_engine(settings)) as (journal, _),
     ):
         policy = Policy.of(settings.policy, soft_delete=layout.soft is not None)
-        shared = same_database(journal_url(settings), store_url(settings.erp))
+        address = journal_url(settings)
+        # A journal in a schema of its own does not see the ERP's tables.
+        shared = not schema_of(address) and same_database(address, store_url(settings.erp))
         ingest = Ingest(
             journal, store, layout, mapping, policy, clock, shared=shared, keep_lock=keep_lock
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
@@ -127,7 +128,7 @@ def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> i
             place=f"approve {parent}",
             remedy=Message("the plan still waits: approve it again when 1C can be read completely"),
         )
-    approved = _approved(journal, parent, context.request.targets)
+    approved = contents(journal, parent, context.request.targets)
     for content in journal.applied_by_approvals(parent):
         # An approval before this one was cut off after it had applied these.
         del approved[content]
@@ -151,18 +152,20 @@ def narrow_to_approved(context: RunContext, parent: int, *, suspected: int) -> i
     return approved.total() - identical
 
 
-def _approved(journal: Journal, parent: int, targets: Targets) -> Counter[str]:
-    """The content digests of what is approved: the whole plan, or the part that was named."""
+def contents(journal: Journal, parent: int, targets: Targets) -> Counter[str]:
+    """The content digests of what is answered: the whole held plan, or the part that is named."""
     if not (targets.codes or targets.refs):
         return Counter(journal.difference_digests(parent, Disposition.HELD))
-    codes, refs = frozenset(targets.codes), frozenset(targets.refs)
-    held = journal.differences(parent, dispositions=[Disposition.HELD])
     return Counter(
-        approved_content(one)
-        for batch in held
-        for one in batch
-        if one.key in codes or one.ref in refs
+        approved_content(one) for batch in held_part(journal, parent, targets) for one in batch
     )
+
+
+def held_part(journal: Journal, parent: int, targets: Targets) -> Iterator[list[Difference]]:
+    """The held differences of a plan that are answered, in batches."""
+    codes, refs = frozenset(targets.codes), frozenset(targets.refs)
+    for batch in journal.differences(parent, dispositions=[Disposition.HELD]):
+        yield [one for one in batch if not (codes or refs) or one.key in codes or one.ref in refs]
 
 
 def _has_deletions(journal: Journal, run: int) -> bool:

@@ -19,6 +19,7 @@ from zvirka.domain import Correction
 from zvirka.erp import open_store, open_writer
 from zvirka.erp.protocol import Store, Writer
 from zvirka.erp.references import references_of
+from zvirka.erp.shared_table import require_own_rows
 from zvirka.errors import RunInterrupted
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.mapping import Mapping
@@ -118,9 +119,11 @@ def open_environment(
     """Open the journal and prepare the rest; sources and stores open when a run needs them.
 
     Raises:
-        SettingsError: a field refers to a flow that cannot be referred to.
+        SettingsError: a field refers to a flow that cannot be referred to, or another flow takes
+            the rows of this one for its own.
         JournalError: the journal cannot be opened.
     """
+    require_own_rows(settings)
     references, referring = references_of(settings.name, settings.flows)
     journal = open_journal(settings)
     try:

@@ -5,18 +5,17 @@ The run of the rejection lists what was rejected, and later runs report it with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
-from zvirka.domain import Cause, Difference, Disposition, Mode
+from zvirka.domain import Cause, Disposition, Mode
 from zvirka.errors import UsageError
 from zvirka.journal.journal import Journal
 from zvirka.journal.row_mapping import approved_content
 from zvirka.journal.suppressions import Reason, Suppression
 from zvirka.message import Message, coded
+from zvirka.reconcile.approving import held_part
 from zvirka.reconcile.environment import Environment
-from zvirka.reconcile.request import Request, Targets
+from zvirka.reconcile.request import Request
 from zvirka.reconcile.suppressing import rejection_note
 
 
@@ -28,7 +27,7 @@ def check_rejectable(journal: Journal, request: Request) -> None:
     """
     assert request.parent is not None
     named = {*request.targets.codes, *request.targets.refs}
-    for batch in _held(journal, request.parent, request.targets):
+    for batch in held_part(journal, request.parent, request.targets):
         for difference in batch:
             named -= {difference.key, difference.ref}
     if named:
@@ -58,7 +57,7 @@ def reject(environment: Environment, run: int, request: Request) -> None:
         journal.set_mode(run, Mode.TARGETED)
     reason = Reason.NEVER if request.for_good else Reason.REJECTED
     row, now, number = journal.get(run), environment.now(), 0
-    for batch in _held(journal, request.parent, request.targets):
+    for batch in held_part(journal, request.parent, request.targets):
         suppressions = [
             Suppression(
                 key=one.key,
@@ -87,9 +86,3 @@ def reject(environment: Environment, run: int, request: Request) -> None:
         number += len(batch)
         journal.put_suppressions(suppressions)
         environment.tick(len(batch))
-
-
-def _held(journal: Journal, run: int, targets: Targets) -> Iterator[list[Difference]]:
-    named = {*targets.codes, *targets.refs}
-    for batch in journal.differences(run, dispositions=[Disposition.HELD]):
-        yield [one for one in batch if not named or named & {one.key, one.ref}]

@@ -6,6 +6,7 @@ Every trigger (schedule, timer, command line, web page) passes a :class:`Request
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +31,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ``who`` asked (a login or unit name) and ``reason`` go to the journal. ``parent`` is the held
     run approved or rejected, or the run undone; ``digest`` the plan digest the approver saw
     (empty: that of the held run). ``targets`` also narrows an undo, an approval or a
-    rejection, which with ``for_good`` lasts until a resync by name. ``wait`` is how many seconds
+    rejection, which with ``for_good`` lasts until a resync by name. ``until`` is the last day of a
+    suppression, ``None`` for no end. ``wait`` is how many seconds
     to wait for the lock: 0 not at all, ``None`` for ever. ``full`` forces a full pull.
     """
 
@@ -42,6 +44,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     parent: int | None = None
     digest: str = ""
     for_good: bool = False
+    until: date | None = None
     full: bool = False
     wait: float | None = 0
 
@@ -49,7 +52,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended, for the terminal, alerts and metrics; the journal has the details.
 
-    ``causes``, ``actions`` and ``outcomes`` as in
+    ``parent`` is the run it answers. ``causes``, ``actions`` and ``outcomes`` as in
     :class:`zvirka.journal.run_facts.Facts`: ``None`` when the run did not compare.
     ``waiting`` of the differences that remain wait for a row of another flow.
     ``error`` is cause, place and remedy of a failed run,
@@ -60,6 +63,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     command: Command
     status: RunStatus
     exit_code: int
+    parent: int | None = None
     causes: dict[str, int] | None = None
     actions: dict[str, int] | None = None
     outcomes: dict[str, int] | None = None

@@ -18,7 +18,7 @@ from loguru import logger
 
 from zvirka.domain import Command, Disposition, Mode, RunStatus, Trigger
 from zvirka.erp.protocol import Store
-from zvirka.errors import ExitCode, RunInterrupted, SettingsError, ZvirkaError
+from zvirka.errors import ExitCode, RunInterrupted, ZvirkaError
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_lock import run_lock
 from zvirka.message import Message, coded
@@ -27,6 +27,7 @@ from zvirka.policy import Policy
 from zvirka.reconcile import (
     applying,
     approving,
+    endorsing,
     guarding,
     recovering,
     rejecting,
@@ -34,6 +35,7 @@ from zvirka.reconcile import (
     undoing,
     verifying,
 )
+from zvirka.reconcile.admission import admitted, check_policy
 from zvirka.reconcile.anchoring import anchor
 from zvirka.reconcile.confirming import Confirmed, confirm, still_wanted
 from zvirka.reconcile.environment import Environment
@@ -43,6 +45,7 @@ from zvirka.reconcile.key_plausibility import (
     require_storable,
     wrong_column,
 )
+from zvirka.reconcile.noting import note_schema, note_settings
 from zvirka.reconcile.pull import RESTRICTED, pull
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run_beats import BeatingProgress
@@ -74,7 +77,8 @@ def perform(environment: Environment, request: Request) -> Summary:
         environment.settings, who=request.who, command=request.command, wait=request.wait
     ) as lock:
         environment = dataclasses.replace(environment, still_ours=lock.check)
-        _check(environment, request)
+        request = admitted(environment, request)
+        note_settings(environment.journal, environment.settings, request.who, environment.now())
         run = environment.journal.begin(
             command=request.command,
             trigger=request.trigger,
@@ -92,16 +96,6 @@ def perform(environment: Environment, request: Request) -> Summary:
         )
         with logger.contextualize(run=run):
             return _Run(environment, request, run).perform()
-
-
-def _check(environment: Environment, request: Request) -> None:
-    if request.command in {Command.APPROVE, Command.REJECT}:
-        approving.check_answerable(environment.journal, request, environment.now())
-    if request.command == Command.REJECT:
-        rejecting.check_rejectable(environment.journal, request)
-    if request.command == Command.UNDO:
-        assert request.parent is not None
-        undoing.check_undoable(environment.journal, request.parent)
 
 
 class _Run:
@@ -190,9 +184,18 @@ class _Run:
             rejecting.reject(environment, self._run, request)
             self._facts.compared = True
             return RunStatus.FINISHED, None
+        if request.command == Command.ENDORSE:
+            endorsing.endorse(environment, self._run, request)
+            self._facts.compared = True
+            return RunStatus.FINISHED, ExitCode.HELD
+        if request.command == Command.SUPPRESS:
+            self._facts.targets = suppressing.suppress(environment, self._run, request)
+            self._facts.until = request.until.isoformat() if request.until else ""
+            return RunStatus.FINISHED, ExitCode.IN_SYNC
         with closing(environment.open_store()) as store:
             self._facts.store = store.name
-            self._check_policy(store)
+            check_policy(environment.settings, store)
+            note_schema(environment, "erp", store.shape(), request.who)
             if request.command == Command.UNDO:
                 assert request.parent is not None
                 with self._phase("apply"):
@@ -207,20 +210,7 @@ class _Run:
                     return self._compare_and_correct(source, store, staging)
                 finally:
                     note_traffic(self._facts, source.traffic)
-
-    def _check_policy(self, store: Store) -> None:
-        if (
-            self._environment.settings.policy.deletion_mark == "deactivate"
-            and not store.soft_delete
-        ):
-            raise SettingsError(
-                coded(
-                    "ZV3309",
-                    "the store deletes for good, so a deletion mark cannot mean deactivate",
-                ),
-                place="policy.deletion_mark",
-                remedy=Message('set [erp.delete] mode = "soft" with its column, or another policy'),
-            )
+                    note_schema(environment, "1c", source.shape(), request.who)
 
     def _compare_and_correct(
         self, source: Source, store: Store, staging: Staging
@@ -262,6 +252,7 @@ class _Run:
         facts.compared = True
         with self._phase("guard"):
             self._guard(context, confirmed)
+        facts.suppressed_until = suppressing.suppressed_by_day(context)
         if request.command == Command.PLAN:
             return RunStatus.FINISHED, None
         self._correct(context, staged)

@@ -15,6 +15,7 @@ def facts_of(environment: Environment) -> Facts:
     """What can be said before anything was read."""
     settings, mapping = environment.settings, environment.mapping
     return Facts(
+        flow=settings.name,
         base=without_credentials(settings.onec.url),
         catalog=mapping.catalog,
         key=mapping.key,

@@ -56,6 +56,7 @@ def summary_of(row: RunRecord, reports: Sequence[Path], seconds: float, trouble:
         run=row.id,
         command=row.command,
         status=row.status,
+        parent=row.parent,
         exit_code=max(row.exit_code or 0, ExitCode.FAILED if trouble else 0),
         causes=facts.causes,
         actions=facts.actions,

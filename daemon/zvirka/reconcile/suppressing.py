@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from zvirka.comparison import values_digest
-from zvirka.domain import Cause, Command, Difference, Disposition
+from zvirka.domain import Cause, Command, Difference, Disposition, Mode
+from zvirka.errors import UsageError
 from zvirka.journal.records import RunRecord
 from zvirka.journal.row_mapping import approved_content
 from zvirka.journal.suppressions import Reason, Suppression
-from zvirka.message import Message, joined
+from zvirka.message import Message, coded, joined
+from zvirka.reconcile.environment import Environment
+from zvirka.reconcile.request import Request
 from zvirka.reconcile.run_context import RunContext
 
 Side = dict[str, str | None] | None
 """The mapped values of one side, ``None`` where it has nothing (active)."""
 
 _CAUSES = frozenset({Cause.UNDONE, Cause.NOT_CONVERGING, Cause.REJECTED})
-_LASTS = {
-    Reason.REJECTED: Message("not proposed again until 1C or the ERP changes"),
-    Reason.NEVER: Message("not proposed again until it is resynced by name"),
-}
 
 
 def as_suppressed(
@@ -33,9 +33,10 @@ def as_suppressed(
 
     ``wanted`` and ``found`` are all mapped values of 1C and of the store.
     """
-    suppression = context.suppressions.get(difference.ref or difference.key)
+    suppression = _suppression_of(context, difference)
     if (
         suppression is None
+        or suppression.is_over(_today(context.environment))
         or _overridden(context, suppression)
         or difference.disposition not in {Disposition.CORRECT, Disposition.HELD}
     ):
@@ -47,6 +48,16 @@ def as_suppressed(
     return msgspec.structs.replace(
         difference, cause=cause, disposition=Disposition.REPORTED, note=note
     )
+
+
+def _suppression_of(context: RunContext, difference: Difference) -> Suppression | None:
+    """By Ref_Key; by key only what was suppressed without a Ref_Key."""
+    known = context.suppressions
+    return known.get(difference.ref or difference.key) or known.get(difference.key)
+
+
+def _today(environment: Environment) -> date:
+    return environment.date_of(environment.now())
 
 
 def _overridden(context: RunContext, suppression: Suppression) -> bool:
@@ -89,11 +100,13 @@ def _applies(
 def _who_rejected(context: RunContext, suppression: Suppression) -> Message:
     run = context.environment.journal.get(suppression.run)
     zone = context.environment.settings.schedule.timezone
-    return rejection_note(run, suppression.reason, suppression.since, zone)
+    return rejection_note(run, suppression.reason, suppression.since, zone, suppression.until)
 
 
-def rejection_note(run: RunRecord, reason: Reason, since: datetime, timezone: str) -> Message:
-    """Who rejected a correction, when, in which run and why."""
+def rejection_note(
+    run: RunRecord, reason: Reason, since: datetime, timezone: str, until: date | None = None
+) -> Message:
+    """Who rejected a correction, when, in which run, why, and how long that lasts."""
     day = since.astimezone(ZoneInfo(timezone)).date().isoformat()
     rejected = Message(
         "rejected by {who} on {day} (run {run}): {reason}",
@@ -102,7 +115,71 @@ def rejection_note(run: RunRecord, reason: Reason, since: datetime, timezone: st
         run=str(run.id),
         reason=run.reason,
     )
-    return joined([rejected, _LASTS[reason]])
+    return joined([rejected, _lasting(reason, until)])
+
+
+def _lasting(reason: Reason, until: date | None) -> Message:
+    if reason is Reason.REJECTED:
+        return Message("not proposed again until 1C or the ERP changes")
+    if until is None:
+        return Message("not proposed again until it is resynced by name")
+    return Message("not corrected up to {day}, unless it is resynced by name", day=str(until))
+
+
+def check_suppressible(environment: Environment, request: Request) -> None:
+    """Refuse a suppression of nobody, or one whose last day has passed.
+
+    Raises:
+        UsageError: see above.
+    """
+    if not (request.targets.codes or request.targets.refs):
+        raise UsageError(
+            coded("ZV3501", "name the counterparties that are not to be corrected"),
+            place="zvirka suppress",
+            remedy=Message("give --code or --ref"),
+        )
+    if request.until is not None and request.until < _today(environment):
+        raise UsageError(
+            coded("ZV3502", "{day} has passed", day=str(request.until)),
+            place="zvirka suppress --until",
+            remedy=Message("name today or a later day"),
+        )
+
+
+def suppress(environment: Environment, run: int, request: Request) -> list[str]:
+    """Stop the corrections of the named counterparties, and return them in words.
+
+    Their differences are reported as before. It lasts up to the last day, or until a resync by
+    name.
+    """
+    named = [("", ref.lower()) for ref in request.targets.refs]
+    named += [(code, "") for code in request.targets.codes]
+    environment.journal.set_mode(run, Mode.TARGETED)
+    environment.journal.put_suppressions(
+        Suppression(
+            key=key,
+            ref=ref,
+            reason=Reason.NEVER,
+            run=run,
+            since=environment.now(),
+            until=request.until,
+        )
+        for key, ref in named
+    )
+    return [f"code {key}" if key else f"ref {ref}" for key, ref in named]
+
+
+def suppressed_by_day(context: RunContext) -> dict[str, int]:
+    """Differences that a person has stopped the correction of, by the last day, '' for none."""
+    days: Counter[str] = Counter()
+    if any(one.reason is Reason.NEVER for one in context.suppressions.values()):
+        for batch in context.environment.journal.differences(context.run):
+            for difference in batch:
+                found = _suppression_of(context, difference)
+                never = found is not None and found.reason is Reason.NEVER
+                if found is not None and never and difference.cause is Cause.REJECTED:
+                    days[found.until.isoformat() if found.until else ""] += 1
+    return dict(days)
 
 
 def forget_settled(context: RunContext, seen: Container[str]) -> None:
@@ -118,16 +195,22 @@ def forget_settled(context: RunContext, seen: Container[str]) -> None:
         return
     journal = context.environment.journal
     kept = {
-        difference.ref or difference.key
+        ident
         for batch in journal.differences(context.run)
         for difference in batch
         if difference.cause in _CAUSES or difference.disposition is Disposition.HELD
+        for ident in (difference.ref, difference.key)
     }
+    today = _today(context.environment)
     journal.drop_suppressions(
         [
             ident
             for ident, suppression in context.suppressions.items()
             if (ident in seen and ident not in kept)
-            and (suppression.reason is not Reason.NEVER or _overridden(context, suppression))
+            and (
+                suppression.reason is not Reason.NEVER
+                or suppression.is_over(today)
+                or _overridden(context, suppression)
+            )
         ]
     )

@@ -42,7 +42,8 @@ def record_unbegun(
                 now=now(),
                 parent=request.parent,
             )
-            journal.save_facts(run, Facts(base=without_credentials(settings.onec.url)))
+            base = without_credentials(settings.onec.url)
+            journal.save_facts(run, Facts(flow=settings.name, base=base))
             journal.finish(
                 run, status=RunStatus.FAILED, exit_code=error.exit_code, now=now(), error=error
             )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from zvirka.domain import (
     Action,
-    Command,
     Difference,
     Disposition,
     FieldDifference,
     Kind,
-    Mode,
     OutcomeState,
     RunStatus,
 )
 from zvirka.i18n.words import (
-    COMMANDS,
     COMPARISONS,
     MARKS,
     MODES,
@@ -28,85 +25,17 @@ from zvirka.i18n.words import (
     Words,
 )
 from zvirka.journal.definitions import is_left
+from zvirka.journal.push_counts import miss_rate
 from zvirka.journal.records import DifferenceEntry, Write
 from zvirka.message import Message
 from zvirka.report.content import ReportContent
+from zvirka.report.headlines import headline as headline
+from zvirka.report.headlines import title as title
+from zvirka.report.headlines import tone as tone
 from zvirka.report.holds import hold_cells
 
 Line = tuple[str, str]
 """A label and its text."""
-
-
-def title(findings: ReportContent, words: Words) -> str:
-    """The report's heading: «Reconciliation № 42»."""
-    return f"{words.word(COMMANDS, findings.run.command)} № {findings.run.id}"
-
-
-def headline(findings: ReportContent, words: Words) -> str:
-    """How the run ended, in one line."""
-    _ = words.gettext
-    if findings.run.status == RunStatus.FAILED and findings.counted:
-        return _("The run failed; what it had found and done until then is listed below.")
-    if findings.run.status == RunStatus.FAILED:
-        return _("The run failed before the differences were counted.")
-    if findings.run.status == RunStatus.INTERRUPTED:
-        return _("The run was interrupted; the next run settles what it had begun.")
-    if findings.run.status == RunStatus.RUNNING:
-        return _("The run has not ended yet; this is the state so far.")
-    if findings.run.command == Command.REJECT:
-        return _("The held plan was rejected: nothing was written.")
-    if findings.run.command == Command.PRUNE:
-        count = words.number(len(findings.run.facts.pruned))
-        return _("Personal values were removed from runs: %(count)s.") % {"count": count}
-    if findings.in_sync:
-        return _in_sync(findings, words)
-    if not findings.counted:
-        return _("Differences were not counted in this run.")
-    if not findings.found:
-        return _("There was nothing left to do.")
-    found = words.ngettext(
-        "%(count)s difference found", "%(count)s differences found", findings.found
-    ) % {"count": words.number(findings.found)}
-    return ". ".join([found, *_ending(findings, words)]) + "."
-
-
-def _in_sync(findings: ReportContent, words: Words) -> str:
-    """The one line of a run that found nothing, which claims no more than was looked at."""
-    _ = words.gettext
-    if findings.run.mode is Mode.TARGETED:
-        return _("Nothing to report: 1C and the ERP agree on the counterparties asked for.")
-    if findings.partial:
-        return _("No difference in what could be read; 1C was read only in part.")
-    return _("Nothing to report: 1C and the ERP agree.")
-
-
-def _ending(findings: ReportContent, words: Words) -> Iterator[str]:
-    _ = words.gettext
-    if findings.run.command == Command.PLAN:
-        yield _("Only a plan: nothing was written")
-        return
-    applied = words.number(findings.applied)
-    if findings.applied and findings.run.command == Command.UNDO:
-        yield _("Put back and verified: %(count)s") % {"count": applied}
-    elif findings.applied:
-        yield _("Corrected and verified: %(count)s") % {"count": applied}
-    if findings.held:
-        yield _("Held for approval: %(count)s") % {"count": words.number(findings.held)}
-    left = findings.left
-    if left:
-        yield _("Left: %(count)s") % {"count": words.number(left)}
-    else:
-        yield _("Nothing is left")
-
-
-def tone(findings: ReportContent) -> str:
-    """``good``, ``warning`` or ``bad``: the colour of the headline."""
-    if findings.run.status.broke_off:
-        return "bad"
-    unsure = findings.in_sync and findings.partial
-    if findings.run.status is RunStatus.HELD or findings.left or unsure:
-        return "warning"
-    return "good" if findings.run.status == RunStatus.FINISHED else "warning"
 
 
 def request_lines(findings: ReportContent, words: Words) -> list[Line]:
@@ -139,6 +68,7 @@ def compared(findings: ReportContent, words: Words) -> list[Line]:
         return []
     window = f"{words.moment(facts.snapshot_from)} — {words.moment(facts.snapshot_to)}"
     lines = [
+        (_("Flow"), "" if facts.flow == "main" else facts.flow),
         (_("1C base"), facts.base),
         (_("Catalogue"), facts.catalog),
         (_("Scope"), facts.scope or _("the whole catalogue")),
@@ -176,7 +106,8 @@ def counts(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
         (_("in the ERP, owned"), facts.store_rows),
         (_("in the ERP, active"), facts.store_active),
     ]
-    return [(label, count) for label, count in counted if count is not None]
+    known = [(label, count) for label, count in counted if count is not None]
+    return [*known, *_push(findings, words)]
 
 
 def notes(findings: ReportContent, words: Words) -> list[str]:
@@ -216,6 +147,16 @@ def totals(findings: ReportContent, words: Words) -> list[tuple[str, list[tuple[
     return [(heading, lines) for heading, lines in found if lines]
 
 
+def _push(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
+    """Webhooks missed of the changes; nothing when the run did not read the changes alone."""
+    _ = words.gettext
+    rate = miss_rate(findings.run.mode, findings.run.facts)
+    if rate is None:
+        return []
+    missed = _("of these, webhooks missed (%(share)s)") % {"share": words.percent(rate.share)}
+    return [(_("changed in 1C since the run before"), rate.changed), (missed, rate.missed)]
+
+
 def fault(findings: ReportContent, words: Words) -> list[Line]:
     """Why the run failed; nothing when it did not."""
     _ = words.gettext
@@ -239,9 +180,27 @@ def left(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
             reasons[tally.disposition if decided else tally.outcome or tally.disposition] += (
                 tally.count
             )
+    stopped = _stopped(findings, words)
+    reasons[Disposition.REPORTED] -= sum(count for _, count in stopped)
     return [
-        *((words.disposition(one), reasons[one]) for one in Disposition if reasons[one]),
+        *((words.disposition(one), reasons[one]) for one in Disposition if reasons[one] > 0),
+        *stopped,
         *((words.outcome(state), reasons[state]) for state in OutcomeState if reasons[state]),
+    ]
+
+
+def _stopped(findings: ReportContent, words: Words) -> list[tuple[str, int]]:
+    """Differences of clients that a person has stopped the correction of, by its last day."""
+    _ = words.gettext
+    days = sorted(findings.run.facts.suppressed_until.items())
+    return [
+        (
+            _("not corrected up to %(day)s: a person decided so") % {"day": words.date(day)}
+            if day
+            else _("not corrected: a person decided so, without end"),
+            count,
+        )
+        for day, count in days
     ]
 
 
@@ -341,12 +300,17 @@ def approval(findings: ReportContent, words: Words) -> str:
 
 def approve_command(findings: ReportContent) -> str:
     """The command that approves the run."""
-    return f'zvirka approve {findings.run.id} --reason "…"'
+    return f'zvirka approve {findings.run.id}{_flow_option(findings)} --reason "…"'
 
 
 def reject_command(findings: ReportContent) -> str:
     """The command that rejects the run."""
-    return f'zvirka reject {findings.run.id} --reason "…"'
+    return f'zvirka reject {findings.run.id}{_flow_option(findings)} --reason "…"'
+
+
+def _flow_option(findings: ReportContent) -> str:
+    flow = findings.run.facts.flow
+    return "" if flow == "main" else f" --flow {flow}"
 
 
 def seal(findings: ReportContent, words: Words) -> list[Line]:

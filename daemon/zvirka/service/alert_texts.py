@@ -16,6 +16,7 @@ SENTENCES: dict[str, str] = {
     "ended": N_("ended"),
     "was_held": N_("waits for approval"),
     "running": N_("running: {phase}"),
+    "flows": N_("{count} flows; running: {running}"),
     "retry": N_("next attempt at {when}"),
     "stopping": N_("stopping"),
     "bad_settings": N_("the new settings are invalid, the old ones stay in effect"),
@@ -34,7 +35,7 @@ SENTENCES: dict[str, str] = {
     "head": N_("Digest of run {run}: {digest}"),
     "cause": N_("Cause: {why}"),
     "see_journal": N_("Details: journalctl -u {unit}"),
-    "approve": N_("Approve or reject: zvirka approve {run}, zvirka reject {run}"),
+    "approve": N_("Approve or reject: zvirka approve {run}{flow}, zvirka reject {run}{flow}"),
     "by_cause": N_("By cause: {counts}"),
     "by_action": N_("Waiting: {counts}"),
 }

@@ -21,10 +21,13 @@ import msgspec
 from loguru import logger
 
 from zvirka.atomic_files import replaced
+from zvirka.i18n import Language
 from zvirka.i18n.words import Words
+from zvirka.journal.head import Head
 from zvirka.report import report_stem
 from zvirka.service.alert_texts import counted, say, tallied
 from zvirka.service.daemon_records import Situation
+from zvirka.settings.flows import MAIN
 from zvirka.settings.model import AlertSettings, Settings
 
 CONDITIONS = ("failed", "held", "differences", "stale")
@@ -123,9 +126,16 @@ class Alerts:
             self._save()
 
     def tell_failed_unit(
-        self, unit: str, now: datetime, good: datetime | None = None, why: str = ""
+        self,
+        unit: str,
+        now: datetime,
+        good: datetime | None = None,
+        why: str = "",
+        head: Head | None = None,
     ) -> None:
         """Queue the message of ``OnFailure=``: systemd gave a unit up, for the reason ``why``.
+
+        ``head`` is that of the chain, where the journal can be read.
 
         Once, until a run has ended well since (``good``): a timer that fails every night is one
         state.
@@ -139,6 +149,8 @@ class Alerts:
         body = say(language, "see_journal", unit=unit)
         if why:
             body = f"{say(language, 'cause', why=why)}\n{body}"
+        if head is not None:
+            body = f"{body}\n{_head_line(language, head)}"
         self._queue("unit", "raised", body, now, unit=unit)
         self._save()
 
@@ -205,7 +217,7 @@ class Alerts:
         if situation.held:
             run, digest, actions = situation.held[0]
             text = say(language, "by_action", counts=tallied(Words(language).action, actions))
-            text += "\n" + say(language, "approve", run=run)
+            text += "\n" + say(language, "approve", run=run, flow=self._settings.flow_option)
             found.append(("held", (digest or str(run), f"{text}\n{about}".strip())))
         remaining = situation.last.facts.remaining if situation.last else 0
         if remaining:
@@ -232,13 +244,15 @@ class Alerts:
             lines.append(say(language, "by_cause", counts=counts))
         lines.append(say(language, "report", place=report_place(self._settings, last.run)))
         if head := situation.head:
-            lines.append(say(language, "head", run=head.run, digest=head.digest))
+            lines.append(_head_line(language, head))
         return "\n".join(lines)
 
     def _queue(
         self, condition: str, change: str, body: str, now: datetime, **values: object
     ) -> None:
-        title = "zvirka: " + say(self._settings.alerts.language, f"{condition}.{change}", **values)
+        flow = self._settings.name
+        title = "zvirka: " if flow == MAIN else f"zvirka, {flow}: "
+        title += say(self._settings.alerts.language, f"{condition}.{change}", **values)
         logger.warning("alert", condition=condition, change=change)
         left = [_fingerprint(url) for url in _addresses(self._settings.alerts)]
         if left:
@@ -295,6 +309,10 @@ def report_place(settings: Settings, run: int) -> str:
     if settings.alerts.report_base:
         return f"{settings.alerts.report_base.rstrip('/')}/{name}"
     return str(settings.report_directory / name)
+
+
+def _head_line(language: Language, head: Head) -> str:
+    return say(language, "head", run=head.run, digest=head.digest)
 
 
 def _addresses(settings: AlertSettings) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 from sqlalchemy import Connection
 
-from zvirka.domain import RunStatus
+from zvirka.domain import Mode, RunStatus
 from zvirka.journal.beats import BeatName, put_beat
 from zvirka.journal.head import Head, chain_head
 from zvirka.journal.held_runs import waiting_runs
@@ -36,6 +36,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     status: RunStatus
     started: datetime
     ended: datetime
+    mode: Mode | None = None
     facts: Facts = msgspec.field(default_factory=Facts)
     error: str = ""
 
@@ -139,6 +140,7 @@ def _view(run: RunRecord) -> RunView:
         status=run.status,
         started=run.started_at,
         ended=run.finished_at or run.started_at,
+        mode=run.mode,
         facts=run.facts,
         error=run.error.cause if run.error is not None else "",
     )

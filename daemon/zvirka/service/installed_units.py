@@ -65,14 +65,17 @@ def credentials_of(units: list[InstalledUnit], root: Path = Path("/")) -> dict[s
             key, _, place = value.partition(":")
             for file in _credential_files(place or key, root):
                 if file.is_file():
-                    found.setdefault(key, file)
+                    # %i is the flow of a template: its files are found by their names.
+                    name = key if "%i" not in key else file.name.removeprefix("zvirka.")
+                    found.setdefault(name, file)
     return found
 
 
 def _credential_files(place: str, root: Path) -> list[Path]:
     if place.startswith("/"):
         return [root / place.lstrip("/")]
-    return [root / store / place for store in CREDENTIAL_STORES]
+    stores = [root / store for store in CREDENTIAL_STORES]
+    return [file for store in stores for file in sorted(store.glob(place.replace("%i", "*")))]
 
 
 def _assignments(name: str, directories: list[Path]) -> Iterator[tuple[str, str]]:

@@ -6,23 +6,22 @@ timer all show the same numbers; nothing is counted in memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import nan
 from pathlib import Path
 
 from loguru import logger
-from prometheus_client import CollectorRegistry, Gauge, start_http_server, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, Metric, start_http_server, write_to_textfile
+from prometheus_client.registry import Collector
 
 from zvirka.domain import Cause, OutcomeState, RunStatus
 from zvirka.errors import SettingsError, os_reason
+from zvirka.journal.push_counts import miss_rate
 from zvirka.message import Message, coded
 from zvirka.net import address_of
 from zvirka.service.daemon_records import Situation
 
 STATUSES = tuple(status for status in RunStatus if status is not RunStatus.RUNNING)
-
-
-MISSED = (Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.MISSED_DELETE)
 
 
 class Metrics:
@@ -56,8 +55,8 @@ class Metrics:
         self._remaining = gauge("differences_remaining", "Differences left after the last run.")
         self._miss = gauge(
             "push_miss_ratio",
-            "Share of 1C's changes since the good run before whose webhook was missed, from 0 to 1;"
-            " not a number where no receiver runs.",
+            "Share of the changes read by the last light run whose webhook was missed, from 0 to"
+            " 1; not a number when the last run read everything.",
         )
         self._received = gauge(
             "push_received_messages",
@@ -104,7 +103,8 @@ class Metrics:
             if state is not OutcomeState.INTENDED:
                 self._set(self._outcomes, _counted(facts.outcomes, state), state.value)
         self._set(self._remaining, facts.remaining)
-        self._set(self._miss, miss_ratio(situation))
+        rate = miss_rate(last.mode, facts)
+        self._set(self._miss, rate.share if rate is not None else None)
         self._set(self._received, situation.received)
         self._set(self._requests, facts.requests)
         self._set(self._bytes, facts.bytes)
@@ -120,34 +120,46 @@ class Metrics:
             logger.error("the metrics textfile cannot be written", error=str(error.strerror))
 
 
-def miss_ratio(situation: Situation) -> float | None:
-    """The share of changes whose webhook was missed; ``None`` when it is not known."""
-    causes = situation.last.facts.causes if situation.last is not None else None
-    if causes is None or situation.received is None:
-        return None
-    missed = sum(causes.get(cause, 0) for cause in MISSED)
-    changes = missed + situation.received
-    return missed / changes if changes else 0.0
-
-
 def _counted(counts: Mapping[str, int] | None, word: str) -> float:
     """The count under a word; not a number when the run did not count."""
     return nan if counts is None else counts.get(word, 0)
 
 
+class _EveryFlow(Collector):
+    """The metrics of all flows, a family once with the samples of each flow."""
+
+    def __init__(self, metrics: Callable[[], Iterable[Metrics]]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families; the library calls it at each request."""
+        families: dict[str, Metric] = {}
+        for metrics in self._metrics():
+            for family in metrics.registry.collect():
+                known = families.setdefault(
+                    family.name, Metric(family.name, family.documentation, family.type)
+                )
+                known.samples.extend(family.samples)
+        return families.values()
+
+
 class Exposition:
-    """Serves the metrics by HTTP from its own thread until closed.
+    """Serves the metrics of all flows by HTTP from its own thread until closed.
+
+    Args:
+        listen: HOST:PORT.
+        metrics: gives those of each flow.
 
     Raises:
         SettingsError: the address cannot be listened on.
     """
 
-    def __init__(self, listen: str, metrics: Metrics) -> None:
+    def __init__(self, listen: str, metrics: Callable[[], Iterable[Metrics]]) -> None:
         host, port = address_of(listen, "metrics.listen")
+        registry = CollectorRegistry()
+        registry.register(_EveryFlow(metrics))
         try:
-            self._server, self._thread = start_http_server(
-                port, addr=host, registry=metrics.registry
-            )
+            self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
             raise SettingsError(
                 coded(

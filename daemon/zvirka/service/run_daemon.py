@@ -18,16 +18,19 @@ from zvirka.domain import RunStatus
 from zvirka.errors import ExitCode, ZvirkaError
 from zvirka.now import utc_now
 from zvirka.reconcile.environment import open_environment
+from zvirka.reconcile.noting import note_settings_of_service
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
 from zvirka.reconcile.unbegun import record_unbegun
 from zvirka.service.background_task import Threaded
 from zvirka.service.daemon_records import JournalRecords
+from zvirka.service.flow_supervisors import FlowSupervisors, Parts
+from zvirka.service.run_slots import Slots
 from zvirka.service.supervisor import Runner, Supervisor, SupervisorPorts
-from zvirka.service.systemd_notify import Notifier
-from zvirka.service.timer_followup import prune_as_set
+from zvirka.service.systemd_notify import Notifier, ServiceNotifier
+from zvirka.service.timer_followup import prune_as_set, tell_of_broken_flow
 from zvirka.service.watchdog import Pulse
-from zvirka.settings.loading import Loaded
+from zvirka.settings.loading import Flows
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 
@@ -36,8 +39,9 @@ STOP_WITHIN = 15.0
 
 
 def run_daemon(
-    load: Callable[[], Loaded],
+    load: Callable[[], Flows],
     *,
+    lenient: Callable[[str], Settings | None] = lambda _: None,
     runner: Runner | None = None,
     environ: Mapping[str, str] = os.environ,
     stop_within: float = STOP_WITHIN,
@@ -48,58 +52,73 @@ def run_daemon(
     the journal makes that as harmless as a crash.
 
     Args:
-        load: gives the settings; called again at each SIGHUP.
+        load: gives the settings of all flows; called again at each SIGHUP.
+        lenient: gives what of a flow's unusable settings says whom to tell.
         runner: performs the runs; :func:`run_here` by default.
         environ: of systemd: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC``.
         stop_within: seconds, see above.
 
     Raises:
-        SettingsError: the settings are wrong at the start.
+        SettingsError: the settings of all flows are wrong at the start.
         JournalError: the journal cannot be opened at the start.
     """
     # systemd's watchdog ends a hung process by SIGABRT: then the log says where it hung.
     faulthandler.enable()
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
-    supervisor: Supervisor
 
-    def wake() -> None:
-        events.put("look")
+    def make(settings: Settings, notifier: ServiceNotifier, slots: Slots) -> Supervisor:
+        supervisor: Supervisor
+        supervisor = Supervisor(
+            settings,
+            SupervisorPorts(
+                records=JournalRecords(lambda: supervisor.settings),
+                runner=runner or run_here,
+                notifier=notifier,
+                now=utc_now,
+                monotonic=time.monotonic,
+                random=SystemRandom(),
+                run_task=Threaded(f"run-{settings.name}", lambda: events.put("look")),
+                look_task=Threaded(f"look-{settings.name}", lambda: events.put("look")),
+                slots=slots,
+            ),
+        )
+        return supervisor
 
-    settings = load().settings
-    supervisor = Supervisor(
-        settings,
-        SupervisorPorts(
-            records=JournalRecords(lambda: supervisor.settings),
-            runner=runner or run_here,
-            notifier=Notifier(environ),
-            now=utc_now,
-            monotonic=time.monotonic,
-            random=SystemRandom(),
-            run_task=Threaded("run", wake),
-            look_task=Threaded("look", wake),
-        ),
-    )
+    def report_broken(flow: str, error: ZvirkaError) -> None:
+        settings = lenient(flow)
+        if settings is not None:
+            with suppress(ZvirkaError):
+                tell_of_broken_flow(settings, error, utc_now())
+
     # SimpleQueue.put is the one blocking primitive of the library that a signal may re-enter.
     asked = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGHUP: "reload"}
     for number in asked:
         signal.signal(number, lambda number, _frame: events.put(asked[signal.Signals(number)]))
+    flows = FlowSupervisors(load(), Parts(make, report_broken, Notifier(environ), utc_now))
+    who = "zvirka.service"
+    for settings in flows.settings:
+        note_settings_of_service(settings, who, utc_now())
     try:
-        supervisor.start()
+        flows.start()
         deadline = float("inf")
-        while not (deadline < float("inf") and not supervisor.running):
-            supervisor.step()
+        while not (deadline < float("inf") and not flows.running):
+            flows.step()
             if time.monotonic() > deadline:
                 _cut_off()
-            event = _next(events, supervisor.pause())
+            event = _next(events, flows.pause())
             if event == "stop" and deadline == float("inf"):
                 deadline = time.monotonic() + stop_within
-                supervisor.stop()
+                flows.stop()
             elif event == "reload":
-                supervisor.reload(lambda: load().settings)
+                flows.reload(load)
+                for settings in flows.settings:
+                    note_settings_of_service(settings, who, utc_now())
     finally:
-        supervisor.close()
-    with suppress(ZvirkaError):  # the page then says that it was stopped, not that it is silent
-        JournalRecords(lambda: supervisor.settings).beat(utc_now(), None)
+        flows.close()
+    for settings in flows.settings:
+        # The page then says that the daemon was stopped, not that it is silent.
+        with suppress(ZvirkaError):
+            JournalRecords(lambda settings=settings: settings).beat(utc_now(), None)  # type: ignore[misc]
     logger.info("the daemon stops")
     return int(ExitCode.IN_SYNC)
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
 from loguru import logger
 
-from zvirka.domain import Command
+from zvirka.domain import Command, Trigger
 from zvirka.errors import ZvirkaError
 from zvirka.i18n import Language
 from zvirka.i18n.words import Words
@@ -29,10 +29,11 @@ from zvirka.service.alerts import Alerts, Send
 from zvirka.service.background_task import Background, Ending
 from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import Records, Situation
-from zvirka.service.metrics import Exposition, Metrics
+from zvirka.service.metrics import Metrics
 from zvirka.service.nights import Due, Nights, night_result
+from zvirka.service.run_slots import FreeSlots, Slots
 from zvirka.service.status_line import status_line
-from zvirka.service.systemd_notify import Notifier
+from zvirka.service.systemd_notify import ServiceNotifier
 from zvirka.service.watchdog import Pulse, patience
 from zvirka.settings.model import Settings
 
@@ -45,35 +46,37 @@ _PAUSE_AT_WORK = 1.0
 _WAIT_FOR_LOCK = 60.0
 _WHO = "zvirka daemon"
 
+MOST_REPEATS = 2
+"""Further runs of a night for rows that waited: two resolve a cycle of references."""
+
 
 @dataclass(frozen=True)
 class SupervisorPorts:
-    """What the daemon needs from outside; tests replace it.
+    """What the supervision of a flow needs from outside; tests replace it.
 
     ``monotonic`` gives seconds that never jump; ``run_task`` does the runs, ``look_task``
-    the queries of the journal; ``send`` delivers alerts (``None``: apprise).
+    the queries of the journal; ``slots`` says when a run may begin beside those of other flows;
+    ``send`` delivers alerts (``None``: apprise).
     """
 
     records: Records
     runner: Runner
-    notifier: Notifier
+    notifier: ServiceNotifier
     now: Now
     monotonic: Callable[[], float]
     random: Random
     run_task: Background[Summary]
     look_task: Background[Situation]
+    slots: Slots = field(default_factory=FreeSlots)
     send: Send | None = None
 
 
 class Supervisor:
-    """The daemon without its signals and its sleep.
+    """The nights of one flow: the daemon without its signals and its sleep.
 
     Args:
         settings: in force until :meth:`reload`.
         ports: clock, records, alerts and the other parts it uses.
-
-    Raises:
-        SettingsError: metrics.listen cannot be listened on.
     """
 
     def __init__(self, settings: Settings, ports: SupervisorPorts) -> None:
@@ -84,7 +87,6 @@ class Supervisor:
         self._nights = Nights(settings.schedule, self.clock)
         self.alerts = Alerts(settings, ports.send)
         self.metrics = Metrics(settings.metrics.flow)
-        self._exposition = _expose(settings.metrics.listen, self.metrics)
         self._situation = Situation()
         self._failure: tuple[str, str] | None = None
         self._looked: datetime | None = None
@@ -92,11 +94,19 @@ class Supervisor:
         self._note = ""
         self._told = ""
         self._stopping = False
+        self._repeats = 0
+        self._repeating = False
+        self.waiting = 0
 
     @property
     def running(self) -> bool:
         """Whether a run is in progress."""
         return self._ports.run_task.busy
+
+    def due_since(self, now: datetime) -> datetime | None:
+        """The slot of a run that is due and has not begun; ``None`` when none is."""
+        due = None if self.running or self._stopping else self._nights.due(now)
+        return due.slot if due is not None else None
 
     def start(self) -> None:
         """Restore the state of the night from the journal, and notify systemd that it is ready.
@@ -123,7 +133,11 @@ class Supervisor:
             self._take_up(ending, now)
             self._looked = None
         if not run.busy and not self._stopping and (due := self._nights.due(now)) is not None:
-            self._begin(due)
+            if self._ports.slots.take(self.settings):
+                self._repeats = 0
+                self._begin(due.trigger, _night(due))
+        elif not run.busy and not self._stopping and self._repeating:
+            self._repeat()
         if (seen := look.take()) is not None:
             self._take_in(seen)
         if not look.busy and (self._looked is None or now - self._looked >= _LOOK_EVERY):
@@ -148,11 +162,13 @@ class Supervisor:
         self.pulse.stop.set()
         self._ports.notifier.stopping(say(self._language, "stopping"))
 
-    def close(self) -> None:
-        """Stop listening for the metrics."""
-        if self._exposition is not None:
-            self._exposition.close()
-            self._exposition = None
+    def repeat(self) -> None:
+        """Run once more: differences that were left wait for rows of other flows, or of this one.
+
+        A night has at most :data:`MOST_REPEATS` of these.
+        """
+        if self.waiting and not self.running and self._repeats < MOST_REPEATS:
+            self._repeating = True
 
     def reload(self, load: Callable[[], Settings]) -> None:
         """Read the settings again; keep the old ones when the new are wrong. Never raises.
@@ -177,10 +193,6 @@ class Supervisor:
         nights = Nights(settings.schedule, clock)
         nights.recall(self._ports.records.nightly(now), self._situation.good, now)
         nights.adopt(self._nights)
-        if settings.metrics.listen != self.settings.metrics.listen:
-            exposition = _expose(settings.metrics.listen, self.metrics)
-            self.close()
-            self._exposition = exposition
         self.settings, self.clock, self._nights = settings, clock, nights
         self.alerts = Alerts(settings, self._ports.send)
         self._looked = None
@@ -189,30 +201,39 @@ class Supervisor:
     def _language(self) -> Language:
         return self.settings.report.language
 
-    def _begin(self, due: Due) -> None:
+    def _repeat(self) -> None:
+        if self._ports.slots.take(self.settings):
+            self._repeats += 1
+            self._begin(
+                Trigger.SCHEDULE, Message("{count} rows waited for others", count=self.waiting)
+            )
+
+    def _begin(self, trigger: Trigger, reason: Message) -> None:
         settings, pulse = self.settings, self.pulse
         request = Request(
             command=Command.RECONCILE,
-            trigger=due.trigger,
+            trigger=trigger,
             who=_WHO,
-            reason=Message(
-                "night of {slot}, attempt {number}",
-                slot=due.slot.isoformat(),
-                number=str(due.attempt),
-            ),
+            reason=reason,
             wait=_WAIT_FOR_LOCK,
         )
-        logger.info("a run is due", trigger=due.trigger, attempt=due.attempt)
+        logger.info("a run begins", flow=settings.name, trigger=trigger)
         pulse.phase("preflight")
         self._ports.run_task.begin(lambda: self._ports.runner(settings, request, pulse))
 
     def _take_up(self, ending: Ending[Summary], now: datetime) -> None:
+        self._ports.slots.give_back(self.settings)
         result = ending.error if ending.error is not None else ending.value
         assert result is not None
+        self.waiting = result.waiting if isinstance(result, Summary) else 0
+        if not isinstance(result, Summary):
+            why = night_result(result).why
+            logger.error("the run did not start", why=why, place=_place_of(result))
+        if self._repeating:  # the night was settled before it
+            self._repeating = False
+            return
         night = night_result(result)
         over = self._nights.ended(night, now)
-        if not isinstance(result, Summary):
-            logger.error("the run did not start", why=night.why, place=_place_of(result))
         if night.status == "settled":
             self._failure = None
         elif over and night.status != "interrupted":
@@ -290,8 +311,10 @@ class Supervisor:
         return f"{text} · {self._note}" if self._note else text
 
 
-def _expose(listen: str | None, metrics: Metrics) -> Exposition | None:
-    return None if listen is None else Exposition(listen, metrics)
+def _night(due: Due) -> Message:
+    return Message(
+        "night of {slot}, attempt {number}", slot=due.slot.isoformat(), number=str(due.attempt)
+    )
 
 
 def _place_of(error: BaseException) -> str:

@@ -10,8 +10,35 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
+from typing import Protocol
 
 from loguru import logger
+
+
+class ServiceNotifier(Protocol):
+    """Tells whoever started the service how it is; ``watchdog_seconds`` is how often it listens."""
+
+    watchdog_seconds: float | None
+
+    def ready(self, status: str) -> None:
+        """The service works."""
+        ...
+
+    def reloading(self) -> None:
+        """The settings are being read again."""
+        ...
+
+    def status(self, text: str) -> None:
+        """One line about its state."""
+        ...
+
+    def alive(self) -> None:
+        """Everything makes progress."""
+        ...
+
+    def stopping(self, status: str) -> None:
+        """The service begins to stop."""
+        ...
 
 
 class Notifier:

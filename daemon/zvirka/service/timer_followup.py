@@ -10,8 +10,11 @@ from loguru import logger
 
 from zvirka.domain import RunStatus, Trigger
 from zvirka.errors import ZvirkaError
+from zvirka.journal.head import Head
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.reconcile.pruning import forget
+from zvirka.reconcile.request import Request
+from zvirka.reconcile.unbegun import record_unbegun
 from zvirka.service.alerts import Alerts
 from zvirka.service.daemon_records import JournalRecords
 from zvirka.service.metrics import Metrics
@@ -64,6 +67,23 @@ def prune_as_set(settings: Settings, journal: Journal, now: datetime, who: str) 
             logger.info("old runs were pruned", run=pruned.run, runs=len(pruned.runs))
 
 
+def tell_of_broken_flow(settings: Settings, error: ZvirkaError, now: datetime) -> None:
+    """Record that a flow's nights cannot begin for its settings, and announce it.
+
+    Args:
+        settings: what of the flow's settings says where its journal is and whom to tell.
+        error: what is wrong with the rest.
+        now: the time.
+    """
+    request = Request(trigger=Trigger.SCHEDULE, who="zvirka daemon")
+    record_unbegun(settings, request, error, lambda: now)
+    alerts = Alerts(settings)
+    alerts.watch(now)
+    situation = JournalRecords(lambda: settings).situation(now)
+    alerts.judge(situation, (type(error).__name__, error.sentence), now)
+    alerts.flush(now)
+
+
 _RECENT = timedelta(hours=1)
 
 
@@ -79,10 +99,12 @@ def tell_of_unit(settings: Settings, unit: str, now: datetime, why: str = "") ->
     Returns:
         How many messages could not be delivered yet; they are retried later.
     """
-    good = None
+    good: datetime | None = None
+    head: Head | None = None
     try:
         records = JournalRecords(lambda: settings)
-        good, last = records.last_settled(), records.situation(now).last
+        good, situation = records.last_settled(), records.situation(now)
+        last, head = situation.last, situation.head
         if last is not None and last.status is RunStatus.FAILED and now - last.ended < _RECENT:
             why = why or last.error
     except ZvirkaError as error:
@@ -90,6 +112,6 @@ def tell_of_unit(settings: Settings, unit: str, now: datetime, why: str = "") ->
         logger.error("the journal could not be read", error=str(error))
         why = why or str(error)
     alerts = Alerts(settings)
-    alerts.tell_failed_unit(unit, now, good, why)
+    alerts.tell_failed_unit(unit, now, good, why, head)
     alerts.flush(now)
     return alerts.waiting

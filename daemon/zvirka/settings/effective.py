@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from zvirka.settings.explanations import masked_url
+from zvirka.settings.explanations import annotation_at, holds_secret, masked_url
 from zvirka.settings.loading import Loaded
+from zvirka.settings.model import Settings
 
 MASK = "********"
 
@@ -30,6 +31,15 @@ def effective_values(loaded: Loaded) -> list[EffectiveValue]:
         EffectiveValue(key, value, _origin_of(key, loaded.origins))
         for key, value in _flatten(loaded.settings, "")
     ]
+
+
+def plain_values(settings: Settings) -> dict[str, str]:
+    """Return every effective key with its value, without those that hold secrets."""
+    return {
+        key: value
+        for key, value in _flatten(settings, "")
+        if not holds_secret(annotation_at(Settings, key.split(".")))
+    }
 
 
 def _origin_of(key: str, origins: Mapping[str, str]) -> str:

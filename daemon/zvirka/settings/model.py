@@ -249,6 +249,7 @@ class PolicySettings(Table):
     deletion_mark: Literal["keep", "delete", "deactivate"] = "keep"
     rekey: Literal["propose", "apply"] = "propose"
     give_up_after: Annotated[int, Field(ge=1)] = 3
+    approvals: Literal[1, 2] = 1
     approval_expires: Duration = timedelta(days=30)
 
 
@@ -403,11 +404,12 @@ class Settings(Table):
     """All settings of one flow.
 
     ``name`` is the flow's, ``flows_dir`` where the files of further flows are
-    (:mod:`zvirka.settings.flows`).
+    (:mod:`zvirka.settings.flows`). ``parallel_runs`` bounds how many flows the daemon runs at once.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")] = "main"
     flows_dir: Path | None = None
+    parallel_runs: Annotated[int, Field(ge=1, le=64)] = 4
     state_dir: Path = Path("/var/lib/zvirka")
     onec: OnecSettings
     erp: ErpSettings
@@ -424,6 +426,11 @@ class Settings(Table):
     bsl: BslSettings = BslSettings()
 
     _others: Mapping[str, Settings] = PrivateAttr(default_factory=dict)
+
+    @property
+    def flow_option(self) -> str:
+        """What a command line about this flow needs: `` --flow NAME``, nothing for ``main``."""
+        return "" if self.name == "main" else f" --flow {self.name}"
 
     @property
     def flows(self) -> Mapping[str, Settings]:

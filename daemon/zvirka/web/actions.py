@@ -1,4 +1,4 @@
-"""What is done: signing in and out, answers to held plans, runs started, undone, resynced.
+"""What an admin does: answers to held plans, runs started, undone, resynced, clients left alone.
 
 Runs go through the one door of every trigger, :func:`zvirka.reconcile.run.perform`, with the
 signed-in user as who and the form's reason as why.
@@ -6,70 +6,28 @@ signed-in user as who and the form's reason as why.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
 from loguru import logger
 from starlette.responses import Response
 
 from zvirka.domain import ZERO_REF, Cause, Command, Difference, Disposition, Trigger
+from zvirka.errors import UsageError
 from zvirka.journal.difference_search import DifferenceFilter
+from zvirka.reconcile.endorsing import as_first_or_last
 from zvirka.reconcile.request import Request, Targets
 from zvirka.web.difference_filter import word_of
 from zvirka.web.pages import LONGEST_KEY, show_life, show_run, show_work
 from zvirka.web.request_context import Refused, RequestContext
-from zvirka.web.users import CrowdedError, normalized
 
 LONGEST_REASON = 1000
 _AT_ONCE_SECONDS = 3.0
 """How long the page waits for a run that is over soon, before it shows how far it is."""
 
-
-def sign_in_form(context: RequestContext) -> Response:
-    """The form, with a session of its own that its token is bound to."""
-    if context.session.user is not None:
-        return context.redirect("/")
-    return context.keep(context.render("sign_in.html", error=""), context.session)
-
-
-def sign_in(context: RequestContext) -> Response:
-    """Check name and password; a refusal tells nothing about which was wrong."""
-    _ = context.words.gettext
-    web = context.web
-    name, password = normalized(context.form.get("name", "")), context.form.get("password", "")
-    device = web.sessions.device_of(context.request.cookies.get(web.device_name), name)
-    if not web.attempts.allow(name, context.address, device):
-        logger.warning("sign-in refused: too many attempts", address=context.address)
-        error = _("Too many attempts. Try again in a quarter of an hour.")
-        return context.render("sign_in.html", 429, error=error)
-    try:
-        user = web.users.check(name, password)
-    except CrowdedError:
-        error = _("Too many people are signing in at this moment. Try again.")
-        return context.render("sign_in.html", 503, error=error)
-    if user is None:
-        known = web.users.get(name) is not None
-        # A name that nobody has may be a password typed into the wrong field.
-        who = name if known else "unknown"
-        logger.warning("sign-in refused", who=who, address=context.address)
-        return context.render("sign_in.html", 401, error=_("Name or password is wrong."))
-    web.attempts.succeeded(name, context.address, device)
-    web.sessions.end(context.session)
-    logger.info("signed in", who=user.name, address=context.address)
-    response = context.keep(context.redirect("/"), web.sessions.begin(user))
-    return response if device else context.keep_device(response, user)
-
-
-def sign_out(context: RequestContext) -> Response:
-    """End the session, for every copy of its cookie."""
-    context.web.sessions.end(context.session)
-    logger.info("signed out", who=context.user.name)
-    response = context.redirect("/sign-in")
-    response.delete_cookie(
-        context.web.cookie_name,
-        secure=context.web.https,
-        httponly=True,
-        samesite="strict",
-        path="/",
-    )
-    return response
+Again = Callable[..., Response]
+"""Shows the form again, with ``error`` and what was typed as ``reason``."""
 
 
 def approve(context: RequestContext) -> Response:
@@ -91,35 +49,36 @@ def _decide(context: RequestContext, command: Command) -> Response:
     digest = context.form.get("digest", "")
     if digest != open_runs[number]:
         raise Refused(409, _("The plan is not the one that was shown; nothing was done."))
-    reason = _reason(context)
-    if not reason:
-        error = _("Say why: the reason goes to the journal with your name.")
-        return show_run(context, DifferenceFilter(), 422, error=error, reason=reason)
     targets = _part_of(context, number)
-    if targets is None:
+    if targets is None and _reason(context):
         error = _("No row of the plan is ticked; nothing was done.")
-        return show_run(context, DifferenceFilter(), 422, error=error, reason=reason)
-    request = Request(
+        return _run_again(context)(error=error, reason=_reason(context))
+    return _ask(
+        context,
+        _run_again(context),
         command=command,
-        trigger=Trigger.WEB,
-        who=context.user.name,
-        reason=reason,
         parent=number,
         digest=digest,
-        targets=targets,
+        targets=targets or Targets(),
         for_good=command is Command.REJECT and "for_good" in context.form,
-        wait=0,
     )
-    return _begin(context, request)
 
 
 def _part_of(context: RequestContext, number: int) -> Targets | None:
-    """What of the held plan is answered: all of it, one cause, the ticked rows (``None``: none)."""
+    """What of the held plan is answered.
+
+    All of it, one cause, what a first approval approved, or the ticked rows (``None``: none).
+    """
     part = context.form.get("part", "")
     if not part:
         return Targets()
     chosen: list[Difference] = []
-    if cause := word_of(Cause, part):
+    given = context.journal.decisions([number], context.web.now())[number].given
+    first = next((one.run for one in given if part == f"as-{one.run}"), None)
+    if first is not None:
+        for batch in context.journal.differences(first):
+            chosen += batch
+    elif cause := word_of(Cause, part):
         for batch in context.journal.differences(number, dispositions=[Disposition.HELD]):
             chosen += [one for one in batch if one.cause is cause]
     else:
@@ -141,60 +100,85 @@ def start_form(context: RequestContext) -> Response:
 
 def start(context: RequestContext) -> Response:
     """Start a plan or a reconciliation."""
-    _ = context.words.gettext
     command = Command.RECONCILE if context.form.get("command") == "reconcile" else Command.PLAN
-    reason = _reason(context)
-    if not reason:
-        error = _("Say why: the reason goes to the journal with your name.")
-        return context.render("start.html", 422, command=command, error=error, reason="")
-    return _begin(
-        context,
-        Request(command=command, trigger=Trigger.WEB, who=context.user.name, reason=reason, wait=0),
-    )
+
+    def again(**more: Any) -> Response:
+        return context.render("start.html", 422, command=command, **{"reason": "", **more})
+
+    return _ask(context, again, command=command)
 
 
 def undo(context: RequestContext) -> Response:
     """Put back what a run changed."""
-    _ = context.words.gettext
-    number, reason = context.number("run"), _reason(context)
-    if not reason:
-        error = _("Say why: the reason goes to the journal with your name.")
-        return show_run(context, DifferenceFilter(), 422, error=error)
-    request = Request(
-        command=Command.UNDO,
-        trigger=Trigger.WEB,
-        who=context.user.name,
-        reason=reason,
-        parent=number,
-        wait=0,
-    )
-    return _begin(context, request)
+    number = context.number("run")
+    return _ask(context, _run_again(context), command=Command.UNDO, parent=number)
 
 
 def resync(context: RequestContext) -> Response:
     """Compare and correct one counterparty now."""
-    _ = context.words.gettext
-    key = context.form.get("key", "").strip()[:LONGEST_KEY]
-    ref = context.form.get("ref", "").strip()[:LONGEST_KEY]
-    reason = _reason(context)
-    if not reason:
-        error = _("Say why: the reason goes to the journal with your name.")
-        return show_life(context, key, ref, 422, error=error)
+    return _ask_about_client(context, Command.RESYNC)
+
+
+def never_correct(context: RequestContext) -> Response:
+    """Stop the corrections of one counterparty, up to a day or without end."""
+    given = context.form.get("until", "").strip()
+    try:
+        until = date.fromisoformat(given) if given else None
+    except ValueError:
+        error = context.words.gettext("The last day is not a date.")
+        return _client_again(context)(error=error, reason=_reason(context), stopping=True)
+    today = context.words.local(context.web.now()).date()
+    if until is not None and until < today:
+        error = context.words.gettext("The last day has passed.")
+        return _client_again(context)(error=error, reason=_reason(context), stopping=True)
+    return _ask_about_client(context, Command.SUPPRESS, until=until)
+
+
+def _ask_about_client(context: RequestContext, command: Command, **more: Any) -> Response:
+    key, ref = _client_of(context)
+
+    def again(**shown: Any) -> Response:
+        return _client_again(context)(stopping=command is Command.SUPPRESS, **shown)
+
     if ref and ref != ZERO_REF:
         targets = Targets(refs=(ref,))
-    elif key and context.web.key == "code":
+    elif key and (context.web.key == "code" or command is Command.SUPPRESS):
         targets = Targets(codes=(key,))
+    elif not _reason(context):
+        targets = Targets()
     else:
-        error = _("Without a Ref_Key 1C cannot be asked for this counterparty.")
-        return show_life(context, key, ref, 422, error=error, reason=reason)
-    request = Request(
-        command=Command.RESYNC,
-        trigger=Trigger.WEB,
-        who=context.user.name,
-        reason=reason,
-        targets=targets,
-        wait=0,
+        error = context.words.gettext("Without a Ref_Key 1C cannot be asked for this counterparty.")
+        return again(error=error, reason=_reason(context))
+    return _ask(context, again, command=command, targets=targets, **more)
+
+
+def _client_of(context: RequestContext) -> tuple[str, str]:
+    return (
+        context.form.get("key", "").strip()[:LONGEST_KEY],
+        context.form.get("ref", "").strip()[:LONGEST_KEY],
     )
+
+
+def _client_again(context: RequestContext) -> Again:
+    return lambda **more: show_life(context, *_client_of(context), 422, **more)
+
+
+def _run_again(context: RequestContext) -> Again:
+    return lambda **more: show_run(context, DifferenceFilter(), 422, **more)
+
+
+def _ask(context: RequestContext, again: Again, **asked: Any) -> Response:
+    """Begin a run for the signed-in user; show the form again where the reason is missing."""
+    reason = _reason(context)
+    if not reason:
+        error = context.words.gettext("Say why: the reason goes to the journal with your name.")
+        return again(error=error)
+    request = Request(trigger=Trigger.WEB, who=context.user.name, reason=reason, wait=0, **asked)
+    if request.command is Command.APPROVE:
+        try:
+            as_first_or_last(context.web.environment, request)
+        except UsageError as error:
+            raise Refused(409, context.words.told(error.sentence)) from None
     return _begin(context, request)
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from zvirka.domain import Cause, Disposition, Kind, OutcomeState
-from zvirka.journal.difference_search import DifferenceFilter
+from zvirka.journal.difference_search import DifferenceFilter, Sort
 
 LONGEST_TEXT = 200
 """Characters of a search."""
@@ -25,6 +25,8 @@ def filter_of(asked: Mapping[str, str]) -> DifferenceFilter:
         decision=word_of(Disposition, asked.get("decision")),
         outcome=word_of(OutcomeState, asked.get("outcome")),
         text=asked.get("text", "").strip()[:LONGEST_TEXT],
+        sort=word_of(Sort, asked.get("sort", "").removeprefix("-")) or Sort.NUMBER,
+        falling=asked.get("sort", "").startswith("-"),
         page=max(int(page), 1) if page.isascii() and page.isdigit() and len(page) < 8 else 1,
     )
 
@@ -36,6 +38,7 @@ def query_of(wanted: DifferenceFilter, page: int = 1) -> str:
         "cause": wanted.cause,
         "decision": wanted.decision,
         "outcome": wanted.outcome,
+        "sort": None if wanted.order == Sort.NUMBER else wanted.order,
         "page": page if page > 1 else None,
     }
     return urlencode({name: str(word) for name, word in words.items() if word})

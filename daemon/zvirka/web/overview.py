@@ -8,22 +8,23 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from zvirka.domain import Cause, Mode, RunStatus, Standing
+from zvirka.domain import RunStatus, Standing
 from zvirka.i18n import N_
 from zvirka.i18n.words import STANDINGS
 from zvirka.journal.beats import Beat, BeatName, put_beat, read_beats
+from zvirka.journal.push_counts import MissRate, miss_rate, miss_rate_over
 from zvirka.journal.queries import list_runs, reconciliations_until
 from zvirka.journal.records import RunRecord
 from zvirka.journal.standing import flow_state
 from zvirka.report.assembly import night_of
 from zvirka.report.chart import chart_of
 from zvirka.report.content import CHART_RUNS
+from zvirka.web.live_progress import progress_of
 from zvirka.web.pages import tone_of
 from zvirka.web.request_context import Refused, RequestContext
 
 RECENT = 8
 MOST_RUNS = 2**31 - 1
-_MISSED = (Cause.MISSED_CREATE, Cause.MISSED_UPDATE, Cause.MISSED_DELETE)
 
 
 _LEGEND: dict[Standing, tuple[str, str]] = {
@@ -36,20 +37,6 @@ _LEGEND: dict[Standing, tuple[str, str]] = {
 }
 LEGEND = {name: (tone, STANDINGS[name], meaning) for name, (tone, meaning) in _LEGEND.items()}
 """Colour, word and legend."""
-
-
-@dataclass(frozen=True, slots=True)
-class MissRate:
-    """Webhooks missed of the changes between two runs: a bar of the trend."""
-
-    run: int
-    missed: int
-    changed: int
-
-    @property
-    def share(self) -> float:
-        """From 0 to 1."""
-        return self.missed / self.changed if self.changed else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +70,14 @@ def overview(context: RequestContext) -> Response:
         "overview.html",
         seen=seen,
         standings=LEGEND,
+        flows=context.web.flows(),
         now=now,
         drawing=chart_of([night_of(run) for run in nights]),
         runs=[(run, decided.get(run.id), tone_of(run, decided.get(run.id))) for run in recent],
-        rate=_rate(seen.rates),
-        rate_before=_rate(seen.rates[:half]),
-        rate_lately=_rate(seen.rates[half:]),
-        speed=_speed(seen.progress),
+        rate=miss_rate_over(seen.rates),
+        rate_before=miss_rate_over(seen.rates[:half]),
+        rate_lately=miss_rate_over(seen.rates[half:]),
+        live=progress_of(seen.running, seen.progress, context.words) if seen.running else None,
         ago=lambda moment: context.words.ago(now - moment),
         run=0,
     )
@@ -143,23 +131,6 @@ def _reached(last: RunRecord | None) -> tuple[bool | None, bool | None]:
 
 
 def _rates(runs: list[RunRecord]) -> list[MissRate]:
-    """The miss rate of the runs that read only what had changed, oldest first."""
-    rates = []
-    for run in runs:
-        if run.mode is Mode.LIGHT and run.facts.causes is not None:
-            missed = sum(run.facts.causes.get(cause, 0) for cause in _MISSED)
-            rates.append(MissRate(run.id, missed, max(run.facts.fetched or 0, missed)))
-    return rates
-
-
-def _rate(rates: list[MissRate]) -> float | None:
-    changed = sum(one.changed for one in rates)
-    return sum(one.missed for one in rates) / changed if changed else None
-
-
-def _speed(progress: Beat | None) -> float:
-    """Units a second in the phase under way; 0 when it does not count."""
-    if progress is None or not progress.detail["done"]:
-        return 0.0
-    since = datetime.fromisoformat(progress.detail["since"])
-    return float(progress.detail["done"] / max((progress.at - since).total_seconds(), 1.0))
+    """The miss rate of each run that read only what had changed, oldest first."""
+    found = (miss_rate(run.mode, run.facts) for run in runs)
+    return [rate for rate in found if rate is not None]

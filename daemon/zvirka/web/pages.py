@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,10 +12,12 @@ from starlette.responses import Response
 from zvirka.domain import ZERO_REF, Cause, Command, Disposition, Kind, PlanState, RunStatus
 from zvirka.errors import LockHeldError
 from zvirka.i18n.words import COMMANDS, STATUSES
+from zvirka.journal.beats import BeatName, read_beats
 from zvirka.journal.client_search import client_named, find_clients
 from zvirka.journal.difference_search import (
     DifferenceFilter,
     FilteredDifferences,
+    Sort,
     find_differences,
     identity_of,
 )
@@ -30,7 +32,9 @@ from zvirka.report.content import ReportContent
 from zvirka.report.history import history_done, history_head
 from zvirka.settings.effective import effective_values
 from zvirka.settings.loading import Loaded
+from zvirka.web.days import between, day_of
 from zvirka.web.difference_filter import filter_of, query_of, word_of
+from zvirka.web.live_progress import RunProgress, counted, progress_of
 from zvirka.web.plan_changes import plan_before
 from zvirka.web.request_context import Refused, RequestContext
 from zvirka.web.worker import Work
@@ -55,14 +59,14 @@ def runs(context: RequestContext) -> Response:
     before = context.query.get("before", "")
     behind = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
     who = context.query.get("who", "")
-    days = {name: _day(context.query.get(name, "")) for name in ("from", "to")}
+    days = {name: day_of(context.query.get(name, "")) for name in ("from", "to")}
     found = context.journal.runs(
         limit=RUNS + 1,
         before=behind,
         command=command,
         status=status,
         who=who,
-        started=_between(context, days["from"], days["to"]),
+        started=between(context, days["from"], days["to"]),
     )
     with context.journal.reading() as connection:
         everybody = people(connection)
@@ -85,25 +89,6 @@ def runs(context: RequestContext) -> Response:
         older=shown[-1].id if len(found) > RUNS else None,
         first=behind is None,
     )
-
-
-def _day(asked: str) -> date | None:
-    try:
-        return date.fromisoformat(asked)
-    except ValueError:
-        return None
-
-
-def _between(
-    context: RequestContext, first: date | None, last: date | None
-) -> tuple[datetime, datetime] | None:
-    """The moments in which the first day begins and the last one ends, in the page's zone."""
-    if first is None and last is None:
-        return None
-    zone = context.words.timezone
-    begin = datetime.combine(first or date(1970, 1, 1), time(), zone)
-    end = datetime.combine((last or date(9000, 1, 1)) + timedelta(days=1), time(), zone)
-    return begin.astimezone(UTC), end.astimezone(UTC)
 
 
 def tone_of(row: RunRecord, decision: Decision | None = None) -> str:
@@ -150,6 +135,11 @@ def show_run(
         )
         replies = answers(connection, number)
     decision = context.journal.decisions([number], context.web.now()).get(number)
+    live = None
+    if findings.run.status is RunStatus.RUNNING:
+        with context.journal.reading() as connection:
+            beat = read_beats(connection).get(BeatName.RUN)
+        live = progress_of(findings.run, beat, context.words)
     waits = decision is not None and decision.state is PlanState.WAITING
     return context.render(
         "run.html",
@@ -164,8 +154,10 @@ def show_run(
         query_of=query_of,
         entries=_entries(findings, sifted),
         choices=_choices(findings),
+        sorts=_sorts(context),
         answers=replies,
         open=waits,
+        live=live,
         decision=decision,
         formats=FORMATS,
         earlier=plan_before(context.journal, number) if waits else None,
@@ -182,11 +174,13 @@ def show_run(
 
 def held(context: RequestContext) -> Response:
     """The runs that wait for a decision."""
+    waiting = context.journal.held(context.web.now())
+    decided = context.journal.decisions([row.id for row in waiting], context.web.now())
     return context.render(
         "held.html",
         held=[
-            (row, content_of(context.journal, row.id), _expires(context, row))
-            for row in context.journal.held(context.web.now())
+            (row, content_of(context.journal, row.id), _expires(context, row), decided[row.id])
+            for row in waiting
         ],
     )
 
@@ -241,19 +235,22 @@ def show_life(
         newest = client_named(connection, ref or key)
     idents = {ref, key} - {""}
     suppressed = context.journal.suppressions()
+    suppression = next((suppressed[one] for one in idents if one in suppressed), None)
     return context.render(
         "life.html",
         status,
         name=newest.name if newest is not None else "",
         receipts=_receipts(context, key, ref),
-        suppression=next((suppressed[one] for one in idents if one in suppressed), None),
+        suppression=suppression,
+        stopped_by=context.journal.get(suppression.run) if suppression is not None else None,
+        today=context.words.local(context.web.now()).date(),
         entries=list(reversed(entries)),
         key=key,
         ref=ref,
         by_key=context.web.key == "code",
         history_head=history_head,
         history_done=history_done,
-        **{"error": "", "reason": "", "now": None, **more},
+        **{"error": "", "reason": "", "now": None, "stopping": False, **more},
     )
 
 
@@ -294,11 +291,37 @@ def show_work(
 ) -> Response:
     """The page of the run in progress."""
     locked = work is not None and isinstance(work.error, LockHeldError)
-    return context.render("work.html", answer, shown=work, following=following, locked=locked)
+    live = None
+    if work is not None and not work.over:
+        text = [
+            context.words.phase(work.phase),
+            *counted(work.done, work.total or 0, context.words),
+        ]
+        live = RunProgress(0, " · ".join(text), work.done, work.total or 0)
+    shown = {"shown": work, "following": following, "locked": locked, "live": live}
+    return context.render("work.html", answer, **shown)
 
 
 def _entries(findings: ReportContent, sifted: FilteredDifferences) -> Any:
-    return findings.entries(sifted.numbers) if sifted.numbers else ()
+    found = {one.difference.number: one for one in findings.entries(sifted.numbers)}
+    return [found[number] for number in sifted.numbers]
+
+
+def _sorts(context: RequestContext) -> list[tuple[str, str]]:
+    """The orders of the list, each both ways, with their labels."""
+    _ = context.words.gettext
+    labels = {
+        Sort.NUMBER: "№",
+        Sort.KEY: _("Code"),
+        Sort.NAME: _("Name"),
+        Sort.CAUSE: _("Cause"),
+        Sort.OUTCOME: _("Outcome"),
+    }
+    return [
+        (f"{sign}{sort.value}", f"{label} {arrow}")
+        for sort, label in labels.items()
+        for sign, arrow in (("", "↑"), ("-", "↓"))
+    ]
 
 
 def _choices(findings: ReportContent) -> dict[str, list[Any]]:

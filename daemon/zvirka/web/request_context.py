@@ -7,7 +7,7 @@ the CSRF token of their session.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from zvirka.domain import Standing
 from zvirka.errors import NoSuchRunError
 from zvirka.i18n import LANGUAGES
 from zvirka.i18n.words import COMMANDS, PHASES, SUPPRESSIONS, Words
@@ -29,6 +30,8 @@ from zvirka.net import FROM_PROXY
 from zvirka.reconcile.environment import Environment
 from zvirka.report.format_html import TEMPLATES, environment, style
 from zvirka.settings.model import Settings
+from zvirka.web.event_texts import WHAT
+from zvirka.web.response_headers import LIVE_POLICY
 from zvirka.web.sign_in_limits import SignInLimits
 from zvirka.web.user_sessions import UserSession, UserSessions
 from zvirka.web.users import User, Users, normalized
@@ -44,8 +47,20 @@ Handler = Callable[["RequestContext"], Response]
 
 
 @dataclass(frozen=True, slots=True)
+class FlowLink:
+    """A flow in the list of all: how it stands (``None``: its journal cannot be read)."""
+
+    name: str
+    address: str
+    standing: Standing | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WebContext:
-    """What the page works with. ``https`` says that browsers come over TLS."""
+    """What the page works with. ``https`` says that browsers come over TLS.
+
+    ``flow`` is the name of the flow where there are several, and ``flows`` gives all of them.
+    """
 
     journal: Journal
     users: Users
@@ -60,6 +75,8 @@ class WebContext:
     settings: Settings
     origins: Mapping[str, str]
     now: Callable[[], datetime]
+    flow: str
+    flows: Callable[[], Sequence[FlowLink]]
 
     @property
     def cookie_name(self) -> str:
@@ -128,6 +145,16 @@ class RequestContext:
         """Where the request comes from."""
         return self.request.client.host if self.request.client else ""
 
+    @property
+    def root(self) -> str:
+        """Where the page of this flow begins: empty, or ``/flows/NAME``."""
+        return str(self.request.scope.get("root_path", ""))
+
+    @property
+    def path(self) -> str:
+        """The path below it."""
+        return self.request.url.path.removeprefix(self.root) or "/"
+
     def number(self, name: str) -> int:
         """A number of the path; 0, which nothing has, when it is beyond all bounds."""
         number = int(self.request.path_params[name])
@@ -140,21 +167,27 @@ class RequestContext:
         text = made.render(
             words=self.words,
             layout="web/layout.html",
-            style_url=f"/style.css?{style_digest()}",
+            style_url=f"{self.root}/style.css?{_mark_of(style_sheet())}",
+            script_url=f"{self.root}/live.js?{_mark_of(live_script())}",
             user=user,
             token=self.web.sessions.token(self.session),
             waiting=len(self.journal.held(self.web.now())) if user else 0,
             work=self.web.worker.work if user else None,
-            path=self.request.url.path,
+            path=self.path,
+            root=self.root,
+            flow=self.web.flow,
             languages=self._languages(),
             **context,
         )
         # A name may hold a lone surrogate; it is spelt out as data, and cannot break the page.
-        return HTMLResponse(text.encode("utf-8", "replace"), answer)
+        response = HTMLResponse(text.encode("utf-8", "replace"), answer)
+        if context.get("live"):
+            response.headers["Content-Security-Policy"] = LIVE_POLICY
+        return response
 
     def redirect(self, path: str) -> Response:
         """Go on with a GET of another page of this host."""
-        return RedirectResponse(path, 303)
+        return RedirectResponse(self.root + path, 303)
 
     def keep(self, response: Response, session: UserSession) -> Response:
         """Send the session's cookie along."""
@@ -187,15 +220,15 @@ class RequestContext:
         reading = self.request.method == "GET"
         query = dict(self.query) if reading else {}
         # Two slashes would lead to another host.
-        path = "/" + self.request.url.path.lstrip("/")
+        path = "/" + self.path.lstrip("/")
         if not reading:
             # What a form showed cannot be shown again by an address; what it was about can.
             of_run = re.match(r"/runs/\d+", path)
-            path = of_run[0] if of_run else path.replace("/resync", "/counterparty")
+            path = of_run[0] if of_run else re.sub("^/(resync|suppress)$", "/counterparty", path)
         return [
             (
                 language,
-                f"{path}?{urlencode({**query, 'lang': language})}",
+                f"{self.root}{path}?{urlencode({**query, 'lang': language})}",
                 language == self.words.language,
             )
             for language in LANGUAGES
@@ -316,9 +349,15 @@ def style_sheet() -> str:
 
 
 @cache
-def style_digest() -> str:
-    """Changes with the style sheet, so that browsers may keep it."""
-    return sha256(style_sheet().encode()).hexdigest()[:16]
+def live_script() -> str:
+    """The script that keeps the progress of a run up to date."""
+    return (TEMPLATES / "web" / "live.js").read_text("utf-8")
+
+
+@cache
+def _mark_of(text: str) -> str:
+    """Changes with a file, so that browsers may keep it."""
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 @cache
@@ -330,6 +369,7 @@ def _environment(language: str) -> jinja2.Environment:
         command_word=lambda name: words.word(COMMANDS, name),
         plainly=lambda text: text,
         suppression_word=lambda reason: words.word(SUPPRESSIONS, reason),
+        what_word=lambda name: words.word(WHAT, name),
         phase_word=lambda name: words.word(PHASES, name),
     )
     return made

@@ -15,8 +15,12 @@ POLICY = (
 )
 """No script at all, no frame, nothing from elsewhere."""
 
+LIVE_POLICY = f"{POLICY}; script-src 'self'; connect-src 'self'"
+"""For the pages that show a run under way: our own script, and events from this page."""
+
+_POLICY_HEADER = "Content-Security-Policy"
 _HEADERS = {
-    "Content-Security-Policy": POLICY,
+    _POLICY_HEADER: POLICY,
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -46,8 +50,11 @@ class Headers:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                policy = headers.get(_POLICY_HEADER)
                 for name, value in self._headers.items():
                     headers[name] = value
+                if policy == LIVE_POLICY:
+                    headers[_POLICY_HEADER] = policy
                 # Personal data stays out of every cache but the reader's screen.
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from loguru import logger
 from starlette.applications import Starlette
@@ -17,19 +18,32 @@ from starlette.routing import Route
 
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.message import Message, coded
+from zvirka.now import Now
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.web import actions, both_sides, downloads, pages, plan_changes
+from zvirka.settings.model import WebSettings
+from zvirka.web import (
+    actions,
+    both_sides,
+    downloads,
+    live_progress,
+    pages,
+    plan_changes,
+    signing_in,
+    timeline_page,
+)
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
+    FlowLink,
     Handler,
     Refused,
     RequestContext,
     WebContext,
     endpoint,
+    live_script,
     style_sheet,
 )
 from zvirka.web.response_headers import Headers, hosts, is_https
@@ -42,23 +56,21 @@ STOP_SECONDS = 8.0
 """How long a run may take to a safe place after the page is asked to stop; its unit waits 30 s."""
 
 
-def create_app(
-    environment: Environment,
-    *,
-    performed: Callable[[Environment, RunRequest], Summary] = perform,
-    origins: Mapping[str, str] | None = None,
-) -> Starlette:
-    """Return the page's application. Its lifespan ends the current run at a safe place.
+@dataclass(frozen=True, slots=True)
+class SignIns:
+    """Who may sign in, who is signed in, and who tries too often."""
 
-    Args:
-        environment: stays open as long as the application serves.
-        performed: what performs a run.
-        origins: where the settings came from, by key.
+    users: Users
+    sessions: UserSessions
+    attempts: SignInLimits
+
+
+def sign_ins_of(settings: WebSettings, now: Now) -> SignIns:
+    """Return the sign-ins of a page that begins to be served.
 
     Raises:
-        SettingsError: there are no users, or there is no key to sign the cookies.
+        SettingsError: there is no key to sign the cookies.
     """
-    settings = environment.settings.web
     secret = settings.secret.get_secret_value() if settings.secret else ""
     if len(secret) < SHORTEST_SECRET:
         raise SettingsError(
@@ -71,6 +83,34 @@ def create_app(
             remedy=Message("make one: openssl rand -base64 32"),
         )
     users = Users(settings.users)
+    sessions = UserSessions(secret, users, settings.session_for, now)
+    return SignIns(users, sessions, SignInLimits(now))
+
+
+def create_app(
+    environment: Environment,
+    *,
+    performed: Callable[[Environment, RunRequest], Summary] = perform,
+    origins: Mapping[str, str] | None = None,
+    sign_ins: SignIns | None = None,
+    flow: str = "",
+    flows: Callable[[], Sequence[FlowLink]] = tuple,
+) -> Starlette:
+    """Return the page's application. Its lifespan ends the current run at a safe place.
+
+    Args:
+        environment: stays open as long as the application serves.
+        performed: what performs a run.
+        origins: where the settings came from, by key.
+        sign_ins: who is signed in, shared by the pages of all flows; of its own by default.
+        flow: the flow's name where there are several.
+        flows: gives all of them.
+
+    Raises:
+        SettingsError: there are no users, or there is no key to sign the cookies.
+    """
+    settings = environment.settings.web
+    sign_ins = sign_ins or sign_ins_of(settings, environment.now)
     worker = Worker(environment, performed)
     https = is_https(settings)
 
@@ -90,9 +130,9 @@ def create_app(
     )
     app.state.web = WebContext(
         journal=environment.journal,
-        users=users,
-        sessions=UserSessions(secret, users, settings.session_for, environment.now),
-        attempts=SignInLimits(environment.now),
+        users=sign_ins.users,
+        sessions=sign_ins.sessions,
+        attempts=sign_ins.attempts,
         worker=worker,
         key=environment.mapping.key,
         language=environment.settings.report.language,
@@ -102,6 +142,8 @@ def create_app(
         settings=environment.settings,
         origins=origins or {},
         now=environment.now,
+        flow=flow,
+        flows=flows,
     )
     return app
 
@@ -117,11 +159,13 @@ def _routes() -> list[Route]:
         get("/", front.overview),
         Route("/healthz", _health, methods=["GET"]),
         Route("/style.css", _style, methods=["GET"]),
+        Route("/live.js", _script, methods=["GET"]),
         Route("/favicon.ico", _nothing, methods=["GET"]),
-        get("/sign-in", actions.sign_in_form, role=None),
-        post("/sign-in", actions.sign_in, role=None),
-        post("/sign-out", actions.sign_out),
+        get("/sign-in", signing_in.sign_in_form, role=None),
+        post("/sign-in", signing_in.sign_in, role=None),
+        post("/sign-out", signing_in.sign_out),
         get("/runs", pages.runs),
+        get("/timeline", timeline_page.show_timeline),
         get("/runs/{run:int}", pages.run),
         get("/runs/{run:int}/search", pages.leave_search),
         post("/runs/{run:int}/search", pages.search_run),
@@ -143,7 +187,9 @@ def _routes() -> list[Route]:
         post("/counterparty", pages.find_counterparty),
         post("/counterparty/now", both_sides.ask_both, role="admin"),
         post("/resync", actions.resync, role="admin"),
+        post("/suppress", actions.never_correct, role="admin"),
         get("/work", pages.work),
+        get("/progress", live_progress.stream),
     ]
 
 
@@ -154,6 +200,11 @@ async def _health(_request: Request) -> Response:
 async def _style(_request: Request) -> Response:
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
     return Response(style_sheet(), media_type="text/css", headers=headers)
+
+
+async def _script(_request: Request) -> Response:
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(live_script(), media_type="text/javascript", headers=headers)
 
 
 async def _nothing(_request: Request) -> Response:

@@ -32,7 +32,8 @@ COLUMNS = [
     for column in table.c
     if table.name != "beat"  # who is alive now: nothing an auditor relies on
 ]
-ROWS = {"run": 5, "difference": 9, "correction": 6, "standing": 2, "pairing": 2, "receipt": 4}
+ROWS = {"run": 5, "difference": 9, "correction": 6, "standing": 3, "pairing": 2, "receipt": 4}
+ROWS["event"] = 2
 
 CHAIN = {
     "begun": "removed, or given another number",
@@ -139,7 +140,9 @@ def names_it(problems: list[ChainProblem], table: str, cells: dict[str, Any]) ->
     return any(table in problem.text for problem in problems)
 
 
-@pytest.mark.parametrize("table", ["run", "difference", "correction", "standing", "pairing"])
+@pytest.mark.parametrize(
+    "table", ["run", "difference", "correction", "standing", "pairing", "event"]
+)
 def test_each_removed_row_is_named(copy: tuple[Journal, sqlite3.Connection], table: str) -> None:
     journal, door = copy
     for row in door.execute(f"SELECT rowid, * FROM {table}").fetchall():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from zvirka.domain import (
     Outcome,
     OutcomeState,
 )
+from zvirka.journal.events import EventKind, add_event
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipts import Opening, Settlement, chain_tip, open_receipts, settle_receipts
 from zvirka.journal.retention import prune
@@ -177,17 +178,26 @@ def receipts(journal: Journal, now: datetime, numbers: range) -> None:
         settle_receipts(connection, settled, tip, now)
 
 
+def event(journal: Journal, now: datetime, detail: dict[str, Any]) -> None:
+    """Something that happened beside the runs."""
+    with journal.writing() as connection:
+        add_event(connection, EventKind.SETTINGS, now, "zvirka.service", detail)
+
+
 def remember(journal: Journal) -> None:
-    """Two suppressions and two pairings."""
-    journal.put_suppressions([standing(1), standing(2, ref="", reason=Reason.UNDONE)])
+    """Three suppressions and two pairings."""
+    never = standing(3, reason=Reason.NEVER, until=date(2027, 1, 31))
+    journal.put_suppressions([standing(1), standing(2, ref="", reason=Reason.UNDONE), never])
     journal.put_pairings([(ref(number), f"{number:06}", str(number)) for number in (1, 2)])
 
 
 def full_journal(journal: Journal) -> None:
     """Rows in every table: three nights, the first pruned; receipts of both ages; standings."""
     receipts(journal, NOW, range(1, 3))
+    event(journal, NOW, {"changed": ["guard.max_deletes"], "values": {"guard.max_deletes": "1"}})
     night(journal, NOW)
     receipts(journal, NOW + 400 * DAY, range(3, 5))
+    event(journal, NOW + 399 * DAY, {})
     night(journal, NOW + 400 * DAY, status="held", meanwhile=remember)
     prune(journal, 365 * DAY, NOW + 401 * DAY, "olena", "three years are over")
     child = begin(journal, "approve", NOW + 402 * DAY, parent=2)

@@ -42,6 +42,9 @@ class MemoryStore:
     def scan(self) -> Iterator[Any]:
         raise AssertionError("nothing here scans the store")
 
+    def shape(self) -> dict[str, str]:
+        return {"memory.name": "VARCHAR"}
+
     def unfit_key(self, keys: Iterable[str]) -> str:
         return ""
 

@@ -118,6 +118,9 @@ class MemorySource:
         batch = self._batch(self._visible())
         yield VersionBatch(batch.refs, batch.versions, batch.marks)
 
+    def shape(self) -> dict[str, str]:
+        return {}
+
     def taking_effect(self, since: date) -> Iterator[list[str]]:
         return iter(())
 
@@ -181,6 +184,9 @@ class MemoryStore:
                 for one in clients
             ],
         )
+
+    def shape(self) -> dict[str, str]:
+        return {"memory.name": "VARCHAR"}
 
     def unfit_key(self, keys: Iterable[str]) -> str:
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from zvirka.domain import (
     Action,
@@ -340,7 +341,7 @@ def quiet_run(journal: Journal) -> int:
     return seal_run(journal, ())
 
 
-def held_run(journal: Journal) -> int:
+def held_run(journal: Journal, **more: Any) -> int:
     """A night whose deletes a limit holds."""
     differences = [
         Difference(
@@ -357,7 +358,8 @@ def held_run(journal: Journal) -> int:
         for number in range(1, 4)
     ]
     holds = [Hold(limit="max_deletes", found=3, relation=">", allowed=2, what="deletes")]
-    return seal_run(journal, differences, status="held", exit_code=3, seen=facts(held=holds))
+    seen = facts(held=holds)
+    return seal_run(journal, differences, status="held", exit_code=3, seen=seen, **more)
 
 
 def failed_run(journal: Journal) -> int:

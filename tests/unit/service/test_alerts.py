@@ -15,9 +15,11 @@ import pytest
 from tests.unit.service.supervised import settings
 from zvirka.domain import RunStatus
 from zvirka.journal.head import Head
+from zvirka.journal.journal import open_journal
 from zvirka.journal.run_facts import Facts
 from zvirka.service.alerts import Alerts
 from zvirka.service.daemon_records import RunView, Situation
+from zvirka.service.timer_followup import tell_of_unit
 
 NOW = datetime(2026, 11, 25, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -297,6 +299,17 @@ def test_apprise_carries_a_message_to_a_real_endpoint(tmp_path: Path) -> None:
     (message,) = taken
     assert message["title"] == "zvirka: служба зупинилася: zvirka.service"
     assert "journalctl -u zvirka.service" in message["message"]
+
+
+def test_the_alert_of_a_failed_unit_names_the_head_of_the_chain(tmp_path: Path) -> None:
+    config = settings(tmp_path, alerts={"urls": ["json://127.0.0.1:9/x"]})
+    journal = open_journal(config)
+    run = journal.begin(command="reconcile", trigger="timer", who="x", reason="", now=NOW)
+    digest = journal.finish(run, status="finished", exit_code=0, now=NOW)
+    journal.close()
+    assert tell_of_unit(config, "zvirka-reconcile.service", NOW) == 1
+    [waiting] = json.loads((config.state_dir / "alerts.json").read_bytes())["waiting"]
+    assert digest in waiting["body"]
 
 
 def test_an_endpoint_that_is_away_and_an_address_nobody_knows_leave_the_message_waiting(

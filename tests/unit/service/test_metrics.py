@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from zvirka.domain import RunStatus
+from zvirka.domain import Mode, RunStatus
 from zvirka.errors import SettingsError
 from zvirka.journal.head import Head
 from zvirka.journal.run_facts import Facts
 from zvirka.service.daemon_records import RunView, Situation
-from zvirka.service.metrics import Exposition, Metrics, miss_ratio
+from zvirka.service.metrics import Exposition, Metrics
 
 BEGAN = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 SITUATION = Situation(
@@ -24,7 +24,9 @@ SITUATION = Situation(
         status=RunStatus.HELD,
         started=BEGAN,
         ended=BEGAN + timedelta(seconds=61),
+        mode=Mode.LIGHT,
         facts=Facts(
+            fetched=12,
             causes={"missed_update": 3},
             outcomes={"applied": 2, "failed": 1},
             remaining=1,
@@ -118,7 +120,7 @@ def test_a_textfile_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None
 def test_the_metrics_are_served_by_http_until_closed() -> None:
     metrics = Metrics()
     metrics.show(SITUATION)
-    exposition = Exposition("127.0.0.1:0", metrics)
+    exposition = Exposition("127.0.0.1:0", lambda: [metrics])
     url = f"http://127.0.0.1:{exposition.port}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
         values = read(answer.read().decode())
@@ -131,24 +133,5 @@ def test_the_metrics_are_served_by_http_until_closed() -> None:
 @pytest.mark.parametrize("listen", ["127.0.0.1:99999", "127.0.0.1:http", "256.0.0.1:9791"])
 def test_an_address_that_cannot_be_listened_on_is_a_settings_error(listen: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        Exposition(listen, Metrics())
+        Exposition(listen, lambda: [Metrics()])
     assert refused.value.place == "metrics.listen"
-
-
-@pytest.mark.parametrize(
-    ("causes", "received", "ratio"),
-    [
-        ({"missed_update": 1, "missed_create": 1, "missed_delete": 1, "erp_edit": 5}, 1, 0.75),
-        ({}, 4, 0.0),
-        ({}, 0, 0.0),
-        ({"missed_update": 2}, None, None),
-        (None, 4, None),
-    ],
-)
-def test_the_miss_rate_of_the_push(
-    causes: dict[str, int] | None, received: int | None, ratio: float | None
-) -> None:
-    last = RunView(
-        run=1, status=RunStatus.FINISHED, started=BEGAN, ended=BEGAN, facts=Facts(causes=causes)
-    )
-    assert miss_ratio(Situation(last=last, received=received)) == ratio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -90,13 +90,16 @@ def token_of(page: str) -> str:
     return found[1] if found else ""
 
 
-def settings_of(directory: Path, **web: Any) -> Settings:
+def settings_of(
+    directory: Path, *, policy: Mapping[str, Any] | None = None, **web: Any
+) -> Settings:
     return Settings.model_validate(
         {
             "state_dir": directory,
             "onec": {"url": "https://1c.example.ua/bas/odata/standard.odata"},
             "erp": {"url": "sqlite:///erp.db"},
             "report": {"language": "en"},
+            "policy": policy or {},
             "web": {"enabled": True, "secret": SECRET, "users": USERS, **web},
         }
     )
@@ -108,10 +111,11 @@ def open_page(
     *,
     performed: Callable[[Environment, Request], Summary] | None = None,
     base_url: str = "http://localhost:8792",
+    policy: Mapping[str, Any] | None = None,
     **web: Any,
 ) -> Iterator[PageClient]:
     """The page over an empty journal, which the test fills."""
-    settings = settings_of(directory, **web)
+    settings = settings_of(directory, policy=policy, **web)
     clock, performing = Clock(), performed or Never()
     with open_environment(settings, mapping_of(settings)) as opened:
         environment = replace(opened, now=clock)

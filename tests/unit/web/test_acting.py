@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.unit.web.page_client import PageClient, open_page
 from zvirka.errors import LockHeldError, RunInterrupted
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary, Targets
+from zvirka.reconcile.run import perform
 
 
 @pytest.fixture
@@ -194,3 +196,80 @@ def test_a_run_that_breaks_is_said_and_the_next_one_can_be_asked_for(tmp_path: P
         assert "an unexpected error ended the run" in text
         assert "Особисте" not in text
         assert page.post("/resync", key="1", reason="так").status_code == 303
+
+
+def test_a_first_approval_is_shown_and_its_part_can_be_chosen(tmp_path: Path) -> None:
+    with open_page(tmp_path, performed=perform, policy={"approvals": 2}) as page:
+        page.sign_in("taras")
+        run = held_run(page.journal)
+        digest = page.journal.get(run).plan_digest
+        answer = page.post(
+            f"/runs/{run}/approve",
+            digest=digest,
+            reason="так",
+            part="ticked",
+            **{"pick-1": "on"},
+        )
+        assert answer.headers["location"] == f"/runs/{run + 1}"
+        assert "The first of two approvals" in page.follow(answer).text
+        for path in (f"/runs/{run}", "/held"):
+            assert "Approvals: 1 of 2, by taras" in page.get(path).text
+        assert f'value="as-{run + 1}"' in page.get(f"/runs/{run}").text
+        fields = {"digest": digest, "reason": "ще раз", "part": f"as-{run + 1}"}
+        again = page.post(f"/runs/{run}/approve", **fields)
+        assert again.status_code == 409
+        assert "a second person must approve" in again.text
+        assert len(page.journal.runs()) == run + 1, "nothing was begun"
+
+
+def test_who_started_a_run_on_the_page_does_not_approve_it(tmp_path: Path) -> None:
+    with open_page(tmp_path, policy={"approvals": 2}) as page:
+        page.sign_in("taras")
+        run = held_run(page.journal, who="taras")
+        digest = page.journal.get(run).plan_digest
+        answer = page.post(f"/runs/{run}/approve", digest=digest, reason="так")
+        assert (answer.status_code, page.performed.asked) == (409, [])
+        assert "other people approve it" in answer.text
+
+
+def test_a_client_is_never_corrected_up_to_a_day(page: PageClient) -> None:
+    fields = {"key": "000123", "ref": ref(1), "until": "2026-12-31", "reason": "суд"}
+    assert page.post("/suppress", **fields).status_code == 303
+    page.post("/suppress", key="000123", until="", reason="наш")
+    dated, endless = page.performed.asked
+    assert (dated.command, dated.reason, dated.until) == ("suppress", "суд", date(2026, 12, 31))
+    assert dated.targets == Targets(refs=(ref(1),))
+    assert (endless.targets, endless.until) == (Targets(codes=("000123",)), None)
+
+
+@pytest.mark.parametrize(
+    ("until", "reason", "why"),
+    [
+        ("2026-11-24", "суд", "The last day has passed"),
+        ("31.12", "суд", "The last day is not a date"),
+        ("2026-12-31", " ", "Say why"),
+    ],
+)
+def test_a_wrong_last_day_or_no_reason_suppresses_nothing(
+    page: PageClient, until: str, reason: str, why: str
+) -> None:
+    answer = page.post("/suppress", key="000123", until=until, reason=reason)
+    assert (answer.status_code, page.performed.asked) == (422, [])
+    assert why in answer.text
+    assert "<details open><summary>Never correct this client" in answer.text
+
+
+def test_the_page_of_a_client_says_who_stopped_its_corrections_and_until_when(
+    tmp_path: Path,
+) -> None:
+    with open_page(tmp_path, performed=perform) as page:
+        page.sign_in("taras")
+        story_run(page.journal)
+        fields = {"ref": STORY[1].ref, "key": STORY[1].key, "reason": "суд триває"}
+        page.post("/suppress", until="2026-12-31", **fields)
+        shown = page.get("/runs/1/2").text
+        assert "not corrected up to 31 Dec 2026: a person decided so" in shown
+        assert "taras: суд триває" in shown
+        page.clock.forward(days=40)
+        page.sign_in("taras")
+        assert "corrected again by the next run" in page.get("/runs/1/2").text

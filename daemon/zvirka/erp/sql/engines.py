@@ -59,6 +59,20 @@ def store_name(url: URL, table: str) -> str:
     return f"{url.get_backend_name()}:{where}#{table}"
 
 
+def database_of(erp: ErpSettings) -> tuple[str, str, int | None, str]:
+    """What makes two addresses the same database, whoever connects.
+
+    Raises:
+        SettingsError: the URL cannot be used.
+    """
+    url = store_url(erp)
+    backend = url.get_backend_name().replace("mysql", "mariadb")
+    name = url.database or ""
+    if backend == "sqlite" and name:
+        name = str(Path(name).resolve())
+    return backend, (url.host or "").lower(), url.port, name
+
+
 def store_engine(erp: ErpSettings) -> Engine:
     """An engine for the store. Nothing is connected yet.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Column, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.domain import Client, Correction, Values
@@ -47,6 +48,15 @@ class SqlStore:
         """The column of the pairing key, with its table and type."""
         key = self._layout.key
         return f"{key.table.name}.{key.name} ({key.type})"
+
+    def shape(self) -> dict[str, str]:
+        """Type by ``table.column`` of the tables as they were reflected."""
+        tables = [self._layout.table, *(child.table for child in self._layout.children)]
+        return {
+            f"{table.name}.{column.name}": _type_of(column)
+            for table in tables
+            for column in table.columns
+        }
 
     def unfit_key(self, keys: Iterable[str]) -> str:
         """The first key the key column cannot hold as it is; '' when it can hold them all."""
@@ -178,3 +188,9 @@ class SqlStore:
     def close(self) -> None:
         """Give back connections."""
         self._engine.dispose()
+
+
+def _type_of(column: Column[Any]) -> str:
+    """The type of a column as its database spells it, as far as that matters to a writer."""
+    required = "" if column.nullable else " NOT NULL"
+    return f"{column.type}{required}"
