@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
-from zvirka.simulator.composition import published
+from zvirka.simulator.composition import group_count, published
 from zvirka.simulator.configurations import (
     CONTACTS,
     COUNTERPARTIES,
@@ -110,6 +110,7 @@ class Infobase:
         code_width: int = 0,
         outbox: bool = False,
         contracts: int | None = None,
+        several_owners: bool = False,
         nomenclature: int | None = None,
     ) -> Infobase:
         """A base of that many invented counterparties, groups not counted.
@@ -121,13 +122,15 @@ class Infobase:
             profile,
             outbox=outbox,
             contracts=contracts is not None,
+            several_owners=several_owners,
             nomenclature=nomenclature is not None,
         )
         groups = group_count(counterparties) if types.folders else 0
         content = Invented(profile, seed, counterparties + groups, groups)
         base = cls(types, content, code_width=code_width)
         if contracts is not None:
-            for made in invented_contracts(seed, contracts, list(base.refs())):
+            owners = list(base.refs())
+            for made in invented_contracts(seed, contracts, owners, several=several_owners):
                 base.load(CONTRACTS, made)
         for made in invented_nomenclature(seed, nomenclature or 0):
             base.load(NOMENCLATURE, made)
@@ -352,11 +355,6 @@ class Infobase:
             record = self._catalogue(PARTNERS).object(row)
         line = _line(record, place)
         return None if line is None else str(line["Представление"])
-
-
-def group_count(counterparties: int) -> int:
-    """Return how many groups a base of that many counterparties gets."""
-    return min(max(1, counterparties // 100), 300)
 
 
 def _line(record: Object, place: ContactLine | RegisterLine) -> dict[str, Any] | None:
