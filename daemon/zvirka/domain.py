@@ -127,7 +127,7 @@ class Mode(StrEnum):
 
     FULL = "full"
     LIGHT = "light"  # versions first, then only what changed
-    TARGETED = "targeted"  # only the counterparties named
+    TARGETED = "targeted"  # only the records named
 
 
 class Action(StrEnum):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -87,6 +88,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     key: str = "code"
     scope: str = ""
     """An OData filter that takes only part of the catalogue; empty for all of it."""
+    groups: Literal["without", "with", "only"] = "without"
+    """Whether the groups of a hierarchical catalogue are records as well, or nothing else is."""
     region: str = "UA"
     """Default region of phone numbers without a country code."""
 
@@ -110,6 +113,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     def fingerprint(self) -> str:
         """A digest of scope and mapping: what changes it makes the next run careful."""
         content = msgspec.to_builtins(self)
+        if self.groups == "without":
+            del content["groups"]
         for field in content["fields"]:
             # Newer than version 0.1: unset, they must not change the digest of an older mapping.
             for name in ("reference", "values"):

@@ -130,11 +130,16 @@ def flows(
     mode: str = "soft",
     marks: str = "keep",
     onec: Mapping[str, str] = MappingProxyType({}),
+    several_owners: bool = False,
 ) -> Iterator[Flows]:
     """Two flows over empty tables. ``required``: a contract must have its counterparty."""
     url = fresh(backend, directory)
     options = SimulatorOptions(
-        profile="accounting", counterparties=counterparties, contracts=contracts, seed=7
+        profile="accounting",
+        counterparties=counterparties,
+        contracts=contracts,
+        several_owners=several_owners,
+        seed=7,
     )
     with Simulator(options) as simulator:
         base = simulator.base
@@ -171,10 +176,12 @@ def flows(
                 "delete": delete,
             },
         }
+        owner = {"counterparty": {"attribute": "Owner"}} if several_owners else {}
+        fields = {**CONTRACT_FIELDS, **owner}
         contract_flow = {
             **common,
             "state_dir": directory / "contracts",
-            "onec": {**access, "profile": "contracts", "fields": CONTRACT_FIELDS},
+            "onec": {**access, "profile": "contracts", "fields": fields},
             "erp": {
                 "url": url,
                 "table": "contracts",

@@ -34,7 +34,7 @@ def test_a_base_that_fits_its_profile_is_all_ok(tmp_path: Path, profile: str) ->
         findings = checked(onec_settings(simulator, profile), tmp_path)
     assert {finding.level for finding in findings} == {"ok"}
     texts = " ".join(finding.text for finding in findings)
-    assert "900 counterparties in scope" in texts
+    assert "900 records in scope" in texts
     assert "one 1C session" in texts
     assert "related values can be read" in texts or profile == "custom"
 

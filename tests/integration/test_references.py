@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from tests.integration.databases import BACKENDS
 from tests.integration.flows_world import Flows, flows
 from zvirka.domain import OutcomeState
+from zvirka.erp import open_store
 from zvirka.erp.references import references_of
+from zvirka.erp.sql.store import SqlStore
 from zvirka.erp.sql.store_check import check_store
 from zvirka.errors import ExitCode, SettingsError
 from zvirka.findings import Finding
@@ -212,3 +215,53 @@ def test_a_reference_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
         assert [one.text.code for one in checked(both, "contracts") if one.level == "failure"] == [
             "ZV3320"
         ]
+
+
+def test_an_owner_of_another_catalogue_is_out_of_scope_or_told(tmp_path: Path) -> None:
+    with flows(tmp_path, several_owners=True) as both:
+        contracts = both.base.contracts
+        strange, *others = contracts.refs()
+        contracts.update(
+            strange,
+            Owner="7a1f2e60-2c4e-11ee-8f57-0050568b35ac",
+            Owner_Type="StandardODATA.Catalog_Организации",
+        )
+        both.run("main")
+        everything = both.settings["contracts"]
+        scope = "Owner_Type eq 'StandardODATA.Catalog_Контрагенты'"
+        both.settings["contracts"] = everything.model_copy(
+            update={"onec": everything.onec.model_copy(update={"scope": scope})}
+        ).among(both.settings)
+        assert both.run("contracts").exit_code == 0
+        owners = {ref: contracts.get(ref)["Owner"] for ref in others}
+        assert {ref: owner for ref, (_, owner, _, _) in both.stored().items()} == owners
+        both.settings["contracts"] = everything
+        told = both.run("contracts")
+        assert (told.exit_code, told.waiting, told.remaining) == (1, 1, 1)
+        owners[strange] = None
+        assert {ref: owner for ref, (_, owner, _, _) in both.stored().items()} == owners
+
+
+def test_what_was_created_while_it_waited_can_be_undone(both: Flows) -> None:
+    first = both.run("contracts")
+    assert len(both.stored()) == 6
+    undone = both.run("contracts", "undo", parent=first.run, reason="test")
+    assert (undone.exit_code, both.stored()) == (0, {})
+
+
+def test_the_store_tells_who_refers_to_a_row(tmp_path: Path) -> None:
+    with flows(tmp_path) as both:
+        both.run("main")
+        both.run("contracts")
+        settings = both.settings["main"]
+        references, referring = references_of("main", both.settings)
+        store = open_store(
+            settings.erp, mapping_of(settings), references=references, referring=referring
+        )
+        with closing(store):
+            assert isinstance(store, SqlStore)
+            counts = both.sql("SELECT firm_id, COUNT(*) FROM contracts GROUP BY firm_id")
+            for firm, count in counts:
+                assert str(store.referring_to(str(firm))).startswith(f"{count} living row")
+            free = both.sql("SELECT id FROM firms WHERE id NOT IN (SELECT firm_id FROM contracts)")
+            assert {store.referring_to(str(firm)) for (firm,) in free} <= {None}

@@ -13,7 +13,7 @@ from tests.integration.engine_world import world
 from zvirka.domain import Cause
 
 
-@pytest.mark.parametrize("profile", ["accounting", "trade", "legacy"])
+@pytest.mark.parametrize("profile", ["accounting", "trade", "legacy", "kz"])
 def test_a_light_pull_finds_what_changed_outside_the_counterparty(
     tmp_path: Path, profile: str
 ) -> None:

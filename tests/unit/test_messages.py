@@ -26,7 +26,7 @@ SAYINGS = [
     Message("see the log"),
     NESTED,
     joined([NESTED, "as a person wrote it"]),
-    plural("{count} counterparty in scope", "{count} counterparties in scope", count=3),
+    plural("{count} record in scope", "{count} records in scope", count=3),
     Message("perhaps: {names}", names=("Код {run}", "{0.__class__}", '"x"')),
     Message("{action}: tried and rolled back", action=Action.DELETE),
 ]
@@ -45,7 +45,7 @@ def test_a_message_reads_as_english_and_is_told_in_the_language_of_the_reader() 
     assert UK.told(NESTED) == (
         "ключ clients.code не має індексу: кожне виправлення читає всю таблицю"
     )
-    assert UK.told(SAYINGS[3]) == "3 контрагенти в межах звірки"
+    assert UK.told(SAYINGS[3]) == "3 записи в межах звірки"
     assert UK.told(SAYINGS[5]) == "видалення: випробувано й скасовано"
     assert EN.told(SAYINGS[5]) == "delete: tried and rolled back"
 

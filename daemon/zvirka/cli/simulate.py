@@ -34,7 +34,7 @@ def simulate(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
     profile: Annotated[
-        Literal["accounting", "trade", "custom", "legacy"],
+        Literal["accounting", "trade", "custom", "legacy", "kz"],
         typer.Option("--profile", help="The kind of base."),
     ] = "accounting",
     counterparties: Annotated[

@@ -130,7 +130,7 @@ PLAN_STATES: Mapping[str, str] = {
 MODES: Mapping[str, str] = {
     Mode.FULL: N_("full pull of the catalogue"),
     Mode.LIGHT: N_("light pull: versions first, then only what changed"),
-    Mode.TARGETED: N_("only the counterparties named"),
+    Mode.TARGETED: N_("only the records named"),
 }
 PHASES: Mapping[str, str] = {
     "": N_("beginning"),

@@ -208,9 +208,7 @@ def _reading(layout: SourceLayout, onec: OnecSettings) -> Iterator[Finding]:
     except OnecError as error:
         yield failed("counterparties", error)
         return
-    text: Message = plural(
-        "{count} counterparty in scope", "{count} counterparties in scope", count=count
-    )
+    text: Message = plural("{count} record in scope", "{count} records in scope", count=count)
     if layout.where:
         text = Message("{what} ({where})", what=text, where=layout.where)
     yield _timed("counterparties", text, started, empty=not count)

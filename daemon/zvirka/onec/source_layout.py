@@ -108,7 +108,11 @@ class SourceLayout:
     @cached_property
     def where(self) -> str:
         """The filter of what a counterparty is, safe to be and-ed."""
-        groups = "IsFolder eq false" if self.entity.has("IsFolder") else ""
+        groups = ""
+        if self._mapping.groups == "only":
+            groups = "IsFolder eq true"
+        elif self._mapping.groups == "without" and self.entity.has("IsFolder"):
+            groups = "IsFolder eq false"
         scope = f"({self._mapping.scope})" if self._mapping.scope.strip() else ""
         return all_of([groups, scope])
 

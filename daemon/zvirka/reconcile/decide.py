@@ -216,7 +216,7 @@ def _different(pair: Pair, wanted: Counterparty, client: Client) -> Difference:
         fields = (FieldDifference(pair.mapping.key, wanted.key, client.key),)
     note = ""
     if another_ref:
-        note = Message("the counterparty was re-created in 1C: same key, another Ref_Key")
+        note = Message("the record was re-created in 1C: same key, another Ref_Key")
     elif another_key:
         note = Message("the key changed in 1C: one client under a new key")
     return Difference(

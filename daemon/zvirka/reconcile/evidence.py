@@ -135,7 +135,7 @@ class Evidence:
         if receipt is None:
             # It explains what 1C did not tell, and nothing else.
             missed = difference.cause in _MISSED
-            no_webhook = Message("no webhook came for this counterparty since the last good run")
+            no_webhook = Message("no webhook came for this record since the last good run")
             return no_webhook if missed else ""
         came = {"action": receipt.action, "time": receipt.received_at.isoformat()}
         if receipt.outcome in STORED:
@@ -151,7 +151,7 @@ class Evidence:
         """What proves an edit in the ERP: 1C has not changed; a missing webhook would not."""
         if difference.kind not in {Kind.DIFFERENT, Kind.INACTIVE}:
             return Message("both sides held this client when they last agreed")
-        unchanged = Message("1C has not changed this counterparty since both sides last agreed")
+        unchanged = Message("1C has not changed this record since both sides last agreed")
         if receipt is None or receipt.outcome not in STORED:
             return unchanged
         stored = Message(

@@ -133,7 +133,7 @@ def _doubts(source: Source, rows: int, counted: int) -> list[str]:
     if rows != counted:
         reasons.append(
             Message(
-                "1C counts {counted} counterparties, {rows} could be read",
+                "1C counts {counted} records, {rows} could be read",
                 counted=counted,
                 rows=rows,
             )

@@ -65,7 +65,7 @@ def _in_sync(findings: ReportContent, words: Words) -> str:
     """The one line of a run that found nothing, which claims no more than was looked at."""
     _ = words.gettext
     if findings.run.mode is Mode.TARGETED:
-        return _("Nothing to report: 1C and the ERP agree on the counterparties asked for.")
+        return _("Nothing to report: 1C and the ERP agree on the records asked for.")
     if findings.partial:
         return _("No difference in what could be read; 1C was read only in part.")
     return _("Nothing to report: 1C and the ERP agree.")

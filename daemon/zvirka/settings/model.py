@@ -125,6 +125,8 @@ class OnecSettings(Table):
     catalog: str = "Контрагенты"
     key: str | None = None
     scope: str = ""
+    groups: Literal["without", "with", "only"] | None = None
+    """Whether the groups of a catalogue are records, too; the profile says it if nothing is set."""
     region: str = "UA"
     fields: dict[str, Annotated[FieldSettings | None, BeforeValidator(_off)]] = {}
     """Overrides of the profile; ``NAME = false`` (or ``"off"``) drops a field."""

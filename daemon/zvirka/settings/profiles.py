@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -42,6 +43,7 @@ class FieldProfile(Table):
     title: str
     catalog: str = "Контрагенты"
     key: str = "code"
+    groups: Literal["without", "with", "only"] = "without"
     fields: dict[str, FieldSettings]
 
 
@@ -104,6 +106,7 @@ def mapping_of(settings: Settings) -> Mapping:
         fields=tuple(_field(name, field) for name, field in merged.items()),
         key=key,
         scope=onec.scope,
+        groups=onec.groups or profile.groups,
         region=onec.region,
     )
 

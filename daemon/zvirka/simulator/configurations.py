@@ -1,4 +1,4 @@
-"""The entity types a configuration publishes: the accounting, trade, custom and legacy shapes.
+"""The entity types a configuration publishes: the shapes accounting, trade, custom, legacy, kz.
 
 The names are those of typical Ukrainian configurations (BAS Бухгалтерія, BAS Управління
 торгівлею, УТП); the properties of the contact section follow a recorded `$metadata`.
@@ -41,6 +41,7 @@ class ConfigurationKind(StrEnum):
     TRADE = "trade"
     CUSTOM = "custom"
     LEGACY = "legacy"
+    KZ = "kz"
 
 
 class Property(msgspec.Struct, frozen=True):
@@ -197,6 +198,7 @@ _COMMON = (
     Property("ГосударственныйОрган", "Edm.Boolean", item=True),
     Property("ДатаСоздания", "Edm.DateTime", item=True),
 )
+_WITHOUT_EDRPOU = tuple(each for each in _COMMON if each.name != "КодПоЕДРПОУ")
 _VAT = (_text("ИНН"), _text("НомерСвидетельства"))
 
 _KINDS_TYPE = EntityType(
@@ -324,6 +326,31 @@ _SHAPES = {
             "phone": Attribute("Телефон"),
             "email": Attribute("Email"),
             "address": Attribute("ЮридическийАдрес"),
+        },
+        folders=True,
+    ),
+    ConfigurationKind.KZ: PublishedShape(
+        types=(
+            EntityType(
+                COUNTERPARTIES,
+                ("Ref_Key",),
+                (
+                    *_STANDARD,
+                    *_CODED,
+                    *_FOLDERS,
+                    *_WITHOUT_EDRPOU,
+                    _text("ИдентификационныйКодЛичности"),
+                ),
+                (_CONTACT_SECTION, _EXTRA_SECTION, _HISTORY_SECTION),
+                _NESTED,
+            ),
+            _KINDS_TYPE,
+            _PLAN_TYPE,
+        ),
+        places={
+            "code": Attribute("Code"),
+            **_PLACES,
+            "tax_id": Attribute("ИдентификационныйКодЛичности"),
         },
         folders=True,
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from zvirka.domain import EMPTY_DATE, ZERO_REF
 from zvirka.simulator.configurations import COUNTERPARTIES, EntityType, Property, default_of
 from zvirka.simulator.invented import mix, ref_tail
@@ -39,6 +41,18 @@ CONTRACTS_TYPE = EntityType(
     navigations=(("Owner", COUNTERPARTIES),),
 )
 
+COUNTERPARTY = f"StandardODATA.{COUNTERPARTIES}"
+_OWNER = (Property("Owner", composite=True), Property("Owner_Type"))
+SEVERAL_OWNERS_TYPE = msgspec.structs.replace(
+    CONTRACTS_TYPE,
+    properties=(
+        *(each for each in CONTRACTS_TYPE.properties if each.name != "Owner_Key"),
+        *_OWNER,
+    ),
+    navigations=(),
+)
+"""The catalogue where an organisation can have contracts, too: the owner is text with its type."""
+
 ORGANISATIONS = (
     "7a1f2e60-2c4e-11ee-8f57-0050568b35ac",
     "7a1f2e61-2c4e-11ee-8f57-0050568b35ac",
@@ -47,12 +61,20 @@ HRYVNIA = "0e5b1c02-8857-11e5-a85a-3085a93ddca2"
 KINDS = ("СПокупателем", "СПоставщиком", "Прочее")
 
 
-def invented_contracts(seed: int, size: int, owners: Sequence[str]) -> Iterator[Object]:
-    """That many contracts of these counterparties; everything follows from the seed."""
+def invented_contracts(
+    seed: int, size: int, owners: Sequence[str], *, several: bool = False
+) -> Iterator[Object]:
+    """That many contracts of these counterparties; everything follows from the seed.
+
+    ``several``: as :data:`SEVERAL_OWNERS_TYPE`.
+    """
     tail = ref_tail(seed, "contracts")
     for index in range(size):
         first = (index + seed * 7919) * 0x9E3779B1 & 0xFFFFFFFF
-        yield Object(_values(seed, index, f"{first:08x}-{tail}", owners), {})
+        values = _values(seed, index, f"{first:08x}-{tail}", owners)
+        if several:
+            values |= {"Owner": values.pop("Owner_Key"), "Owner_Type": COUNTERPARTY}
+        yield Object(values, {})
 
 
 def _values(seed: int, index: int, ref: str, owners: Sequence[str]) -> dict[str, Any]:

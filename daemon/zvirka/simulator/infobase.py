@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
+from zvirka.simulator.composition import group_count, published
 from zvirka.simulator.configurations import (
     CONTACTS,
     COUNTERPARTIES,
@@ -25,15 +26,15 @@ from zvirka.simulator.configurations import (
     PublishedShape,
     TabularSection,
     default_of,
-    shape,
 )
 from zvirka.simulator.contact_kind_rows import default_kind, kind_of, kind_rows
-from zvirka.simulator.contracts import CONTRACTS, CONTRACTS_TYPE, invented_contracts
+from zvirka.simulator.contracts import CONTRACTS, invented_contracts
 from zvirka.simulator.exchange import ExchangePlan
 from zvirka.simulator.invented import Invented
 from zvirka.simulator.invented_texts import contact_fields
 from zvirka.simulator.lines import LineTable, Table
-from zvirka.simulator.outbox_register import OUTBOX, OUTBOX_TYPE, OutboxRegister
+from zvirka.simulator.nomenclature import NOMENCLATURE, invented_nomenclature
+from zvirka.simulator.outbox_register import OUTBOX, OutboxRegister
 from zvirka.simulator.raw_catalogue import RawCatalogue, blank, save
 from zvirka.simulator.simulated_catalogue import (
     Catalogue,
@@ -109,25 +110,41 @@ class Infobase:
         code_width: int = 0,
         outbox: bool = False,
         contracts: int | None = None,
+        several_owners: bool = False,
+        nomenclature: int | None = None,
     ) -> Infobase:
         """A base of that many invented counterparties, groups not counted.
 
-        ``outbox``: the extension is loaded, and its register published. ``contracts``: how many
-        to invent; ``None`` publishes no contracts.
+        ``outbox``: the extension is loaded, and its register published. ``contracts`` and
+        ``nomenclature``: how many to invent; ``None`` does not publish the catalogue.
         """
-        types = published(profile, outbox=outbox, contracts=contracts is not None)
+        types = published(
+            profile,
+            outbox=outbox,
+            contracts=contracts is not None,
+            several_owners=several_owners,
+            nomenclature=nomenclature is not None,
+        )
         groups = group_count(counterparties) if types.folders else 0
         content = Invented(profile, seed, counterparties + groups, groups)
         base = cls(types, content, code_width=code_width)
         if contracts is not None:
-            for made in invented_contracts(seed, contracts, list(base.refs())):
+            owners = list(base.refs())
+            for made in invented_contracts(seed, contracts, owners, several=several_owners):
                 base.load(CONTRACTS, made)
+        for made in invented_nomenclature(seed, nomenclature or 0):
+            base.load(NOMENCLATURE, made)
         return base
 
     @property
     def contracts(self) -> RawCatalogue:
         """The contracts, where they are published."""
         return RawCatalogue(self._catalogue(CONTRACTS), self.plan, self.lock)
+
+    @property
+    def nomenclature(self) -> RawCatalogue:
+        """Goods and their groups, where they are published."""
+        return RawCatalogue(self._catalogue(NOMENCLATURE), self.plan, self.lock)
 
     def _add(self, type_: EntityType) -> None:
         if type_.name == KINDS and self._content is not None:
@@ -338,21 +355,6 @@ class Infobase:
             record = self._catalogue(PARTNERS).object(row)
         line = _line(record, place)
         return None if line is None else str(line["Представление"])
-
-
-def published(kind: ConfigurationKind, *, outbox: bool, contracts: bool = False) -> PublishedShape:
-    """Return what a configuration publishes, with the register of the extension if loaded."""
-    types = shape(kind)
-    if contracts:
-        types = msgspec.structs.replace(types, types=(*types.types, CONTRACTS_TYPE))
-    if outbox:
-        types = msgspec.structs.replace(types, types=(*types.types, OUTBOX_TYPE))
-    return types
-
-
-def group_count(counterparties: int) -> int:
-    """Return how many groups a base of that many counterparties gets."""
-    return min(max(1, counterparties // 100), 300)
 
 
 def _line(record: Object, place: ContactLine | RegisterLine) -> dict[str, Any] | None:

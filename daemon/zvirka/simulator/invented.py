@@ -31,6 +31,7 @@ from zvirka.simulator.invented_texts import (
     edrpou,
     firm_name,
     group_name,
+    kz_code,
     person_name,
     rnokpp,
     soiled,
@@ -158,6 +159,16 @@ class _Row:
         return soiled(str(number), self.pick(6, 1200))
 
     @property
+    def identification_code(self) -> str:
+        """БИН of a firm or ИИН of a person: twelve digits; rarely empty, rarely with a space."""
+        if self.group:
+            return ""
+        born = f"{self.pick(16, 100, self.head):02d}{self.pick(17, 12, self.head) + 1:02d}"
+        kind = f"{self.pick(18, 28, self.head) + 1:02d}3" if self.person else "140"
+        number = kz_code(f"{born}{kind}{self.pick(19, 10_000, self.head):04d}")
+        return soiled(number, self.pick(6, 1200))
+
+    @property
     def vat_number(self) -> str:
         """ИНН of a VAT payer: twelve digits for a firm; empty for the others."""
         if self.group or self.person or self.pick(7, 3) == 0:
@@ -231,6 +242,7 @@ _PROPERTIES: dict[str, Callable[[_Row], Any]] = {
     "СтранаРегистрации_Key": lambda _: _COUNTRY,
     "ГоловнойКонтрагент_Key": lambda row: row.base.ref(row.head, partner=row.partner),
     "КодПоЕДРПОУ": lambda row: row.tax_id,
+    "ИдентификационныйКодЛичности": lambda row: row.identification_code,
     "ИНН": lambda row: row.tax_id if row.base.kind is ConfigurationKind.CUSTOM else row.vat_number,
     "ИННПлательщикаНДС": lambda row: row.vat_number,
     "Комментарий": lambda row: row.comment,

@@ -64,6 +64,16 @@ def rnokpp(base: int) -> int:
     return base * 10 + total % 11 % 10
 
 
+def kz_code(base: str) -> str:
+    """Complete eleven digits to a БИН or ИИН by its check digit."""
+    check = 10
+    for weights in (range(1, 12), (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)):
+        check = sum(int(d) * w for d, w in zip(base, weights, strict=True)) % 11
+        if check < 10:
+            break
+    return f"{base}{check % 10}"
+
+
 LINE_FIELDS = (
     "ЗначенияПолей",
     "Страна",

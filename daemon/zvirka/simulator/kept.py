@@ -22,7 +22,7 @@ _EDITS = "edits.jsonl"
 class KeptOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How the base was invented, and where it is served."""
 
-    profile: Literal["accounting", "trade", "custom", "legacy"] = "accounting"
+    profile: Literal["accounting", "trade", "custom", "legacy", "kz"] = "accounting"
     counterparties: int
     seed: int
     port: int

@@ -24,18 +24,19 @@ BASE_PATH = "/base/odata/standard.odata/"
 class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to simulate.
 
-    ``profile`` is accounting, trade, custom or legacy. ``counterparties`` are invented from
+    ``profile`` is accounting, trade, custom, legacy or kz. ``counterparties`` are invented from
     ``seed``, groups not counted. ``recording`` is a folder with a recorded ``*metadata.xml`` and
     ``*select_changes*.xml`` to serve in their place. ``licences`` limits the open sessions.
     ``outbox`` publishes the register of the extension, to be filled through ``base.outbox``.
-    ``contracts`` publishes the catalogue of contracts with so many of them.
+    ``contracts`` and ``nomenclature`` publish these catalogues with so many objects;
+    with ``several_owners`` not only a counterparty can be the owner of a contract.
     ``code_width`` pads a written Код with spaces to a fixed length. ``metadata_bytes`` pads
     ``$metadata``. An empty ``password`` is replaced by a random one. ``gzip`` compresses answers
     for those who accept it. ``certificate`` is a PEM file of key and certificate: with one the
     publication is served over HTTPS.
     """
 
-    profile: Literal["accounting", "trade", "custom", "legacy"] = "accounting"
+    profile: Literal["accounting", "trade", "custom", "legacy", "kz"] = "accounting"
     counterparties: int = 2000
     seed: int = 1
     host: str = "127.0.0.1"
@@ -49,6 +50,8 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     metadata_bytes: int = 0
     outbox: bool = False
     contracts: int | None = None
+    several_owners: bool = False
+    nomenclature: int | None = None
     gzip: bool = True
     certificate: Path | None = None
 
@@ -93,6 +96,8 @@ class Simulator:
                 code_width=options.code_width,
                 outbox=options.outbox,
                 contracts=options.contracts,
+                several_owners=options.several_owners,
+                nomenclature=options.nomenclature,
             )
         self.publication = Publication(
             self.base,

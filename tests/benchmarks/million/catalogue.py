@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.benchmarks.million.rows import LazyRows
+from zvirka.simulator.composition import group_count
 from zvirka.simulator.configurations import (
     CONTACTS,
     COUNTERPARTIES,
@@ -27,7 +28,7 @@ from zvirka.simulator.configurations import (
     shape,
 )
 from zvirka.simulator.filters import Node, names_in
-from zvirka.simulator.infobase import Infobase, group_count
+from zvirka.simulator.infobase import Infobase
 from zvirka.simulator.predicates import predicate
 from zvirka.simulator.selection import one_by_one, sort
 from zvirka.simulator.simulated_catalogue import (

@@ -28,7 +28,7 @@ def explained(directory: Path, kind: Kind, cause: Cause) -> str:
 @pytest.mark.parametrize("kind", [Kind.DIFFERENT, Kind.INACTIVE])
 def test_an_edit_in_the_erp_is_proven_by_1c_not_having_changed(tmp_path: Path, kind: Kind) -> None:
     evidence = explained(tmp_path, kind, Cause.ERP_EDIT)
-    assert evidence == "1C has not changed this counterparty since both sides last agreed"
+    assert evidence == "1C has not changed this record since both sides last agreed"
     assert Words("uk").told(evidence).startswith("1С не змінювала")
 
 

@@ -71,7 +71,7 @@ def test_a_resync_without_differences_speaks_of_those_asked_for_alone(journal: J
     run = seal_run(journal, (), command="resync", mode="targeted", seen=facts(complete=False))
     tone, text = headline(journal, run)
     assert tone == "good"
-    assert text == "Nothing to report: 1C and the ERP agree on the counterparties asked for."
+    assert text == "Nothing to report: 1C and the ERP agree on the records asked for."
 
 
 def test_a_night_with_corrections_counts_what_was_done_and_what_is_left(journal: Journal) -> None:

@@ -46,11 +46,12 @@ def refused(**onec: object) -> str:
 
 
 def test_the_profiles_are_those_the_documentation_names() -> None:
-    assert profile_names() == ["accounting", "contracts", "custom", "legacy", "trade"]
-    assert counterparty_profiles() == ["accounting", "custom", "legacy", "trade"]
+    shipped = ["accounting", "contracts", "custom", "kz", "legacy", "nomenclature", "trade"]
+    assert profile_names() == shipped
+    assert counterparty_profiles() == ["accounting", "custom", "kz", "legacy", "trade"]
 
 
-@pytest.mark.parametrize("name", ["accounting", "custom", "legacy", "trade"])
+@pytest.mark.parametrize("name", ["accounting", "custom", "kz", "legacy", "trade"])
 def test_every_profile_gives_the_fields_of_the_webhook(name: str) -> None:
     found = mapping(profile=name)
     assert read_profile(name).title

@@ -129,7 +129,11 @@ def test_codes_ascend_with_the_index(one: int, two: int) -> None:
         assert len(generated.code(one)) == 9
 
 
-@pytest.mark.parametrize("kind", ConfigurationKind)
+COMPUTED = [kind for kind in ConfigurationKind if kind is not ConfigurationKind.KZ]
+"""Of Kazakhstan no million is computed."""
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
 @pytest.mark.parametrize(("counterparties", "seed"), [(120, 1), (450, 2026)])
 def test_computed_and_invented_bases_are_equal(
     kind: ConfigurationKind, counterparties: int, seed: int
