@@ -41,9 +41,7 @@ class Erp:
     def fill(self, counterparties: int, stale: int) -> None:
         """Make the table of clients, of which so many have an old name."""
         address = f"postgresql+psycopg://postgres@/erp?host=/var/lib/erp&port={PORT}"
-        self.machine.run(
-            PYTHON, "/opt/inside/erp.py", address, str(counterparties), str(stale)
-        )
+        self.machine.run(PYTHON, "/opt/inside/erp.py", address, str(counterparties), str(stale))
         self.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO zvirka")
 
     def sql(self, *statements: str, database: str = "erp") -> str:

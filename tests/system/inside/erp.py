@@ -1,7 +1,7 @@
 """Runs inside the container: fills the ERP's PostgreSQL with a table of clients.
 
-``erp.py URL COUNTERPARTIES STALE``: a client for each counterparty of the simulated 1C that is not
-marked for deletion, the first STALE of them with an old name, and some that 1C does not know.
+``erp.py URL COUNTERPARTIES STALE``: a client for each counterparty of the simulated 1C, the first
+STALE of them with an old name, and some that 1C does not know.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ VALUES (:code, :name, :tax_id, :phone, :email, :address, 1)
 
 def main(url: str, counterparties: int, stale: int) -> None:
     base = Infobase.generate(ConfigurationKind.ACCOUNTING, counterparties, seed=1)
-    records = [base.get(ref) for ref in base.refs()]
-    rows = [dict(record.values) for record in records if not record.deletion_mark]
+    rows = [dict(base.get(ref).values) for ref in base.refs()]
     for number, row in enumerate(rows[:stale]):
         row["name"] = f"Стара назва {number}"
     nothing = dict.fromkeys(("code", "tax_id", "phone", "email", "address"))
