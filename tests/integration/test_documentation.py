@@ -79,7 +79,7 @@ def world(
     (directory / "backup").mkdir()
     world = World(directory, monkeypatch)
     world.replaced[r"/backup\b"] = str(directory / "backup")
-    world.replaced[r"\b00000012[34]\b"] = world.first_code()
+    world.name_client()
     return world, simulator
 
 
@@ -97,12 +97,13 @@ def approve(world: World, simulator: Simulator, stack: ExitStack) -> None:
 
 def undo(world: World, simulator: Simulator, stack: ExitStack) -> None:
     world.replaced[r"\bRUN\b"] = str(world.corrected())
+    world.before["zvirka undo RUN --code"] = lambda: again(world, r"\bRUN\b")
 
-    def again() -> None:
-        assert run("resync", "--all", "--reason", "the undo was a mistake") == 0
-        world.replaced[r"\bRUN\b"] = str(world.last_run())
 
-    world.before["zvirka undo RUN --code"] = again
+def again(world: World, number: str) -> None:
+    """Correct what was undone: the next example undoes one client of it."""
+    assert run("resync", "--all", "--reason", "the undo was a mistake") in {0, 1}
+    world.replaced[number] = str(world.last_run())
 
 
 def prove(world: World, simulator: Simulator, stack: ExitStack) -> None:
@@ -258,13 +259,20 @@ def commands(world: World, simulator: Simulator, stack: ExitStack) -> None:
     def held() -> None:
         world.replaced[r"\b42\b"] = str(world.held())
 
+    def others() -> None:
+        """Some clients are rejected for good by now: undo others."""
+        world.order = "DESC"
+        world.name_client()
+        world.replaced[r"\b42\b"] = str(world.corrected())
+
     world.before |= {
         "zvirka init": lambda: setattr(world, "answers", conversation),
         "zvirka init --from": lambda: setattr(world, "answers", "\ny\n"),
         "zvirka check": lambda: setattr(world, "answers", ""),
         "zvirka approve": held,
         "zvirka reject": held,
-        "zvirka undo": lambda: world.replaced.update({r"\b42\b": str(world.corrected())}),
+        "zvirka undo 42 --reason": others,
+        "zvirka undo 42 --code": lambda: again(world, r"\b42\b"),
         "zvirka restore": lambda: shutil.rmtree(world.directory / "state"),
     }
     world.codes["zvirka reject"] = 1

@@ -55,10 +55,12 @@ def bare_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def bare(bare_of_session: Site) -> Site:
-    """The container in which the test itself installs zvirka, and leaves none."""
+def bare(bare_of_session: Site) -> Iterator[Site]:
+    """The container in which the test itself installs zvirka; a failed one may leave it."""
     bare_of_session.forget()
-    return bare_of_session
+    yield bare_of_session
+    bare_of_session.forget()
+    bare_of_session.remove()
 
 
 @pytest.fixture

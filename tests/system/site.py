@@ -60,6 +60,14 @@ class Site:
         self.machine.forget_log()
         self.faults()
 
+    def remove(self) -> None:
+        """Remove zvirka, however it was installed."""
+        run = self.machine.run
+        run("env", "ZVIRKA_PURGE_JOURNAL=yes", "dpkg", "--purge", "zvirka", check=False)
+        everything = f"/opt/zvirka /usr/bin/zvirka /etc/zvirka {STATE} /etc/credstore/zvirka.*"
+        run("sh", "-c", f"rm -rf {everything} /etc/systemd/system/zvirka* /backup")
+        run("systemctl", "daemon-reload")
+
     def _write_unit(self, name: str, command: str) -> None:
         unit = f"""[Service]
 Environment=ZVIRKA_SIMULATOR_PASSWORD={PASSWORD}

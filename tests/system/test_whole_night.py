@@ -18,7 +18,7 @@ from tests.system.erp import ROLE_PASSWORD, Erp
 from tests.system.packages import PACKAGES
 from tests.system.site import FAKETIME, ONEC_PORT, PASSWORD, Site
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 CLIENTS, STALE = 480, 30
 INSTALL = {
