@@ -110,6 +110,37 @@ def test_a_table_of_each_shape_is_understood_and_check_passes(
         assert erp["on_create"]["kind"] == 1
 
 
+@pytest.mark.backends("sqlite", "postgresql", "mariadb")
+@pytest.mark.shapes("production", "hard")
+@pytest.mark.parametrize("profile", ["trade", "custom", "legacy"])
+@pytest.mark.slow
+def test_each_profile_fits_a_table_of_each_shape(
+    shape: Shape, profile: str, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settled / "zvirka.toml").unlink()
+    with base(profile) as simulator:
+        filled(shape, simulator)
+        code = init(settled, simulator, erp=shape.erp.url)
+        shown = capsys.readouterr().out
+    assert code == 0, shown
+    assert written(settled)["onec"]["profile"] == profile
+    assert written(settled)["erp"]["table"] == shape.table
+
+
+@pytest.mark.backends("sqlite", "postgresql")
+@pytest.mark.shapes("production", "hard")
+@pytest.mark.slow
+def test_the_recorded_live_base_fits_a_table_of_each_shape(
+    shape: Shape, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settled / "zvirka.toml").unlink()
+    options = SimulatorOptions(profile="trade", recording=RECORDINGS, password=PASSWORD)
+    with Simulator(options) as simulator:
+        code = init(settled, simulator, erp=shape.erp.url)
+    shown = capsys.readouterr().out
+    assert code == 0, shown
+
+
 def test_settings_are_repaired_after_a_change_and_keep_their_comments(
     settled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
