@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 MINUTES ?= 10
 PYTEST_ARGS ?=
+IMAGE_ARGS ?=
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: demo lint check test test-slow test-all test-system explore bench format lock screenshots \
@@ -66,11 +67,11 @@ deb: $(VENV)/.dev
 
 image:
 	@command -v podman >/dev/null || { echo "podman is not installed: sudo apt install podman" >&2; exit 1; }
-	podman build --tag localhost/zvirka:latest --file packaging/Containerfile .
+	podman build --tag localhost/zvirka:latest $(IMAGE_ARGS) --file packaging/Containerfile .
 
-# dist/: wheel, sdist, .deb, changes, SBOM, checksums.
+# dist/: wheel, sdist, .deb, changes, SBOM, checksums. make release VERSION=0.2.0
 release: $(VENV)/.dev $(VENV)/.docs
-	$(BIN)/python packaging/release.py
+	$(BIN)/python packaging/release.py $(VERSION)
 
 # Without python3-venv a half of the environment is left behind: it counts only once pip runs in it.
 $(VENV)/.made:

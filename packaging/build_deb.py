@@ -15,13 +15,13 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
+from project import CHECKOUT, version
+
 from zvirka.service.systemd_install import PLACES
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 COMMAND = """#!/opt/zvirka/bin/python -P
 import sys
@@ -40,7 +40,7 @@ def main(directory: Path) -> Path:
     _pages(root, work)
     _control(root)
     directory.mkdir(parents=True, exist_ok=True)
-    package = directory / f"zvirka_{version('zvirka')}_{_architecture()}.deb"
+    package = directory / f"zvirka_{version()}_{_architecture()}.deb"
     compression = os.environ.get("ZVIRKA_DEB_COMPRESSION", "xz")
     _call("dpkg-deb", "--root-owner-group", f"-Z{compression}", "--build", str(root), str(package))
     return package
@@ -101,7 +101,7 @@ def _control(root: Path) -> None:
     size = sum(f.lstat().st_size for f in root.rglob("*") if not f.is_dir()) // 1024
     fields = (CHECKOUT / "packaging/debian/control").read_text("utf-8")
     text = fields.format(
-        version=version("zvirka"), architecture=_architecture(), size=size, python=f"python{MINOR}"
+        version=version(), architecture=_architecture(), size=size, python=f"python{MINOR}"
     )
     _write(root / "DEBIAN/control", text, 0o644)
     _write(root / "DEBIAN/conffiles", "/etc/zvirka/zvirka.example.toml\n", 0o644)

@@ -9,10 +9,10 @@ import gzip
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 from command_tree import Command, Parameter, commands, common_parameters
+from project import version
 
 from zvirka.errors import ExitCode
 from zvirka.package_files import shipped
@@ -42,7 +42,7 @@ def _write(path: Path, text: str) -> None:
 
 def _head(title: str, section: int, name: str, purpose: str) -> list[str]:
     return [
-        f'.TH {title} {section} "" "zvirka {version("zvirka")}"',
+        f'.TH {title} {section} "" "zvirka {version()}"',
         ".nh",
         ".SH NAME",
         rf"{name} \- {purpose}",

@@ -40,6 +40,23 @@ def test_the_sequence_of_a_key_is_named_with_its_grant(shop: Shape) -> None:
     assert failures(narrow) == []
 
 
+@pytest.mark.backends("postgresql")
+def test_who_may_only_read_is_told_the_right_to_update(shop: Shape) -> None:
+    """FOR UPDATE takes the right to update; the remedy was GRANT SELECT, which the user had."""
+    shop.create(1)
+    url = make_url(shop.erp.url)
+    user = f"reader_{url.database}"[:30]
+    shop.sql(f"CREATE ROLE {user} LOGIN PASSWORD 'p'")
+    shop.sql(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {user}")
+    shop.sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {user}")
+    limited = url.set(username=user, password="p").render_as_string(hide_password=False)
+    for table in ("clients", "client_contacts"):
+        told = failures(with_settings(shop, url=limited))
+        assert {one.remedy for one in told} == {f'GRANT SELECT, UPDATE ON {table} TO "{user}";'}
+        shop.sql(told[0].remedy)
+    assert failures(with_settings(shop, url=limited)) == []
+
+
 @pytest.mark.backends("sqlite", "postgresql")
 def test_a_child_row_is_tried_also_where_no_field_of_it_is_required(shop: Shape) -> None:
     child = shop.erp.model_dump(by_alias=True)["children"]["contact"]

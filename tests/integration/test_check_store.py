@@ -12,6 +12,7 @@ from sqlalchemy.exc import NotSupportedError
 from tests.integration.store_shapes import BY_CODE, Shape, production
 from zvirka.erp.sql.store_check import check_store
 from zvirka.findings import Finding
+from zvirka.i18n.words import Words
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.settings.model import ErpSettings
 
@@ -115,6 +116,7 @@ def test_a_column_too_short_for_1c_is_told_unless_truncated(shop: Shape) -> None
     (finding,) = found(shop, "lengths")
     assert finding.level == "warning"
     assert "clients.name takes 60 characters of field name, 1C may send 150" in finding.text
+    assert "erp.columns.name = {" in Words("en").told(finding.remedy)
     columns = {**shop.erp.columns, "name": {"column": "name", "max_length": 60, "truncate": True}}
     longer = with_settings(shop, columns=columns)
     longer.mapping = shop.mapping

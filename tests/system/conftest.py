@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.machine import CannotBootError, Machine, installed, missing
+from tests.system.packages import packaged
 from tests.system.site import Site
 
 
@@ -44,6 +45,22 @@ def booted(folder: Path, binds: Callable[[Path], Mapping[Path, str]]) -> Iterato
         yield machine
     finally:
         machine.power_off()
+
+
+@pytest.fixture(scope="session")
+def bare_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A booted container without zvirka; what it is installed from is in /opt/packages."""
+    with booted(tmp_path_factory.mktemp("bare"), packaged) as machine:
+        yield Site(machine)
+
+
+@pytest.fixture
+def bare(bare_of_session: Site) -> Iterator[Site]:
+    """The container in which the test itself installs zvirka; a failed one may leave it."""
+    bare_of_session.forget()
+    yield bare_of_session
+    bare_of_session.forget()
+    bare_of_session.remove()
 
 
 @pytest.fixture

@@ -13,12 +13,7 @@ ONEC_PORT, DRIP_PORT = 18080, 18081
 PYTHON = "/opt/zvirka/bin/python"
 STATE = "/var/lib/zvirka"
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-UNITS = (
-    "zvirka.service",
-    "zvirka-receiver.service",
-    "zvirka-reconcile.timer",
-    "zvirka-reconcile.service",
-)
+BESIDE = ("onec.service", "drip.service", "mailbox.service")
 
 _QUERY = """
 import json, sqlite3, sys
@@ -46,21 +41,32 @@ class Site:
 
     def begin(self, *, counterparties: int = 300) -> None:
         """Forget everything of the test before, and serve a fresh 1C."""
+        self.forget(counterparties)
+        self.configure()
+        self.machine.run("systemctl", "start", *BESIDE)
+        self.machine.wait_for(lambda: "http" in self.machine.log("onec"), 30, "the simulator")
+
+    def forget(self, counterparties: int = 300) -> None:
+        """Stop everything, remove what the test before left, and describe the services beside."""
         run = self.machine.run
         self._write_unit("onec", f"onec.py --port {ONEC_PORT} --counterparties {counterparties}")
         self._write_unit("drip", f"onec.py --drip --port {DRIP_PORT}")
         self._write_unit("mailbox", "mailbox.py")
-        beside = ("onec.service", "drip.service", "mailbox.service")
         run("sh", "-c", "rm -rf /etc/systemd/system/*.d")
         run("systemctl", "daemon-reload")
-        run("systemctl", "stop", *UNITS, *beside)
+        run("systemctl", "stop", "zvirka*", *(unit.replace(".", "*.") for unit in BESIDE))
         run("systemctl", "reset-failed")
         run("sh", "-c", f"rm -rf {STATE}/* /run/mailbox /run/onec")
         self.machine.forget_log()
         self.faults()
-        self.configure()
-        run("systemctl", "start", *beside)
-        self.machine.wait_for(lambda: "http" in self.machine.log("onec"), 30, "the simulator")
+
+    def remove(self) -> None:
+        """Remove zvirka, however it was installed."""
+        run = self.machine.run
+        run("env", "ZVIRKA_PURGE_JOURNAL=yes", "dpkg", "--purge", "zvirka", check=False)
+        everything = f"/opt/zvirka /usr/bin/zvirka /etc/zvirka {STATE} /etc/credstore/zvirka.*"
+        run("sh", "-c", f"rm -rf {everything} /etc/systemd/system/zvirka* /backup")
+        run("systemctl", "daemon-reload")
 
     def _write_unit(self, name: str, command: str) -> None:
         unit = f"""[Service]

@@ -26,7 +26,7 @@ _SYSTEM = Path("/etc/zvirka")
     cls=CliCommand,
     epilog=examples("""
         zvirka init
-        zvirka init --yes --onec-url https://1c.example.com/base --erp-url postgresql://zv@db/erp
+        zvirka init --yes --onec-url http://1c/base --onec-user zv --erp-url postgresql://zv@db/erp
         zvirka init --from zvirka.toml
     """),
 )

@@ -36,14 +36,8 @@ def install(
     """Install the units, the timer, the user and the directories."""
     from zvirka.service.systemd_install import install as install_units
 
-    call: Invocation = context.obj
     paths = install_units(prefix=prefix, dry_run=dry_run)
-    if call.common.json:
-        call.print_json(paths)
-    else:
-        for path in paths:
-            call.print(call.say("would_write" if dry_run else "written", path=path))
-    return ExitCode.IN_SYNC
+    return _show(context.obj, paths, "would_write" if dry_run else "written")
 
 
 @app.command(
@@ -61,11 +55,14 @@ def uninstall(
     """Stop and remove the units; the settings, the journal and the user stay."""
     from zvirka.service.systemd_install import uninstall as uninstall_units
 
-    call: Invocation = context.obj
     paths = uninstall_units(prefix=prefix, dry_run=dry_run)
+    return _show(context.obj, paths, "would_remove" if dry_run else "removed")
+
+
+def _show(call: Invocation, paths: list[Path], said: str) -> int:
     if call.common.json:
         call.print_json(paths)
     else:
         for path in paths:
-            call.print(call.say("would_remove" if dry_run else "removed", path=path))
+            call.print(call.say(said, path=path))
     return ExitCode.IN_SYNC

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+NAMED = 0.4
+"""A name that promises less is no proposal."""
+
 TABLES = (
     "clients", "client", "customers", "customer", "contractors", "contractor", "counterparties",
     "counterparty", "kontragent", "kontragenty", "контрагенты", "контрагенти", "клієнти",

@@ -21,6 +21,7 @@ _MARIADB = re.compile(
 )
 _USER = "zvirka_user"
 _VERB = re.compile(r"\b(INSERT|UPDATE|DELETE|SELECT)\b", re.IGNORECASE)
+_LOCKING = re.compile(r"\bFOR (NO KEY )?UPDATE\b", re.IGNORECASE)
 
 
 def name_user_in_errors(engine: Engine) -> None:
@@ -60,10 +61,17 @@ def _of_postgresql(error: DBAPIError, kind: str, name: str, place: str) -> Store
             place=place,
             remedy=Message("{sql}", sql=f'GRANT USAGE ON SEQUENCE {name} TO "{user}";'),
         )
-    verb = _VERB.search(error.statement or "")
-    right = "USAGE" if kind == "schema" else verb[1].upper() if verb else "SELECT, INSERT, UPDATE"
-    on = f"SCHEMA {name}" if kind == "schema" else name
-    return _denied(name, f'GRANT {right} ON {on} TO "{user}";', place)
+    if kind == "schema":
+        return _denied(name, f'GRANT USAGE ON SCHEMA {name} TO "{user}";', place)
+    right = _right(error.statement or "")
+    return _denied(name, f'GRANT {right} ON {name} TO "{user}";', place)
+
+
+def _right(statement: str) -> str:
+    if _LOCKING.search(statement):
+        return "SELECT, UPDATE"
+    verb = _VERB.search(statement)
+    return verb[1].upper() if verb else "SELECT, INSERT, UPDATE"
 
 
 def _denied(name: str, statement: str, place: str) -> StoreError:

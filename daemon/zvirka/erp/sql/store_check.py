@@ -162,9 +162,9 @@ def _lengths(layout: TableLayout, mapping: Mapping) -> Iterator[Finding]:
                 expected=expected,
             ),
             Message(
-                'widen the column, or set erp.columns.{field} = { column = "{column}",'
+                'widen the column, or set erp.columns.{name} = { column = "{column}",'
                 " truncate = true }",
-                field=mapped.field,
+                name=mapped.field,
                 column=mapped.column.name,
             ),
         )
