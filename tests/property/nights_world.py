@@ -270,13 +270,12 @@ class Nights:
         request = Request(command=command, who="law", **asked)
         return self._explained(lambda environment: perform(environment, request), doom, under)
 
-    def feed(self) -> Summary | None:
-        """What the exchange plan recorded, explained as any run."""
-        if not self._pending():
-            return None
-        return self._explained(lambda environment: follow(environment, who="law"))
+    def feed(self, doom: Doom | None = None) -> Summary:
+        """What the exchange plan recorded, explained as any run; ask :meth:`pending` before."""
+        return self._explained(lambda environment: follow(environment, who="law"), doom)
 
-    def _pending(self) -> bool:
+    def pending(self) -> bool:
+        """Whether the exchange plan recorded anything."""
         with open_feed(self.world.settings.onec, self.world.mapping) as feed:
             changes = feed.pending()
         return bool(changes.changed or changes.deleted)
@@ -394,8 +393,12 @@ class Nights:
 
     def undo_last(self) -> None:
         assert self.last is not None
+        self.undo(self.last.run)
+
+    def undo(self, parent: int, doom: Doom | None = None) -> None:
+        """An undo, which is refused where the run changed nothing."""
         try:
-            self.run(Command.UNDO, parent=self.last.run, reason="law")
+            self.run(Command.UNDO, doom, parent=parent, reason="law")
         except UsageError as error:
             assert "changed nothing" in error.cause
 
@@ -474,8 +477,8 @@ class Nights:
     def held_differences(self, run: int) -> list[Difference]:
         return [one for one in self.world.differences(run) if one.disposition is Disposition.HELD]
 
-    def resync(self, **named: Any) -> Summary:
-        return self.run(Command.RESYNC, targets=Targets(**named), reason="law")
+    def resync(self, doom: Doom | None = None, **named: Any) -> Summary:
+        return self.run(Command.RESYNC, doom, targets=Targets(**named), reason="law")
 
     # -- what an outsider sees -------------------------------------------------------------------
 
