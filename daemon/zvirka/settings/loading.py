@@ -194,7 +194,7 @@ def _decoded(text: str, annotation: Any) -> Any:
     if annotation not in (str, SecretStr, Path):
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
         if isinstance(value, list | dict):
             return value

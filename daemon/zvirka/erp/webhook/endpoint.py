@@ -19,7 +19,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from zvirka.deadline_session import DeadlineSession
-from zvirka.errors import SettingsError, wrapped_errors
+from zvirka.errors import NOT_JSON, SettingsError, wrapped_errors
 from zvirka.message import Message, coded
 from zvirka.settings.model import WebhookSettings
 
@@ -168,8 +168,8 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
 
 def _says_no(body: bytes) -> bool:
     try:
-        content = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+        content = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
+    except NOT_JSON:
         return False
     if not isinstance(content, dict):
         return False
@@ -196,9 +196,10 @@ def _no_answer(error: BaseException, timeout: float, *, late: bool) -> Reply:
 
 def _pause(retry_after: str) -> float:
     """Seconds of a Retry-After; the form with a date is not worth a clock here."""
-    if not retry_after.strip().isdigit():
+    wait = retry_after.strip()
+    if not (wait.isascii() and wait.isdigit()):
         return DEFAULT_PAUSE
-    return min(float(retry_after), LONGEST_PAUSE)
+    return min(float(wait), LONGEST_PAUSE)
 
 
 def _auth(settings: WebhookSettings) -> AuthBase:
