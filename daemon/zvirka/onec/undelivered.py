@@ -8,6 +8,7 @@ The data of a deleted counterparty, which stand there as well, are never asked f
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -50,6 +51,7 @@ PROPERTIES = {
 _ORDER = "Порядок"
 _STOPPED = "Остановлено"
 _ACTIONS = frozenset({"create", "update", "delete"})
+_NUMBER = re.compile("[0-9]{1,18}")
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 """Where 1C counts milliseconds from."""
 
@@ -147,15 +149,15 @@ class OutboxReader:
             since = _moment(created)
             if as_ref(ref) == ZERO_REF or action not in _ACTIONS or since is None:
                 continue
-            count = int(attempts or 0)
+            count = _whole(attempts)
             yield Undelivered(
                 ref=as_ref(ref),
                 code=canonical_key(code),
                 action=action,
                 created=since,
-                tried=_tried(count, int(due or 0)),
+                tried=_tried(count, _whole(due)),
                 attempts=count,
-                status=int(status or 0),
+                status=_whole(status),
                 error=sys.intern(_safe(error or "")),
                 stopped=stopped == "true",
             )
@@ -176,6 +178,11 @@ def _without_role(error: failures.AccessDeniedError) -> failures.AccessDeniedErr
 def _safe(error: str) -> str:
     """The reason on one line without what looks personal: a receiver may answer with anything."""
     return failures.safe_message(Redactor().text(error))
+
+
+def _whole(text: str | None) -> int:
+    """A number of the register; 0 where another program wrote something else."""
+    return int(text) if text and _NUMBER.fullmatch(text) else 0
 
 
 def _moment(text: str | None) -> datetime | None:
