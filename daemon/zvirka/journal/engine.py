@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,7 @@ def journal_engine(url: URL, **options: Any) -> Engine:
         options["connect_args"] = {"timeout": LOCK_WAIT_SECONDS}
     else:
         options.setdefault("pool_pre_ping", "poolclass" not in options)
-        options["connect_args"] = {
-            "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c synchronous_commit=on",
-            "application_name": "zvirka",
-        }
+        options["connect_args"] = {"application_name": "zvirka"}
     try:
         engine = create_engine(url, **options)
     except (NoSuchModuleError, ImportError):
@@ -117,6 +115,8 @@ def journal_engine(url: URL, **options: Any) -> Engine:
     if sqlite:
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
+    elif options.get("isolation_level") != "AUTOCOMMIT":
+        event.listen(engine, "begin", _postgresql_begin)
     return engine
 
 
@@ -152,3 +152,12 @@ def _sqlite_connect(connection: Any, _record: object) -> None:
 def _sqlite_begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql_begin(connection: Connection) -> None:
+    # In the transaction and not at the start of the session: PgBouncer refuses start-up options.
+    # Past SQLAlchemy, which would make a server-side cursor of it where rows are to be streamed.
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(
+            f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET LOCAL synchronous_commit = on"
+        )
