@@ -9,6 +9,7 @@ All problems are reported at once, each by the dotted path of its key.
 from __future__ import annotations
 
 import json
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -90,7 +91,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         problems += cross_problems(settings)
     if problems:
         raise _settings_error(dict(reversed(problems)), file)
-    warnings = (*secrets.warnings, *cross_warnings(settings))
+    warnings = (*_file_warnings(file), *secrets.warnings, *cross_warnings(settings))
     return Loaded(settings, origins, file, warnings)
 
 
@@ -174,6 +175,17 @@ def _read_toml(file: Path) -> dict[str, Any]:
         cause = coded("ZV4102", "the settings file cannot be read: {why}", why=os_reason(error))
         remedy = Message("make it readable")
     raise SettingsError(cause, place=str(file), remedy=remedy)
+
+
+def _file_warnings(file: Path | None) -> Iterator[Finding]:
+    """Whoever can write the settings can have any SQL run by the user of the service."""
+    if file is not None and file.stat().st_mode & stat.S_IWOTH:
+        yield Finding(
+            "warning",
+            "zvirka.toml",
+            coded("ZV3105", "everybody on this machine can change {path}", path=file),
+            Message("chmod o-w {path}", path=file),
+        )
 
 
 def _lay_environment(
