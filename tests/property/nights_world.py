@@ -369,8 +369,7 @@ class Nights:
 
     def _heirs(self, ref: str, code: str, row: str) -> list[str]:
         """Counterparties alive in 1C that a deleted client belonged to."""
-        with self.world.environment() as environment:
-            known = {r: own for batch in environment.journal.pairings() for r, _, own in batch}
+        known = self.pairings()
         others = [client for client in self.owned().values() if str(client["id"]) != row]
         taken = {client["ref"] for client in others} | {r for r, own in known.items() if own != row}
         codes = {_stripped(client["code"]) for client in others}
@@ -380,6 +379,11 @@ class Nights:
             if live == ref
             or (_stripped(values["code"]) == code and live not in taken and code not in codes)
         ]
+
+    def pairings(self) -> dict[str, str]:
+        """The row of each counterparty, by Ref_Key, as the journal remembers it."""
+        with self.world.environment() as environment:
+            return {ref: row for batch in environment.journal.pairings() for ref, _, row in batch}
 
     def _explain_what_was_left(self) -> None:
         """What a killed run changed is settled by the next as applied, or at least known."""
