@@ -18,7 +18,7 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
-from zvirka.deadline_session import DeadlineSession
+from zvirka.deadline_session import DeadlineSession, verified_by
 from zvirka.errors import NOT_JSON, SettingsError, wrapped_errors
 from zvirka.message import Message, coded
 from zvirka.settings.model import WebhookSettings
@@ -78,7 +78,7 @@ class Endpoint:
     """Posts messages as the push module does. One of them may be used by several threads.
 
     Raises:
-        SettingsError: the address is not http or https.
+        SettingsError: the address is not http or https, or ``ca_file`` holds no certificate.
     """
 
     def __init__(self, settings: WebhookSettings) -> None:
@@ -93,7 +93,9 @@ class Endpoint:
         self._timeout = settings.timeout.total_seconds()
         self._proxy = settings.proxy
         self._auth = _auth(settings)
-        self._verify = str(settings.ca_file) if settings.ca_file else settings.verify_tls
+        self._verify = verified_by(
+            settings.ca_file, "erp.webhook.ca_file", verify=settings.verify_tls
+        )
 
     def post(self, message: Mapping[str, Any]) -> Reply:
         """Send one message once; no redirect is followed, nothing is repeated.
