@@ -8,10 +8,12 @@ slow body alike.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
@@ -19,6 +21,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from zvirka.errors import SettingsError, os_reason
+from zvirka.message import Message, coded
 
 
 class DeadlineSession(requests.Session):
@@ -117,3 +122,42 @@ class _Adapter(HTTPAdapter):
             "http": _noting(HTTPConnectionPool, self._sockets),
             "https": _noting(HTTPSConnectionPool, self._sockets),
         }
+
+
+def verified_by(ca_file: Path | None, key: str, *, verify: bool) -> bool | str:
+    """The file of the authority's certificates, proven to hold some; else whether to verify.
+
+    Args:
+        ca_file: the file, if one is named.
+        key: the settings key that names it.
+        verify: whether certificates are to be verified at all.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds no certificate in PEM.
+    """
+    if not verify or ca_file is None:
+        return verify
+    try:
+        ssl.create_default_context(cafile=str(ca_file))
+    except ssl.SSLError as error:
+        raise SettingsError(
+            coded("ZV3202", "the file holds no certificate in PEM form")
+            if ca_file.stat().st_size
+            else coded("ZV3202", "the file of the certificate is empty"),
+            place=f"{key} = {ca_file}",
+            remedy=Message(
+                "convert it: openssl x509 -inform der -in FILE -out FILE.pem (.p7b: openssl"
+                " pkcs7 -print_certs)"
+            ),
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            coded(
+                "ZV4102",
+                "the file of the certificate cannot be read ({why})",
+                why=os_reason(error),
+            ),
+            place=f"{key} = {ca_file}",
+            remedy=Message("correct the path, or let the user of the service read the file"),
+        ) from error
+    return str(ca_file)

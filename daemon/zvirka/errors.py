@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import ClassVar
 
+import msgspec
+
 from zvirka.message import Coded, Message, coded
+
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What ``msgspec.json.decode`` raises of bytes that are not JSON, or not of the type asked for."""
 
 
 class ExitCode(IntEnum):

@@ -6,25 +6,40 @@ of ours: bytes of 1C, of a sender or of an administrator must never end a run wi
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import tempfile
+import zlib
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from typing import Any, cast
 
 from tests.unit.onec.samples import metadata
-from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.backup.archive import Manifest, opened, write_archive
+from zvirka.erp.webhook.endpoint import judge
+from zvirka.errors import SettingsError, UsageError, ZvirkaError
+from zvirka.journal.head import read_head
+from zvirka.journal.keyring import read_rotation
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.onec import responses
-from zvirka.onec.changes import read_feed
+from zvirka.onec.changes import ChangeFeed, read_feed
 from zvirka.onec.decoding import RowDecoder, decode_count, decode_ref
 from zvirka.onec.failures import OnecError
 from zvirka.onec.schema import Schema, trim
 from zvirka.onec.session import decoded
 from zvirka.onec.transport import HttpAnswer
+from zvirka.onec.undelivered import OutboxReader
 from zvirka.push_log import parse_line
 from zvirka.receiver.payload import PayloadReader, PayloadRefusal
+from zvirka.receiver.signature import Signatures, sign
+from zvirka.report.anchors import decoded as decoded_timestamp
+from zvirka.report.embedded_data import in_html
+from zvirka.report.file_proof import prove_file
 from zvirka.settings.loading import load_settings
 
 REF = "6f1c2d34-8a5b-11ee-9c3d-000000000001"
@@ -74,17 +89,74 @@ def _metadata(body: bytes) -> object:
     return Schema(trim(body, [CATALOGUE])[0]).entity(CATALOGUE)
 
 
-def _settings(body: bytes) -> object:
-    handle, name = tempfile.mkstemp(suffix=".toml")
-    os.close(handle)
-    file = Path(name)
-    try:
-        file.write_bytes(body)
-        return load_settings(file, {})
-    finally:
-        file.unlink()
+def _in_a_file(suffix: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
+    """A decoder of files as one of bytes."""
+
+    def run(body: bytes) -> object:
+        handle, name = tempfile.mkstemp(suffix=suffix)
+        os.close(handle)
+        file = Path(name)
+        try:
+            file.write_bytes(body)
+            return read(file)
+        finally:
+            file.unlink()
+
+    return run
 
 
+class _Answering:
+    """A conversation with 1C in which every question has the same answer."""
+
+    url = "http://1c/base/"
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def get(self, path: str, *_: object, decode: Callable[[bytes], Any], **__: object) -> Any:
+        return decoded(self._body, decode, place=path)
+
+
+def _outbox(body: bytes) -> object:
+    reader = OutboxReader(cast("Any", _Answering(b"")), page_bytes=10**6, max_url=2000)
+    shape = reader.all_messages.shape
+    return list(reader.messages(decoded(body, shape.decode, place="x"), shape))
+
+
+def _nodes(body: bytes) -> object:
+    return ChangeFeed(cast("Any", _Answering(body)), "Звірка", "ZV", CATALOGUE).received()
+
+
+def _signature(body: bytes) -> object:
+    return Signatures(["key"]).check(body.decode("latin-1"), b"body", _NOW)
+
+
+def _endpoint(body: bytes) -> object:
+    status = (200, 429, 503)[len(body) % 3]
+    return judge(status, {"Retry-After": body[:20].decode("latin-1")}, body)
+
+
+def _backup(body: bytes) -> object:
+    archive = body if body.startswith(b"\x1f\x8b") else gzip.compress(body, 1)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        opened(BytesIO(archive), "x", Path(scratch)) as (manifest, _),
+    ):
+        return manifest
+
+
+def _made_backup() -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        member = Path(scratch) / "journal.db"
+        member.write_bytes(b"journal")
+        made = BytesIO()
+        write_archive(made, {"journal.db": member}, _MANIFEST)
+        return made.getvalue()
+
+
+_MANIFEST = Manifest(
+    version="0.1.0", schema="0001", made_at=_NOW, journal="sqlite", runs=0, last=None, files={}
+)
 _SECTION = "_КонтактнаяИнформация"
 _ROWS = (
     '{"odata.metadata":"x","value":[{"Ref_Key":"' + REF + '","DataVersion":"AAAAAQ==",'
@@ -106,6 +178,42 @@ _WEBHOOK = (
     '"ПометкаУдаления":false},"messageId":"m","stamp":1}'
 ).encode()
 _LINE = f"2026-11-28T02:30:00.000Z\tERROR\tupdate\t{REF}\t000000001\t503\tHTTP 503\n".encode()
+_OUTBOX = json.dumps(
+    {
+        "value": [
+            {
+                "Идентификатор": REF,
+                "Ссылка": REF,
+                "Код": "000000001",
+                "Действие": "update",
+                "Создано": "2026-11-28T02:30:00.000Z",
+                "Попыток": 2,
+                "СледующаяПопытка": 63900000000000,
+                "КодСостояния": 503,
+                "Ошибка": "HTTP 503",
+                "Остановлено": False,
+                "Порядок": "1",
+            }
+        ]
+    },
+    ensure_ascii=False,
+).encode()
+_NODES = (
+    '{"value":[{"Ref_Key":"' + REF + '","Code":"ZV","Description":"x","ReceivedNo":"3",'
+    '"ThisNode":false}]}'
+).encode()
+_SIGNATURE = sign("key", int(_NOW.timestamp()), b"body").encode()
+_HEAD = b'{"head":1,"run":7,"digest":"ab","receipt":3,"receipt_digest":"cd"}'
+_ROTATION = json.dumps(
+    {"old": "00" * 32, "new": "11" * 32, "after_run": 3, "at": "x", "signature": "22" * 64}
+).encode()
+_PAGE = (
+    b'<p><template id="zvirka-data">zvirka uk Europe/Kyiv '
+    + b64encode(zlib.compress(b'{"version":3}'))
+    + b"</template>"
+)
+_SAMPLES = Path(__file__).parent / "samples"
+_GOLDEN = Path(__file__).parents[1] / "golden/report/story.en"
 _TOML = (
     b'state_dir = "/var/lib/zvirka"\n[onec]\nurl = "http://1c/base/"\nuser = "x"\n'
     b'fields = { phone = { attribute = "T" } }\n[erp]\nurl = "sqlite:////tmp/erp.db"\n'
@@ -125,5 +233,25 @@ TARGETS = {
     "metadata": Target(_metadata, (OnecError,), (metadata(),)),
     "webhook": Target(lambda body: _READER.read(body, _NOW), (PayloadRefusal,), (_WEBHOOK,)),
     "push_log": Target(parse_line, (), (_LINE,)),
-    "settings": Target(_settings, (SettingsError, ZvirkaError), (_TOML,)),
+    "settings": Target(
+        _in_a_file(".toml", lambda file: load_settings(file, {})),
+        (SettingsError, ZvirkaError),
+        (_TOML,),
+    ),
+    "outbox": Target(_outbox, (OnecError,), (_OUTBOX,)),
+    "nodes": Target(_nodes, (OnecError,), (_NODES,)),
+    "signature": Target(_signature, (PayloadRefusal,), (_SIGNATURE,)),
+    "endpoint": Target(_endpoint, (), (b'{"success": true}', b"<html>", b"12")),
+    "timestamp": Target(
+        decoded_timestamp, (ValueError,), ((_SAMPLES / "timestamp.tsr").read_bytes(),)
+    ),
+    "head": Target(read_head, (), (_HEAD,)),
+    "rotation": Target(read_rotation, (UsageError,), (_ROTATION,)),
+    "report": Target(
+        _in_a_file(".json", lambda file: prove_file(file, None)),
+        (UsageError,),
+        (_GOLDEN.with_name("story.en.json").read_bytes(),),
+    ),
+    "page": Target(in_html, (), (_PAGE,)),
+    "backup": Target(_backup, (UsageError,), (_made_backup(), gzip.decompress(_made_backup()))),
 }

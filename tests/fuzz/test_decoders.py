@@ -1,7 +1,8 @@
 """Decoders of outside bytes against mutated samples, for a fixed time; what it found is kept.
 
-``ZVIRKA_FUZZ_SECONDS`` is the time of each target (2 in `make test`, longer in `make test-all`).
-A failure writes its bytes into ``cases/TARGET/``, which are replayed first ever after.
+`make test` tries all targets for ten seconds together, `make test-slow` each for a minute, or for
+``ZVIRKA_FUZZ_SECONDS``. A failure writes its bytes into ``cases/TARGET/``; from then on every
+build replays them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import TARGETS, Target
 
 CASES = Path(__file__).parent / "cases"
-SECONDS = float(os.environ.get("ZVIRKA_FUZZ_SECONDS", "1"))
+BRIEF_SECONDS = 10 / len(TARGETS)
+LONG_SECONDS = float(os.environ.get("ZVIRKA_FUZZ_SECONDS", "60"))
 SLOWEST_SECONDS = 5.0
 KEPT = sorted(path for path in CASES.glob("*/*") if path.is_file())
 
@@ -43,12 +45,11 @@ def test_what_was_found_stays_mended(path: Path) -> None:
     attempt(TARGETS[path.parent.name], path.read_bytes())
 
 
-@pytest.mark.parametrize("name", TARGETS)
-def test_no_bytes_from_outside_raise_what_nobody_expects(name: str) -> None:
+def search(name: str, seconds: float) -> None:
+    """Decode mutated samples for so long; what fails is kept."""
     target, seed = TARGETS[name], random.randrange(2**32)
     rng = random.Random(seed)
-    print(f"seed {seed}")
-    until, tried = time.monotonic() + SECONDS, 0
+    until, tried = time.monotonic() + seconds, 0
     while time.monotonic() < until or tried < 20:
         body = mutated(rng.choice(target.samples), rng)
         tried += 1
@@ -59,3 +60,16 @@ def test_no_bytes_from_outside_raise_what_nobody_expects(name: str) -> None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(body)
             raise
+    print(f"{name}: {tried} inputs, seed {seed}")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_bytes_from_outside_raise_what_nobody_expects(name: str) -> None:
+    search(name, BRIEF_SECONDS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(LONG_SECONDS + 120)
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_long_search_finds_nothing_either(name: str) -> None:
+    search(name, LONG_SECONDS)

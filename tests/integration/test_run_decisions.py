@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.engine_world import World, world
 from zvirka.domain import Cause, Command, Correction, Disposition, Outcome, OutcomeState, PlanState
-from zvirka.erp.protocol import Writer
+from zvirka.erp.protocol import Allowed, Writer, always_allowed
 from zvirka.errors import JournalError, UsageError
 from zvirka.journal.chain import verify_chain
 from zvirka.reconcile.request import Request, Summary, Targets
@@ -153,9 +153,13 @@ class Dying:
         return self._writer.doubled
 
     def apply(
-        self, corrections: Sequence[Correction], *, partly: bool = False
+        self,
+        corrections: Sequence[Correction],
+        *,
+        partly: bool = False,
+        allowed: Allowed = always_allowed,
     ) -> Iterator[Outcome]:
-        yield from islice(self._writer.apply(corrections, partly=partly), 2)
+        yield from islice(self._writer.apply(corrections, partly=partly, allowed=allowed), 2)
         raise KeyboardInterrupt
 
     def close(self) -> None:

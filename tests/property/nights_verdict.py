@@ -44,6 +44,8 @@ def _without_reason(nights: Nights, left: list[Difference]) -> list[Difference]:
     # A soft-deleted client keeps its unique values, and whoever wants one of them must wait.
     resting = {str(row["id"]) for row in rows if not row["active"]}
 
+    second = _second_rows(nights)
+
     def has_reason(one: Difference) -> bool:
         tax = _text(live.get(one.ref, {}), "tax_id")
         return (
@@ -56,10 +58,26 @@ def _without_reason(nights: Nights, left: list[Difference]) -> list[Difference]:
             or stored[one.key] > 1
             or one.key in foreign
             or not (stuck | resting).isdisjoint({*one.rows} - {one.row})
+            or not second.isdisjoint({*one.rows} - {one.row})
             or (bool(tax) and (tax in foreign or taxes[tax] > 1 or stored_taxes[tax] > 1))
         )
 
     return [one for one in left if not has_reason(one)]
+
+
+def _second_rows(nights: Nights) -> set[str]:
+    """Rows of no counterparty whose code is by now that of one which has a row already.
+
+    A late webhook makes such a row. Nothing tells whose it is, so a person has to.
+    """
+    live, owners = nights.live(), nights.pairings()
+    taken = {row for ref, row in owners.items() if ref in live}
+    codes = {_text(live[ref], "code") for ref in owners if ref in live}
+    return {
+        str(row["id"])
+        for row in nights.owned().values()
+        if str(row["id"]) not in taken and _text(row, "code") in codes
+    }
 
 
 def _canonical(nights: Nights, values: Row) -> tuple[str, ...]:

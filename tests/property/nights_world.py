@@ -270,13 +270,12 @@ class Nights:
         request = Request(command=command, who="law", **asked)
         return self._explained(lambda environment: perform(environment, request), doom, under)
 
-    def feed(self) -> Summary | None:
-        """What the exchange plan recorded, explained as any run."""
-        if not self._pending():
-            return None
-        return self._explained(lambda environment: follow(environment, who="law"))
+    def feed(self, doom: Doom | None = None) -> Summary:
+        """What the exchange plan recorded, explained as any run; ask :meth:`pending` before."""
+        return self._explained(lambda environment: follow(environment, who="law"), doom)
 
-    def _pending(self) -> bool:
+    def pending(self) -> bool:
+        """Whether the exchange plan recorded anything."""
         with open_feed(self.world.settings.onec, self.world.mapping) as feed:
             changes = feed.pending()
         return bool(changes.changed or changes.deleted)
@@ -370,8 +369,7 @@ class Nights:
 
     def _heirs(self, ref: str, code: str, row: str) -> list[str]:
         """Counterparties alive in 1C that a deleted client belonged to."""
-        with self.world.environment() as environment:
-            known = {r: own for batch in environment.journal.pairings() for r, _, own in batch}
+        known = self.pairings()
         others = [client for client in self.owned().values() if str(client["id"]) != row]
         taken = {client["ref"] for client in others} | {r for r, own in known.items() if own != row}
         codes = {_stripped(client["code"]) for client in others}
@@ -381,6 +379,11 @@ class Nights:
             if live == ref
             or (_stripped(values["code"]) == code and live not in taken and code not in codes)
         ]
+
+    def pairings(self) -> dict[str, str]:
+        """The row of each counterparty, by Ref_Key, as the journal remembers it."""
+        with self.world.environment() as environment:
+            return {ref: row for batch in environment.journal.pairings() for ref, _, row in batch}
 
     def _explain_what_was_left(self) -> None:
         """What a killed run changed is settled by the next as applied, or at least known."""
@@ -394,8 +397,12 @@ class Nights:
 
     def undo_last(self) -> None:
         assert self.last is not None
+        self.undo(self.last.run)
+
+    def undo(self, parent: int, doom: Doom | None = None) -> None:
+        """An undo, which is refused where the run changed nothing."""
         try:
-            self.run(Command.UNDO, parent=self.last.run, reason="law")
+            self.run(Command.UNDO, doom, parent=parent, reason="law")
         except UsageError as error:
             assert "changed nothing" in error.cause
 
@@ -474,8 +481,8 @@ class Nights:
     def held_differences(self, run: int) -> list[Difference]:
         return [one for one in self.world.differences(run) if one.disposition is Disposition.HELD]
 
-    def resync(self, **named: Any) -> Summary:
-        return self.run(Command.RESYNC, targets=Targets(**named), reason="law")
+    def resync(self, doom: Doom | None = None, **named: Any) -> Summary:
+        return self.run(Command.RESYNC, doom, targets=Targets(**named), reason="law")
 
     # -- what an outsider sees -------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -239,8 +240,8 @@ class NightsLaw(RuleBasedStateMachine):
 
     @rule()
     def feed(self) -> None:
-        run = self.nights.feed()
-        assert run is None or run.status == "finished"
+        if self.nights.pending():
+            assert self.nights.feed().status == "finished"
 
     @rule()
     def undo_of_the_last_run(self) -> None:
@@ -270,10 +271,32 @@ class NightsLaw(RuleBasedStateMachine):
 
     @rule(steps=st.integers(0, 60))
     def killed_night(self, steps: int) -> None:
+        self._killed("night", 0, steps)
+
+    @rule(command=st.sampled_from(["feed", "resync", "undo"]), pick=PICK, steps=st.integers(0, 40))
+    def killed_otherwise(self, command: str, pick: int, steps: int) -> None:
+        """A run that is no night is killed at one of its steps."""
+        self._killed(command, pick, steps)
+
+    def _killed(self, command: str, pick: int, steps: int) -> None:
+        begin = self._run_of(command, pick)
         try:
-            self.nights.run(doom=Doom(steps))
+            begin(Doom(steps))
         except Killed:
             self.nights.assert_chain()
+
+    def _run_of(self, command: str, pick: int) -> Callable[[Doom | None], object]:
+        """A run to begin; what it is about is looked up now, while 1C answers well."""
+        nights = self.nights
+        assert nights.last is not None
+        last, ref = nights.last.run, self.ref(pick)
+        if command == "feed" and nights.pending():
+            return nights.feed
+        if command == "resync" and ref:
+            return lambda doom: nights.resync(doom, refs=(ref,))
+        if command == "undo":
+            return lambda doom: nights.undo(last, doom)
+        return lambda doom: nights.run(doom=doom, full=command == "night")
 
     @rule(pick=PICK, steps=st.integers(1, 60), field=st.sampled_from(["name", "code", "gone"]))
     def night_in_which_the_erp_edits(self, pick: int, steps: int, field: str) -> None:
@@ -324,9 +347,28 @@ class NightsLaw(RuleBasedStateMachine):
         assert self.nights.last is not None
         assert self.nights.last.status == "failed" or self.nights.owned() == before
 
+    @rule(
+        command=st.sampled_from(["feed", "resync"]),
+        pick=PICK,
+        filters=st.sampled_from(["empty", "ignored"]),
+    )
+    def filters_lie_by_day(self, command: str, pick: int, filters: str) -> None:
+        """What a run writes in spite of them is what 1C holds: that is asserted of every run."""
+        self._spoilt(self._run_of(command, pick), filters=filters)
+
     @rule(after=st.integers(0, 30_000), skip=st.integers(0, 6), times=st.sampled_from([1, 2, True]))
     def night_with_pages_cut(self, after: int, skip: int, times: int) -> None:
         self._spoilt(skip=skip, drop_after_bytes=after, drop_times=times)
+
+    @rule(
+        command=st.sampled_from(["feed", "resync"]),
+        pick=PICK,
+        after=st.integers(0, 4_000),
+        skip=st.integers(0, 6),
+    )
+    def answers_cut_by_day(self, command: str, pick: int, after: int, skip: int) -> None:
+        begin = self._run_of(command, pick)
+        self._spoilt(begin, skip=skip, drop_after_bytes=after, drop_times=True)
 
     @rule(after=st.integers(0, 8), status=st.sampled_from([400, 404, 500]), full=st.booleans())
     def night_on_which_the_session_is_lost(self, after: int, status: int, full: bool) -> None:
@@ -341,13 +383,23 @@ class NightsLaw(RuleBasedStateMachine):
     def night_on_which_1c_fails(self, skip: int, fault: str) -> None:
         self._spoilt(skip=skip, **{fault: True})
 
-    def _spoilt(self, full: bool = True, **faults: Any) -> None:
+    def _spoilt(
+        self,
+        begin: Callable[[Doom | None], object] | None = None,
+        *,
+        full: bool = True,
+        **faults: Any,
+    ) -> None:
+        """A run, a night if nothing else is given, while 1C has faults."""
         switches = self.nights.world.simulator.faults
         usual = {name: getattr(switches, name) for name in faults}
         for name, value in faults.items():
             setattr(switches, name, value)
         try:
-            self.nights.run(full=full)
+            if begin is None:
+                self.nights.run(full=full)
+            else:
+                begin(None)
         finally:
             for name, value in usual.items():
                 setattr(switches, name, value)

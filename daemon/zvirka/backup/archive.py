@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,7 +19,7 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-from zvirka.errors import UsageError
+from zvirka.errors import NOT_JSON, UsageError
 from zvirka.message import Message, coded
 
 FORMAT = 1
@@ -75,7 +76,7 @@ def opened(stream: BinaryIO, name: str, scratch: Path) -> Iterator[tuple[Manifes
         try:
             _unpack(stream, directory)
             manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
-        except (tarfile.TarError, EOFError, OSError, msgspec.DecodeError) as error:
+        except (tarfile.TarError, zlib.error, EOFError, OSError, *NOT_JSON) as error:
             raise UsageError(
                 coded("ZV5601", "the file is no backup of zvirka, or it was cut short"),
                 place=name,

@@ -5,7 +5,7 @@ Reading and writing are two protocols on purpose: a plan constructs no writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -145,6 +145,14 @@ class Store(Protocol):
         ...
 
 
+Allowed = Callable[[], None]
+"""Raises where nothing may be written any more."""
+
+
+def always_allowed() -> None:
+    """For callers whose right to write cannot be lost."""
+
+
 class Writer(Protocol):
     """The writing side. It never decides: it does exactly what the corrections say, or says no."""
 
@@ -154,17 +162,24 @@ class Writer(Protocol):
         ...
 
     def apply(
-        self, corrections: Sequence[Correction], *, partly: bool = False
+        self,
+        corrections: Sequence[Correction],
+        *,
+        partly: bool = False,
+        allowed: Allowed = always_allowed,
     ) -> Iterator[Outcome]:
         """Apply each correction independently and report the answer of the store or the ERP.
 
         ``applied`` here means *accepted*; the verify phase reads the row back.
         A row that is no longer as in ``Correction.before`` is ``superseded``. One bad row fails
-        alone. ``partly`` leaves out the values that cannot be stored and writes the others. The
-        order of outcomes is free; each correction has exactly one.
+        alone. ``partly`` leaves out the values that cannot be stored and writes the others.
+        ``allowed`` is called just before each commit, or before each message is posted, and raises
+        where nothing may be written any more. The order of outcomes is free; each correction has
+        exactly one.
 
         Raises:
             StoreError: the store is gone; corrections without an outcome stay intended.
+            Exception: what ``allowed`` raised; what was not committed left no trace.
         """
         ...
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
 from zvirka.errors import JournalError, SettingsError, os_reason
@@ -20,6 +23,10 @@ from zvirka.settings.model import Settings
 
 LOCK_WAIT_SECONDS = 30
 """How long another writer (the receiver, a backup) is waited for."""
+
+
+_IN_SCHEMA = "-c search_path="
+"""How an address says so; it is taken out of it before the driver sees it."""
 
 
 def journal_url(settings: Settings) -> URL:
@@ -43,13 +50,14 @@ def journal_url(settings: Settings) -> URL:
     if url.drivername not in {"postgresql+psycopg", "sqlite", "sqlite+pysqlite"}:
         raise _wrong_url()
     if settings.journal.db_schema is not None and url.get_backend_name() == "postgresql":
-        url = url.update_query_dict({"options": f"-c search_path={settings.journal.db_schema}"})
+        url = url.update_query_dict({"options": _IN_SCHEMA + settings.journal.db_schema})
     return url
 
 
 def schema_of(url: URL) -> str:
     """The schema of a journal on PostgreSQL; empty for that of the database user."""
-    return str(url.query.get("options", "")).removeprefix("-c search_path=")
+    options = str(url.query.get("options", ""))
+    return options.removeprefix(_IN_SCHEMA) if options.startswith(_IN_SCHEMA) else ""
 
 
 def _wrong_url() -> SettingsError:
@@ -79,10 +87,11 @@ def open_engine(settings: Settings) -> tuple[Engine, str]:
     name = journal_name(url)
     if url.get_backend_name() == "sqlite":
         _ensure_file(Path(name))
+    else:
+        _ensure_schema(url, name)
     engine = journal_engine(url)
     try:
         with guarded(name):
-            _ensure_schema(engine, schema_of(url))
             migrate(engine, name)
     except BaseException:
         engine.dispose()
@@ -113,16 +122,14 @@ def journal_engine(url: URL, **options: Any) -> Engine:
         SettingsError: the driver is not installed.
     """
     options["hide_parameters"] = True
-    sqlite = url.get_backend_name() == "sqlite"
+    sqlite, schema = url.get_backend_name() == "sqlite", schema_of(url)
+    if schema:
+        url = url.difference_update_query(["options"])
     if sqlite:
         options["connect_args"] = {"timeout": LOCK_WAIT_SECONDS}
     else:
         options.setdefault("pool_pre_ping", "poolclass" not in options)
-        options["connect_args"] = {
-            "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c synchronous_commit=on"
-            f" {url.query.get('options', '')}".rstrip(),
-            "application_name": "zvirka",
-        }
+        options["connect_args"] = {"application_name": "zvirka"}
     try:
         engine = create_engine(url, **options)
     except (NoSuchModuleError, ImportError):
@@ -130,12 +137,18 @@ def journal_engine(url: URL, **options: Any) -> Engine:
     if sqlite:
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)
+    elif options.get("isolation_level") != "AUTOCOMMIT":
+        event.listen(engine, "begin", _postgresql_begin)
+    if schema:
+        # Before SQLAlchemy asks for the schema that names without one are in.
+        event.listen(engine, "connect", partial(_enter, schema), insert=True)
     return engine
 
 
-def _ensure_schema(engine: Engine, schema: str) -> None:
-    if schema:
-        with engine.begin() as connection:
+def _ensure_schema(url: URL, name: str) -> None:
+    if schema := schema_of(url):
+        engine = journal_engine(url.difference_update_query(["options"]), poolclass=NullPool)
+        with guarded(name), engine.begin() as connection:
             if not inspect(connection).has_schema(schema):
                 connection.execute(CreateSchema(schema, if_not_exists=True))
 
@@ -172,3 +185,18 @@ def _sqlite_connect(connection: Any, _record: object) -> None:
 def _sqlite_begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _enter(schema: str, connection: Any, _record: object) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute("SELECT set_config('search_path', %s, false)", (schema,))
+    connection.commit()
+
+
+def _postgresql_begin(connection: Connection) -> None:
+    # In the transaction and not at the start of the session: PgBouncer refuses start-up options.
+    # Past SQLAlchemy, which would make a server-side cursor of it where rows are to be streamed.
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(
+            f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET LOCAL synchronous_commit = on"
+        )

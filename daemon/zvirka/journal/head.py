@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection, func, or_, select
 
+from zvirka.errors import NOT_JSON
 from zvirka.journal.column_types import encoded
 from zvirka.journal.receipts import chain_tip
 from zvirka.journal.row_checks import ChainProblem
@@ -57,7 +58,7 @@ def read_head(line: bytes) -> Head | None:
     """A head from its line; ``None`` when it is none."""
     try:
         return msgspec.json.decode(line, type=Head)
-    except (msgspec.DecodeError, ValueError):
+    except NOT_JSON:
         return None
 
 

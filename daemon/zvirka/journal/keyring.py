@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from zvirka.errors import UsageError
+from zvirka.errors import NOT_JSON, UsageError
 from zvirka.journal.column_types import encoded
 from zvirka.journal.signing import Signer, key_id
 from zvirka.message import Message, coded
@@ -139,7 +139,7 @@ def read_rotation(content: bytes) -> Rotation:
     try:
         made = msgspec.json.decode(content, type=Rotation)
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(made.new))
-    except (msgspec.DecodeError, ValueError) as error:
+    except (ValueError, *NOT_JSON) as error:
         raise UsageError(
             coded(
                 "ZV3514", "this is not a key rotation statement ({kind})", kind=type(error).__name__

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from zvirka.errors import JournalError, LockHeldError, os_reason
+from zvirka.errors import NOT_JSON, JournalError, LockHeldError, os_reason
 from zvirka.journal.engine import journal_engine, journal_name, journal_url, schema_of
 from zvirka.journal.error_messages import guarded
 from zvirka.message import Coded, Message, coded
@@ -246,7 +246,7 @@ def _read_holder(path: Path) -> Holder | None:
     # The holder may be between taking the lock and saying who it is.
     try:
         return msgspec.json.decode(path.read_bytes(), type=Holder)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *NOT_JSON):
         return None
 
 

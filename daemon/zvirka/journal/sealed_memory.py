@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 from sqlalchemy import Connection, select
 
+from zvirka.errors import NOT_JSON
 from zvirka.journal import suppressions
 from zvirka.journal.digests import Raw, raw_columns
 from zvirka.journal.row_checks import ChainProblem
@@ -56,5 +57,5 @@ def sealed_from(text: str) -> Sealed | None:
     """A seal from its JSON; ``None`` when it was altered and cannot be read."""
     try:
         return msgspec.json.decode(text, type=Sealed)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return None

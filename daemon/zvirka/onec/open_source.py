@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,8 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from zvirka.errors import SettingsError, os_reason
+from zvirka.deadline_session import verified_by
+from zvirka.errors import SettingsError
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.onec.catalogue_source import CatalogueSource
@@ -49,7 +49,7 @@ def open_session(
         ),
         proxy=onec.proxy,
         retries=onec.retries,
-        verify=_verified_by(onec),
+        verify=verified_by(onec.ca_file, "onec.ca_file", verify=onec.verify_tls),
         sessions=onec.session,
         sleep=sleep,
         closing=(
@@ -57,40 +57,6 @@ def open_session(
             {"$top": "1", "$select": "Ref_Key", "$format": JSON},
         ),
     )
-
-
-def _verified_by(onec: OnecSettings) -> bool | str:
-    """The file of the authority's certificates, proven to hold some; else whether to verify.
-
-    Raises:
-        SettingsError: the file cannot be read, or holds no certificate in PEM.
-    """
-    if not onec.verify_tls or onec.ca_file is None:
-        return onec.verify_tls
-    try:
-        ssl.create_default_context(cafile=str(onec.ca_file))
-    except ssl.SSLError as error:
-        raise SettingsError(
-            coded("ZV3202", "the file holds no certificate in PEM form")
-            if onec.ca_file.stat().st_size
-            else coded("ZV3202", "the file of the certificate is empty"),
-            place=f"onec.ca_file = {onec.ca_file}",
-            remedy=Message(
-                "convert it: openssl x509 -inform der -in FILE -out FILE.pem (.p7b: openssl"
-                " pkcs7 -print_certs)"
-            ),
-        ) from error
-    except OSError as error:
-        raise SettingsError(
-            coded(
-                "ZV4102",
-                "the file of the certificate cannot be read ({why})",
-                why=os_reason(error),
-            ),
-            place=f"onec.ca_file = {onec.ca_file}",
-            remedy=Message("correct the path, or let the user of the service read the file"),
-        ) from error
-    return str(onec.ca_file)
 
 
 def open_schemas(session: OnecSession, state_dir: Path) -> SchemaCache:

@@ -14,6 +14,7 @@ import lxml.html
 import msgspec
 from lxml import etree
 
+from zvirka.errors import NOT_JSON
 from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.failures import OnecError, safe_message
@@ -119,7 +120,7 @@ def _read(content_type: str, body: bytes) -> tuple[str, str, bool]:
     if b'"odata.error"' in head:
         try:
             found = msgspec.json.decode(body, type=_JsonError).error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             return "", "", False
         text = found.message.value if isinstance(found.message, _Message) else found.message
         return str(found.code) or "-1", text or "", False

@@ -8,6 +8,7 @@ The data of a deleted counterparty, which stand there as well, are never asked f
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -50,6 +51,7 @@ PROPERTIES = {
 _ORDER = "Порядок"
 _STOPPED = "Остановлено"
 _ACTIONS = frozenset({"create", "update", "delete"})
+_NUMBER = re.compile("[0-9]{1,18}")
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 """Where 1C counts milliseconds from."""
 
@@ -84,7 +86,7 @@ class OutboxReader:
         self._reader = PageReader(session, self._queries, page_bytes=page_bytes, max_url=max_url)
         order, unique = (f"{_ORDER} desc", "Идентификатор"), ("Идентификатор",)
         older = [name for name in PROPERTIES if name != _STOPPED]
-        self._all = Selection(RowDecoder(entity, list(PROPERTIES)), "", order, unique)
+        self.all_messages = Selection(RowDecoder(entity, list(PROPERTIES)), "", order, unique)
         self._older = Selection(RowDecoder(entity, older), "", order, unique)
         """For an extension of 0.1.0, whose register does not have the state."""
 
@@ -96,7 +98,7 @@ class OutboxReader:
         """
         try:
             try:
-                yield from self._read(self._all, most)
+                yield from self._read(self.all_messages, most)
             except failures.NameNotFoundError:
                 yield from self._read(self._older, most)
         except failures.AccessDeniedError as error:
@@ -110,11 +112,11 @@ class OutboxReader:
         Raises:
             OnecError: the register is published, and yet cannot be read.
         """
-        tried = self._queries.clause(self._all.shape.entity, "Попыток", "0", "gt")
-        failed = msgspec.structs.replace(self._all, where=tried)
+        tried = self._queries.clause(self.all_messages.shape.entity, "Попыток", "0", "gt")
+        failed = msgspec.structs.replace(self.all_messages, where=tried)
         try:
             return Waiting(
-                self._reader.count(self._all), self._reader.count(failed), self._stopped()
+                self._reader.count(self.all_messages), self._reader.count(failed), self._stopped()
             )
         except failures.AccessDeniedError as error:
             raise _without_role(error) from error
@@ -122,7 +124,7 @@ class OutboxReader:
             return None
 
     def _stopped(self) -> int:
-        stopped = msgspec.structs.replace(self._all, where=f"{_STOPPED} eq true")
+        stopped = msgspec.structs.replace(self.all_messages, where=f"{_STOPPED} eq true")
         try:
             return self._reader.count(stopped)
         except failures.NameNotFoundError:
@@ -131,13 +133,13 @@ class OutboxReader:
     def _read(self, selection: Selection, most: int) -> Iterator[Undelivered]:
         left = most
         for rows in self._reader.pages(selection):
-            yield from self._messages(rows[:left], selection.shape)
+            yield from self.messages(rows[:left], selection.shape)
             left -= len(rows)
             if left <= 0:
                 logger.info("only the newest messages of the outbox of 1C were read", most=most)
                 return
 
-    def _messages(self, rows: Sequence[Row], shape: RowDecoder) -> Iterator[Undelivered]:
+    def messages(self, rows: Sequence[Row], shape: RowDecoder) -> Iterator[Undelivered]:
         """Rows as messages; what is no message of the extension is passed over."""
         read = [shape.texts(rows, name) for name in list(PROPERTIES)[1:-1]]
         states = shape.texts(rows, _STOPPED) if _STOPPED in shape.names else [None] * len(rows)
@@ -147,15 +149,15 @@ class OutboxReader:
             since = _moment(created)
             if as_ref(ref) == ZERO_REF or action not in _ACTIONS or since is None:
                 continue
-            count = int(attempts or 0)
+            count = _whole(attempts)
             yield Undelivered(
                 ref=as_ref(ref),
                 code=canonical_key(code),
                 action=action,
                 created=since,
-                tried=_tried(count, int(due or 0)),
+                tried=_tried(count, _whole(due)),
                 attempts=count,
-                status=int(status or 0),
+                status=_whole(status),
                 error=sys.intern(_safe(error or "")),
                 stopped=stopped == "true",
             )
@@ -176,6 +178,11 @@ def _without_role(error: failures.AccessDeniedError) -> failures.AccessDeniedErr
 def _safe(error: str) -> str:
     """The reason on one line without what looks personal: a receiver may answer with anything."""
     return failures.safe_message(Redactor().text(error))
+
+
+def _whole(text: str | None) -> int:
+    """A number of the register; 0 where another program wrote something else."""
+    return int(text) if text and _NUMBER.fullmatch(text) else 0
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from zvirka.domain import ZERO_REF
+from zvirka.errors import NOT_JSON
 from zvirka.identity import canonical_key
 from zvirka.mapping import Mapping
 
@@ -142,7 +143,7 @@ class PayloadReader:
             return whole
         except msgspec.ValidationError:
             raise PayloadRefusal(422, "the body is not a JSON object") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             raise PayloadRefusal(422, "the body is not JSON in UTF-8") from None
 
     def _message(

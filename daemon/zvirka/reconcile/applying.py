@@ -97,7 +97,7 @@ def _apply_batch(
     differences = {difference.number: difference for difference in batch}
     unlucky: list[_Tried] = []
     waiting: list[Outcome] = []
-    for outcome in writer.apply(intended, partly=partly):
+    for outcome in writer.apply(intended, partly=partly, allowed=environment.still_ours):
         waiting.append(outcome)
         number, correction = by_id[outcome.correction]
         failed = outcome.state in _UNLUCKY or bool(outcome.left_out)

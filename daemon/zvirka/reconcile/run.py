@@ -51,7 +51,7 @@ from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run_beats import BeatingProgress
 from zvirka.reconcile.run_conditions import facts_of, note_snapshot, note_traffic
 from zvirka.reconcile.run_context import RunContext
-from zvirka.reconcile.run_summary import summary_of, write_report
+from zvirka.reconcile.run_summary import keep_earlier_reports, summary_of, write_report
 from zvirka.reconcile.scanning import Scan
 from zvirka.reconcile.snapshot import CompleteSnapshot, NamedOnly, PartialSnapshot, Snapshot
 from zvirka.reconcile.targeting import Named, stage_named
@@ -113,6 +113,7 @@ class _Run:
         """Go through the phases; in any case end the run in the journal and report it."""
         logger.info("run begins", command=self._request.command, trigger=self._request.trigger)
         try:
+            keep_earlier_reports(self._environment, self._run, self._facts)
             status, code = self._phases()
         except RunInterrupted as error:
             return self._end(RunStatus.INTERRUPTED, ExitCode.FAILED, error)

@@ -10,9 +10,11 @@ from loguru import logger
 from zvirka.errors import ExitCode, ZvirkaError, sentence_of
 from zvirka.journal.journal import Journal
 from zvirka.journal.records import RunRecord
+from zvirka.journal.run_facts import Facts
+from zvirka.message import Message
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Summary
-from zvirka.report import prepare, write_reports
+from zvirka.report import prepare, report_stem, set_aside, write_reports
 from zvirka.settings.model import Settings
 
 
@@ -22,6 +24,24 @@ def prepare_report(environment: Environment) -> None:
     Compiling the templates takes as long as pulling ten thousand counterparties lightly.
     """
     prepare(environment.settings.report.formats, environment.settings.report.language)
+
+
+def keep_earlier_reports(environment: Environment, run: int, facts: Facts) -> None:
+    """Keep the files that another run of this number left, and warn of it.
+
+    Raises:
+        ZvirkaError: they cannot be renamed.
+    """
+    directory = environment.settings.report_directory
+    if set_aside(directory, run, environment.now()):
+        warning = Message(
+            "there were reports of another run {run}: runs are missing from the journal, an older"
+            " copy was put back; these reports were renamed to {name}",
+            run=str(run),
+            name=f"{report_stem(run)}-earlier-…",
+        )
+        facts.warnings.append(warning)
+        logger.error("runs are missing from the journal", directory=str(directory))
 
 
 def write_report(settings: Settings, journal: Journal, run: int) -> tuple[list[Path], str]:

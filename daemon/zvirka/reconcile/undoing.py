@@ -219,7 +219,7 @@ def _put_back(
     intended = environment.journal.intend(
         run, [(shown.number, back) for shown, back, _ in batch], environment.now()
     )
-    outcomes = list(writer.apply(intended))
+    outcomes = list(writer.apply(intended, allowed=environment.still_ours))
     environment.journal.settle(run, outcomes, environment.now())
     applied = {one.correction for one in outcomes if one.state is OutcomeState.APPLIED}
     not_applied = [one.ref or one.key for one in intended if one.id not in applied]

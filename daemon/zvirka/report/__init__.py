@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,7 +28,7 @@ from zvirka.report import (
 from zvirka.report.anchors import SUFFIXES
 from zvirka.report.assembly import content_of
 from zvirka.report.content import ReportContent
-from zvirka.report.files import atomic
+from zvirka.report.files import atomic, cannot_write
 
 __all__ = [
     "FORMATS",
@@ -39,6 +39,7 @@ __all__ = [
     "render_content",
     "report_files",
     "report_stem",
+    "set_aside",
     "write_content",
     "write_reports",
 ]
@@ -85,6 +86,28 @@ def remove_reports(directory: Path, runs: Iterable[int]) -> list[Path]:
                 ) from error
             removed.append(path)
     return removed
+
+
+def set_aside(directory: Path, run: int, now: datetime) -> int:
+    """Rename the files that another run of this number left; return how many there were.
+
+    There are some where an older journal was put back, so that its numbers come again. The files
+    are the only trace of the runs that are missing: under their new names they are kept, and
+    ``zvirka audit verify`` still compares the digests they carry.
+
+    Raises:
+        ZvirkaError: a file cannot be renamed.
+    """
+    stem = report_stem(run)
+    earlier = f"{stem}-earlier-{now:%Y%m%dT%H%M%SZ}"
+    found = sorted(directory.glob(f"{stem}[.-]*"))
+    aside = [path for path in found if not path.name.startswith(f"{stem}-earlier-")]
+    for path in aside:
+        try:
+            path.rename(path.with_name(earlier + path.name.removeprefix(stem)))
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    return len(aside)
 
 
 def prepare(formats: Sequence[str], language: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 from rfc3161_client import VerificationError, VerifierBuilder
 
-from zvirka.errors import UsageError, os_reason
+from zvirka.errors import NOT_JSON, UsageError, os_reason
 from zvirka.journal.head import Head, head_problems, read_head
 from zvirka.journal.journal import Journal
 from zvirka.message import Message, coded
@@ -184,7 +184,7 @@ def _of_report(path: Path) -> Head | None:
         return None
     try:
         report = msgspec.json.decode(held.document if held else path.read_bytes(), type=_Report)
-    except (msgspec.DecodeError, ValueError):
+    except NOT_JSON:
         return None
     return Head(run=report.run.number, digest=report.chain.digest) if report.chain.digest else None
 

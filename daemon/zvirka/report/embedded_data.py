@@ -22,7 +22,7 @@ SHEET = "zvirka"
 CELL = 30_000
 LIMIT = 1 << 30
 """Bytes of JSON; a file that unpacks to more is refused."""
-_TEXT = re.compile(rb"zvirka (uk|en) ([^ <]+) ([A-Za-z0-9+/]+={0,2})")
+_TEXT = re.compile(rb"zvirka (uk|en) ([\w/+-]+) ([A-Za-z0-9+/]+={0,2})")
 _TEMPLATE = re.compile(rb'<template id="zvirka-data">([^<]*)</template>')
 _CELL = re.compile(rb"<t[^>]*>([^<]*)</t>")
 _BAD_WORKBOOK = (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, ValueError, NotImplementedError)

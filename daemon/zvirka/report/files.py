@@ -26,10 +26,11 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         with replaced(path, _MODE) as stream:
             yield stream
     except OSError as error:
-        raise _cannot(path, error) from error
+        raise cannot_write(path, error) from error
 
 
-def _cannot(path: Path, error: OSError) -> ZvirkaError:
+def cannot_write(path: Path, error: OSError) -> ZvirkaError:
+    """The error for a report file that the system does not let be written."""
     return ZvirkaError(
         coded("ZV4101", "a report cannot be written ({why})", why=os_reason(error)),
         place=str(path),

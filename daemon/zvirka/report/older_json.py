@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from zvirka.errors import NOT_JSON
 from zvirka.report import format_json
 from zvirka.report.content import ReportContent
 
@@ -21,7 +22,7 @@ def holds_data_of(document: bytes, findings: ReportContent) -> bool:
     """
     try:
         told = msgspec.json.decode(document)
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         return False
     today = msgspec.json.decode(b"".join(format_json.pieces(findings)))
     if not isinstance(told, dict) or not {"run", "chain", "differences"} <= told.keys():

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from zvirka.errors import NOT_JSON
 from zvirka.i18n import N_
 from zvirka.journal.keyring import Keyring
 from zvirka.report.format_json import Report
@@ -25,7 +26,7 @@ def read_period(document: bytes) -> tuple[Any, ...] | None:
     """The reports of a period's JSON document; ``None`` when it is not one."""
     try:
         return tuple(msgspec.json.decode(document, type=_Period).reports)  # type: ignore[attr-defined]
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except NOT_JSON:
         return None
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from zvirka.domain import Correction, Difference, Outcome
-from zvirka.errors import JournalError, UsageError
+from zvirka.errors import NOT_JSON, JournalError, UsageError
 from zvirka.i18n import N_
 from zvirka.journal.column_types import canonical
 from zvirka.journal.digests import (
@@ -83,7 +83,7 @@ def read_report(document: bytes, place: Path) -> Any:
         version = msgspec.json.decode(document, type=_Versioned).version
         if version == VERSION:
             return msgspec.json.decode(document, type=Report)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except NOT_JSON as error:
         raise UsageError(
             coded(
                 "ZV3511",

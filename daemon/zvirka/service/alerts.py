@@ -21,6 +21,7 @@ import msgspec
 from loguru import logger
 
 from zvirka.atomic_files import replaced
+from zvirka.errors import NOT_JSON
 from zvirka.i18n import Language
 from zvirka.i18n.words import Words
 from zvirka.journal.head import Head
@@ -328,7 +329,7 @@ def _load(path: Path) -> State:
         return msgspec.json.decode(path.read_bytes(), type=State)
     except FileNotFoundError:
         return State()
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (OSError, *NOT_JSON) as error:
         # At worst a message is sent twice; refusing to run would be worse.
         logger.error("alerts.json cannot be read and is reset", error=type(error).__name__)
         return State()

@@ -9,6 +9,7 @@ All problems are reported at once, each by the dotted path of its key.
 from __future__ import annotations
 
 import json
+import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -109,7 +110,12 @@ def load_settings(path: Path | None, environ: Mapping[str, str], flow: str | Non
         problems += cross_problems(settings)
     if problems:
         raise _settings_error(dict(reversed(problems)), sources.own_file or sources.file)
-    warnings = (*secrets.warnings, *cross_warnings(settings))
+    written = (sources.file, sources.own_file)
+    warnings = (
+        *(warning for file in written for warning in _file_warnings(file)),
+        *secrets.warnings,
+        *cross_warnings(settings),
+    )
     return Loaded(settings, origins, sources.file, warnings)
 
 
@@ -265,6 +271,17 @@ def _read_toml(file: Path) -> dict[str, Any]:
     raise SettingsError(cause, place=str(file), remedy=remedy)
 
 
+def _file_warnings(file: Path | None) -> Iterator[Finding]:
+    """Whoever can write the settings can have any SQL run by the user of the service."""
+    if file is not None and file.stat().st_mode & stat.S_IWOTH:
+        yield Finding(
+            "warning",
+            "zvirka.toml",
+            coded("ZV3105", "everybody on this machine can change {path}", path=file),
+            Message("chmod o-w {path}", path=file),
+        )
+
+
 def _lay_environment(
     values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]
 ) -> None:
@@ -283,7 +300,7 @@ def _decoded(text: str, annotation: Any) -> Any:
     if annotation not in (str, SecretStr, Path):
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
         if isinstance(value, list | dict):
             return value

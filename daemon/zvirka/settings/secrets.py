@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -142,13 +143,14 @@ def _resolve(
         else:
             _read(secret, table, credential, found)
     elif secret.only_file:
-        return
+        if file_name in table:
+            path = Path(str(table[file_name])).expanduser()
+            with suppress(OSError):  # whoever uses the key tells what is wrong with the file
+                _warn_if_open(secret, path, path.stat().st_mode, found)
     elif file_name in table:
         path = Path(str(table[file_name])).expanduser()
         origins[secret.key] = f"file {path}"
-        if _read(secret, table, path, found) & stat.S_IROTH:
-            warning = coded("ZV3105", "everybody on this machine can read {path}", path=path)
-            found.warn(secret.file_key, warning, Message("chmod o-r {path}", path=path))
+        _warn_if_open(secret, path, _read(secret, table, path, found), found)
     elif name in table:
         remedy = Message(
             "move it to a file and set {key}, or to a systemd credential", key=secret.file_key
@@ -156,6 +158,12 @@ def _resolve(
         found.warn(
             secret.key, coded("ZV3105", "the secret is written in zvirka.toml itself"), remedy
         )
+
+
+def _warn_if_open(secret: _Secret, path: Path, mode: int, found: SecretsFound) -> None:
+    if mode & stat.S_IROTH:
+        warning = coded("ZV3105", "everybody on this machine can read {path}", path=path)
+        found.warn(secret.file_key, warning, Message("chmod o-r {path}", path=path))
 
 
 def _read(secret: _Secret, table: dict[str, Any], path: Path, found: SecretsFound) -> int:

@@ -37,6 +37,9 @@ from zvirka.settings.model import WebhookSettings
         (200, b"\xef\xbb\xbf<html>", EndpointAnswer.REFUSED),
         (200, b'{"success": false}', EndpointAnswer.REFUSED),
         (200, b'{"ok": false}', EndpointAnswer.REFUSED),
+        (200, b'\xef\xbb\xbf{"ok": false}', EndpointAnswer.REFUSED),
+        (200, '{"text": "прийнято"}'.encode("cp1251"), EndpointAnswer.ACCEPTED),
+        (200, b'{"a":' * 10_000, EndpointAnswer.ACCEPTED),
         (301, b"", EndpointAnswer.REFUSED),
         (400, b"", EndpointAnswer.REFUSED),
         (404, b"", EndpointAnswer.REFUSED),
@@ -56,7 +59,14 @@ def test_an_answer_is_judged_by_status_and_kind_of_body(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("86400", 60), ("", 5), ("Wed, 25 Nov 2026 10:00:00 GMT", 5), ("-3", 5)],
+    [
+        ("7", 7),
+        ("86400", 60),
+        ("", 5),
+        ("Wed, 25 Nov 2026 10:00:00 GMT", 5),
+        ("-3", 5),
+        ("\u00b2", 5),
+    ],
 )
 def test_a_pause_is_as_long_as_asked_within_reason(header: str, seconds: float) -> None:
     assert judge(429, {"Retry-After": header}, b"").pause == seconds

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from tests.unit.journal import world
 from zvirka.domain import Action, Client, Correction, Mode, Outcome, OutcomeState, RunStatus, Values
+from zvirka.erp.protocol import Allowed, always_allowed
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.run_facts import Facts, Hold
 from zvirka.mapping import Attribute, Field, Mapping
@@ -81,7 +82,11 @@ class MemoryWriter:
         self._store = store
 
     def apply(
-        self, corrections: Sequence[Correction], *, partly: bool = False
+        self,
+        corrections: Sequence[Correction],
+        *,
+        partly: bool = False,
+        allowed: Allowed = always_allowed,
     ) -> Iterator[Outcome]:
         for one in corrections:
             now = self._store.rows.get(one.row)

@@ -23,7 +23,7 @@ from zvirka.domain import (
     OutcomeState,
     Values,
 )
-from zvirka.erp.protocol import IMAGE_SEPARATOR, ScanBatch
+from zvirka.erp.protocol import IMAGE_SEPARATOR, Allowed, ScanBatch, always_allowed
 from zvirka.journal.journal import open_journal
 from zvirka.mapping import Attribute, Comparison, Field, Mapping
 from zvirka.onec.protocol import (
@@ -219,7 +219,11 @@ class MemoryWriter:
         self._store = store
 
     def apply(
-        self, corrections: Sequence[Correction], *, partly: bool = False
+        self,
+        corrections: Sequence[Correction],
+        *,
+        partly: bool = False,
+        allowed: Allowed = always_allowed,
     ) -> Iterator[Outcome]:
         for one in corrections:
             row = one.row or str(len(self._store.rows) + 1)

@@ -178,8 +178,9 @@ def test_the_state_file_holds_no_address_and_is_nobody_elses_to_read(tmp_path: P
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_a_broken_state_file_is_begun_anew(tmp_path: Path) -> None:
-    (tmp_path / "alerts.json").write_text("{half")
+@pytest.mark.parametrize("content", [b"{half", b'{"active":{"\xe0":0}}', b'{"a":' * 10_000])
+def test_a_broken_state_file_is_begun_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "alerts.json").write_bytes(content)
     post = Post()
     told = alerts(tmp_path, post)
     told.judge(Situation(), TIMED_OUT, NOW)

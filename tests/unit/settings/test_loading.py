@@ -307,6 +307,14 @@ def test_doubtful_settings_are_warned_of(tmp_path: Path) -> None:
     assert subjects == {"onec.url", "onec.password", "onec.verify_tls"}
 
 
+def test_settings_that_everybody_can_change_are_warned_of(tmp_path: Path) -> None:
+    """They hold SQL that is run as the user of the service."""
+    file = written(tmp_path)
+    for mode, told in ((0o644, []), (0o666, ["zvirka.toml"])):
+        file.chmod(mode)
+        assert [finding.subject for finding in load_settings(file, {}).warnings] == told
+
+
 @given(seconds=st.integers(min_value=0, max_value=10 * 31536000))
 def test_duration_is_shown_as_it_can_be_written(seconds: int) -> None:
     shown = duration_text(timedelta(seconds=seconds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.unit.settings.files import SMALLEST, written
 from zvirka.errors import SettingsError
 from zvirka.settings.effective import effective_values
 from zvirka.settings.loading import Loaded, load_settings
-from zvirka.settings.secrets import secret_values
+from zvirka.settings.secrets import resolve_secrets, secret_values
 
 WITH_USER = SMALLEST.replace("[erp]", 'user = "Адмін"\n{more}\n[erp]')
 
@@ -93,6 +94,16 @@ def test_secret_readable_by_everybody_is_warned_of(tmp_path: Path) -> None:
     secret_file(tmp_path).chmod(0o644)
     found = loaded(tmp_path, 'password_file = "secret"')
     assert [finding.subject for finding in found.warnings] == ["onec.password_file"]
+
+
+def test_signing_key_readable_by_everybody_is_warned_of(tmp_path: Path) -> None:
+    key = tmp_path / "signing.pem"
+    key.write_text("key")
+    table: dict[str, Any] = {"report": {"signing_key_file": str(key)}}
+    for mode, told in ((0o600, []), (0o644, ["report.signing_key_file"])):
+        key.chmod(mode)
+        found = resolve_secrets(table, {}, {})
+        assert [finding.subject for finding in found.warnings] == told
 
 
 @pytest.mark.parametrize(

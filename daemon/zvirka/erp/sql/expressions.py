@@ -14,6 +14,7 @@ from sqlalchemy import (
     Float,
     Numeric,
     Text,
+    Time,
     Uuid,
     any_,
     case,
@@ -43,7 +44,10 @@ class AsText(FunctionElement[str]):
 
 
 class NumberText(FunctionElement[str]):
-    """``NumberText(text)``: a number as text, without zeros at the end of its decimals."""
+    """``NumberText(text)``: a number as text, without zeros at the end of its decimals.
+
+    A floating-point number with an exponent, «1.5e+20», stays as it is: its last zeros count.
+    """
 
     type = Text()
     name = "number_text"
@@ -102,11 +106,21 @@ def _plain_text(mapped: MappedColumn, column: ColumnElement[Any]) -> ColumnEleme
         return MomentText(func.timezone(mapped.zone, column) if mapped.zone else column)
     if isinstance(kind, Date):
         return DateText(column)
+    if isinstance(kind, Time):
+        return TimeText(column)
     if isinstance(kind, Boolean):
         return case((column.is_(true()), "true"), (column.is_(false()), "false"))
     if isinstance(kind, Uuid):
         return func.lower(AsText(column))
     return AsText(column)
+
+
+class TimeText(FunctionElement[str]):
+    """``TimeText(column)``: a time of day, ``10:11:12``; NULL stays NULL."""
+
+    type = Text()
+    name = "time_text"
+    inherit_cache = True
 
 
 class Trimmed(FunctionElement[str]):
@@ -156,14 +170,16 @@ def _as_text_mssql(element: AsText, compiler: SQLCompiler, **kwargs: Any) -> str
 def _number_text(element: NumberText, compiler: SQLCompiler, **kwargs: Any) -> str:
     text = compiler.process(element.clauses, **kwargs)
     trimmed = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {text}))"
-    return f"CASE WHEN POSITION('.' IN {text}) > 0 THEN {trimmed} ELSE {text} END"
+    decimals = f"POSITION('.' IN {text}) > 0 AND POSITION('e' IN {text}) = 0"
+    return f"CASE WHEN {decimals} THEN {trimmed} ELSE {text} END"
 
 
 @compiles(NumberText, "sqlite")
 def _number_text_sqlite(element: NumberText, compiler: SQLCompiler, **kwargs: Any) -> str:
     text = compiler.process(element.clauses, **kwargs)
     trimmed = f"RTRIM(RTRIM({text}, '0'), '.')"
-    return f"CASE WHEN INSTR({text}, '.') > 0 THEN {trimmed} ELSE {text} END"
+    decimals = f"INSTR({text}, '.') > 0 AND INSTR({text}, 'e') = 0"
+    return f"CASE WHEN {decimals} THEN {trimmed} ELSE {text} END"
 
 
 @compiles(DateText)
@@ -174,7 +190,8 @@ def _date_text(element: DateText, compiler: SQLCompiler, **kwargs: Any) -> str:
 @compiles(DateText, "postgresql")
 def _date_text_postgresql(element: DateText, compiler: SQLCompiler, **kwargs: Any) -> str:
     column = compiler.process(element.clauses, **kwargs)
-    return f"TO_CHAR({column}, 'YYYY-MM-DD\"T\"00:00:00')"
+    # TO_CHAR gives NULL for «infinity».
+    return f"COALESCE(TO_CHAR({column}, 'YYYY-MM-DD\"T\"00:00:00'), CAST({column} AS TEXT))"
 
 
 @compiles(DateText, "sqlite")
@@ -193,13 +210,25 @@ def _moment_text(element: MomentText, compiler: SQLCompiler, **kwargs: Any) -> s
 @compiles(MomentText, "postgresql")
 def _moment_text_postgresql(element: MomentText, compiler: SQLCompiler, **kwargs: Any) -> str:
     column = compiler.process(element.clauses, **kwargs)
-    return f"TO_CHAR({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS')"
+    return f"COALESCE(TO_CHAR({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS'), CAST({column} AS TEXT))"
 
 
 @compiles(MomentText, "sqlite")
 def _moment_text_sqlite(element: MomentText, compiler: SQLCompiler, **kwargs: Any) -> str:
     column = compiler.process(element.clauses, **kwargs)
     return f"COALESCE(REPLACE(DATETIME({column}), ' ', 'T'), CAST({column} AS TEXT))"
+
+
+@compiles(TimeText)
+def _time_text(element: TimeText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return compiler.process(AsText(*element.clauses), **kwargs)
+
+
+@compiles(TimeText, "sqlite")
+def _time_text_sqlite(element: TimeText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    # SQLAlchemy stores a time with six decimals.
+    column = compiler.process(element.clauses, **kwargs)
+    return f"COALESCE(TIME({column}), CAST({column} AS TEXT))"
 
 
 @compiles(Trimmed)

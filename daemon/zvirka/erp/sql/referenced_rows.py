@@ -12,17 +12,16 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from zvirka.domain import Correction
-from zvirka.erp.sql.conversion import (
-    UnstorableError,
-    as_reference,
-    column_value,
-    column_values,
-    empty_in_required,
-    takes_any_text,
-)
+from zvirka.erp.sql.conversion import as_reference, empty_in_required
 from zvirka.erp.sql.expressions import AsText, among
 from zvirka.erp.sql.mapped_column import OWN, MappedColumn, Parent
 from zvirka.erp.sql.related_tables import Referring
+from zvirka.erp.sql.typed_values import (
+    UnstorableError,
+    column_value,
+    column_values,
+    takes_any_text,
+)
 from zvirka.identity import canonical_key
 from zvirka.message import Message, also, plural
 

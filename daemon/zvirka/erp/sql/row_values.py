@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from zvirka.domain import Action, Correction, Values
-from zvirka.erp.sql.conversion import UnstorableError, column_value, storable, storable_key
+from zvirka.erp.sql.conversion import storable, storable_key
 from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.referenced_rows import ReferencedRows
 from zvirka.erp.sql.table_layout import Child, TableLayout
+from zvirka.erp.sql.typed_values import UnstorableError, column_value
 from zvirka.identity import trimmed
 from zvirka.message import Message, joined
 

@@ -11,12 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.domain import Client, Correction, Values
 from zvirka.erp.protocol import Scanned
-from zvirka.erp.sql.conversion import UnstorableError, column_key, takes_any_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.referenced_rows import living_references
 from zvirka.erp.sql.store_queries import Reading, conflicting_rows, rows_with_key
 from zvirka.erp.sql.streaming import scanned
 from zvirka.erp.sql.table_layout import TableLayout
+from zvirka.erp.sql.typed_values import UnstorableError, column_key, takes_any_text
 from zvirka.message import Message
 
 

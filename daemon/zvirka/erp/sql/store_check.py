@@ -34,14 +34,11 @@ from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import store_engine, store_name, store_url
 from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.mapped_column import MappedColumn
+from zvirka.erp.sql.reflection import reflect
 from zvirka.erp.sql.store_queries import canonical_key_of
-from zvirka.erp.sql.table_layout import (
-    TableLayout,
-    layout_problems,
-    read_layout,
-    reflect,
-)
+from zvirka.erp.sql.table_layout import TableLayout, layout_problems, read_layout
 from zvirka.erp.sql.trial import try_writes
+from zvirka.erp.sql.typed_values import has_rule, unknown_type
 from zvirka.erp.webhook.endpoint_check import check_endpoint
 from zvirka.errors import SettingsError, StoreError, ZvirkaError
 from zvirka.findings import Finding, failed
@@ -121,6 +118,7 @@ def _findings(
         "columns",
         Message("all {count} mapped fields have their columns", count=len(mapping.fields)),
     )
+    yield from _types(layout)
     yield from _lengths(layout, mapping)
     if erp.writer == "sql":
         yield from _required(layout)
@@ -143,9 +141,26 @@ def _findings(
     yield from try_writes(engine, layout)
 
 
+def _types(layout: TableLayout) -> Iterator[Finding]:
+    for mapped in _mapped_columns(layout):
+        if not has_rule(mapped.column):
+            yield Finding(
+                "failure",
+                "columns",
+                coded("ZV2215", "{what}", what=unknown_type(mapped.column)),
+                Message(
+                    "map field {field} to a column of text, number, date, time, boolean or UUID",
+                    field=mapped.field,
+                ),
+            )
+
+
+def _mapped_columns(layout: TableLayout) -> list[MappedColumn]:
+    return [*layout.columns.values(), *(c for child in layout.children for c in child.columns)]
+
+
 def _lengths(layout: TableLayout, mapping: Mapping) -> Iterator[Finding]:
-    targets = [*layout.columns.values(), *(c for child in layout.children for c in child.columns)]
-    for mapped in targets:
+    for mapped in _mapped_columns(layout):
         expected = _expected(mapping.field(mapped.field))
         if mapped.truncate or mapped.max_length is None or mapped.max_length >= expected:
             continue
@@ -395,8 +410,7 @@ def _narrow_columns(connection: Connection, layout: TableLayout) -> Iterator[str
         "SELECT character_set_name FROM information_schema.columns WHERE table_name = :table"
         " AND column_name = :column AND table_schema = COALESCE(:schema, DATABASE())"
     )
-    targets = [*layout.columns.values(), *(c for child in layout.children for c in child.columns)]
-    for mapped in targets:
+    for mapped in _mapped_columns(layout):
         if not isinstance(mapped.column.type, String):
             continue
         table = mapped.column.table

@@ -29,15 +29,15 @@ from sqlalchemy import (
 
 from zvirka.domain import Client, Correction
 from zvirka.erp.protocol import IMAGE_SEPARATOR
-from zvirka.erp.sql.conversion import (
+from zvirka.erp.sql.expressions import AsText, Same, Trimmed, admin_sql, among, field_text
+from zvirka.erp.sql.table_layout import Child, TableLayout
+from zvirka.erp.sql.typed_values import (
     UnstorableError,
     column_key,
     column_value,
     column_values,
     takes_any_text,
 )
-from zvirka.erp.sql.expressions import AsText, Same, Trimmed, admin_sql, among, field_text
-from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.identity import canonical_key, trimmed
 
 Rows = Select[*tuple[Any, ...]]

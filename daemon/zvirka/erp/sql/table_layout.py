@@ -15,12 +15,11 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Engine,
-    MetaData,
     String,
     Table,
     true,
 )
-from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.domain import Values
 from zvirka.erp.references import NO_REFERENCES, References, ReferringTable
@@ -28,6 +27,7 @@ from zvirka.erp.sql.conversion import held_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import admin_sql, storable_blanks
 from zvirka.erp.sql.mapped_column import MappedColumn, Parent
+from zvirka.erp.sql.reflection import reflect
 from zvirka.erp.sql.related_tables import Referring, read_parents, read_referring
 from zvirka.erp.sql.soft_delete import SoftDelete, constant, soft_delete
 from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
@@ -227,50 +227,6 @@ def read_layout(
         referring=read_referring(engine, table, referring, name),
         blanks=blanks,
     )
-
-
-def reflect(engine: Engine, erp: ErpSettings, name: str) -> tuple[Table, dict[str, Table]]:
-    """The client's table and the child tables by their name in the settings.
-
-    Raises:
-        StoreError: the database cannot be reached, or a table does not exist.
-    """
-    metadata = MetaData()
-    try:
-        table = _reflected(engine, metadata, erp.table or "clients", erp.db_schema)
-        children = {
-            child: _reflected(engine, metadata, settings.table, erp.db_schema)
-            for child, settings in erp.children.items()
-        }
-    except SQLAlchemyError as error:
-        raise store_error(error, name) from None
-    return table, children
-
-
-def _reflected(engine: Engine, metadata: MetaData, name: str, schema: str | None) -> Table:
-    """The table as it is, found by its name or by ``schema.table``.
-
-    Raises:
-        NoSuchTableError: there is no such table.
-    """
-
-    def reflected(name: str, schema: str | None) -> Table:
-        return Table(
-            name,
-            metadata,
-            schema=schema,
-            autoload_with=engine,
-            resolve_fks=False,
-            extend_existing=True,
-        )
-
-    try:
-        return reflected(name, schema)
-    except NoSuchTableError:
-        within, dot, bare = name.partition(".")
-        if not dot:
-            raise
-        return reflected(bare, within)
 
 
 def own_columns(erp: ErpSettings, mapping: Mapping, table: Table) -> dict[str, ColumnSettings]:

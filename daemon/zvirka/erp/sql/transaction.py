@@ -13,7 +13,6 @@ from sqlalchemy.exc import StatementError
 
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.sql.children import Children
-from zvirka.erp.sql.conversion import UnstorableError, column_values
 from zvirka.erp.sql.database_errors import is_row_fault, row_reason
 from zvirka.erp.sql.ordering import Unit
 from zvirka.erp.sql.referenced_rows import ReferencedRows, living_references
@@ -21,6 +20,7 @@ from zvirka.erp.sql.row_values import RowValues, prepare
 from zvirka.erp.sql.statements import Statements
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
+from zvirka.erp.sql.typed_values import UnstorableError, column_values
 from zvirka.message import Message, joined
 
 GONE = Message("the row is gone, or no longer owned")

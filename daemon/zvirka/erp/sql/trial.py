@@ -10,12 +10,9 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 from sqlalchemy import Connection, Engine, String, Table, Uuid, select
-from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import SQLAlchemyError, StatementError
-from sqlalchemy.types import TypeEngine
 
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
-from zvirka.erp.sql.conversion import some_value
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.engines import WRITES
 from zvirka.erp.sql.expressions import AsText
@@ -23,6 +20,7 @@ from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import Transaction
+from zvirka.erp.sql.typed_values import some_value
 from zvirka.findings import Finding
 from zvirka.message import Message, coded, joined
 
@@ -166,13 +164,9 @@ def _whole(
 def _sample(mapped: MappedColumn) -> str:
     if mapped.values:
         return mapped.values[0][0]
-    if not _is_text(mapped.column.type):
+    if not mapped.is_text:
         return some_value(mapped.column)
     return SAMPLES.get(mapped.field, "zvirka")[: mapped.max_length]
-
-
-def _is_text(kind: TypeEngine[object]) -> bool:
-    return isinstance(kind.data_type if isinstance(kind, DOMAIN) else kind, String)
 
 
 def _likely_keys(layout: TableLayout, some: Client | None) -> Iterator[str]:

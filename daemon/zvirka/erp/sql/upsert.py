@@ -15,11 +15,11 @@ from sqlalchemy import Connection, select
 
 from zvirka.comparison import field_differences, holds
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
-from zvirka.erp.sql.conversion import column_values
 from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.store_queries import Reading, chunks
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import Transaction
+from zvirka.erp.sql.typed_values import column_values
 from zvirka.mapping import Mapping
 from zvirka.policy import Policy
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from zvirka.domain import Action, Correction, Outcome
+from zvirka.erp.protocol import Allowed, always_allowed
 from zvirka.erp.sql.bulk_update import BulkUpdate
 from zvirka.erp.sql.database_errors import is_hopeless, is_passing, store_error
 from zvirka.erp.sql.engines import WRITES, end_failed, wait_briefly
@@ -38,7 +39,11 @@ class SqlWriter:
         self.doubled: list[str] = []
 
     def apply(
-        self, corrections: Sequence[Correction], *, partly: bool = False
+        self,
+        corrections: Sequence[Correction],
+        *,
+        partly: bool = False,
+        allowed: Allowed = always_allowed,
     ) -> Iterator[Outcome]:
         """Try each correction on its own merits; see :meth:`zvirka.erp.protocol.Writer.apply`.
 
@@ -61,7 +66,7 @@ class SqlWriter:
                     doubled=self.doubled,
                     partly=partly,
                 )
-                isolation = Isolation(partial(self._commit, writing, begin))
+                isolation = Isolation(partial(self._commit, writing, begin, allowed))
                 for start in range(0, len(arrangement.free), self._batch):
                     chunk = arrangement.free[start : start + self._batch]
                     outcomes = self._unread(isolation, chunk)
@@ -93,14 +98,21 @@ class SqlWriter:
             return []
 
     def _commit(
-        self, connection: Connection, begin: Callable[[], Transaction], work: Work, patient: bool
+        self,
+        connection: Connection,
+        begin: Callable[[], Transaction],
+        allowed: Allowed,
+        work: Work,
+        patient: bool,
     ) -> list[Outcome]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with connection.begin():
                     if not patient:
                         wait_briefly(connection)
-                    return work(begin())
+                    outcomes = work(begin())
+                    allowed()
+                    return outcomes
             except StatementError as error:
                 if not is_hopeless(error):
                     end_failed(connection)

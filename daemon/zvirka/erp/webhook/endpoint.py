@@ -18,8 +18,8 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
-from zvirka.deadline_session import DeadlineSession
-from zvirka.errors import SettingsError, wrapped_errors
+from zvirka.deadline_session import DeadlineSession, verified_by
+from zvirka.errors import NOT_JSON, SettingsError, wrapped_errors
 from zvirka.message import Message, coded
 from zvirka.settings.model import WebhookSettings
 
@@ -78,7 +78,7 @@ class Endpoint:
     """Posts messages as the push module does. One of them may be used by several threads.
 
     Raises:
-        SettingsError: the address is not http or https.
+        SettingsError: the address is not http or https, or ``ca_file`` holds no certificate.
     """
 
     def __init__(self, settings: WebhookSettings) -> None:
@@ -93,7 +93,9 @@ class Endpoint:
         self._timeout = settings.timeout.total_seconds()
         self._proxy = settings.proxy
         self._auth = _auth(settings)
-        self._verify = str(settings.ca_file) if settings.ca_file else settings.verify_tls
+        self._verify = verified_by(
+            settings.ca_file, "erp.webhook.ca_file", verify=settings.verify_tls
+        )
 
     def post(self, message: Mapping[str, Any]) -> Reply:
         """Send one message once; no redirect is followed, nothing is repeated.
@@ -168,8 +170,8 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
 
 def _says_no(body: bytes) -> bool:
     try:
-        content = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+        content = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
+    except NOT_JSON:
         return False
     if not isinstance(content, dict):
         return False
@@ -196,9 +198,10 @@ def _no_answer(error: BaseException, timeout: float, *, late: bool) -> Reply:
 
 def _pause(retry_after: str) -> float:
     """Seconds of a Retry-After; the form with a date is not worth a clock here."""
-    if not retry_after.strip().isdigit():
+    wait = retry_after.strip()
+    if not (wait.isascii() and wait.isdigit()):
         return DEFAULT_PAUSE
-    return min(float(retry_after), LONGEST_PAUSE)
+    return min(float(wait), LONGEST_PAUSE)
 
 
 def _auth(settings: WebhookSettings) -> AuthBase:

@@ -15,6 +15,7 @@ import msgspec
 
 from zvirka.comparison import holds
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.protocol import Allowed, always_allowed
 from zvirka.erp.sql.ordering import arrange
 from zvirka.erp.sql.store import SqlStore
 from zvirka.erp.sql.transaction import (
@@ -92,6 +93,7 @@ class WebhookWriter:
         self._sleep = sleep
         self._new_id = new_id
         self._asking = threading.Lock()
+        self._allowed: Allowed = always_allowed
         self.doubled: list[str] = []
 
     def apply(
@@ -99,6 +101,7 @@ class WebhookWriter:
         corrections: Sequence[Correction],
         *,
         partly: bool = False,  # noqa: ARG002 - a message goes out whole
+        allowed: Allowed = always_allowed,
     ) -> Iterator[Outcome]:
         """Post each correction at most as often as is safe (see the ``Writer`` protocol).
 
@@ -106,6 +109,7 @@ class WebhookWriter:
             StoreError: the store or the webhook cannot be reached, or the token is refused. The
                 outcomes of messages under way are given first.
         """
+        self._allowed = allowed
         arrangement = arrange(corrections, self._store.unique_fields)
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="webhook") as pool:
             yield from self._concurrently(pool, arrangement.free)
@@ -179,6 +183,7 @@ class WebhookWriter:
         if refused is not None:
             return refused
         with self._asking:
+            self._allowed()
             wanted = self._confirm(correction)
         if wanted:
             return None
