@@ -125,10 +125,17 @@ class Invocation:
 
     @cached_property
     def language(self) -> Language:
-        """The language of results; that of the settings only when the command has loaded them."""
+        """The language of results, help and errors."""
+        return language_of(self.common.lang, self.environ, self._written_language)
+
+    def _written_language(self) -> str | None:
+        from zvirka.settings.places import written_language
+
         loaded = self.__dict__.get("loaded")
-        report = loaded.settings.report if loaded is not None else None
-        return language_of(self.common.lang, self.environ, report)
+        if loaded is not None:
+            report = loaded.settings.report
+            return report.language if "language" in report.model_fields_set else None
+        return written_language(self.common.config, self.environ)
 
     @cached_property
     def messages(self) -> Messages:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from zvirka.cli.help import summary, write_help
 from zvirka.cli.invocation import Invocation
 
 ReasonOption = Annotated[
@@ -94,6 +95,10 @@ _COMMON = get_command(_declaring).params
 class CliCommand(TyperCommand):
     """A command that takes the common options and configures logging before it runs."""
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help in the language of the call."""
+        write_help(self, ctx, formatter)
+
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the command's own parameters, the common options, and ``--help``."""
         *own, help_option = super().get_params(ctx)
@@ -108,6 +113,18 @@ class CliCommand(TyperCommand):
 
 class Group(TyperGroup):
     """A group of commands that takes the common options before the command's name."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help in the language of the call."""
+        write_help(self, ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return what completes a word; commands with their summaries."""
+        found = super().shell_complete(ctx, incomplete)
+        for item in found:
+            if item.value in self.commands:
+                item.help = summary(self.commands[item.value], ctx.obj.messages.text)
+        return found
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the group's own parameters, the common options, and ``--help``."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from zvirka.i18n import LANGUAGES, N_, Language
 
 if TYPE_CHECKING:
     from zvirka.i18n.words import Words
-    from zvirka.settings.model import ReportSettings
 
 SENTENCES: dict[str, str] = {
     "feed_empty": N_("The exchange plan has recorded no new changes."),
@@ -178,6 +178,12 @@ class Messages:
         """Return the sentence of that name with the values put in."""
         return self._words.gettext(SENTENCES[name]).format(**values)
 
+    def text(self, english: str) -> str:
+        """Return an English text of the catalogue in this language."""
+        if self.language == "en" or not english:  # gettext has its own answer to ""
+            return english
+        return self._words.gettext(english)
+
     def phase(self, name: str) -> str:
         """Return the words for a phase of a run; its own name when there are none."""
         shown = self._words.phase(name)
@@ -190,16 +196,27 @@ class Messages:
 
 
 def language_of(
-    asked: str | None, environ: Mapping[str, str], report: ReportSettings | None
+    asked: str | None, environ: Mapping[str, str], written: Callable[[], str | None]
 ) -> Language:
     """Choose the language: ``--lang``, ``ZVIRKA_LANG``, the settings, the locale.
 
-    ``report.language`` counts only when it is set; a locale of neither language is ignored.
+    ``written`` gives report.language where it is set; a locale of neither language is ignored.
     """
-    for choice in (asked, environ.get("ZVIRKA_LANG")):
-        if choice in LANGUAGES:
-            return choice
-    if report is not None and "language" in report.model_fields_set:
-        return report.language
+    for choice in (lambda: asked, lambda: environ.get("ZVIRKA_LANG"), written):
+        language = choice()
+        if language in LANGUAGES:
+            return language
     locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
     return "en" if locale.lower().startswith("en") else "uk"
+
+
+def asked_language(arguments: Sequence[str]) -> str | None:
+    """Return ``--lang`` of a command line; needed before it is read: by help and usage errors."""
+    asked = None
+    for one, following in pairwise([*arguments, ""]):
+        if one == "--":
+            break
+        name, _, value = one.partition("=")
+        if name == "--lang":
+            asked = value or following
+    return asked if asked in LANGUAGES else None

@@ -33,10 +33,10 @@ from zvirka.settings.explanations import (
     toml_place,
 )
 from zvirka.settings.model import OnecSettings, Settings
+from zvirka.settings.places import SYSTEM_FILE, find_settings
 from zvirka.settings.secrets import resolve_secrets
 
 PREFIX = "ZVIRKA_"
-SYSTEM_FILE = Path("/etc/zvirka/zvirka.toml")
 MASK = "********"
 _TELLING = frozenset({"state_dir", "journal", "report", "schedule", "alerts", "metrics", "log"})
 _NOT_SETTINGS = frozenset({"ZVIRKA_CONFIG", "ZVIRKA_LANG"})
@@ -118,34 +118,6 @@ def load_leniently(path: Path | None, environ: Mapping[str, str]) -> Settings | 
             Settings.model_validate(sound | {name: values[name]})
             sound[name] = values[name]
     return Settings.model_validate(sound)
-
-
-def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the settings file, ``None`` when none was asked for and none is in a usual place.
-
-    Raises:
-        SettingsError: the file asked for does not exist.
-    """
-    asked = path or (Path(environ["ZVIRKA_CONFIG"]) if environ.get("ZVIRKA_CONFIG") else None)
-    if asked is not None:
-        if not _is_file(asked, otherwise=True):
-            raise SettingsError(
-                coded("ZV3101", "the settings file does not exist"),
-                place=str(asked),
-                remedy=Message("check --config or $ZVIRKA_CONFIG"),
-            )
-        return asked.absolute()
-    return next(
-        (place for place in (Path("zvirka.toml").absolute(), SYSTEM_FILE) if _is_file(place)), None
-    )
-
-
-def _is_file(path: Path, *, otherwise: bool = False) -> bool:
-    """Whether there is such a file; ``otherwise`` where this user may not even look."""
-    try:
-        return path.is_file()
-    except PermissionError:
-        return otherwise
 
 
 def effective_values(loaded: Loaded) -> list[EffectiveValue]:

@@ -9,11 +9,15 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from typer.main import get_command
 
 import zvirka.report
+from zvirka.cli.app import app
+from zvirka.cli.help import sentences
 
 ROOT = Path(zvirka.report.__file__).parent
 UKRAINIAN = ROOT.parent / "i18n" / "locale" / "uk" / "LC_MESSAGES" / "zvirka.po"
+ROOT_COMMAND = get_command(app)
 _KEYWORDS = {
     "_": None,
     "N_": None,
@@ -40,6 +44,7 @@ def named() -> Iterator[Message]:
     for _file, _line, message, _comments, _context in found:
         if not (isinstance(message, str) and _ONLY_PARTS.fullmatch(message)):
             seen[tuple(message) if isinstance(message, list | tuple) else message] = None
+    seen |= dict.fromkeys(sentences(ROOT_COMMAND, ROOT_COMMAND.context_class(ROOT_COMMAND)))
     return iter(seen)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.unit.settings.files import SMALLEST, written
 from zvirka.errors import ExitCode, SettingsError
-from zvirka.settings.loading import duration_text, effective_values, find_settings, load_settings
+from zvirka.settings.loading import duration_text, effective_values, load_settings
 from zvirka.settings.model import Duration, Settings, SqlExpression
 
 
