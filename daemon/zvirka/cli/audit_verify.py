@@ -35,7 +35,7 @@ def verify(
     reports: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[REPORT]...",
+            metavar="REPORT",
             help="Report files (JSON, HTML, XLSX) to check alone, without settings and journal.",
         ),
     ] = None,

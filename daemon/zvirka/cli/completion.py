@@ -15,7 +15,7 @@ Shell = Literal["bash", "zsh", "fish"]
 
 
 def complete(command: Any, call: Invocation, instruction: str) -> int:
-    """Answer a shell: what completes a word, or the script that makes it ask."""
+    """Answer a shell that asks what completes a word."""
     from typer._completion_classes import completion_init
     from typer.completion import shell_complete
 
@@ -23,8 +23,16 @@ def complete(command: Any, call: Invocation, instruction: str) -> int:
     return shell_complete(command, {"obj": call}, "zvirka", COMPLETE, instruction)
 
 
+def script(shell: Shell) -> str:
+    """Return what makes a shell ask."""
+    from typer._completion_shared import get_completion_script
+
+    return get_completion_script(prog_name="zvirka", complete_var=COMPLETE, shell=shell)
+
+
 def show(context: typer.Context, shell: Shell | None) -> None:
     """Print the script for a shell and end."""
     if shell and not context.resilient_parsing:
-        complete(context.find_root().command, context.obj, f"source_{shell}")
+        call: Invocation = context.obj
+        call.print(script(shell))
         raise typer.Exit

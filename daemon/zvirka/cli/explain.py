@@ -25,7 +25,7 @@ app = new_group()
 def explain(
     context: typer.Context,
     code: Annotated[
-        str, typer.Argument(metavar="[CODE]", help="The code at the end of a message.")
+        str, typer.Argument(metavar="CODE", help="The code at the end of a message.")
     ] = "",
 ) -> int:
     """Explain the code of a message: what it means and what to do, step by step.

@@ -2,8 +2,8 @@
 
 The English texts stand where typer takes them: docstrings, ``help=``, metavars, epilogs. Each
 paragraph, option text, metavar and quoted text of an example is a message of the catalogue
-(:func:`sentences` lists them for the test that holds the catalogue complete). A paragraph after
-``\\b`` is a list: a heading, then lines of a command or value and, two spaces on, what it means.
+(:func:`sentences` lists them for the test that holds the catalogue complete). A paragraph
+after a backspace, click's sign for "do not wrap", is a list: a heading, then lines of a command or value and, two spaces on, what it means.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ def parameter_row(parameter: Any, context: Any, tell: Translate) -> tuple[str, s
     if row is None:
         return None
     written, text = row
+    if parameter.param_type_name == "argument":
+        written = written.partition(" ")[0]  # without its type
     for shown, plain in _TYPES.items():
         written = written.replace(shown, plain)
     _, _, extra = text.partition(parameter.help)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from zvirka.settings.model import LogSettings, Settings
 
 
+_YES = frozenset({"y", "yes", "т", "так"})
+
+
 class StandardError:
     """Whatever ``sys.stderr`` is at the moment of writing: progress bars replace it."""
 
@@ -160,6 +163,13 @@ class Invocation:
     def say(self, name: str, **values: object) -> str:
         """Return a sentence in the language of the call."""
         return self.messages.say(name, **values)
+
+    def confirm(self, name: str, *, default: bool = False) -> bool:
+        """Ask a question that is answered with yes or no."""
+        self.out.write(f"{self.say(name)} [{self.say('yes_no')}] ")
+        self.out.flush()
+        answer = sys.stdin.readline().strip().casefold()
+        return answer in _YES if answer else default
 
     def progress(self) -> TerminalProgress:
         """Return progress bars on standard error; silent when it is not a terminal."""

@@ -42,7 +42,6 @@ SENTENCES: dict[str, str] = {
     "unexpected": N_(
         "Unexpected error {kind}. This is a bug in zvirka; the log above has the details."
     ),
-    "try_help": N_("Help: {command} --help"),
     "ok": N_("ok"),
     "warning": N_("warning"),
     "failure": N_("failure"),
@@ -122,6 +121,11 @@ SENTENCES: dict[str, str] = {
     "anchored": N_("Head of the chain: run {run}, digest {digest}, receipt {receipt}."),
     "signed_runs": N_("Runs signed: {signed}; not signed: {unsigned}."),
     "signatures_not_checked": N_("Signatures were not checked: give the public key with --key."),
+    "would_prune": N_("Runs that lose personal values: {count} ({runs})"),
+    "would_prune_receipts": N_("Received webhooks that lose personal values: {count}"),
+    "prune_now": N_("Remove them for good?"),
+    "yes_no": N_("y/n"),
+    "several_fit": N_("Several counterparties fit. Name one by --code or --ref:"),
     "pruned": N_("Personal values removed from runs: {count}."),
     "listening": N_("Listening on {address}"),
     "password": N_("Password"),
@@ -202,10 +206,12 @@ def language_of(
 
     ``written`` gives report.language where it is set; a locale of neither language is ignored.
     """
-    for choice in (lambda: asked, lambda: environ.get("ZVIRKA_LANG"), written):
-        language = choice()
-        if language in LANGUAGES:
-            return language
+    for choice in (asked, environ.get("ZVIRKA_LANG")):
+        if choice in LANGUAGES:
+            return choice
+    in_settings = written()
+    if in_settings in LANGUAGES:
+        return in_settings
     locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
     return "en" if locale.lower().startswith("en") else "uk"
 

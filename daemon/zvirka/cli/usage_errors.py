@@ -38,7 +38,9 @@ def _cause(error: Any, named: Any) -> Coded:
     if kind == "MissingParameter":
         return coded("ZV3503", "{name} is missing", name=name)
     if kind == "BadParameter":
-        return coded("ZV3503", "the value of {name} does not fit: {why}", name=name, why=_why(error))
+        return coded(
+            "ZV3503", "the value of {name} does not fit: {why}", name=name, why=_why(error)
+        )
     if kind == "NoSuchOption":
         near = sorted(error.possibilities or ())
         if near:

@@ -14,6 +14,7 @@ from tests.unit.settings.files import SMALLEST, written
 from zvirka.errors import ExitCode, SettingsError
 from zvirka.settings.loading import duration_text, effective_values, load_settings
 from zvirka.settings.model import Duration, Settings, SqlExpression
+from zvirka.settings.places import find_settings
 
 
 def refused(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -> str:
