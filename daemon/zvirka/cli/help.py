@@ -2,8 +2,9 @@
 
 The English texts stand where typer takes them: docstrings, ``help=``, metavars, epilogs. Each
 paragraph, option text, metavar and quoted text of an example is a message of the catalogue
-(:func:`sentences` lists them for the test that holds the catalogue complete). A paragraph
-after a backspace, click's sign for "do not wrap", is a list: a heading, then lines of a command or value and, two spaces on, what it means.
+(:func:`sentences` lists them for the test that holds the catalogue complete). A paragraph after a
+backspace, click's sign for "do not wrap", is a list: a heading, then lines of a command or value
+and, two spaces on, what it means.
 """
 
 from __future__ import annotations
