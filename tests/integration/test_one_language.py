@@ -89,6 +89,9 @@ def told(line: list[str], stdin: str = "", **environ: str) -> tuple[int, str]:
         shown = io.StringIO()
         with redirect_stdout(shown), redirect_stderr(shown):
             code = main(line)
+    if os.environ.get("H13DUMP"):
+        with open(os.environ["H13DUMP"], "a") as f:
+            f.write(f"$ {environ} zvirka {' '.join(line)}  -> {code}\n{shown.getvalue()}\n")
     return code, shown.getvalue()
 
 
@@ -143,6 +146,7 @@ def story(demo: Demo, language: str) -> Iterator[Step]:
     first = 5 if language == "uk" else 15
     one, two, three, four = sorted(r.values["code"] or "" for r in demo.records())[first:][:4]
     yield from steps("simulated list --limit 3", "check", "config show", "config check", "upgrade")
+    yield from steps("explain", "explain ZV1203")
     yield from steps(
         f"simulated edit {one} --name Інакше --lose-webhook",
         f"simulated edit {two} --phone +380441234567 --lose-webhook",
@@ -215,3 +219,126 @@ def soon_asked_to_end() -> Iterator[None]:
         over.set()
         asking.join()
         signal.signal(signal.SIGTERM, before)
+
+
+
+FAILURES: list[tuple[str, dict[str, str]]] = [
+    *(
+        (line, {})
+        for line in (
+            "plann",
+            "plan --no-such-option",
+            "plan now",
+            "show",
+            "show nought",
+            "show 0",
+            "show 999",
+            "runs --limit",
+            "report 999",
+            "report 1 --format doc",
+            "resync --code 1",
+            "resync --reason x",
+            "resync --reason x --all --code 1",
+            "resync --reason x --code none",
+            "resync --reason x --ref none",
+            "resync --reason x --tax-id 1",
+            "approve 1 --reason x",
+            "approve 999 --reason x",
+            "reject 1 --reason x",
+            "undo 999 --reason x",
+            "audit history",
+            "audit history --code 1 --name x",
+            "audit verify none.html",
+            "audit verify zvirka.toml",
+            "audit verify --from 999",
+            "audit verify --key none.pem",
+            "audit verify --key zvirka.toml",
+            "audit verify --rotation none.json",
+            "audit verify --anchors none",
+            "audit verify --tsa-cert none.pem",
+            "audit verify --expect 1",
+            "audit verify --expect 1:00",
+            "audit verify --report none.html",
+            "audit rotate-key --old none.pem --new new.pem --out x.json",
+            "audit export --from 2026-10-01 --to 2026-09-01",
+            "audit export --from tomorrow --to 2026-09-01",
+            "audit export --from 2026-10-01 --to 2026-10-02 --out none/x.xlsx",
+            "prune --older-than old --reason x",
+            "prune --older-than 0d --reason x",
+            "explain ZV0000",
+            "backup none/there",
+            "backup zvirka.toml",
+            "restore none.zvirka",
+            "restore zvirka.toml",
+            "init --yes",
+            "init --yes --out x.toml --onec-url http://127.0.0.1:9/base",
+            "simulated edit none --name x",
+            "simulated edit 1",
+            "simulated list --dir none",
+            "simulate --from none",
+            "simulate --recording none",
+            "demo --keep . --counterparties 50",
+            "demo --counterparties 1",
+            "web hash-password",
+            "upgrade --config none.toml",
+            "config check --config none.toml",
+            "config check --config broken.toml",
+            "config check --config wrong.toml",
+            "feed",
+        )
+    ),
+    *(
+        (line, {f"ZVIRKA_{name}": value})
+        for line in ("config check", "check", "reconcile")
+        for name, value in (
+            ("ONEC__TOTAL_TIMEOUT", "soon"),
+            ("ONEC__URL", "ftp://example.com"),
+            ("ONEC__PROFILE", "none"),
+            ("ONEC__PROXY", "socks"),
+            ("ONECC__URL", "x"),
+            ("ERP__URL", "mongodb://x"),
+            ("GUARD__MAX_CHANGE_SHARE", "2"),
+            ("REPORT__FORMATS", '["doc"]'),
+            ("SCHEDULE__TIMEZONE", "Mars"),
+            ("SCHEDULE__AT", "soon"),
+            ("ALERTS__URLS", '["nothing"]'),
+        )
+    ),
+    *(
+        (line, {f"ZVIRKA_{name}": value})
+        for line in ("check", "plan")
+        for name, value in (
+            ("ONEC__PASSWORD", "wrong"),
+            ("ONEC__URL", "http://127.0.0.1:9/base"),
+            ("ONEC__URL", "http://nowhere.invalid/base"),
+            ("ONEC__PROFILE", "trade"),
+            ("ERP__URL", "sqlite:////none/erp.db"),
+            ("ERP__URL", "sqlite:///zvirka.toml"),
+            ("ERP__URL", "postgresql://nobody@127.0.0.1:9/erp"),
+            ("ERP__TABLE", "none"),
+            ("JOURNAL__URL", "sqlite:////none/journal.db"),
+            ("JOURNAL__URL", "sqlite:///zvirka.toml"),
+            ("JOURNAL__URL", "postgresql://nobody@127.0.0.1:9/journal"),
+            ("STATE_DIR", "/none/state"),
+            ("REPORT__SIGNING_KEY_FILE", "none.pem"),
+        )
+    ),
+    ("serve", {"ZVIRKA_WEB__ENABLED": "true", "ZVIRKA_WEB__SECRET": "s" * 40}),
+    ("serve", {"ZVIRKA_RECEIVER__LISTEN": "256.0.0.1:1"}),
+    ("alert x.service", {"ZVIRKA_ALERTS__URLS": '["json://127.0.0.1:9/"]'}),
+]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_failure_speaks_one_language(demo: Demo, language: str) -> None:
+    Path("broken.toml").write_text("[onec\n", "utf-8")
+    Path("wrong.toml").write_text('[onec]\nurll = "x"\nuser = 7\n[erp]\n[nonsense]\n', "utf-8")
+    found: dict[str, list[str]] = {}
+    for line, environ in FAILURES:
+        code, shown = told([*line.split(), "--lang", language], "short\n", **environ)
+        asked = f"{line} {environ or ''}".strip()
+        if code not in {1, 2, 64}:
+            found[f"{asked} → {code}"] = [shown]
+        assert "Traceback" not in shown, f"{asked}\n{shown}"
+        found[asked] = foreign(language, shown, demo.names())
+    assert {name: words for name, words in found.items() if words} == {}
