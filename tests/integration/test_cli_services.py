@@ -139,7 +139,7 @@ def slow_onec(settled: Path) -> Iterator[Simulator]:
 def test_run_that_is_told_to_stop_ends_as_interrupted_and_the_next_one_goes_on(
     asked: signal.Signals, code: int, slow_onec: Simulator, settled: Path
 ) -> None:
-    with started("reconcile", "--json", "--log-level", "INFO") as process:
+    with started("reconcile", "--json", "--log-level", "INFO", "--lang", "en") as process:
         assert process.stderr is not None
         while "run begins" not in process.stderr.readline():
             assert process.poll() is None

@@ -221,7 +221,6 @@ def soon_asked_to_end() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-
 FAILURES: list[tuple[str, dict[str, str]]] = [
     *(
         (line, {})

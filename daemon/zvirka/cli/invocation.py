@@ -202,7 +202,13 @@ class Invocation:
 
         if self.common.log_level is not None:
             log = log.model_copy(update={"level": self.common.log_level})
-        configure_logs(log, stream=StandardError(), environ=self.environ, secrets=secrets)  # type: ignore[arg-type]
+        configure_logs(
+            log,
+            stream=StandardError(),  # type: ignore[arg-type]
+            environ=self.environ,
+            secrets=secrets,
+            language=self.language,
+        )
 
     # -- results ---------------------------------------------------------------------------------
 
