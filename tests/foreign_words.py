@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from html.parser import HTMLParser
 
-_WORD = r"[A-Za-z]*[a-z](?:['’][a-z]+)?"  # an abbreviation in capitals is no word
-_LATIN = re.compile(rf"(?<![\w@$<./=&-]){_WORD}(?:[,;:]?\s+{_WORD}){{2,}}(?![\w@/_=-])")
-_CYRILLIC = re.compile(r"(?<!\w)[А-Яа-яІіЇїЄєҐґʼ]+(?:[,;:]?\s+[А-Яа-яІіЇїЄєҐґʼ]+)*(?!\w)")
+_LATIN = r"[A-Za-z]*[a-z](?:['’][a-z]+)?"  # an abbreviation in capitals is no word
+_CYRILLIC = r"[А-Яа-яІіЇїЄєҐґʼ]+"
+_SEPARATOR = r"[,;:]?\s+"
 _CODE = [
     re.compile(one)
     for one in (
@@ -18,6 +18,7 @@ _CODE = [
         r"'[^'\n]*'",
         r"\b(?:sudo )?(?:zvirka|systemctl|journalctl|openssl)(?: [a-z][a-z-]*)+",
         r"\b(?:GRANT|CREATE|ALTER|REVOKE|SELECT|UPDATE|INSERT|DELETE) [^;\n]*;?",
+        r"\w+ (?:eq|ne) \w+",
         r"\S*[/\\@_=]\S*",  # paths, addresses, keys, options with values
     )
 ]
@@ -55,17 +56,20 @@ def visible_in_page(html: str) -> str:
 
 def latin_in(text: str, names: Iterable[str] = ()) -> list[str]:
     """Runs of three and more Latin words outside names and code."""
-    return _LATIN.findall(_without(text, names))
+    return _runs(_LATIN, 3, text, names)
 
 
 def cyrillic_in(text: str, names: Iterable[str] = ()) -> list[str]:
-    """Cyrillic words outside names and code."""
-    return _CYRILLIC.findall(_without(text, names))
+    """Runs of two and more Cyrillic words outside names and code."""
+    return _runs(_CYRILLIC, 2, text, names)
 
 
-def _without(text: str, names: Iterable[str]) -> str:
+def _runs(word: str, least: int, text: str, names: Iterable[str]) -> list[str]:
     for name in sorted(names, key=len, reverse=True):
-        text = text.replace(name, "·")
+        text = text.replace(name, " · ")
     for code in _CODE:
         text = code.sub(" · ", text)
-    return text
+    more = rf"(?:{_SEPARATOR}{word}){{{least - 1},}}"
+    found = re.findall(rf"(?<![\w@$<./=&-]){word}{more}(?![\w@/_=-])", text)
+    # Words with a comma after each are a list of names.
+    return [run for run in found if re.search(r"\w\s", run)]

@@ -27,6 +27,8 @@ from zvirka.i18n.register import explanations
 from zvirka.simulator import Record, Simulator
 from zvirka.simulator.kept import kept_simulator
 
+QUICKLY = ["uk", pytest.param("en", marks=pytest.mark.slow)]
+"""Users read Ukrainian; the other way round is for `make test-slow`."""
 WORDS_OF_BOTH = frozenset({"Код", "акт звірки"})
 """Names of 1C and of Ukrainian law that English texts use as well."""
 
@@ -47,6 +49,7 @@ class Demo:
     def names(self) -> set[str]:
         """The values of 1C and of the ERP, which are data in every language."""
         values = {value for one in self.records() for value in one.values.values() if value}
+        values.add(self.simulator.user)
         with closing(sqlite3.connect("erp.db")) as erp:
             values |= {name for (name,) in erp.execute("SELECT name FROM clients")}
         return values
@@ -89,9 +92,6 @@ def told(line: list[str], stdin: str = "", **environ: str) -> tuple[int, str]:
         shown = io.StringIO()
         with redirect_stdout(shown), redirect_stderr(shown):
             code = main(line)
-    if os.environ.get("H13DUMP"):
-        with open(os.environ["H13DUMP"], "a") as f:
-            f.write(f"$ {environ} zvirka {' '.join(line)}  -> {code}\n{shown.getvalue()}\n")
     return code, shown.getvalue()
 
 
@@ -99,6 +99,12 @@ def foreign(language: str, text: str, names: set[str]) -> list[str]:
     if language == "uk":
         return latin_in(text, names)
     return [one for one in cyrillic_in(text, names) if one not in WORDS_OF_BOTH]
+
+
+def assert_one_language(found: dict[str, list[str]]) -> None:
+    """Nothing foreign was found; else every place with its words."""
+    wrong = [f"{place}: {words}" for place, words in found.items() if words]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -109,7 +115,7 @@ def test_help_is_in_one_language(language: str) -> None:
         assert code == 0
         # An example may hold a name.
         found[name] = foreign(language, shown, {"Адмін", "ТОВ Нове", "ТОВ Перейменоване"})
-    assert {name: words for name, words in found.items() if words} == {}
+    assert_one_language(found)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -119,10 +125,10 @@ def test_explanations_are_in_one_language(language: Language) -> None:
     texts["list"] = told(["explain", "--lang", language])[1]
     texts["one"] = told(["explain", "ZV1203", "--lang", language])[1]
     found = {code: foreign(language, text, set()) for code, text in texts.items()}
-    assert {name: words for name, words in found.items() if words} == {}
+    assert_one_language(found)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", QUICKLY)
 def test_every_command_speaks_one_language(demo: Demo, language: str) -> None:
     found: dict[str, list[str]] = {}
     called = set()
@@ -134,7 +140,7 @@ def test_every_command_speaks_one_language(demo: Demo, language: str) -> None:
         called.add(next(name for name in ALL if f"{line} ".startswith(f"{name} ")))
         found[line] = foreign(language, shown, demo.names())
     assert set(ALL) - called == set()
-    assert {name: words for name, words in found.items() if words} == {}
+    assert_one_language(found)
 
 
 Step = tuple[int, str, dict[str, str]]
@@ -240,7 +246,6 @@ FAILURES: list[tuple[str, dict[str, str]]] = [
             "resync --reason x --all --code 1",
             "resync --reason x --code none",
             "resync --reason x --ref none",
-            "resync --reason x --tax-id 1",
             "approve 1 --reason x",
             "approve 999 --reason x",
             "reject 1 --reason x",
@@ -261,11 +266,9 @@ FAILURES: list[tuple[str, dict[str, str]]] = [
             "audit rotate-key --old none.pem --new new.pem --out x.json",
             "audit export --from 2026-10-01 --to 2026-09-01",
             "audit export --from tomorrow --to 2026-09-01",
-            "audit export --from 2026-10-01 --to 2026-10-02 --out none/x.xlsx",
             "prune --older-than old --reason x",
             "prune --older-than 0d --reason x",
             "explain ZV0000",
-            "backup none/there",
             "backup zvirka.toml",
             "restore none.zvirka",
             "restore zvirka.toml",
@@ -276,7 +279,6 @@ FAILURES: list[tuple[str, dict[str, str]]] = [
             "simulated list --dir none",
             "simulate --from none",
             "simulate --recording none",
-            "demo --keep . --counterparties 50",
             "demo --counterparties 1",
             "web hash-password",
             "upgrade --config none.toml",
@@ -288,38 +290,38 @@ FAILURES: list[tuple[str, dict[str, str]]] = [
     ),
     *(
         (line, {f"ZVIRKA_{name}": value})
-        for line in ("config check", "check", "reconcile")
+        for line in ("config check",)
         for name, value in (
             ("ONEC__TOTAL_TIMEOUT", "soon"),
             ("ONEC__URL", "ftp://example.com"),
             ("ONEC__PROFILE", "none"),
             ("ONEC__PROXY", "socks"),
             ("ONECC__URL", "x"),
-            ("ERP__URL", "mongodb://x"),
             ("GUARD__MAX_CHANGE_SHARE", "2"),
             ("REPORT__FORMATS", '["doc"]'),
             ("SCHEDULE__TIMEZONE", "Mars"),
             ("SCHEDULE__AT", "soon"),
-            ("ALERTS__URLS", '["nothing"]'),
         )
     ),
     *(
         (line, {f"ZVIRKA_{name}": value})
-        for line in ("check", "plan")
-        for name, value in (
-            ("ONEC__PASSWORD", "wrong"),
-            ("ONEC__URL", "http://127.0.0.1:9/base"),
-            ("ONEC__URL", "http://nowhere.invalid/base"),
-            ("ONEC__PROFILE", "trade"),
-            ("ERP__URL", "sqlite:////none/erp.db"),
-            ("ERP__URL", "sqlite:///zvirka.toml"),
-            ("ERP__URL", "postgresql://nobody@127.0.0.1:9/erp"),
-            ("ERP__TABLE", "none"),
-            ("JOURNAL__URL", "sqlite:////none/journal.db"),
-            ("JOURNAL__URL", "sqlite:///zvirka.toml"),
-            ("JOURNAL__URL", "postgresql://nobody@127.0.0.1:9/journal"),
-            ("STATE_DIR", "/none/state"),
-            ("REPORT__SIGNING_KEY_FILE", "none.pem"),
+        for line, name, value in (
+            ("check", "ONEC__PASSWORD", "wrong"),
+            ("check", "ONEC__PROFILE", "trade"),
+            ("check", "ERP__TABLE", "none"),
+            ("check", "JOURNAL__URL", "sqlite:///zvirka.toml"),
+            ("plan", "ONEC__PASSWORD", "wrong"),
+            ("plan", "ONEC__URL", "http://127.0.0.1:9/base"),
+            ("plan", "ONEC__URL", "http://nowhere.invalid/base"),
+            ("plan", "ERP__URL", "sqlite:///zvirka.toml/erp.db"),
+            ("plan", "ERP__URL", "sqlite:///zvirka.toml"),
+            ("plan", "ERP__URL", "mongodb://x"),
+            ("plan", "ERP__TABLE", "none"),
+            ("runs", "JOURNAL__URL", "sqlite:///zvirka.toml/journal.db"),
+            ("runs", "JOURNAL__URL", "sqlite:///zvirka.toml"),
+            ("runs", "JOURNAL__URL", "postgresql://nobody@127.0.0.1:9/journal"),
+            ("runs", "STATE_DIR", "zvirka.toml/state"),
+            ("plan", "REPORT__SIGNING_KEY_FILE", "none.pem"),
         )
     ),
     ("serve", {"ZVIRKA_WEB__ENABLED": "true", "ZVIRKA_WEB__SECRET": "s" * 40}),
@@ -328,16 +330,17 @@ FAILURES: list[tuple[str, dict[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", QUICKLY)
 def test_every_failure_speaks_one_language(demo: Demo, language: str) -> None:
     Path("broken.toml").write_text("[onec\n", "utf-8")
     Path("wrong.toml").write_text('[onec]\nurll = "x"\nuser = 7\n[erp]\n[nonsense]\n', "utf-8")
     found: dict[str, list[str]] = {}
     for line, environ in FAILURES:
-        code, shown = told([*line.split(), "--lang", language], "short\n", **environ)
+        given = {"ZVIRKA_ONEC__RETRIES": "0"} | environ
+        code, shown = told([*line.split(), "--lang", language], "short\n", **given)
         asked = f"{line} {environ or ''}".strip()
         if code not in {1, 2, 64}:
             found[f"{asked} → {code}"] = [shown]
         assert "Traceback" not in shown, f"{asked}\n{shown}"
         found[asked] = foreign(language, shown, demo.names())
-    assert {name: words for name, words in found.items() if words} == {}
+    assert_one_language(found)

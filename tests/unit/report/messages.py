@@ -52,7 +52,7 @@ def named() -> Iterator[Message]:
 
 
 def _logged() -> Iterator[str]:
-    """The constant messages of the log: ``logger.warning("…")``, ``logger.opt(…).critical("…")``."""
+    """The constant messages of the log, the first argument of ``logger.warning`` and its like."""
     for path in sorted(ROOT.parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logger."):
