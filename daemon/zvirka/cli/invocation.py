@@ -7,6 +7,7 @@ none of them.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from zvirka.cli.invoker import who
 from zvirka.cli.texts import Messages, language_of
+from zvirka.cli.wrapping import longest_word, wrapped
 from zvirka.i18n import Language
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from zvirka.settings.model import LogSettings, Settings
 
 
+_COLOURS = {"good": "32", "warning": "33", "bad": "31"}
+_ENDLESS = 10_000
 _YES = frozenset({"y", "yes", "т", "так"})
 
 
@@ -213,8 +217,16 @@ class Invocation:
     # -- results ---------------------------------------------------------------------------------
 
     def print(self, text: str = "") -> None:
-        """Print one line of the result."""
-        self.out.write(f"{text}\n")
+        """Print a line of the result; on a terminal it is wrapped between words."""
+        width = self._width()
+        lines = text.splitlines() or [""]
+        self.out.write("".join(f"{wrapped(line, width)}\n" for line in lines))
+
+    def tinted(self, text: str, tone: str) -> str:
+        """Return the text in the colour of a tone, ``good``, ``warning`` or ``bad``."""
+        if not self._colours or tone not in _COLOURS:
+            return text
+        return f"\x1b[{_COLOURS[tone]}m{text}\x1b[0m"
 
     def print_json(self, content: Any) -> None:
         """Print the whole result as JSON."""
@@ -224,22 +236,39 @@ class Invocation:
         self.out.write(f"{text.decode()}\n")
 
     def print_table(self, headings: list[str], rows: list[list[str]]) -> None:
-        """Print rows as a table; cells are text, never markup."""
+        """Print rows as a table; cells are text, never markup.
+
+        Where the terminal is too narrow for the longest words, each row becomes a block of lines.
+        """
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
+        width = self._width()
+        columns = [max(map(longest_word, column)) for column in zip(headings, *rows, strict=True)]
+        if sum(columns) + 2 * len(columns) > width:
+            for row in rows:
+                for heading, cell in zip(headings, row, strict=True):
+                    self.print(f"{heading}: {cell}")
+                self.print()
+            return
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in headings:
-            table.add_column(heading, overflow="fold")
+        for heading, least in zip(headings, columns, strict=True):
+            table.add_column(heading, overflow="fold", min_width=least)
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*map(Text.from_ansi, row))
         # No folding and no colours where a program reads it.
-        width = None if self.out.isatty() else 10_000
-        console = Console(file=self.out, highlight=False, width=width)
+        console = Console(file=self.out, highlight=False, width=width, no_color=not self._colours)
         with console.capture() as captured:
             console.print(table)
         self.out.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+    @property
+    def _colours(self) -> bool:
+        return self.out.isatty() and not self.environ.get("NO_COLOR")
+
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns if self.out.isatty() else _ENDLESS
 
 
 def _in_language(loaded: Loaded, language: str) -> Loaded:
