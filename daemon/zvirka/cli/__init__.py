@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A terminal or pipe of another encoding gets \uXXXX, which JSON understands as well.
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    call = Invocation(os.environ, Common(lang=asked_language(given)))
+    call = Invocation(os.environ, Common(lang=asked_language(given), json="--json" in given))
     try:
         code = _run(call, given)
         sys.stdout.flush()
@@ -92,7 +92,12 @@ def _report_error(error: ZvirkaError, call: Invocation) -> int:
         parts.append(f"{call.say('remedy')}: {told(error.remedy)}")
     if error.code:
         parts.append(call.say("explain", code=error.code))
-    sys.stderr.write(visible(Redactor(call.secrets).secrets("\n".join(parts))) + "\n")
+    hide = Redactor(call.secrets).secrets
+    sys.stderr.write(visible(hide("\n".join(parts))) + "\n")
+    if call.common.json:
+        names = ("cause", "place", "remedy")
+        texts = {name: hide(told(getattr(error, name))) for name in names}
+        call.print_json({"error": {"code": error.code, **texts}})
     return int(error.exit_code)
 
 

@@ -131,7 +131,7 @@ def export(
             parties=call.settings.report.act,
         )
     if call.common.json:
-        call.print_json([path])
+        call.print_json({"files": [path]})
     else:
         call.print(call.say("written", path=path))
     return ExitCode.IN_SYNC

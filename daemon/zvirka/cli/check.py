@@ -72,7 +72,7 @@ def check(context: typer.Context) -> int:
     findings = findings_of(call)
     failures = sum(finding.level == "failure" for finding in findings)
     if call.common.json:
-        call.print_json([_as_json(call, finding) for finding in findings])
+        call.print_json({"findings": [finding_content(call, finding) for finding in findings]})
     else:
         for finding in findings:
             print_finding(call, finding)
@@ -115,7 +115,8 @@ def _key_findings(call: Invocation, cache: Path) -> list[Finding]:
         return list(key_findings(source, store, mapping, settings.guard.min_key_share))
 
 
-def _as_json(call: Invocation, finding: Finding) -> dict[str, str]:
+def finding_content(call: Invocation, finding: Finding) -> dict[str, str]:
+    """Return a line of a check for programs: its subject is a name, the rest is told."""
     told, code = call.words.told, getattr(finding.text, "code", "")
     texts = {name: told(getattr(finding, name)) for name in ("subject", "text", "remedy")}
     return {"level": finding.level, "code": code, **texts}

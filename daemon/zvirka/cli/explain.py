@@ -45,7 +45,7 @@ def explain(
             remedy=Message("`zvirka explain` lists them all"),
         )
     if call.common.json:
-        call.print_json(found)
+        call.print_json({"codes": found})
     elif asked:
         call.print(f"{asked}: {found[0].title}\n\n{found[0].text}".replace("`", ""))
     else:

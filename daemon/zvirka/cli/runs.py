@@ -48,7 +48,8 @@ def runs(
         found = journal.held(now)[:limit] if held else journal.runs(limit=limit)
         decided = journal.decisions([run.id or 0 for run in found], now)
     if call.common.json:
-        call.print_json([_run_content(run, decided.get(run.id or 0)) for run in found])
+        runs = [_run_content(run, decided.get(run.id or 0)) for run in found]
+        call.print_json({"runs": runs})
     elif not found:
         call.print(call.say("no_held" if held else "no_runs"))
     else:

@@ -45,7 +45,7 @@ def show(
     base, _ = edited_base(directory)
     found = [base.get(ref).values for ref in islice(base.refs(), limit)]
     if call.common.json:
-        call.print_json(found)
+        call.print_json({"counterparties": found})
     else:
         fields = list(found[0]) if found else []
         rows = [[values[field] or "" for field in fields] for values in found]

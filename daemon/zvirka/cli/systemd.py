@@ -39,7 +39,7 @@ def install(
     call: Invocation = context.obj
     paths = install_units(prefix=prefix, dry_run=dry_run)
     if call.common.json:
-        call.print_json(paths)
+        call.print_json({"files": paths})
     else:
         for path in paths:
             call.print(call.say("would_write" if dry_run else "written", path=path))
@@ -64,7 +64,7 @@ def uninstall(
     call: Invocation = context.obj
     paths = uninstall_units(prefix=prefix, dry_run=dry_run)
     if call.common.json:
-        call.print_json(paths)
+        call.print_json({"files": paths})
     else:
         for path in paths:
             call.print(call.say("would_remove" if dry_run else "removed", path=path))
