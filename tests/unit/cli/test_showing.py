@@ -81,7 +81,7 @@ def test_config_check_tells_file_and_warnings(
 
 def test_empty_journal_has_no_runs(settled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("runs", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == []
+    assert json.loads(capsys.readouterr().out) == {"runs": []}
     assert run("runs", "--lang", "uk") == 0
     assert capsys.readouterr().out == "Запусків ще не було.\n"
     assert run("runs", "--held", "--lang", "en") == 0
@@ -105,7 +105,7 @@ def test_push_module_is_written_for_the_configuration(
     settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("bsl", "render", "--out", "for-1c", "--json") == 0
-    written = [Path(path) for path in json.loads(capsys.readouterr().out)]
+    written = [Path(path) for path in json.loads(capsys.readouterr().out)["files"]]
     assert written
     assert all(path.is_file() for path in written)
 
