@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from zvirka.cli.invoker import who
 from zvirka.cli.texts import Messages, language_of
@@ -258,7 +258,8 @@ class Invocation:
         for row in rows:
             table.add_row(*map(Text.from_ansi, row))
         # No folding and no colours where a program reads it.
-        console = Console(file=self.out, highlight=False, width=width, no_color=not self._colours)
+        colours: Literal["standard"] | None = "standard" if self._colours else None
+        console = Console(file=self.out, highlight=False, width=width, color_system=colours)
         with console.capture() as captured:
             console.print(table)
         self.out.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))

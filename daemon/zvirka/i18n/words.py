@@ -8,7 +8,7 @@ per process): no compiled file can be older than its source, and no build step i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import cache
 from gettext import NullTranslations
 from io import BytesIO
@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -199,6 +199,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 """Arguments of sentences that are words of the domain, by their name in the sentence."""
 _TIMES = frozenset({"since", "slot", "time"})
 """Those that are times, as ISO 8601 texts."""
+_DAYS = frozenset({"day", "end"})
+"""Those that are days, as ISO 8601 texts."""
 
 
 class Words:
@@ -251,6 +253,8 @@ class Words:
             return (
                 self.clock(datetime.fromisoformat(value)) if isinstance(value, str) else str(value)
             )
+        if name in _DAYS:
+            return str(format_date(date.fromisoformat(value), self._digits, locale=self.locale))
         return str(value)
 
     def word(self, words: Mapping[str, str], name: str) -> str:
@@ -328,8 +332,11 @@ class Words:
 
     def day(self, moment: datetime) -> str:
         """The date alone, in digits."""
-        pattern = "dd.MM.y" if self.language == "uk" else "d MMM y"
-        return str(format_datetime(self.local(moment), pattern, locale=self.locale))
+        return str(format_datetime(self.local(moment), self._digits, locale=self.locale))
+
+    @property
+    def _digits(self) -> str:
+        return "dd.MM.y" if self.language == "uk" else "d MMM y"
 
     def clock(self, moment: datetime | None) -> str:
         """Date and time in digits, for the lines of a difference."""
