@@ -1,4 +1,4 @@
-"""The commands of ``zvirka`` as data: what the man page, the completion and the reference say."""
+"""The commands of ``zvirka`` as data: what the man page and the reference say."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ from typing import Any
 from typer.main import get_command
 
 from zvirka.cli.app import app
+from zvirka.cli.help import paragraphs, parameter_row
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import Group
 
 COMMON = ("config", "lang", "json", "log_level", "verbose", "help")
 """Parameters that every command takes."""
 
-_TYPES = {"<int range>": "N", "<int>": "N", "<str>": "TEXT", "<path>": "PATH"}
-
 
 @dataclass(frozen=True)
 class Parameter:
-    """An option or an argument: as help writes it, what it is for, its spellings with dashes."""
+    """An option or an argument: as help writes it, and what it is for."""
 
     written: str
     text: str
-    dashed: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,14 +57,14 @@ def _below(group: Any, above: str) -> Iterator[Command]:
 
 
 def _command(name: str, found: Any) -> Command:
-    paragraphs = [" ".join(part.split()) for part in found.help.split("\n\n")]
-    _, _, shown = (found.epilog or "").partition("Examples:\n")
+    texts = tuple(paragraphs(found.help))
+    _, *examples = next(paragraphs(found.epilog)).splitlines()
     return Command(
         name,
-        paragraphs[0],
-        tuple(paragraphs),
+        texts[0],
+        texts,
         tuple(_parameters(found, name, common=False)),
-        tuple(line.strip() for line in shown.splitlines() if line.strip()),
+        tuple(line.strip() for line in examples),
         found,
     )
 
@@ -76,11 +74,6 @@ def _parameters(found: Any, name: str, *, common: bool) -> Iterator[Parameter]:
     for parameter in found.get_params(context):
         if (parameter.name in COMMON) != common:
             continue
-        record = parameter.get_help_record(context)
-        if record is None:
-            continue
-        written, text = record
-        for shown, plain in _TYPES.items():
-            written = written.replace(shown, plain)
-        dashed = (*parameter.opts, *parameter.secondary_opts) if written.startswith("-") else ()
-        yield Parameter(written, " ".join(text.split()), tuple(dashed))
+        row = parameter_row(parameter, context, str)
+        if row is not None:
+            yield Parameter(*row)

@@ -14,6 +14,7 @@ from pathlib import Path
 from command_tree import Command, Parameter, commands, common_parameters
 from project import version
 
+from zvirka.cli.completion import script
 from zvirka.errors import ExitCode
 from zvirka.package_files import shipped
 
@@ -32,7 +33,7 @@ def main(directory: Path) -> None:
     _write(directory / "man1/zvirka.1.gz", "\n".join(_commands_page(found)))
     example = shipped("config").joinpath("zvirka.example.toml").read_text("utf-8")
     _write(directory / "man5/zvirka.toml.5.gz", "\n".join(_settings_page(example)))
-    (directory / "zvirka.bash").write_text(_completion(found), "utf-8")
+    (directory / "zvirka.bash").write_text(f"{script('bash')}\n", "utf-8")
 
 
 def _write(path: Path, text: str) -> None:
@@ -84,38 +85,6 @@ def _plain(text: str) -> str:
     """Return a line that roff prints as it is."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-")
     return re.sub(r"^(?=[.'])", r"\\&", escaped)
-
-
-def _completion(found: Iterable[Command]) -> str:
-    below: dict[str, list[str]] = {"": []}
-    for command in found:
-        first, _, second = command.name.partition(" ")
-        if first not in below[""]:
-            below[""].append(first)
-        if second:
-            below.setdefault(first, []).append(second)
-        below[command.name] = [word for each in command.parameters for word in each.dashed]
-    common = [word for each in common_parameters() for word in each.dashed]
-    cases = "\n".join(f"        '{name}') words='{' '.join(of)}' ;;" for name, of in below.items())
-    return f"""# Completion of zvirka's commands and options for bash.
-_zvirka() {{
-    local word name='' words='' current="${{COMP_WORDS[COMP_CWORD]}}"
-    for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-        [[ $word == -* ]] && continue
-        [[ " $(_zvirka_words "$name") " == *" $word "* ]] && name="${{name:+$name }}$word"
-    done
-    words="$(_zvirka_words "$name") {" ".join(common)}"
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
-}}
-_zvirka_words() {{
-    local words=''
-    case "$1" in
-{cases}
-    esac
-    printf '%s' "$words"
-}}
-complete -o default -F _zvirka zvirka
-"""
 
 
 if __name__ == "__main__":

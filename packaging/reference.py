@@ -19,6 +19,7 @@ from manpages import CODES
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from zvirka.cli.results import SCHEMA as RESULTS_SCHEMA
 from zvirka.package_files import shipped
 from zvirka.report.format_json import SCHEMA
 from zvirka.service.metrics import Metrics
@@ -89,11 +90,17 @@ def _metrics() -> Iterator[str]:
 
 
 def _json() -> Iterator[str]:
-    schema = json.loads(SCHEMA.read_text("utf-8"))
-    yield from (f"# JSON: {schema['title']}", "")
-    yield "`--json` prints results on standard output; a report in JSON follows the schema below"
-    yield f"(`{SCHEMA.name}`, installed with zvirka). A count that a run did not take is `null`."
-    for name, part in schema["$defs"].items():
+    report = json.loads(SCHEMA.read_text("utf-8"))
+    printed = json.loads(RESULTS_SCHEMA.read_text("utf-8"))
+    yield from ("# JSON", "", "A count that a run did not take is `null`.", "", "## Commands", "")
+    yield f"With `--json` every command prints one object (`{RESULTS_SCHEMA.name}`, installed with"
+    yield "zvirka); a command that fails prints `error`."
+    yield from ("", "| command | object |", "|---|---|")
+    for command, value in printed["commands"].items():
+        yield f"| `{command}` | {_cell(_kind(value))} |"
+    yield from ("", "## Reports", "")
+    yield f"A report in JSON is a [Report](#report) (`{SCHEMA.name}`)."
+    for name, part in (printed["$defs"] | report["$defs"]).items():
         yield from ("", f"## {name}", "", _code(_first(part.get("description", ""))), "")
         if "enum" in part:
             yield ", ".join(f"`{value}`" for value in part["enum"])
@@ -109,6 +116,8 @@ def _kind(value: dict[str, Any]) -> str:
         return f"[{name}](#{name.lower()})"
     if "anyOf" in value:
         return " or ".join(_kind(each) for each in value["anyOf"])
+    if isinstance(value.get("additionalProperties"), dict):
+        return f"{_kind(value['additionalProperties'])} by name"
     if value.get("type") == "array":
         return f"list of {_kind(value['items'])}" if value.get("items") else "list"
     kind = value.get("type", "any")

@@ -2,6 +2,7 @@
 
 Configured once by the command line. Everything else imports loguru's ``logger``, gives it a
 constant message with keyword fields, and sets the run and its phase by ``logger.contextualize``.
+People read the message in their language, from the one catalogue; JSON lines keep the English.
 What an audit needs goes to the journal tables, not here: a broken sink is silent.
 """
 
@@ -14,13 +15,17 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 from loguru import logger
 
+from zvirka.i18n import Language
 from zvirka.i18n.visible_text import one_line
+from zvirka.i18n.words import Words
+from zvirka.message import Message
 from zvirka.redaction import Redactor
 from zvirka.settings.model import LogSettings
 
@@ -71,6 +76,7 @@ def configure_logs(
     environ: Mapping[str, str],
     secrets: Collection[str] = (),
     extra: Mapping[str, Any] | None = None,
+    language: Language = "en",
 ) -> None:
     """Send every log entry of this process to one place, redacted.
 
@@ -80,12 +86,15 @@ def configure_logs(
         environ: its ``JOURNAL_STREAM`` says whether the stream is the journal.
         secrets: values to mask wherever they occur.
         extra: fields of every entry.
+        language: of messages and of fields that are sentences.
     """
     redactor = Redactor(secrets)
-    write = _writer(_shape(settings, stream, environ), stream, environ)
+    shape = _shape(settings, stream, environ)
+    write = _writer(shape, stream, environ)
+    words = cache(lambda: Words("en" if shape == "json" else language))
 
     def sink(message: Any) -> None:
-        write(_entry(message, redactor))
+        write(_entry(message, redactor, words()))
 
     logger.remove()
     logger.configure(extra=dict(extra or {}))
@@ -117,15 +126,20 @@ def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def _entry(message: Any, redactor: Redactor) -> LogEntry:
+def _entry(message: Any, redactor: Redactor, words: Words) -> LogEntry:
     record = message.record
+    text = record["message"]
+    told = {
+        name: words.told(value) if isinstance(value, Message) else value
+        for name, value in record["extra"].items()
+    }
     return LogEntry(
         at=record["time"],
         level=record["level"].name,
         severity=record["level"].no,
         source=f"{record['name']}:{record['line']}",
-        message=redactor.text(record["message"]),
-        fields=redactor.fields(record["extra"]),
+        message=redactor.text(words.gettext(text) if text else ""),
+        fields=redactor.fields(told),
         exception=redactor.text(str(message)).strip("\n"),
     )
 

@@ -334,7 +334,7 @@ def test_the_commands(
     journal.close()
     capsys.readouterr()
     assert zvirka("audit", "anchor", "--json") == 0
-    head = json.loads(capsys.readouterr().out)
+    head = json.loads(capsys.readouterr().out)["head"]
     assert (head["run"], head["receipt"]) == (4, 11)
     assert zvirka("audit", "verify", "--lang", "en") == 0
     assert "1 heads and reports, 1 timestamps" in capsys.readouterr().out

@@ -119,7 +119,7 @@ def test_what_root_leaves_belongs_to_the_user_of_the_service(
     assert ended.returncode in {0, 1}, ended.stderr
     assert f"uid {USER}" in ended.stderr
     assert owners(installed) == {USER}
-    said = json.loads(run(installed, "runs", "--json").stdout)
+    said = json.loads(run(installed, "runs", "--json").stdout)["runs"]
     assert said[0]["who"].startswith("root")
 
 
@@ -149,7 +149,8 @@ def test_what_root_left_earlier_is_found_and_the_remedy_mends_it(installed: Path
     lock.touch(mode=0o600)
     (installed / "state" / "staging").mkdir(mode=0o700)
     ended = run(installed, "check", "--json")
-    [told] = [one for one in json.loads(ended.stdout) if one["level"] == "failure"]
+    found = json.loads(ended.stdout)["findings"]
+    [told] = [one for one in found if one["level"] == "failure"]
     assert ended.returncode == 2
     assert str(lock) in told["text"]
     subprocess.run(told["remedy"].split(), check=True)

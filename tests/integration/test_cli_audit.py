@@ -51,7 +51,7 @@ def test_a_report_is_verified_with_the_key_and_nothing_else(
     assert run(*line, "--lang", "uk") == 0
     assert "підписано ключем" in capsys.readouterr().out
     assert run(*line, "--json") == 0
-    [proof] = json.loads(capsys.readouterr().out)
+    [proof] = json.loads(capsys.readouterr().out)["reports"]
     assert (proof["runs"], proof["whole"]) == ([1], True)
 
 

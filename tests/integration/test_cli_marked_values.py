@@ -80,7 +80,7 @@ def test_whole_job_at_debug_level_tells_nothing_marked(
         assert_unmarked(shown.err)
         assert PASSWORD not in shown.out
     run("reconcile", "--log-level", "DEBUG")
-    assert "run ends" in capsys.readouterr().err
+    assert "запуск завершується" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -102,7 +102,7 @@ def test_what_fails_tells_nothing_marked(
     file = settled / "zvirka.toml"
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("\n[guard]", f"{TABLE}\n[guard]"), encoding="utf-8")
-    assert run("reconcile", "--log-level", "DEBUG") == 1
+    assert run("reconcile", "--log-level", "DEBUG", "--lang", "en") == 1
     shown = capsys.readouterr()
     assert "run ends" in shown.err
     assert_unmarked(shown.err)

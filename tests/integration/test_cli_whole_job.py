@@ -68,7 +68,8 @@ def test_plan_writes_nothing_and_reconcile_corrects_and_proves(
     code, again = answer(capsys, "reconcile")
     assert (code, again["causes"], again["remaining"]) == (0, {}, 0)
 
-    code, found = answer(capsys, "runs")
+    code, listed = answer(capsys, "runs")
+    found = listed["runs"]
     assert [(one["run"], one["command"]) for one in found] == [
         (3, "reconcile"),
         (2, "reconcile"),
@@ -113,11 +114,11 @@ def test_held_deletes_wait_for_a_person_who_approves_or_rejects(
     assert "zvirka approve 2" in shown
     assert all(clients(settled, "is_active")[code] == 1 for code in gone)
     code, held = answer(capsys, "runs", "--held")
-    assert [one["run"] for one in held] == [2]
+    assert [one["run"] for one in held["runs"]] == [2]
     code, approved = answer(capsys, "approve", "2", "--reason", "філію закрито")
     assert (code, approved["outcomes"]) == (0, {"applied": 2})
     assert all(clients(settled, "is_active")[code] == 0 for code in gone)
-    assert answer(capsys, "runs", "--held") == (0, [])
+    assert answer(capsys, "runs", "--held") == (0, {"runs": []})
     assert run("approve", "2", "--reason", "ще раз") == 64
     assert f"запуск {approved['run']}" in capsys.readouterr().err
     assert run("runs", "--lang", "en") == 0
@@ -132,12 +133,12 @@ def test_held_deletes_wait_for_a_person_who_approves_or_rejects(
         onec.base.delete(one.ref)
     assert run("reconcile") == 3
     capsys.readouterr()
-    held_run = answer(capsys, "runs", "--held")[1][0]["run"]
+    held_run = answer(capsys, "runs", "--held")[1]["runs"][0]["run"]
     assert run("reject", str(held_run), "--reason", "помилка в 1С", "--lang", "en") == 1
     shown = capsys.readouterr().out
     assert "2 corrections rejected; nothing was written to the ERP" in shown
     assert "agree" not in shown
-    assert answer(capsys, "runs", "--held") == (0, [])
+    assert answer(capsys, "runs", "--held") == (0, {"runs": []})
     code, told = answer(capsys, "reconcile")
     assert (code, told["status"], told["causes"]) == (1, "finished", {"rejected": 2})
 
@@ -156,7 +157,7 @@ def test_run_of_a_timer_tells_alerts_and_metrics_as_the_daemon_does(
     told = json.loads((settled / "state" / "alerts.json").read_text())
     assert "held" in told["active"]
     capsys.readouterr()
-    assert answer(capsys, "runs")[1][0]["trigger"] == "timer"
+    assert answer(capsys, "runs")[1]["runs"][0]["trigger"] == "timer"
 
 
 def test_one_counterparty_is_resynced_undone_and_its_history_told(
@@ -190,8 +191,8 @@ def test_reports_are_written_again_and_proven(
     line = ["report", "1", "--format", "md", "--format", "xlsx", "--out", "again", "--lang", "en"]
     code, written = answer(capsys, *line)
     assert code == 0
-    assert {Path(path).suffix for path in written} == {".md", ".xlsx"}
-    report = next(path for path in written if path.endswith(".md"))
+    assert {Path(path).suffix for path in written["files"]} == {".md", ".xlsx"}
+    report = next(path for path in written["files"] if path.endswith(".md"))
     code, proof = answer(capsys, "audit", "verify", "--report", report)
     assert (code, proof["whole"], proof["problems"]) == (0, True, [])
     with Path(report).open("a", encoding="utf-8") as file:
@@ -220,8 +221,8 @@ def test_a_period_is_exported_and_old_values_are_pruned(
     period = ["audit", "export", "--from", "2020-01-01", "--to", "2099-12-31"]
     code, written = answer(capsys, *period, "--out", "act.xlsx")
     assert code == 0
-    assert Path(written[0]).read_bytes()[:2] == b"PK"
-    code, pruned = answer(capsys, "prune", "--older-than", "0d", "--reason", "строк минув")
+    assert Path(written["files"][0]).read_bytes()[:2] == b"PK"
+    code, pruned = answer(capsys, "prune", "--older-than", "0d", "--reason", "строк минув", "--yes")
     assert (code, pruned["runs"]) == (0, [1])
     assert run("audit", "verify") == 0
 

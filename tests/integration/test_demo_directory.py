@@ -32,7 +32,9 @@ def test_every_command_works_in_the_directory(
 ) -> None:
     assert "All is well." in shown(capsys, "check")
     assert "The ERP and 1C agree." in shown(capsys, "plan")
-    listed = json.loads(shown(capsys, "simulated", "list", "--json", "--limit", "3"))
+    listed = json.loads(shown(capsys, "simulated", "list", "--json", "--limit", "3"))[
+        "counterparties"
+    ]
     code = listed[1]["code"]
     told = shown(capsys, "simulated", "edit", code, "--name", "ТОВ Інакше", "--lose-webhook")
     assert f"{code}: written in 1C; the ERP was not told." in told
@@ -41,7 +43,7 @@ def test_every_command_works_in_the_directory(
     assert "3" in shown(capsys, "plan", code=1)
     shown(capsys, "reconcile")
     assert "The ERP and 1C agree." in shown(capsys, "plan")
-    last = json.loads(shown(capsys, "runs", "--json"))[1]["run"]
+    last = json.loads(shown(capsys, "runs", "--json"))["runs"][1]["run"]
     assert "missed" in shown(capsys, "show", str(last))
     shown(capsys, "report", str(last), "--format", "xlsx")
     shown(capsys, "audit", "history", "--code", code)
@@ -55,7 +57,8 @@ def test_every_command_works_in_the_directory(
 def test_the_edits_of_1c_survive_a_restart(
     demo: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = json.loads(shown(capsys, "simulated", "list", "--json", "--limit", "1"))[0]["code"]
+    listed = json.loads(shown(capsys, "simulated", "list", "--json", "--limit", "1"))
+    code = listed["counterparties"][0]["code"]
     shown(capsys, "simulated", "edit", code, "--name", "ТОВ Збережене")
     before = {ref: demo.base.get(ref) for ref in demo.base.refs()}
     shown(capsys, "check")  # the served base reads the edit

@@ -117,7 +117,7 @@ def test_commands_act_on_one_flow_on_several_and_on_all(
     out = capsys.readouterr().out
     assert out.index("── main") < out.index("── branch")
     assert main(["flows", *common, "--json"]) == 0
-    lines = {line["flow"]: line for line in json.loads(capsys.readouterr().out)}
+    lines = {line["flow"]: line for line in json.loads(capsys.readouterr().out)["flows"]}
     assert [lines[name]["standing"] for name in ("main", "branch")] == ["healthy", "healthy"]
     assert (tmp_path / "state/flows/branch/journal.db").is_file()
     assert list((tmp_path / "state/flows/branch/reports").glob("*.html"))
@@ -275,7 +275,7 @@ def test_two_flows_of_one_table_must_tell_their_rows_apart(
     def checked() -> list[tuple[str, str]]:
         capsys.readouterr()
         main(["check", "--config", str(file), "--flow", "branch", "--json"])
-        found = json.loads(capsys.readouterr().out)
+        found = json.loads(capsys.readouterr().out)["findings"]
         return [(one["level"], one["code"]) for one in found if one["subject"] == "ownership"]
 
     write("base = 'one'", "")

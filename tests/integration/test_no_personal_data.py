@@ -88,7 +88,7 @@ def test_nothing_the_daemon_says_anywhere_is_personal_or_secret(
             command = Path(f"/proc/{process.pid}/cmdline").read_text()
             assert stop(process) == 0
     log = (tmp_path / "log").read_text()
-    assert "run ends" in log
+    assert "запуск завершується" in log
     assert [message["title"] for message in mail] == ["zvirka: розбіжності залишилися"]
     assert_unmarked("log", log)
     assert_unmarked("status", "\n".join(supervisor.told))

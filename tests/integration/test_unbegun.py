@@ -27,7 +27,7 @@ def change(settled: Path, old: str, new: str) -> None:
 def runs(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     capsys.readouterr()
     assert run("runs", "--json") == 0
-    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["runs"]
     return found
 
 

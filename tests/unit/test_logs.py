@@ -19,6 +19,7 @@ from loguru import logger
 
 from zvirka import logs
 from zvirka.logs import configure_logs, is_journal
+from zvirka.message import Message
 from zvirka.redaction import MASK, Redactor
 from zvirka.settings.model import LogSettings
 
@@ -53,6 +54,17 @@ def test_human_line_has_time_level_message_and_fields() -> None:
         "INFO     page pulled  command=reconcile run=12 phase=pull rows=1000 code=000000123" in line
     )
     assert line[:4].isdigit()
+
+
+def test_people_read_the_message_in_their_language_and_programs_in_english() -> None:
+    cause = Message("the key {name}", name="clients.code")
+    for shape, said in (("human", "запуск починається"), ("json", '"message":"run begins"')):
+        stream = io.StringIO()
+        settings = LogSettings.model_validate({"format": shape})
+        configure_logs(settings, stream=stream, environ={}, language="uk")
+        logger.info("run begins", cause=cause)
+        assert said in stream.getvalue()
+        assert ("ключ clients.code" in stream.getvalue()) == (shape == "human")
 
 
 def test_level_cuts_off_what_is_below() -> None:

@@ -19,9 +19,12 @@ from typer import Abort, TyperException
 from typer.main import get_command
 
 from zvirka.cli.app import app
+from zvirka.cli.completion import COMPLETE, complete
 from zvirka.cli.error_output import report_error
-from zvirka.cli.invocation import Invocation
+from zvirka.cli.invocation import Common, Invocation
 from zvirka.cli.signals import INTERRUPTED, OUTPUT_CLOSED
+from zvirka.cli.texts import asked_language
+from zvirka.cli.usage_errors import usage_error
 from zvirka.errors import ExitCode, ZvirkaError
 
 
@@ -31,12 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             # A terminal or pipe of another encoding gets \uXXXX, which JSON understands as well.
             stream.reconfigure(errors="backslashreplace")
-    call = Invocation(os.environ)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    call = Invocation(os.environ, Common(lang=asked_language(given), json="--json" in given))
     try:
-        code = _run(call, list(sys.argv[1:] if arguments is None else arguments))
+        code = _run(call, given)
         sys.stdout.flush()
     except TyperException as error:
-        return _report_usage(error, call)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            # A group without a command: its help is the message.
+            sys.stderr.write(f"{error.format_message()}\n")
+            return int(ExitCode.USAGE)
+        return report_error(usage_error(error, call.messages.text), call)
     except ZvirkaError as error:
         return report_error(error, call)
     except (KeyboardInterrupt, Abort):
@@ -56,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(call: Invocation, arguments: list[str]) -> int:
     # Not Typer's own main(): it turns a closed pipe into exit code 1, which means differences.
     command = get_command(app)
+    asked = os.environ.get(COMPLETE)
+    if asked:
+        return complete(command, call, asked)
     try:
         with command.make_context("zvirka", arguments, obj=call) as context:
             return int(command.invoke(context) or ExitCode.IN_SYNC)
@@ -68,18 +79,6 @@ def _reader_is_gone() -> bool:
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-def _report_usage(error: TyperException, call: Invocation) -> int:
-    if type(error).__name__ == "NoArgsIsHelpError":
-        # A group without a command: its help is the message.
-        sys.stderr.write(f"{error.format_message()}\n")
-        return int(ExitCode.USAGE)
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "zvirka"
-    sys.stderr.write(f"{call.say('error')}: {error.format_message()}\n")
-    sys.stderr.write(f"{call.say('try_help', command=command)}\n")
-    return int(ExitCode.USAGE)
 
 
 def _report_unexpected(error: Exception, call: Invocation) -> int:

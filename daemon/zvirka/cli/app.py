@@ -14,6 +14,7 @@ from zvirka.cli import (
     backup,
     bsl,
     check,
+    completion,
     config,
     daemon,
     demo,
@@ -40,16 +41,21 @@ app = new_group("""Keeps an ERP true to 1C: compares, corrects, proves, reports.
 
 \b
 Begin with:
-  zvirka demo                    the whole job against a simulated 1C
-  zvirka init                    write the settings from what 1C and the ERP hold
-  zvirka check                   does everything fit: 1C, rights, mapping, the ERP's store
-  zvirka plan                    what differs; nothing is written
-  zvirka reconcile               correct it, verify it, report it
+  zvirka demo       the whole job against a simulated 1C
+  zvirka init       write the settings from what 1C and the ERP hold
+  zvirka check      does everything fit: 1C, rights, mapping, the ERP's store
+  zvirka plan       what differs; nothing is written
+  zvirka reconcile  correct it, verify it, report it
 
 \b
-Exit codes: 0 in sync, or all corrected and verified; 1 differences remain;
-2 the run failed; 3 held for approval; 64 usage or configuration;
-130 interrupted; 141 the reader of the output went away (| head).
+Exit codes:
+  0    in sync, or all corrected and verified
+  1    differences remain
+  2    the run failed
+  3    held for approval
+  64   usage or configuration
+  130  interrupted
+  141  the reader of the output went away (| head)
 """)
 
 
@@ -65,6 +71,15 @@ def _root(
         bool,
         typer.Option("--version", is_eager=True, callback=_print_version, help="The version."),
     ] = False,
+    show_completion: Annotated[
+        completion.Shell | None,
+        typer.Option(
+            "--show-completion",
+            is_eager=True,
+            callback=completion.show,
+            help="Print the completion of commands and options for a shell.",
+        ),
+    ] = None,
 ) -> None:
     """Take the options of ``zvirka`` itself."""
 

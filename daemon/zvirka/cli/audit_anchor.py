@@ -20,15 +20,13 @@ def anchor(context: typer.Context) -> int:
     Writes it to report.head_file and has it timestamped by report.tsa. Called from a timer, it
     covers the webhooks received since the last run.
     """
-    import msgspec
-
     from zvirka.reconcile.anchoring import anchor as anchor_head
 
     call: Invocation = context.obj
     with call.journal() as journal:
         head = anchor_head(call.settings, journal, between_runs=True)
     if call.common.json:
-        call.print_json(msgspec.to_builtins(head))
+        call.print_json({"head": head})
     elif head is None:
         call.print(call.say("no_runs"))
     else:

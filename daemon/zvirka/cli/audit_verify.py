@@ -35,7 +35,7 @@ def verify(
     reports: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[REPORT]...",
+            metavar="REPORT",
             help="Report files (JSON, HTML, XLSX) to check alone, without settings and journal.",
         ),
     ] = None,
@@ -126,20 +126,19 @@ def _verify_files(call: Invocation, paths: list[Path], ring: Keyring | None, kno
     proofs = [prove_file(path, ring, known) for path in paths]
     holds = all(proof.holds for proof in proofs)
     if call.common.json:
-        call.print_json(
-            [
-                {
-                    "file": proof.path,
-                    "runs": proof.runs,
-                    "whole": proof.holds,
-                    "findings": [
-                        {"verdict": one.verdict, "text": one.text % one.values, **one.values}
-                        for one in proof.findings
-                    ],
-                }
-                for proof in proofs
-            ]
-        )
+        reports = [
+            {
+                "file": proof.path,
+                "runs": proof.runs,
+                "whole": proof.holds,
+                "findings": [
+                    {"verdict": one.verdict, "text": one.text % one.values, **one.values}
+                    for one in proof.findings
+                ],
+            }
+            for proof in proofs
+        ]
+        call.print_json({"reports": reports})
         return ExitCode.IN_SYNC if holds else ExitCode.DIFFERENCES
     for proof in proofs:
         call.print(one_line(str(proof.path)))

@@ -31,7 +31,7 @@ def render(
     call: Invocation = context.obj
     rendered = render_modules(call.settings, call.mapping, out)
     if call.common.json:
-        call.print_json(rendered.paths)
+        call.print_json({"files": rendered.paths})
     else:
         for path in rendered.paths:
             call.print(call.say("written", path=path))

@@ -13,6 +13,7 @@ import typer
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import FlowCommand, examples, new_group
 from zvirka.errors import ExitCode, ZvirkaError
+from zvirka.i18n import N_
 from zvirka.message import Message
 
 if TYPE_CHECKING:
@@ -23,6 +24,35 @@ if TYPE_CHECKING:
 app = new_group()
 
 _MARKS = {"ok": "✓", "warning": "!", "failure": "✗"}
+_TONES = {"ok": "good", "warning": "warning", "failure": "bad"}
+_SUBJECTS = {
+    "1C connection": N_("1C connection"),
+    "1C session": N_("1C session"),
+    "charset": N_("charset"),
+    "collation": N_("collation"),
+    "columns": N_("columns"),
+    "contact kinds": N_("contact kinds"),
+    "counterparties": N_("counterparties"),
+    "erp": N_("ERP"),
+    "exchange plan": N_("exchange plan"),
+    "files": N_("files"),
+    "journal": N_("journal"),
+    "key": N_("key"),
+    "lengths": N_("lengths"),
+    "onec": N_("1C"),
+    "ownership": N_("ownership"),
+    "profile": N_("profile"),
+    "reading": N_("reading"),
+    "related values": N_("related values"),
+    "required columns": N_("required columns"),
+    "rights": N_("rights"),
+    "service user": N_("service user"),
+    "soft delete": N_("soft delete"),
+    "store": N_("store"),
+    "transactions": N_("transactions"),
+    "webhook": N_("webhook"),
+}
+"""What a line of a check is about, unless it is a key of the settings."""
 
 
 @app.command(
@@ -44,7 +74,7 @@ def check(context: typer.Context) -> int:
     findings = findings_of(call)
     failures = sum(finding.level == "failure" for finding in findings)
     if call.common.json:
-        call.print_json([_as_json(call, finding) for finding in findings])
+        call.print_json({"findings": [finding_content(call, finding) for finding in findings]})
     else:
         for finding in findings:
             print_finding(call, finding)
@@ -98,7 +128,8 @@ def _key_findings(call: Invocation, cache: Path) -> list[Finding]:
         return list(key_findings(source, store, mapping, settings.guard.min_key_share))
 
 
-def _as_json(call: Invocation, finding: Finding) -> dict[str, str]:
+def finding_content(call: Invocation, finding: Finding) -> dict[str, str]:
+    """Return a line of a check for programs: its subject is a name, the rest is told."""
     told, code = call.words.told, getattr(finding.text, "code", "")
     texts = {name: told(getattr(finding, name)) for name in ("subject", "text", "remedy")}
     return {"level": finding.level, "code": code, **texts}
@@ -119,8 +150,9 @@ def print_finding(call: Invocation, finding: Finding) -> None:
     from zvirka.i18n.visible_text import visible
 
     told, text = call.words.told, finding.text
-    mark, level = _MARKS[finding.level], call.say(finding.level)
+    mark = call.tinted(f"{_MARKS[finding.level]} {call.say(finding.level)}", _TONES[finding.level])
     code = f" ({text.code})" if isinstance(text, Message) and text.code else ""
-    call.print(f"{mark} {level}: {told(finding.subject)}: {visible(told(text))}{code}")
+    subject = call.words.word(_SUBJECTS, finding.subject)
+    call.print(f"{mark}: {told(subject)}: {visible(told(text))}{code}")
     if finding.remedy and finding.level != "ok":
         call.print(f"    → {visible(told(finding.remedy))}")

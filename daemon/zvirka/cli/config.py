@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zvirka.cli.check import print_finding
+from zvirka.cli.check import finding_content, print_finding
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import FlowCommand, examples, new_group
 from zvirka.errors import ExitCode
@@ -49,7 +49,8 @@ def check_config(context: typer.Context) -> int:
     loaded = call.loaded
     names = call.mapping.names
     if call.common.json:
-        call.print_json({"file": loaded.path, "fields": names, "warnings": loaded.warnings})
+        warnings = [finding_content(call, warning) for warning in loaded.warnings]
+        call.print_json({"file": loaded.path, "fields": names, "warnings": warnings})
         return ExitCode.IN_SYNC
     call.print(call.say("settings_file", path=loaded.path or call.say("none")))
     for warning in loaded.warnings:

@@ -20,7 +20,8 @@ def daemon(context: typer.Context) -> int:
     SIGHUP reads the settings again; SIGTERM ends the current runs at the next safe place.
     """
     from zvirka.service.run_daemon import run_daemon
-    from zvirka.settings.loading import find_settings, load_flows, load_leniently
+    from zvirka.settings.loading import load_flows, load_leniently
+    from zvirka.settings.places import find_settings
 
     call: Invocation = context.obj
     names = call.flow_names

@@ -21,5 +21,10 @@ def report_error(error: ZvirkaError, call: Invocation) -> int:
         parts.append(f"{call.say('remedy')}: {told(error.remedy)}")
     if error.code:
         parts.append(call.say("explain", code=error.code))
-    sys.stderr.write(visible(Redactor(call.secrets).secrets("\n".join(parts))) + "\n")
+    hide = Redactor(call.secrets).secrets
+    sys.stderr.write(visible(hide("\n".join(parts))) + "\n")
+    if call.common.json:
+        names = ("cause", "place", "remedy")
+        texts = {name: hide(told(getattr(error, name))) for name in names}
+        call.print_json({"error": {"code": error.code, **texts}})
     return int(error.exit_code)

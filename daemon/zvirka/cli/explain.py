@@ -25,7 +25,7 @@ app = new_group()
 def explain(
     context: typer.Context,
     code: Annotated[
-        str, typer.Argument(metavar="[CODE]", help="The code at the end of a message.")
+        str, typer.Argument(metavar="CODE", help="The code at the end of a message.")
     ] = "",
 ) -> int:
     """Explain the code of a message: what it means and what to do, step by step.
@@ -45,7 +45,7 @@ def explain(
             remedy=Message("`zvirka explain` lists them all"),
         )
     if call.common.json:
-        call.print_json(found)
+        call.print_json({"codes": found})
     elif asked:
         call.print(f"{asked}: {found[0].title}\n\n{found[0].text}".replace("`", ""))
     else:

@@ -38,13 +38,13 @@ def flows(context: typer.Context) -> int:
     names = call.flow_names
     found = load_flows(call.common.config, call.environ)
     lines = [
-        _line(name, found.loaded[name].settings)
+        _line(call, name, found.loaded[name].settings)
         if name in found.loaded
-        else {"flow": name, "error": found.broken[name].sentence}
+        else {"flow": name, "error": call.words.told(found.broken[name].sentence)}
         for name in names
     ]
     if call.common.json:
-        call.print_json(lines)
+        call.print_json({"flows": lines})
     else:
         columns = ("flow", "base", "catalog", "table", "standing", "last_run", "next_run")
         call.print_table(
@@ -54,11 +54,11 @@ def flows(context: typer.Context) -> int:
         )
         for line in lines:
             if "error" in line:
-                call.print(f"{line['flow']}: {call.words.told(line['error'])}")
+                call.print(f"{line['flow']}: {line['error']}")
     return ExitCode.FAILED if any("error" in line for line in lines) else ExitCode.IN_SYNC
 
 
-def _line(name: str, settings: Settings) -> dict[str, Any]:
+def _line(call: Invocation, name: str, settings: Settings) -> dict[str, Any]:
     """What is known of a flow; a journal that does not exist yet is left so."""
     from zvirka.journal.engine import journal_url
     from zvirka.journal.journal import open_journal
@@ -78,7 +78,7 @@ def _line(name: str, settings: Settings) -> dict[str, Any]:
             with journal.reading() as connection:
                 state = flow_state(connection, now)
     except ZvirkaError as error:
-        return {**line, "error": error.sentence}
+        return {**line, "error": call.words.told(error.sentence)}
     stale_after = settings.schedule.stale_after
     return {
         **line,

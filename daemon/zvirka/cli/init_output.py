@@ -48,7 +48,7 @@ class InitOutput:
 
     def confirm(self, name: str) -> bool:
         """Return whether to go on; yes where nobody is there to say no."""
-        return not self.asking or typer.confirm(self._call.say(name), default=True)
+        return not self.asking or self._call.confirm(name, default=True)
 
     def say(self, name: str, **values: object) -> None:
         """Print a sentence."""

@@ -7,16 +7,18 @@ none of them.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from zvirka.cli.invoker import who
 from zvirka.cli.texts import Messages, language_of
+from zvirka.cli.wrapping import longest_word, wrapped
 from zvirka.i18n import Language
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from zvirka.mapping import Mapping as FieldMapping
     from zvirka.settings.loading import Loaded
     from zvirka.settings.model import LogSettings, Settings
+
+
+_COLOURS = {"good": "32", "warning": "33", "bad": "31"}
+_ENDLESS = 10_000
+_YES = frozenset({"y", "yes", "т", "так"})
 
 
 class StandardError:
@@ -172,10 +179,17 @@ class Invocation:
 
     @cached_property
     def language(self) -> Language:
-        """The language of results; that of the settings only when the command has loaded them."""
+        """The language of results, help and errors."""
+        return language_of(self.common.lang, self.environ, self._written_language)
+
+    def _written_language(self) -> str | None:
+        from zvirka.settings.places import written_language
+
         loaded = self.__dict__.get("loaded")
-        report = loaded.settings.report if loaded is not None else None
-        return language_of(self.common.lang, self.environ, report)
+        if loaded is not None:
+            report = loaded.settings.report
+            return report.language if "language" in report.model_fields_set else None
+        return written_language(self.common.config, self.environ)
 
     @cached_property
     def messages(self) -> Messages:
@@ -200,6 +214,13 @@ class Invocation:
     def say(self, name: str, **values: object) -> str:
         """Return a sentence in the language of the call."""
         return self.messages.say(name, **values)
+
+    def confirm(self, name: str, *, default: bool = False) -> bool:
+        """Ask a question that is answered with yes or no."""
+        self.out.write(f"{self.say(name)} [{self.say('yes_no')}] ")
+        self.out.flush()
+        answer = sys.stdin.readline().strip().casefold()
+        return answer in _YES if answer else default
 
     def progress(self) -> TerminalProgress:
         """Return progress bars on standard error; silent when it is not a terminal."""
@@ -232,13 +253,27 @@ class Invocation:
 
         if self.common.log_level is not None:
             log = log.model_copy(update={"level": self.common.log_level})
-        configure_logs(log, stream=StandardError(), environ=self.environ, secrets=secrets)  # type: ignore[arg-type]
+        configure_logs(
+            log,
+            stream=StandardError(),  # type: ignore[arg-type]
+            environ=self.environ,
+            secrets=secrets,
+            language=self.language,
+        )
 
     # -- results ---------------------------------------------------------------------------------
 
     def print(self, text: str = "") -> None:
-        """Print one line of the result."""
-        self.out.write(f"{text}\n")
+        """Print a line of the result; on a terminal it is wrapped between words."""
+        width = self._width()
+        lines = text.splitlines() or [""]
+        self.out.write("".join(f"{wrapped(line, width)}\n" for line in lines))
+
+    def tinted(self, text: str, tone: str) -> str:
+        """Return the text in the colour of a tone, ``good``, ``warning`` or ``bad``."""
+        if not self._colours or tone not in _COLOURS:
+            return text
+        return f"\x1b[{_COLOURS[tone]}m{text}\x1b[0m"
 
     def print_json(self, content: Any) -> None:
         """Print the whole result as JSON."""
@@ -248,22 +283,40 @@ class Invocation:
         self.out.write(f"{text.decode()}\n")
 
     def print_table(self, headings: list[str], rows: list[list[str]]) -> None:
-        """Print rows as a table; cells are text, never markup."""
+        """Print rows as a table; cells are text, never markup.
+
+        Where the terminal is too narrow for the longest words, each row becomes a block of lines.
+        """
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
+        width = self._width()
+        columns = [max(map(longest_word, column)) for column in zip(headings, *rows, strict=True)]
+        if sum(columns) + 2 * len(columns) > width:
+            for row in rows:
+                for heading, cell in zip(headings, row, strict=True):
+                    self.print(f"{heading}: {cell}")
+                self.print()
+            return
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in headings:
-            table.add_column(heading, overflow="fold")
+        for heading, least in zip(headings, columns, strict=True):
+            table.add_column(heading, overflow="fold", min_width=least)
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*map(Text.from_ansi, row))
         # No folding and no colours where a program reads it.
-        width = None if self.out.isatty() else 10_000
-        console = Console(file=self.out, highlight=False, width=width)
+        colours: Literal["standard"] | None = "standard" if self._colours else None
+        console = Console(file=self.out, highlight=False, width=width, color_system=colours)
         with console.capture() as captured:
             console.print(table)
         self.out.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+    @property
+    def _colours(self) -> bool:
+        return self.out.isatty() and not self.environ.get("NO_COLOR")
+
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns if self.out.isatty() else _ENDLESS
 
 
 def _in_language(loaded: Loaded, language: str) -> Loaded:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from datetime import date
+from contextlib import suppress
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from zvirka.cli.help import summary, write_help
 from zvirka.cli.invocation import Invocation
 from zvirka.errors import UsageError, ZvirkaError
 from zvirka.message import Message, coded
@@ -140,6 +142,10 @@ _FLOW_OPTIONS = get_command(_declaring_flows).params
 class CliCommand(TyperCommand):
     """A command that takes the common options and configures logging before it runs."""
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help in the language of the call."""
+        write_help(self, ctx, formatter)
+
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the command's own parameters, the common options, and ``--help``."""
         *own, help_option = super().get_params(ctx)
@@ -179,6 +185,18 @@ class FlowCommand(CliCommand):
 class Group(TyperGroup):
     """A group of commands that takes the common options before the command's name."""
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help in the language of the call."""
+        write_help(self, ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return what completes a word; commands with their summaries."""
+        found = super().shell_complete(ctx, incomplete)
+        for item in found:
+            if item.value in self.commands:
+                item.help = summary(self.commands[item.value], ctx.obj.messages.text)
+        return found
+
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the group's own parameters, the common options, and ``--help``."""
         *own, help_option = super().get_params(ctx)
@@ -211,11 +229,11 @@ def day_of(option: str, text: str) -> date:
     Raises:
         UsageError: it is no date.
     """
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            coded("ZV3502", "{text} is not a valid date (expected YYYY-MM-DD)", text=repr(text)),
-            place=option,
-            remedy=Message("write it as 2026-10-01"),
-        ) from None
+    for form in ("%Y-%m-%d", "%d.%m.%Y"):
+        with suppress(ValueError):
+            return datetime.strptime(text, form).date()  # noqa: DTZ007 - a day has no zone
+    raise UsageError(
+        coded("ZV3502", "{text} is not a valid date (expected YYYY-MM-DD)", text=repr(text)),
+        place=option,
+        remedy=Message("write it as 2026-10-01 or 01.10.2026"),
+    )

@@ -59,7 +59,7 @@ def report(
             timezone=settings.schedule.timezone,
         )
     if call.common.json:
-        call.print_json(paths)
+        call.print_json({"files": paths})
     else:
         for path in paths:
             call.print(str(path))

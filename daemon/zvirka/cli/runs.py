@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import FlowCommand, RunArgument, examples, new_group
-from zvirka.domain import PlanState
+from zvirka.domain import PlanState, RunStatus
 from zvirka.errors import ExitCode
 from zvirka.now import utc_now
 
 if TYPE_CHECKING:
-    from zvirka.domain import Difference
     from zvirka.journal.held_runs import Decision
     from zvirka.journal.records import RunRecord
 
 app = new_group()
 
 _SHOWN = 50
+_TONES = {
+    RunStatus.FINISHED: "good",
+    RunStatus.HELD: "warning",
+    RunStatus.INTERRUPTED: "warning",
+    RunStatus.FAILED: "bad",
+}
 
 
 @app.command(
@@ -43,7 +48,8 @@ def runs(
         found = journal.held(now)[:limit] if held else journal.runs(limit=limit)
         decided = journal.decisions([run.id or 0 for run in found], now)
     if call.common.json:
-        call.print_json([_run_content(run, decided.get(run.id or 0)) for run in found])
+        runs = [_run_content(run, decided.get(run.id or 0)) for run in found]
+        call.print_json({"runs": runs})
     elif not found:
         call.print(call.say("no_held" if held else "no_runs"))
     else:
@@ -70,25 +76,28 @@ def show(
     ] = False,
 ) -> int:
     """Show one run: who asked, how it ended, what differed."""
+    from zvirka.cli.difference_output import difference_lines
+    from zvirka.journal.difference_queries import entries
+
     call: Invocation = context.obj
     with call.journal() as journal:
         row = journal.get(run)
         decision = journal.decisions([run], utc_now()).get(run)
         digest = journal.plan_digest(run) if row.status == "held" else ""
         total = journal.count(run).total
-        every = chain.from_iterable(journal.differences(run))
-        found = list(every if everything else islice(every, _SHOWN))
+        with journal.reading() as connection:
+            every = entries(connection, run)
+            found = list(every if everything else islice(every, _SHOWN))
     if call.common.json:
         content = {**_run_content(row, decision), "plan_digest": digest or row.plan_digest}
-        call.print_json({**content, "differences": found, "total": total})
+        differences = [entry.difference for entry in found]
+        call.print_json({**content, "differences": differences, "total": total})
         return ExitCode.IN_SYNC
     _print_head(call, row, decision, digest)
-    if found:
-        columns = ("number", "code", "kind", "cause", "action", "decision", "field")
-        call.print_table(
-            [call.say(column) for column in columns],
-            [_difference_line(call, difference) for difference in found],
-        )
+    for entry in found:
+        call.print()
+        for line in difference_lines(entry, call.words, call.tinted):
+            call.print(line)
     if total > len(found):
         call.print(call.say("more", count=total - len(found)))
     if decision is not None and decision.state is PlanState.WAITING:
@@ -155,23 +164,11 @@ def _run_line(call: Invocation, run: RunRecord, decision: Decision | None) -> li
         str(run.id),
         words.clock(run.started_at),
         words.word(COMMANDS, run.command),
-        words.plan_state(decision.state) if decision else words.word(STATUSES, run.status),
+        call.tinted(
+            words.plan_state(decision.state) if decision else words.word(STATUSES, run.status),
+            _TONES.get(run.status, ""),
+        ),
         words.count(run.facts.found),
         words.count(run.facts.remaining),
         one_line(run.who),
-    ]
-
-
-def _difference_line(call: Invocation, difference: Difference) -> list[str]:
-    from zvirka.i18n.visible_text import one_line
-
-    words = call.words
-    return [
-        str(difference.number),
-        one_line(difference.key or difference.ref),
-        words.kind(difference.kind),
-        words.cause(difference.cause),
-        words.action(difference.action) if difference.action else "—",
-        words.disposition(difference.disposition),
-        ", ".join(words.field(field.field) for field in difference.fields),
     ]

@@ -22,8 +22,8 @@ from zvirka.errors import UsageError
 from zvirka.message import Message, coded
 from zvirka.private_files import create_private_file
 from zvirka.service.installed_units import InstalledUnit, credentials_of, units_of
-from zvirka.settings.loading import SYSTEM_FILE, find_settings
 from zvirka.settings.model import Settings
+from zvirka.settings.places import SYSTEM_FILE, find_settings
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a private directory is made in it
 _UMASK = 0o027

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 app = new_group("Edit the simulated 1C of `zvirka init --demo`.")
 
-CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="Код.")]
+CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="Its Код.")]
 DirectoryOption = Annotated[
     Path, typer.Option("--dir", metavar="DIR", help="The directory of the demo.")
 ]
 LoseOption = Annotated[
     bool, typer.Option("--lose-webhook", help="1C does not tell the ERP, as on a bad day.")
 ]
-NameOption = Annotated[str | None, typer.Option("--name", help="Наименование.")]
-TaxIdOption = Annotated[str | None, typer.Option("--tax-id", help="Код по ЄДРПОУ.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="The name.")]
+TaxIdOption = Annotated[str | None, typer.Option("--tax-id", help="The tax id.")]
 PhoneOption = Annotated[str | None, typer.Option("--phone", help="A phone.")]
 EmailOption = Annotated[str | None, typer.Option("--email", help="An e-mail address.")]
 AddressOption = Annotated[str | None, typer.Option("--address", help="The legal address.")]
@@ -45,7 +45,7 @@ def show(
     base, _ = edited_base(directory)
     found = [base.get(ref).values for ref in islice(base.refs(), limit)]
     if call.common.json:
-        call.print_json(found)
+        call.print_json({"counterparties": found})
     else:
         fields = list(found[0]) if found else []
         rows = [[values[field] or "" for field in fields] for values in found]

@@ -80,7 +80,7 @@ def _list(call: Invocation) -> int:
         found = sorted(journal.suppressions().values(), key=lambda one: (one.since, one.ident))
         runs = {one.run: journal.get(one.run) for one in found}
     if call.common.json:
-        call.print_json(found)
+        call.print_json({"suppressions": found})
     elif not found:
         call.print(call.say("no_suppressions"))
     else:

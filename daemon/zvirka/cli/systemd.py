@@ -61,7 +61,7 @@ def uninstall(
 
 def _show(call: Invocation, paths: list[Path], said: str) -> int:
     if call.common.json:
-        call.print_json(paths)
+        call.print_json({"files": paths})
     else:
         for path in paths:
             call.print(call.say(said, path=path))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from zvirka.i18n import LANGUAGES, N_, Language
 
 if TYPE_CHECKING:
     from zvirka.i18n.words import Words
-    from zvirka.settings.model import ReportSettings
 
 SENTENCES: dict[str, str] = {
     "flow": N_("Flow"),
@@ -55,7 +55,6 @@ SENTENCES: dict[str, str] = {
     "unexpected": N_(
         "Unexpected error {kind}. This is a bug in zvirka; the log above has the details."
     ),
-    "try_help": N_("Help: {command} --help"),
     "ok": N_("ok"),
     "warning": N_("warning"),
     "failure": N_("failure"),
@@ -143,6 +142,11 @@ SENTENCES: dict[str, str] = {
     "anchored": N_("Head of the chain: run {run}, digest {digest}, receipt {receipt}."),
     "signed_runs": N_("Runs signed: {signed}; not signed: {unsigned}."),
     "signatures_not_checked": N_("Signatures were not checked: give the public key with --key."),
+    "would_prune": N_("Runs that lose personal values: {count} ({runs})"),
+    "would_prune_receipts": N_("Received webhooks that lose personal values: {count}"),
+    "prune_now": N_("Remove them for good?"),
+    "yes_no": N_("y/n"),
+    "several_fit": N_("Several counterparties fit. Name one by --code or --ref:"),
     "pruned": N_("Personal values removed from runs: {count}."),
     "listening": N_("Listening on {address}"),
     "password": N_("Password"),
@@ -199,6 +203,12 @@ class Messages:
         """Return the sentence of that name with the values put in."""
         return self._words.gettext(SENTENCES[name]).format(**values)
 
+    def text(self, english: str) -> str:
+        """Return an English text of the catalogue in this language."""
+        if self.language == "en" or not english:  # gettext has its own answer to ""
+            return english
+        return self._words.gettext(english)
+
     def phase(self, name: str) -> str:
         """Return the words for a phase of a run; its own name when there are none."""
         shown = self._words.phase(name)
@@ -211,16 +221,29 @@ class Messages:
 
 
 def language_of(
-    asked: str | None, environ: Mapping[str, str], report: ReportSettings | None
+    asked: str | None, environ: Mapping[str, str], written: Callable[[], str | None]
 ) -> Language:
     """Choose the language: ``--lang``, ``ZVIRKA_LANG``, the settings, the locale.
 
-    ``report.language`` counts only when it is set; a locale of neither language is ignored.
+    ``written`` gives report.language where it is set; a locale of neither language is ignored.
     """
     for choice in (asked, environ.get("ZVIRKA_LANG")):
         if choice in LANGUAGES:
             return choice
-    if report is not None and "language" in report.model_fields_set:
-        return report.language
+    in_settings = written()
+    if in_settings in LANGUAGES:
+        return in_settings
     locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
     return "en" if locale.lower().startswith("en") else "uk"
+
+
+def asked_language(arguments: Sequence[str]) -> str | None:
+    """Return ``--lang`` of a command line; needed before it is read: by help and usage errors."""
+    asked = None
+    for one, following in pairwise([*arguments, ""]):
+        if one == "--":
+            break
+        name, _, value = one.partition("=")
+        if name == "--lang":
+            asked = value or following
+    return asked if asked in LANGUAGES else None

@@ -217,6 +217,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 """Arguments of sentences that are words of the domain, by their name in the sentence."""
 _TIMES = frozenset({"since", "slot", "time"})
 """Those that are times, as ISO 8601 texts."""
+_DAYS = frozenset({"day", "end"})
+"""Those that are days, as ISO 8601 texts."""
 
 
 class Words:
@@ -269,6 +271,8 @@ class Words:
             return (
                 self.clock(datetime.fromisoformat(value)) if isinstance(value, str) else str(value)
             )
+        if name in _DAYS:
+            return str(format_date(date.fromisoformat(value), self._digits, locale=self.locale))
         return str(value)
 
     def word(self, words: Mapping[str, str], name: str) -> str:
@@ -346,8 +350,11 @@ class Words:
 
     def day(self, moment: datetime) -> str:
         """The date alone, in digits."""
-        pattern = "dd.MM.y" if self.language == "uk" else "d MMM y"
-        return str(format_datetime(self.local(moment), pattern, locale=self.locale))
+        return str(format_datetime(self.local(moment), self._digits, locale=self.locale))
+
+    @property
+    def _digits(self) -> str:
+        return "dd.MM.y" if self.language == "uk" else "d MMM y"
 
     def date(self, day: date | str) -> str:
         """A calendar date in digits, without a time zone; an ISO text is read first."""

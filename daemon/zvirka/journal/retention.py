@@ -30,6 +30,17 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     receipts: int = 0
 
 
+def prunable(journal: Journal, older_than: timedelta, now: datetime) -> Pruned:
+    """What :func:`prune` would empty; nothing is written.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    with journal.reading() as connection:
+        runs, _, receipts = _prunable(connection, journal, older_than, now)
+    return Pruned(runs=tuple(runs), receipts=receipts)
+
+
 def prune(
     journal: Journal,
     older_than: timedelta,
@@ -46,11 +57,8 @@ def prune(
     Raises:
         JournalError: the journal cannot be written.
     """
-    before = now - older_than
     with journal.writing() as connection:
-        waiting = waiting_runs(connection, now, journal.approval_expires)
-        runs = _old_runs(connection, before, {run.id for run in waiting})
-        last, receipts = _old_receipts(connection, before)
+        runs, last, receipts = _prunable(connection, journal, older_than, now)
         if not runs and not receipts:
             return Pruned()
         run = begin_run(
@@ -74,6 +82,16 @@ def prune(
         finish_run(connection, run, journal.signer, status=RunStatus.FINISHED, exit_code=0, now=now)
     _forget_pages(journal)
     return Pruned(run=run, runs=tuple(runs), receipts=receipts)
+
+
+def _prunable(
+    connection: Connection, journal: Journal, older_than: timedelta, now: datetime
+) -> tuple[list[int], int, int]:
+    """The old runs, the last of the old receipts, and how many of those hold extra keys."""
+    before = now - older_than
+    waiting = waiting_runs(connection, now, journal.approval_expires)
+    runs = _old_runs(connection, before, {run.id for run in waiting})
+    return runs, *_old_receipts(connection, before)
 
 
 def _old_runs(connection: Connection, before: datetime, waiting: set[int | None]) -> list[int]:

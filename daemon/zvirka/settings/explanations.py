@@ -141,13 +141,17 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> Message:
         return Message("unknown key; known here: {names}", names=known)
     if detail["type"] == "missing":
         return Message("a value is required, and none was found")
-    known_type = _EXPECTED.get(detail["type"])
+    found = _found(detail["input"], annotation_at(model, detail["loc"]))
+    return Message("found {found}, expected {expected}", found=found, expected=expected(detail))
+
+
+def expected(detail: ErrorDetails) -> str:
+    """What a value should be, by the kind of what a validation found."""
+    known = _EXPECTED.get(detail["type"])
     limits: dict[str, Any] = {name: str(value) for name, value in detail.get("ctx", {}).items()}
     if "expected" in limits:  # 'a', 'b' or 'c'
         limits["expected"] = re.findall(r"'[^']*'|[\w.]+(?=,|$)", limits["expected"])
-    expected = Message(known_type.template, **limits) if known_type else detail["msg"]
-    found = _found(detail["input"], annotation_at(model, detail["loc"]))
-    return Message("found {found}, expected {expected}", found=found, expected=expected)
+    return Message(known.template, **limits) if known else detail["msg"]
 
 
 def _found(value: Any, annotation: Any) -> str:

@@ -46,10 +46,10 @@ from zvirka.settings.flows import (
     shared_tables,
 )
 from zvirka.settings.model import OnecSettings, Settings
+from zvirka.settings.places import SYSTEM_FILE, find_settings
 from zvirka.settings.secrets import resolve_secrets
 
 PREFIX = "ZVIRKA_"
-SYSTEM_FILE = Path("/etc/zvirka/zvirka.toml")
 _TELLING = frozenset(
     {"name", "state_dir", "journal", "report", "schedule", "alerts", "metrics", "log"}
 )
@@ -221,34 +221,6 @@ def _values(
     _anchor_paths(Settings, own, own_file.parent)
     _lay(values, {key: own[key] for key in own.keys() & OWN}, origins, str(own_file))
     return values, origins, [*misplaced(own, file)]
-
-
-def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the settings file, ``None`` when none was asked for and none is in a usual place.
-
-    Raises:
-        SettingsError: the file asked for does not exist.
-    """
-    asked = path or (Path(environ["ZVIRKA_CONFIG"]) if environ.get("ZVIRKA_CONFIG") else None)
-    if asked is not None:
-        if not _is_file(asked, otherwise=True):
-            raise SettingsError(
-                coded("ZV3101", "the settings file does not exist"),
-                place=str(asked),
-                remedy=Message("check --config or $ZVIRKA_CONFIG"),
-            )
-        return asked.absolute()
-    return next(
-        (place for place in (Path("zvirka.toml").absolute(), SYSTEM_FILE) if _is_file(place)), None
-    )
-
-
-def _is_file(path: Path, *, otherwise: bool = False) -> bool:
-    """Whether there is such a file; ``otherwise`` where this user may not even look."""
-    try:
-        return path.is_file()
-    except PermissionError:
-        return otherwise
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -253,7 +253,7 @@ def _enter(
     web: WebContext, request: Request, form: Mapping[str, str], handler: Handler, role: str | None
 ) -> Response:
     session = web.session_of(request)
-    language = _language(web, request)
+    language = language_of_request(web, request)
     context = RequestContext(
         web=web,
         request=request,
@@ -314,7 +314,7 @@ def _no_such(words: Words) -> str:
     return _("There is no such run.")
 
 
-def _language(web: WebContext, request: Request) -> str:
+def language_of_request(web: WebContext, request: Request) -> str:
     """The language asked for on the page, else what the browser prefers, else the settings'."""
     for asked in (request.query_params.get("lang"), request.cookies.get("lang")):
         if asked in LANGUAGES:

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.i18n.words import Words
 from zvirka.message import Message, coded
 from zvirka.now import Now
 from zvirka.reconcile.environment import Environment
@@ -43,6 +44,7 @@ from zvirka.web.request_context import (
     RequestContext,
     WebContext,
     endpoint,
+    language_of_request,
     live_script,
     style_sheet,
 )
@@ -225,8 +227,9 @@ async def _plain(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _trouble(_request: Request, error: Exception) -> Response:
+async def _trouble(request: Request, error: Exception) -> Response:
     """The journal cannot be used: said as it is, for cause, place and remedy are no secrets."""
     assert isinstance(error, ZvirkaError)
     logger.error("a page could not be shown", cause=error.cause, place=error.place)
-    return PlainTextResponse(f"{error.cause}\n{error.remedy}\n", 503)
+    told = Words(language_of_request(request.app.state.web, request)).told
+    return PlainTextResponse(f"{told(error.cause)}\n{told(error.remedy)}\n", 503)

@@ -28,7 +28,7 @@ def change(directory: Path, old: str, new: str) -> None:
 
 def findings(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, str]]]:
     code = run("check", "--json")
-    return code, json.loads(capsys.readouterr().out)
+    return code, json.loads(capsys.readouterr().out)["findings"]
 
 
 def test_everything_fits(

@@ -30,7 +30,7 @@ from zvirka.settings.profiles import mapping_of
         ["resync", "--reason", "x", "--all", "--code", "1"],
         ["audit", "history"],
         ["audit", "export", "--from", "2026-10-01", "--to", "2026-09-01"],
-        ["audit", "export", "--from", "1.10.2026", "--to", "2026-10-31"],
+        ["audit", "export", "--from", "1/10/2026", "--to", "2026-10-31"],
         ["prune", "--older-than", "old", "--reason", "x"],
         ["report", "1", "--format", "pdf"],
         [],

@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from tests.unit.cli.lines import run
 from zvirka.cli.app import app
+from zvirka.cli.help import paragraphs
 from zvirka.cli.invocation import Common, Invocation
 
 REFERENCE = Path(__file__).parents[3] / "docs/reference/commands.md"
@@ -44,8 +45,8 @@ WANTED = {
 
 
 def examples(found: Any) -> list[str]:
-    _, _, shown = found.epilog.partition("Examples:\n")
-    return [line.strip() for line in shown.splitlines() if line.strip()]
+    _, *lines = next(paragraphs(found.epilog)).splitlines()
+    return [line.strip() for line in lines]
 
 
 def test_the_commands_are_those_that_are_promised() -> None:
@@ -56,9 +57,9 @@ def test_the_commands_are_those_that_are_promised() -> None:
 def test_command_has_help_with_an_example_that_can_be_typed(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(*name.split(), "--help") == 0
+    assert run(*name.split(), "--help", "--lang", "uk") == 0
     shown = capsys.readouterr().out
-    assert "Examples:" in shown
+    assert "Приклади:" in shown
     of_this_command = 0
     for example in examples(ALL[name]):
         words = [word for word in shlex.split(example) if "=" not in word or word[0] == "-"]
@@ -118,3 +119,31 @@ def test_options_of_every_command_stand_before_or_after_its_name(
         shown = capsys.readouterr().err
         assert "/none.toml" in shown
         assert shown.startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("zvirka re", {"reconcile", "resync", "reject", "report", "restore"}),
+        ("zvirka audit ver", {"verify"}),
+        ("zvirka runs --he", {"--held", "--help"}),
+        ("zvirka report 1 --format cs", {"csv"}),
+        ("zvirka --lang ", {"uk", "en"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_choices(
+    words: str, wanted: set[str], tmp_path: Path
+) -> None:
+    """As bash does it: by the function that --show-completion prints."""
+    program = tmp_path / "zvirka"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m zvirka.cli "$@"\n')
+    program.chmod(0o755)
+    script = f"""
+        eval "$({program} --show-completion bash)"
+        COMP_WORDS=({words}{" ''" if words[-1] == " " else ""})
+        COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
+        _zvirka_completion {program}
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert set(ended.stdout.split()) == wanted, ended.stderr

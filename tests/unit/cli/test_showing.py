@@ -14,17 +14,40 @@ from zvirka.cli.invoker import who
 from zvirka.cli.progress_bars import TerminalProgress
 from zvirka.cli.texts import Messages, language_of
 from zvirka.i18n import LANGUAGES
-from zvirka.settings.model import ReportSettings
 
 
 def test_language_is_what_was_asked_for_then_the_settings_then_the_locale() -> None:
-    unset, set_ = ReportSettings(), ReportSettings(language="en")
-    assert language_of("uk", {"ZVIRKA_LANG": "en"}, set_) == "uk"
-    assert language_of(None, {"ZVIRKA_LANG": "uk"}, set_) == "uk"
-    assert language_of(None, {"LANG": "uk_UA.UTF-8"}, set_) == "en"
+    def unset() -> None:
+        return None
+
+    assert language_of("uk", {"ZVIRKA_LANG": "en"}, lambda: "en") == "uk"
+    assert language_of(None, {"ZVIRKA_LANG": "uk"}, lambda: "en") == "uk"
+    assert language_of(None, {"LANG": "uk_UA.UTF-8"}, lambda: "en") == "en"
     assert language_of(None, {"LANG": "en_GB.UTF-8"}, unset) == "en"
-    assert language_of(None, {"LANG": "en_GB.UTF-8", "LC_ALL": "uk_UA"}, None) == "uk"
-    assert language_of(None, {"LANG": "C.UTF-8"}, None) == "uk"
+    assert language_of(None, {"LANG": "en_GB.UTF-8", "LC_ALL": "uk_UA"}, unset) == "uk"
+    assert language_of(None, {"LANG": "C.UTF-8"}, unset) == "uk"
+
+
+def test_help_and_errors_are_in_the_language_of_the_settings_also_of_unusable_ones(
+    settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = settled / "zvirka.toml"
+    file.write_text(f'wrong = 1\n{file.read_text("utf-8")}\n[report]\nlanguage = "en"\n', "utf-8")
+    assert run("runs", "--help") == 0
+    assert capsys.readouterr().out.startswith("Usage: zvirka runs [OPTIONS]\n")
+    assert run("runs") == 64
+    assert "Error: the settings cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", [["--lang", "en"], ["--lang=en"]])
+def test_lang_counts_for_help_and_usage_errors_wherever_it_stands(
+    line: list[str], settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for asked in (["runs", "--help", *line], [*line, "runs", "--help"]):
+        assert run(*asked) == 0
+        assert "List the last runs, newest first." in capsys.readouterr().out
+    assert run("nonsense", *line) == 64
+    assert capsys.readouterr().err.startswith("Error: there is no command nonsense\n")
 
 
 def test_config_show_masks_secrets_and_names_origins(
@@ -58,7 +81,7 @@ def test_config_check_tells_file_and_warnings(
 
 def test_empty_journal_has_no_runs(settled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("runs", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == []
+    assert json.loads(capsys.readouterr().out) == {"runs": []}
     assert run("runs", "--lang", "uk") == 0
     assert capsys.readouterr().out == "Запусків ще не було.\n"
     assert run("runs", "--held", "--lang", "en") == 0
@@ -82,7 +105,7 @@ def test_push_module_is_written_for_the_configuration(
     settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("bsl", "render", "--out", "for-1c", "--json") == 0
-    written = [Path(path) for path in json.loads(capsys.readouterr().out)]
+    written = [Path(path) for path in json.loads(capsys.readouterr().out)["files"]]
     assert written
     assert all(path.is_file() for path in written)
 
