@@ -36,7 +36,7 @@ ELSEWHERE = {
     r"systemctl ": "takes systemd and root: tests/system/test_whole_night.py",
     r"pipx install ": "takes pipx: tests/system/test_whole_night.py installs the wheel",
     r"python3 -m venv /opt/zvirka": "takes root: tests/system/test_whole_night.py",
-    r"/opt/zvirka/bin/pip install ": "takes a network; the same wheels: tests/system/test_whole_night.py",
+    r"/opt/zvirka/bin/pip install ": "takes a network: tests/system installs the same wheels",
     r"\S*zvirka systemd (un)?install$": "takes systemd and root: tests/system",
     r"make ": "takes a network; tests/integration/test_make.py makes the environment",
     r"\.venv/bin/pip install pre-commit": "takes a network",
