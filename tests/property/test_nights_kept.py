@@ -71,6 +71,27 @@ def a_client_is_created_without_the_tax_id_that_a_row_by_hand_has(state: NightsL
     state.night_in_which_the_erp_edits(field="gone", pick=18, steps=45)
 
 
+@kept
+def a_late_webhook_brings_a_row_back_whose_code_is_another_clients_by_now(state: NightsLaw) -> None:
+    state.first_night(shape="production", mark="keep", rekey="apply")
+    state.undo_of_the_last_run()
+    state.create(code="A-1", deliver=False, field=("address", "Київ"), sent=True)
+    state.killed_night(steps=13)
+    state.delete(deliver=True, pick=29, sent=False)
+    state.night_in_which_1c_is_written_to(code="A-2", field=("email", ""), pick=3)
+    state.night_with_a_trigger(action="silent", pick=1)
+    state.create_again(change=False, deliver=False, pick=1, sent=True)
+    state.resync_of_what_was_deleted(by_code=False, pick=8)
+    state.exchange(one=19, other=25)
+    state.receiver_killed(after_the_store=False, picks=[4, 18])
+    state.careful_night()
+    state.night_in_which_1c_is_written_to(code="A-2", field=("tax_id", "1111111112"), pick=6)
+    state.update(deliver=False, field=("name", 'ФОП О\'Коннор "Зірка"'), pick=1, sent=False)
+    state.feed()
+    state.night_with_a_trigger(action="silent", pick=9)
+    state.deliver_late_repeated_or_reordered(picks=[28, 23, 16, 7], receiver=1)
+
+
 @pytest.mark.parametrize("history", KEPT, ids=lambda history: history.__name__)
 def test_a_kept_history_obeys_the_law(history: History) -> None:
     state = NightsLaw()

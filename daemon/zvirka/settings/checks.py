@@ -229,6 +229,9 @@ def _web_problems(web: WebSettings) -> Iterator[Problem]:
         )
     if web.public_url:
         yield from _url_problems("web.public_url", web.public_url)
+        if urlsplit(web.public_url).path not in {"", "/"}:
+            found = Message("the page needs a host name of its own, found a path")
+            yield "web.public_url", found
     for name, times in Counter(user.name for user in web.users).items():
         if times > 1:
             yield (

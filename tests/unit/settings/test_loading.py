@@ -238,6 +238,7 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ('[receiver]\npath = "hook"', "receiver.path"),
         ('[metrics]\nlisten = "127.0.0.1:99999"', "metrics.listen"),
         ("[web]\nenabled = true", "web.users"),
+        ('[web]\nenabled = true\npublic_url = "https://erp.example.com/zvirka/"', "web.public_url"),
         ('[web]\ntrusted_proxies = ["*"]', "web.trusted_proxies"),
         ('[web]\ntrusted_proxies = ["10.0.0.1/24"]', "web.trusted_proxies"),
         ('[web]\ntrusted_header = "X-Remote-User"', "web.trusted_proxies"),
