@@ -28,6 +28,7 @@ _SYSTEM = Path("/etc/zvirka")
         zvirka init
         zvirka init --yes --onec-url http://1c/base --onec-user zv --erp-url postgresql://zv@db/erp
         zvirka init --from zvirka.toml
+        zvirka init --flow branch
     """),
 )
 def init(
@@ -71,6 +72,9 @@ def init(
     show_values: Annotated[
         bool, typer.Option("--show-values", help="Show names and phones in the examples.")
     ] = False,
+    flow: Annotated[
+        str, typer.Option("--flow", metavar="NAME", help="Add this flow beside zvirka.toml.")
+    ] = "",
     demo: Annotated[
         Path | None,
         typer.Option("--demo", metavar="DIR", help="A simulated 1C and ERP to try every command."),
@@ -100,8 +104,9 @@ def init(
         schema=schema,
         table=table,
         key=key,
-        out=(repair or out or _usual_place()).absolute(),
+        out=(repair or out or _place_of(call, flow)).absolute(),
         state_dir=state_dir,
+        flow=flow,
     )
     if repair is None and answers.out.exists() and not force:
         raise UsageError(
@@ -113,7 +118,25 @@ def init(
         )
     shown = InitOutput(call, asking=asking, show_values=show_values)
     Conversation(answers, shown, call.environ).settle(repair)
-    return shown.conclude(answers.out) if check else ExitCode.IN_SYNC
+    return shown.conclude(answers.out, flow) if check else ExitCode.IN_SYNC
+
+
+def _place_of(call: Invocation, flow: str) -> Path:
+    """Return the file to write: ``zvirka.toml``, or that of a flow beside the one there is.
+
+    Raises:
+        SettingsError: there is no ``zvirka.toml`` to put a flow beside.
+        UsageError: no flow can have that name.
+    """
+    if not flow:
+        return _usual_place()
+    from zvirka.settings.flows import require_name
+    from zvirka.settings.places import find_settings
+
+    require_name(flow)
+    file = find_settings(call.common.config or _usual_place(), call.environ)
+    assert file is not None  # it was asked for by its path
+    return file.parent / "flows" / f"{flow}.toml"
 
 
 def _usual_place() -> Path:

@@ -133,23 +133,27 @@ class InitOutput:
         text = one_line(value or "")
         return text if self._show_values or field in {"code", "ref"} else masked(text)
 
-    def conclude(self, file: Path) -> int:
+    def conclude(self, file: Path, flow: str = "") -> int:
         """Run check and plan in processes of their own, and say what is left to do."""
-        if self._run("check", file) not in {ExitCode.IN_SYNC}:
+        system = os.geteuid() == 0 and str(file).startswith("/etc/")
+        whole = ["--config", str(file)]
+        if flow:
+            whole = ["--config", str(file.parent.parent / "zvirka.toml"), "--flow", flow]
+        if self._run("check", whole) not in {ExitCode.IN_SYNC}:
             self.say("init_failed", file=file)
             return ExitCode.FAILED
-        planned = self._run("plan", file)
+        planned = self._run("plan", whole)
         if planned not in {ExitCode.IN_SYNC, ExitCode.DIFFERENCES, ExitCode.HELD}:
             return planned
-        system = os.geteuid() == 0 and str(file).startswith("/etc/")
         self.say("init_done")
-        last = f"zvirka reconcile --config {file}"
-        self.lines(["systemctl enable --now zvirka.service" if system else last])
+        last = f"zvirka reconcile {' '.join(whole)}"
+        verb = "reload" if flow else "enable --now"
+        self.lines([f"systemctl {verb} zvirka.service" if system else last])
         return ExitCode.IN_SYNC
 
-    def _run(self, command: str, file: Path) -> int:
+    def _run(self, command: str, whole: list[str]) -> int:
         language = self._call.language
-        line = [sys.executable, "-m", "zvirka.cli", command, "--config", str(file)]
+        line = [sys.executable, "-m", "zvirka.cli", command, *whole]
         ended = subprocess.run(  # noqa: S603 - this program
             [*line, "--lang", language], capture_output=True, text=True, check=False
         )

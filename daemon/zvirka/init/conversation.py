@@ -48,6 +48,8 @@ class Answers(msgspec.Struct, kw_only=True):
     key: str
     out: Path
     state_dir: Path | None
+    flow: str = ""
+    """The further flow whose file ``out`` is; empty for ``zvirka.toml``."""
 
 
 class Shown(Protocol):
@@ -216,6 +218,7 @@ class Conversation:
             self._shown.lines([f"[{table}] {key}" for table, key, _ in changes])
         else:
             text = self._text(source, store, erp)
+        out.parent.mkdir(mode=0o750, exist_ok=True)
         _write(out, text, 0o640)
         if os.geteuid() == 0 and (owner := self._service()) is not None:
             os.chown(out, 0, owner.st_gid)  # the service reads it, and cannot change it
@@ -226,7 +229,9 @@ class Conversation:
     def _text(self, source: SourceProposal, store: StoreProposal | None, erp: ErpSettings) -> str:
         out = self._answers.out
         tables: dict[str, Any] = {}
-        if out.parent != _SYSTEM or self._answers.state_dir is not None:
+        if not self._answers.flow and (
+            out.parent != _SYSTEM or self._answers.state_dir is not None
+        ):
             tables["state_dir"] = str(self._state_dir())
             self._state_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
         onec: dict[str, Any] = {"url": source.onec.url, "user": source.onec.user}
@@ -247,10 +252,12 @@ class Conversation:
 
     def _stored(self, key: str) -> dict[str, str]:
         """Store a secret where the service finds it; return what the settings have to say."""
-        out = self._answers.out
-        if out.parent == _SYSTEM and os.geteuid() == 0:
+        out, name = self._answers.out, key
+        if self._home == _SYSTEM and os.geteuid() == 0:
+            if self._answers.flow:
+                name = f"flows.{self._answers.flow}.{key}"
             _CREDENTIALS.mkdir(mode=0o700, exist_ok=True)
-            file = _CREDENTIALS / f"zvirka.{key}"
+            file = _CREDENTIALS / f"zvirka.{name}"
             _write(file, self._secrets[key], 0o600)
             self._shown.say("init_secret", path=file)
             return {}
@@ -276,8 +283,13 @@ class Conversation:
     def _state_dir(self) -> Path:
         if self._answers.state_dir is not None:
             return self._answers.state_dir.absolute()
+        return Path("/var/lib/zvirka") if self._home == _SYSTEM else self._home / "state"
+
+    @property
+    def _home(self) -> Path:
+        """The directory of ``zvirka.toml``."""
         out = self._answers.out
-        return Path("/var/lib/zvirka") if out.parent == _SYSTEM else out.parent / "state"
+        return out.parent.parent if self._answers.flow else out.parent
 
     def _secret(self, key: str, file: Path | None, *, wanted: bool) -> str:
         given = self._environ.get(f"ZVIRKA_{key.upper().replace('.', '__')}", "")

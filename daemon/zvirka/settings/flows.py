@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from zvirka.errors import SettingsError
+from zvirka.errors import SettingsError, UsageError
 from zvirka.message import Message, coded
 from zvirka.settings.explanations import did_you_mean, keys_of
 from zvirka.settings.model import Settings
@@ -68,6 +68,20 @@ def flow_files(file: Path | None, values: Mapping[str, Any]) -> dict[str, Path]:
                 ),
             )
     return {path.stem: path for path in found}
+
+
+def require_name(name: str) -> None:
+    """Make sure that a further flow can have a name.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not _NAME.fullmatch(name) or name == MAIN:
+        raise UsageError(
+            coded("ZV3110", 'no flow can be named "{name}"', name=name),
+            place="--flow",
+            remedy=Message("choose a name of small Latin letters, digits and _"),
+        )
 
 
 def names_of(values: Mapping[str, Any], files: Mapping[str, Path]) -> list[str]:
