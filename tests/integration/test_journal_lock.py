@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import stat
 import subprocess
@@ -100,3 +102,19 @@ def test_a_state_directory_that_cannot_be_is_told(tmp_path: Path) -> None:
         run_lock(settings(tmp_path / "file"), who="o", command="plan"),
     ):
         pytest.fail("held a lock in no directory")
+
+
+def test_a_full_disk_keeps_the_name_of_the_holder_out_and_the_lock_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended with a traceback: «this is a fault of zvirka»."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    made = settings(tmp_path)
+    with run_lock(made, who="olena", command="reconcile") as lock:
+        lock.check()
+        with pytest.raises(LockHeldError), run_lock(made, who="petro", command="plan"):
+            pytest.fail("two held the lock")

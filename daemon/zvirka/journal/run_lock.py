@@ -14,7 +14,7 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -207,8 +207,9 @@ def _file_lock(
     try:
         if not _until(wait, lambda: _flock(descriptor)):
             raise _held_by(kind, _read_holder(path), str(path))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(holder), 0)
+        with suppress(OSError):  # on a full disk the lock holds all the same, without a name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, msgspec.json.encode(holder), 0)
         try:
             yield _FileLock()
         finally:
