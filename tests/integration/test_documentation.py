@@ -240,6 +240,7 @@ def commands(world: World, simulator: Simulator, stack: ExitStack) -> None:
         r"^zvirka init$": "zvirka init --no-check --out fresh/one.toml",
         r"^zvirka init --yes": "zvirka init --yes --no-check --out fresh/two.toml",
         r"^zvirka init --from": "zvirka init --no-check --from",
+        r"^zvirka init --flow": "zvirka init --no-check --config zvirka.toml --flow",
         r"--onec-url \S+": f"--onec-url {simulator.url}",
         r"--onec-user \S+": f"--onec-user {simulator.user}",
         r"--erp-url \S+": f"--erp-url sqlite:///{world.directory}/erp.db",
@@ -278,6 +279,24 @@ def commands(world: World, simulator: Simulator, stack: ExitStack) -> None:
     world.codes["zvirka reject"] = 1
 
 
+def flows(world: World, simulator: Simulator, stack: ExitStack) -> None:
+    """A second flow of the same base, whose first load waits for a person."""
+    file = world.directory / "flows/branch.toml"
+    file.parent.mkdir()
+    file.write_text(
+        f'[onec]\nurl = "{simulator.url}"\nuser = "{simulator.user}"\n'
+        'password_file = "../onec.password"\n[erp]\nurl = "sqlite:///branch.db"\n',
+        "utf-8",
+    )
+    world.codes["zvirka plan"] = 1
+
+    def held() -> None:
+        assert run("reconcile", "--flow", "branch") == 3
+        world.replaced[r"approve 3\b"] = "approve 2"  # the plan was run 1
+
+    world.before["zvirka approve"] = held
+
+
 def plain(world: World, simulator: Simulator, stack: ExitStack) -> None:
     """Nothing to prepare."""
 
@@ -294,6 +313,7 @@ SCENES: dict[str, Scene] = {
     "docs/howto/postgresql.md": sql_database("postgresql"),
     "docs/howto/mariadb.md": sql_database("mariadb"),
     "docs/howto/webhook.md": webhook,
+    "docs/howto/flows.md": flows,
     "docs/howto/install.md": install,
     "docs/howto/troubleshoot.md": plain,
     "docs/tutorial.md": tutorial,
@@ -388,5 +408,11 @@ def test_every_example_of_settings_is_loaded(page: Path, number: int, tmp_path: 
         for key, value in least.items()
         if key not in values.get(table, {}) and f"{key}_file" not in values.get(table, {})
     }
+    if page.name.startswith("flows.") and number:  # the file of a flow beside the first block
+        file.write_text(blocks(page, "toml")[0], "utf-8")
+        (tmp_path / "flows").mkdir()
+        (tmp_path / "flows/other.toml").write_text(text, "utf-8")
+        assert load_settings(file, {}, "other").settings.name == "other"
+        return
     file.write_text(text, "utf-8")
     load_settings(file, environ)
