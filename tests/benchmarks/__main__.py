@@ -1,7 +1,8 @@
 """``make bench``: every claim about speed and memory, as ratios against a floor of the same run.
 
-``python -m tests.benchmarks [--quick] [PART …]``: parts are reconciliation, writer, receiver;
-``--quick`` leaves the million out. Nothing here passes or fails; the targets are printed beside.
+``python -m tests.benchmarks [--quick] [PART …]``: parts are reconciliation, writer, receiver,
+holding; ``--quick`` leaves the million out, and 40 of the 50 bases. Nothing here passes or fails;
+the targets are printed beside.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from loguru import logger
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import receiver, reconciliation, writer
+from tests.benchmarks import holding, receiver, reconciliation, writer
 
 SIZES = (100_000, 1_000_000)
 ROUNDS = {100_000: 5, 1_000_000: 1}
 CORRECTIONS = 100_000
 RECEIVER_SECONDS = 10
+BASES = 50
 
 
 def main() -> None:
@@ -26,7 +28,7 @@ def main() -> None:
     logger.remove()
     given = set(sys.argv[1:])
     quick = "--quick" in given
-    parts = given - {"--quick"} or {"reconciliation", "writer", "receiver"}
+    parts = given - {"--quick"} or {"reconciliation", "writer", "receiver", "holding"}
     console = Console()
     if "reconciliation" in parts:
         peaks: dict[int, dict[str, float]] = {}
@@ -42,6 +44,10 @@ def main() -> None:
         console.print(_plain(title, writer.measure(CORRECTIONS)))
     if "receiver" in parts:
         console.print(_plain("webhooks into SQLite", receiver.measure(RECEIVER_SECONDS)))
+    if "holding" in parts:
+        bases = BASES // 5 if quick else BASES
+        title = f"a holding: {bases} bases, counterparties and contracts of each"
+        console.print(_plain(title, holding.measure(bases)))
 
 
 def _reconciliation(size: int, found: dict[str, Any]) -> Table:

@@ -288,4 +288,4 @@ def test_a_client_is_suppressed_listed_and_left_alone(
     capsys.readouterr()
     code, again = answer(capsys, "resync", "--code", key, "--reason", "суд завершено")
     assert (code, again["outcomes"]) == (0, {"applied": 1})
-    assert answer(capsys, "suppress", "--list") == (0, [])
+    assert answer(capsys, "suppress", "--list") == (0, {"suppressions": []})

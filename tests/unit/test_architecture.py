@@ -27,6 +27,7 @@ FLOORS = (
         "errors",
         "findings",
         "identity",
+        "joined_apps",
         "mapping",
         "message",
         "net",
@@ -40,7 +41,7 @@ FLOORS = (
     {"settings", "i18n", "policy"},
     {"report", "staging", "onec", "erp", "journal", "simulator", "bsl", "logs"},
     {"reconcile", "backup"},
-    {"cli", "web", "service", "receiver", "demonstration", "init"},
+    {"cli", "web", "service", "receiver", "demonstration", "demonstration_flows", "init"},
 )
 SIDEWAYS = {
     ("policy", "settings"),  # it is read from them
@@ -52,6 +53,9 @@ SIDEWAYS = {
     ("cli", "receiver"),
     ("cli", "demonstration"),
     ("cli", "init"),
+    ("cli", "demonstration_flows"),
+    ("demonstration", "demonstration_flows"),  # its second part
+    ("demonstration_flows", "init"),
     ("demonstration", "init"),  # the demo leaves a settings file
     ("demonstration", "receiver"),  # the demo pushes a webhook
 }

@@ -36,7 +36,7 @@ def ended(journal: Journal, status: RunStatus, **seen: object) -> int:
 
 
 def test_every_run_is_judged_alike_in_python_and_in_sql(journal: Journal) -> None:
-    assert fill_with_every_run(journal) == 280
+    assert fill_with_every_run(journal) == 360
     assert_runs_agree(journal)
 
 

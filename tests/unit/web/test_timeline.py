@@ -64,7 +64,7 @@ def test_changed_settings_are_named_and_no_secret_is(page: PageClient, tmp_path:
     note_settings(page.journal, settings_of(tmp_path, **password), "taras", page.clock())
     changed, first, _signed_in = lines(page)
     assert "Settings changed: web.session_for" in changed
-    assert "web.session_for: 12h → 3h" in changed
+    assert "web.session_for: 8h → 3h" in changed
     assert "Settings recorded for the first time" in first
     text = page.get("/timeline").text
     assert "secret" not in text
