@@ -20,7 +20,7 @@ Pair = tuple[Counterparty, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class BothSides:
+class TableSample:
     """A table of the ERP and how many rows it has, beside some counterparties of 1C."""
 
     database: ErpDatabase
@@ -66,7 +66,7 @@ def primary_key(table: Table) -> Column[Any]:
     return keys[0]
 
 
-def choose_key(sides: BothSides, asked: str) -> KeyChoice:
+def choose_key(sides: TableSample, asked: str) -> KeyChoice:
     """Return the pairing key and its column.
 
     Args:
@@ -112,7 +112,7 @@ def _no_key(table: Table, cause: Coded) -> SettingsError:
     )
 
 
-def _candidates(sides: BothSides) -> Iterator[tuple[float, str, Column[Any], Message]]:
+def _candidates(sides: TableSample) -> Iterator[tuple[float, str, Column[Any], Message]]:
     values = {"ref": [party.ref for party in sides.sample]}
     for name in ("code", "tax_id"):
         if name in sides.mapping.names:
@@ -141,12 +141,12 @@ def _candidates(sides: BothSides) -> Iterator[tuple[float, str, Column[Any], Mes
                 yield round(min(score, 1.0), 2), field, column, reason
 
 
-def _values(sides: BothSides, field: str) -> list[str]:
+def _values(sides: TableSample, field: str) -> list[str]:
     found = {(party.values.get(field) or "").strip() for party in sides.sample}
     return sorted(found - {""})
 
 
-def paired(sides: BothSides, field: str, key: Column[Any]) -> list[Pair]:
+def paired(sides: TableSample, field: str, key: Column[Any]) -> list[Pair]:
     """Return the counterparties of the sample whose clients are in the table, with their rows."""
     parties = {
         (party.ref if field == "ref" else (party.values.get(field) or "").strip()): party

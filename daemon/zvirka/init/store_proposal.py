@@ -16,7 +16,7 @@ from zvirka.domain import Counterparty
 from zvirka.init.column_choice import assigned
 from zvirka.init.constant_values import NOW, constant_for, fills_itself
 from zvirka.init.erp_database import ErpDatabase
-from zvirka.init.key_choice import BothSides, Pair, choose_key, holds_guid, paired, primary_key
+from zvirka.init.key_choice import Pair, TableSample, choose_key, holds_guid, paired, primary_key
 from zvirka.init.likeness import (
     ACTIVE,
     COLUMNS,
@@ -79,12 +79,12 @@ def propose_store(
         StoreError: the database cannot be read.
     """
     table = database.table(name)
-    sides = BothSides(database, table, database.count(table), mapping, sample)
+    sides = TableSample(database, table, database.count(table), mapping, sample)
     return _Proposing(sides).propose(key)
 
 
 class _Proposing:
-    def __init__(self, sides: BothSides) -> None:
+    def __init__(self, sides: TableSample) -> None:
         self.sides = sides
         self.columns: list[ColumnChoice] = []
         self.notes: list[Message] = []
