@@ -32,7 +32,7 @@ __all__ = ["settled"]
 pytestmark = pytest.mark.timeout(300)
 
 ELSEWHERE = {
-    r"apt install \./zvirka_": "takes apt and root: tests/system/test_deb.py",
+    r"apt install '?\./zvirka_": "takes apt and root: tests/system/test_deb.py",
     r"systemctl ": "takes systemd and root: tests/system/test_whole_night.py",
     r"pipx install ": "takes pipx: tests/system/test_whole_night.py installs the wheel",
     r"python3 -m venv /opt/zvirka": "takes root: tests/system/test_whole_night.py",
