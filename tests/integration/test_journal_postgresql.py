@@ -60,7 +60,7 @@ def test_a_full_journal_verifies_and_reads_back(settings: Settings, tmp_path: Pa
     assert [row.id for row in journal.runs()] == [5, 4, 3, 2, 1]
     assert journal.get(5).started_at == NOW + 403 * DAY
     assert journal.history(key="000002")[1].outcome == "applied"
-    assert list(journal.suppressions()) == [world.ref(1), "000002"]
+    assert list(journal.suppressions()) == [world.ref(1), "000002", world.ref(3)]
     assert [len(page) for page in journal.pairings(1)] == [1, 1]
     assert journal.held(NOW) == []
     journal.close()
