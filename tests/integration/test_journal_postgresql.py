@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, make_url, text
 from tests.integration.databases import fresh
 from tests.unit.journal import rules, world
 from tests.unit.journal.world import DAY, NOW
-from zvirka.domain import Disposition, FieldDifference
+from zvirka.domain import Command, Disposition, FieldDifference, Trigger
 from zvirka.errors import JournalError, LockHeldError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.journal import Journal, open_journal
@@ -281,3 +281,33 @@ def test_locks_of_two_journals_on_one_server_are_apart(settings: Settings, tmp_p
         run_lock(other, who="olena", command="reconcile") as lock,
     ):
         lock.check()
+
+
+def test_flows_of_one_database_have_a_schema_each(settings: Settings) -> None:
+    """Tables, runs and locks of a further flow are apart from those of the first."""
+    further = settings.model_copy(
+        update={"journal": settings.journal.model_copy(update={"db_schema": "zvirka_branch"})}
+    )
+    one, other = open_journal(settings), open_journal(further)
+    begun: dict[str, Any] = {
+        "command": Command.PLAN,
+        "trigger": Trigger.MANUAL,
+        "who": "w",
+        "reason": "",
+    }
+    assert one.begin(now=NOW, **begun) == other.begin(now=NOW, **begun) == 1
+    assert other.begin(now=NOW, **begun) == 2
+    assert len(one.runs()) == 1
+    assert len(other.runs()) == 2
+    with (
+        run_lock(settings, who="a", command="plan"),
+        run_lock(further, who="b", command="plan"),
+        pytest.raises(LockHeldError),
+        run_lock(further, who="c", command="plan"),
+    ):
+        pass
+    one.close()
+    other.close()
+    again = open_journal(further)
+    assert len(again.runs()) == 2
+    again.close()
