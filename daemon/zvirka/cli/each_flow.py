@@ -23,7 +23,8 @@ _SEVERITY = (
 
 def worst(codes: Iterable[int]) -> int:
     """The exit code of several: a failure counts before a hold, a hold before differences."""
-    return max(codes, key=lambda code: _SEVERITY.index(code), default=ExitCode.IN_SYNC)
+    known = {code: rank for rank, code in enumerate(_SEVERITY)}
+    return max(codes, key=lambda code: known.get(code, len(known)), default=ExitCode.IN_SYNC)
 
 
 def for_each_flow(call: Invocation, names: Iterable[str], run: Callable[[Invocation], int]) -> int:
