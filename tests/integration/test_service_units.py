@@ -14,7 +14,7 @@ import pytest
 from zvirka.errors import UsageError
 from zvirka.package_files import shipped
 from zvirka.service.systemd_install import install, uninstall
-from zvirka.settings.flows import credential_key
+from zvirka.settings.flow_values import credential_key
 from zvirka.settings.secrets import resolve_secrets
 
 UNITS = shipped("systemd")

@@ -130,7 +130,7 @@ def _place_of(call: Invocation, flow: str) -> Path:
     """
     if not flow:
         return _usual_place()
-    from zvirka.settings.flows import require_name
+    from zvirka.settings.flow_values import require_name
     from zvirka.settings.places import find_settings
 
     require_name(flow)

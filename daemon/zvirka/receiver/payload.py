@@ -70,6 +70,11 @@ class WebhookMessage(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any]
 
 
+def is_pushed(mapping: Mapping) -> bool:
+    """Whether the push module tells of this catalogue: the pairing key travels in its messages."""
+    return mapping.key == "ref" or bool(mapping.field(mapping.key).payload)
+
+
 class PayloadReader:
     """Reads bodies by one mapping."""
 

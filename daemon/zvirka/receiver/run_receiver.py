@@ -27,7 +27,7 @@ from zvirka.policy import Policy
 from zvirka.receiver.access import tokens_of
 from zvirka.receiver.api import create_app
 from zvirka.receiver.ingest import Ingest
-from zvirka.receiver.payload import PayloadReader
+from zvirka.receiver.payload import PayloadReader, is_pushed
 from zvirka.receiver.signature import signatures_of
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
@@ -94,7 +94,10 @@ def receiver_apps(
             if flow.erp.writer == "webhook":
                 continue  # 1C posts to the ERP itself
             try:
-                app = receiver_app(flow, mapping_of(flow), who=who, clock=clock)
+                of_flow = mapping_of(flow)
+                if not is_pushed(of_flow):
+                    continue
+                app = receiver_app(flow, of_flow, who=who, clock=clock)
                 apps[flow.receiver.path] = opened.enter_context(app)
             except ZvirkaError as error:
                 logger.error("the receiver of a flow is out", flow=flow.name, error=str(error))
@@ -119,6 +122,16 @@ def receiver_app(
         SettingsError, JournalError, StoreError, LockHeldError: as :func:`serve`.
     """
     tokens = tokens_of(settings.receiver)
+    if not is_pushed(mapping):
+        raise SettingsError(
+            coded(
+                "ZV3308",
+                "the push module does not tell of the catalogue {catalog}",
+                catalog=mapping.catalog,
+            ),
+            place="onec.profile",
+            remedy=Message("serve the page alone: zvirka serve --only web"),
+        )
     if settings.erp.writer == "webhook":
         raise SettingsError(
             coded(

@@ -28,7 +28,7 @@ from zvirka.journal.head import Head
 from zvirka.report import report_stem
 from zvirka.service.alert_texts import counted, say, tallied
 from zvirka.service.daemon_records import Situation
-from zvirka.settings.flows import MAIN
+from zvirka.settings.flow_values import MAIN
 from zvirka.settings.model import AlertSettings, Settings
 
 CONDITIONS = ("failed", "held", "differences", "stale")

@@ -32,7 +32,7 @@ from zvirka.settings.explanations import (
     settings_problems,
     toml_place,
 )
-from zvirka.settings.flows import (
+from zvirka.settings.flow_values import (
     OWN,
     chosen,
     credential_key,

@@ -404,7 +404,8 @@ class Settings(Table):
     """All settings of one flow.
 
     ``name`` is the flow's, ``flows_dir`` where the files of further flows are
-    (:mod:`zvirka.settings.flows`). ``parallel_runs`` bounds how many flows the daemon runs at once.
+    (:mod:`zvirka.settings.flow_values`). ``parallel_runs`` bounds how many flows the daemon runs at
+    once.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")] = "main"
