@@ -110,7 +110,7 @@ def _load_first(settings: Settings) -> None:
 
 
 def _a_day(simulator: Simulator, branch: Simulator) -> None:
-    """Rename and move contracts, and change clients of the branch; nobody tells the ERP."""
+    """Change contracts and clients of the branch without sending any webhook."""
     clients = list(simulator.base.refs())
     contracts = list(simulator.base.contracts.refs())
     for number, ref in enumerate(contracts[:6]):

@@ -285,3 +285,41 @@ def test_two_flows_of_one_table_must_tell_their_rows_apart(
     assert ("failure", "ZV3321") in checked()
     write("base = 'one'", "base = 'other'")
     assert all(level == "ok" for level, _ in checked())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "approve 1 --reason x",
+        "reject 1 --reason x",
+        "undo 1 --reason x",
+        "show 1",
+        "report 1",
+        "backup all.zvirka",
+        "restore all.zvirka --replace",
+        "audit export --from 2026-01-01 --to 2026-01-31 --out all.xlsx",
+        "bsl render --out out",
+    ],
+)
+def test_what_is_of_one_flow_is_refused_for_several(
+    line: str,
+    bases: tuple[Simulator, Simulator],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run number means another run in each flow, and one file would be written over."""
+    file = configure(tmp_path, bases)
+    approve_first_loads(file, "main")
+    monkeypatch.chdir(tmp_path)
+    before = (
+        sorted(path.name for path in tmp_path.iterdir()),
+        _statuses(tmp_path / "state/journal.db"),
+    )
+    capsys.readouterr()
+    assert main([*line.split(), "--config", str(file), "--all-flows"]) == 64
+    assert "ZV3503" in capsys.readouterr().err
+    assert before == (
+        sorted(path.name for path in tmp_path.iterdir()),
+        _statuses(tmp_path / "state/journal.db"),
+    )

@@ -158,6 +158,25 @@ class CliCommand(TyperCommand):
         return super().invoke(ctx)
 
 
+_OF_ONE_FLOW = frozenset({"run", "out", "target", "source"})
+"""Parameters that several flows cannot share: the number of a run, and a file."""
+
+
+def _require_many(ctx: Any) -> None:
+    """Make sure that a command line can be meant for several flows.
+
+    Raises:
+        UsageError: it names a run, which is another one in each flow, or one file for all.
+    """
+    given = sorted(name for name in _OF_ONE_FLOW if ctx.params.get(name) is not None)
+    if given:
+        raise UsageError(
+            coded("ZV3503", "a run or a file belongs to one flow, and several were given"),
+            place=str(ctx.command_path),
+            remedy=Message("name one flow with --flow"),
+        )
+
+
 class FlowCommand(CliCommand):
     """A command about one flow; given several, it runs for each and returns the worst code."""
 
@@ -174,6 +193,8 @@ class FlowCommand(CliCommand):
         names = call.flow_names if call.common.all_flows else call.common.flows
         if len(names) < 2 and not call.common.all_flows:
             return super().invoke(ctx)
+
+        _require_many(ctx)
 
         def one(of_flow: Invocation) -> int:
             ctx.obj = of_flow

@@ -153,7 +153,7 @@ def _in_order(query: Select[Any], wanted: DifferenceFilter) -> Select[Any]:
 
 
 def _place(column: ColumnElement[Any], words: type[StrEnum]) -> ColumnElement[Any]:
-    """The place of a word in its enum; after all of them where there is none."""
+    """Return the position of a value in its enum; unknown values come last."""
     places = {word.value: number for number, word in enumerate(words)}
     return case(places, value=column, else_=len(places))
 

@@ -45,7 +45,7 @@ class Parts:
 
 
 class FlowSlots:
-    """Lets a flow's run begin when what it refers to is through, and a place is free."""
+    """Lets a run begin once the flows it refers to have run and the limits allow it."""
 
     def __init__(self, slots: RunSlots, is_ahead: Callable[[str], bool]) -> None:
         self._slots = slots

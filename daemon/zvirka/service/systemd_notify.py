@@ -16,7 +16,7 @@ from loguru import logger
 
 
 class ServiceNotifier(Protocol):
-    """Tells whoever started the service how it is; ``watchdog_seconds`` is how often it listens."""
+    """Reports the state of the service; ``watchdog_seconds`` is the time-out of the watchdog."""
 
     watchdog_seconds: float | None
 

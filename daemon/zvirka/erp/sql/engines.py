@@ -60,7 +60,7 @@ def store_name(url: URL, table: str) -> str:
 
 
 def database_of(erp: ErpSettings) -> tuple[str, str, int | None, str]:
-    """What makes two addresses the same database, whoever connects.
+    """Return the identity of a database: equal for two addresses of the same one.
 
     Raises:
         SettingsError: the URL cannot be used.
