@@ -1,6 +1,7 @@
 # Two commands do everything on a machine with Python >= 3.11 and make:
 #   make demo   the whole job against a simulated 1C, with a report to open
 #   make test   format, lint, types, tests
+# make test-all adds the tests that take longer; .ci/run runs these and the system tests.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,7 +10,7 @@ PYTEST_ARGS ?=
 IMAGE_ARGS ?=
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo lint check test test-slow test-all test-system explore bench format lock screenshots \
+.PHONY: demo lint check test test-long test-all test-slow test-system explore bench format lock screenshots \
 	docs deb image release clean
 
 demo: $(VENV)/.run
@@ -22,16 +23,20 @@ lint: $(VENV)/.dev
 
 # The inner loop: unit tests, without the laws that try many examples.
 check: lint
-	$(BIN)/pytest $(PARALLEL) -m "not slow and not hypothesis" tests/unit $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not long and not hypothesis" tests/unit $(PYTEST_ARGS)
 
 test: lint
-	$(BIN)/pytest $(PARALLEL) -m "not system and not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not system and not slow and not long" $(PYTEST_ARGS)
 
-# Whole matrices, long histories and a timed search for new ones.
+# What takes more than two seconds: kills, floods, browsers, histories, every command in a process.
+test-long: $(VENV)/.dev
+	$(BIN)/pytest $(PARALLEL) -m "long and not system and not slow" $(PYTEST_ARGS)
+
+test-all: test test-long
+
+# Whole matrices and a timed search for new histories, before a release.
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest $(PARALLEL) -m "slow and not system" $(PYTEST_ARGS)
-
-test-all: test test-slow
 
 test-system: $(VENV)/.dev
 	$(BIN)/pytest -m system $(PYTEST_ARGS)

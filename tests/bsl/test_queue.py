@@ -59,6 +59,7 @@ def test_a_write_rolled_back_takes_its_message_with_it(erp: Erp, world: World) -
     assert world.queue == []
 
 
+@pytest.mark.long
 def test_create_update_delete_arrive_in_order_each_once(erp: Erp, world: World) -> None:
     made = queued(world)
     world.send_queue()
@@ -210,6 +211,7 @@ def test_a_change_made_while_its_message_is_on_the_way_waits_for_it(erp: Erp, wo
     assert world.queue == []
 
 
+@pytest.mark.long
 def test_code_that_called_the_seed_goes_through_the_queue(erp: Erp, world: World) -> None:
     made = queued(world)
     world.base.order = Random(1)
@@ -244,6 +246,7 @@ def test_a_sender_killed_midway_sends_the_create_again_as_an_update(erp: Erp, wo
     assert world.queue == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [400, 409, 413, 422])
 def test_a_refusal_of_the_data_stops_the_message_until_a_person_or_a_change(
     erp: Erp, world: World, status: int
@@ -267,6 +270,7 @@ def test_a_refusal_of_the_data_stops_the_message_until_a_person_or_a_change(
     assert len(erp.messages) == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 502, 503, 504])
 def test_a_refusal_common_to_all_ends_the_run(erp: Erp, world: World, status: int) -> None:
     erp.answer = lambda _: (status, b"")

@@ -63,6 +63,7 @@ def search(name: str, seconds: float) -> None:
     print(f"{name}: {tried} inputs, seed {seed}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_bytes_from_outside_raise_what_nobody_expects(name: str) -> None:
     search(name, BRIEF_SECONDS)

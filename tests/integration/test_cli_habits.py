@@ -33,6 +33,7 @@ def on_terminal(
     return code, shown.getvalue()
 
 
+@pytest.mark.long
 def test_show_tells_names_before_and_after(demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:
     one = demo.records()[7]
     code, name = one.values["code"] or "", one.values["name"]

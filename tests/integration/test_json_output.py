@@ -40,6 +40,7 @@ def printed(*line: str) -> object:
     return json.loads(shown.getvalue())
 
 
+@pytest.mark.long
 def test_every_command_prints_what_the_schema_says(
     demo: Demo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,7 @@ def assert_one_language(found: dict[str, list[str]]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_help_is_in_one_language(language: str) -> None:
     found = {}
@@ -128,6 +129,7 @@ def test_explanations_are_in_one_language(language: Language) -> None:
     assert_one_language(found)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", QUICKLY)
 def test_every_command_speaks_one_language(demo: Demo, language: str) -> None:
     found: dict[str, list[str]] = {}
@@ -334,6 +336,7 @@ FAILURES: list[tuple[str, dict[str, str]]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", QUICKLY)
 def test_every_failure_speaks_one_language(demo: Demo, language: str) -> None:
     Path("broken.toml").write_text("[onec\n", "utf-8")

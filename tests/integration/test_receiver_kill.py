@@ -23,6 +23,8 @@ from zvirka.journal.engine import open_engine
 from zvirka.journal.receipts import verify_receipts
 from zvirka.settings.model import Settings
 
+pytestmark = pytest.mark.long
+
 SERVER = """
 import sys, msgspec
 from zvirka.mapping import Mapping

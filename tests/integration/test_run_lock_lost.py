@@ -55,6 +55,7 @@ def applied(made: World, run: int) -> set[str]:
         }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost_in", [1, 2, 3])
 def test_no_transaction_is_committed_once_the_lock_is_lost(
     night: World, lost_in: int, monkeypatch: pytest.MonkeyPatch

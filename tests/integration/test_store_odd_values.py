@@ -113,6 +113,7 @@ def test_a_value_reads_back_as_foretold_or_is_left_out(
     assert wrong == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("backend", "name", "kind", "raw", "read"),
     [

@@ -24,6 +24,8 @@ from hypothesis.stateful import (
 from tests.property.nights_verdict import assert_law
 from tests.property.nights_world import COLUMN, Doom, Killed, Nights
 
+pytestmark = pytest.mark.long
+
 EXPLORE_SECONDS = int(os.environ.get("ZVIRKA_EXPLORE_SECONDS") or 60)
 PICK = st.integers(0, 30)
 CODE = st.sampled_from(["A-1", "A-2", "A-3", "A-4", " A-1 ", "", "a-2"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -151,6 +152,7 @@ def test_lines_are_those_of_their_owners_by_owner_and_number(
     assert len(owners) == len(numbers)
 
 
+@pytest.mark.long
 @given(bases, writes)
 @settings(max_examples=40, deadline=None)
 def test_going_back_to_a_backup_undoes_every_write(
