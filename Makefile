@@ -8,6 +8,9 @@ BIN    := $(VENV)/bin
 MINUTES ?= 10
 PYTEST_ARGS ?=
 IMAGE_ARGS ?=
+# Images of Python often forbid bytecode. Tests start hundreds of processes, and each one would
+# compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: demo lint check test test-long test-all test-slow test-system explore bench format lock screenshots \

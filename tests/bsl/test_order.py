@@ -116,6 +116,7 @@ def test_the_pasted_module_keeps_the_order(tmp_path: Path) -> None:
     assert longest < LONGEST_SAVE
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "seed", [SEED, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))]
 )

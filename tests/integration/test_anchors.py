@@ -197,6 +197,7 @@ def test_reports_in_the_folder_are_anchors_too(
     assert [one for one in problems(rolled_back, truth, folder) if "run 4: anchored" in one]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("victim", "change", "said"),
     [

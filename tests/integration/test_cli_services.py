@@ -131,6 +131,7 @@ def slow_onec(settled: Path) -> Iterator[Simulator]:
         yield simulator
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("asked", "code"),
     [

@@ -37,6 +37,7 @@ def test_a_create_of_the_old_module_is_in_the_store_when_200_is_said(world: Worl
     assert (client["code"], client["name"], client["source"]) == ("000000001", "Альфа", "1c")
 
 
+@pytest.mark.long
 def test_the_same_create_twice_is_one_client(world: World) -> None:
     assert world.outcome(body("create")) == "created"
     assert world.outcome(body("create")) == "unchanged"

@@ -97,6 +97,7 @@ def test_a_page_asks_for_nothing_and_breaks_no_rule_of_its_own(
     page.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_has_no_finding(browser, reports: dict[str, Path], name: str, scheme: str) -> None:

@@ -209,6 +209,7 @@ def test_hostile_values_arrive_as_they_are(night: World) -> None:
     night.assert_in_sync()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("night", [("production", "sqlite")], indirect=True, ids="-".join)
 def test_a_key_that_stands_twice_in_the_store_is_named_with_its_rows(night: World) -> None:
     """Only the production shape lets it stand twice: the other keys are unique."""

@@ -93,6 +93,7 @@ def plain(table: Table, where: Node | None) -> list[dict[str, Any]]:
     return [row for row in rows if holds(row)]
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(bases, writes, filters, orders)
 def test_a_selection_holds_the_rows_its_filter_admits_in_the_order_asked(
