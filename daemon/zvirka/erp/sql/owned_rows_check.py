@@ -11,7 +11,7 @@ from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.key_column_check import key_place
 from zvirka.erp.sql.store_queries import canonical_key_of
-from zvirka.erp.sql.table_layout import TableLayout
+from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings
@@ -65,9 +65,12 @@ def ownership_findings(
 
 
 def stored_values_findings(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
-    """Doubled keys, and soft-delete values without a meaning."""
+    """Doubled keys, soft-delete values without a meaning, and doubled child rows."""
     yield from _doubled_keys(connection, layout)
     yield from _soft_values(connection, layout)
+    for child in layout.children:
+        if child.columns:
+            yield from _doubled_children(connection, layout, child)
 
 
 def _doubled_keys(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
@@ -114,3 +117,36 @@ def _soft_values(connection: Connection, layout: TableLayout) -> Iterator[Findin
             ),
             Message("such rows count as active; check erp.delete.active and erp.delete.deleted"),
         )
+
+
+def _doubled_children(
+    connection: Connection, layout: TableLayout, child: Child
+) -> Iterator[Finding]:
+    """Clients of whom several child rows fulfil the predicate, such as two primary contacts."""
+    doubled = select(child.parent).where(*child.predicate).group_by(child.parent)
+    doubled = doubled.having(func.count() > 1)
+    key = canonical_key_of(layout, layout.key)
+    clients = select(func.count(), func.min(key)).where(layout.owned, layout.pk.in_(doubled))
+    count, example = connection.execute(clients).one()
+    if not count:
+        return
+    text = coded(
+        "ZV2306",
+        "clients with more than one row in {table}: {count}, such as {key}",
+        table=child.table.name,
+        count=count,
+        key=example or "",
+    )
+    if child.pk is None:
+        remedy = Message(
+            "leave one such row to each client, or narrow {place}.where",
+            place=f"erp.children.{child.name}",
+        )
+    else:
+        remedy = Message(
+            "leave one such row to each client, or narrow {place}.where; zvirka reads and writes"
+            " the row with the lowest {column}",
+            place=f"erp.children.{child.name}",
+            column=child.pk.name,
+        )
+    yield Finding("warning", f"erp.children.{child.name}", text, remedy)
