@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 MINUTES ?= 10
+SECONDS ?= 60
 PYTEST_ARGS ?=
 IMAGE_ARGS ?=
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo lint check test test-slow test-all test-system explore bench format lock screenshots \
+.PHONY: demo lint check test test-slow test-all test-system explore fuzz bench format lock screenshots \
 	docs deb image release clean
 
 demo: $(VENV)/.run
@@ -39,6 +40,11 @@ test-system: $(VENV)/.dev
 # Searches new histories for the law of nights: make explore MINUTES=10
 explore: $(VENV)/.dev
 	ZVIRKA_EXPLORE_SECONDS=$$(($(MINUTES) * 60)) $(BIN)/pytest -m slow tests/property/test_nights_law.py $(PYTEST_ARGS)
+
+# Each decoder of outside bytes against mutated samples, the decoders side by side on all cores:
+# make fuzz SECONDS=60
+fuzz: $(VENV)/.dev
+	ZVIRKA_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -n auto --dist worksteal -m slow -rP tests/fuzz $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
