@@ -24,7 +24,8 @@ from zvirka.erp.sql.transaction import LEFT_AS_IT_WAS
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.engine import open_engine
-from zvirka.journal.receipts import STORED, verify_receipts
+from zvirka.journal.receipt_checks import verify_receipts
+from zvirka.journal.receipts import STORED
 from zvirka.onec.open_source import open_feed
 from zvirka.policy import Policy
 from zvirka.receiver.ingest import Ingest
