@@ -1,4 +1,4 @@
-"""Two receivers never work on one journal, wherever their state directories are."""
+"""Two receivers never work on one journal, even with different state directories."""
 
 from __future__ import annotations
 

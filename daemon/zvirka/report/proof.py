@@ -122,9 +122,9 @@ def _signature(run: RunRecord, keys: Keyring | None) -> ProofStep:
     if keys is None:
         return not_checked(
             N_(
-                "Run %(run)s: its signature was not checked. The rows match the digest, but whoever"
-                " changes the rows can compute it too: give the public key with --key, or compare"
-                " the digest with the one in the alert of that night."
+                "Run %(run)s: its signature was not checked. The rows match the digest, but"
+                " somebody who changes the rows can compute it too: give the public key with"
+                " --key, or compare the digest with the one in the alert of that night."
             ),
             run=run.id,
         )
