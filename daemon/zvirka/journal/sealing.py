@@ -34,9 +34,9 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
     ``difference`` and ``correction`` are the run's rows, ``settlement`` the corrections settled by
     it, of this or an earlier run. ``standing`` and ``pairing`` are the digests of those tables as
-    sets. ``receipt`` is the last webhook receipt then, 0 without any, and ``receipt_digest`` the tip of
-    the receipts' own chain. ``event`` and ``event_digest`` are the same of the events; a journal
-    without any leaves them out, as older versions did.
+    sets. ``receipt`` is the last webhook receipt then, 0 without any, and ``receipt_digest`` the
+    tip of the receipts' own chain. ``event`` and ``event_digest`` are the same of the events; a
+    journal without any leaves them out, as older versions did.
     """
 
     difference: SealedSection
