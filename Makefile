@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 MINUTES ?= 10
+SECONDS ?= 60
 PYTEST_ARGS ?=
 IMAGE_ARGS ?=
 # Images of Python often forbid bytecode. Tests start hundreds of processes, and each one would
@@ -13,8 +14,8 @@ IMAGE_ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo lint check test test-long test-all test-slow test-system explore bench format lock screenshots \
-	docs deb image release clean
+.PHONY: demo lint check test test-long test-all test-slow test-system explore fuzz bench format lock \
+	screenshots docs deb image release clean
 
 demo: $(VENV)/.run
 	@$(BIN)/zvirka demo
@@ -47,6 +48,11 @@ test-system: $(VENV)/.dev
 # Searches new histories for the law of nights: make explore MINUTES=10
 explore: $(VENV)/.dev
 	ZVIRKA_EXPLORE_SECONDS=$$(($(MINUTES) * 60)) $(BIN)/pytest -m slow tests/property/test_nights_law.py $(PYTEST_ARGS)
+
+# Each decoder of outside bytes against mutated samples, the decoders side by side on all cores:
+# make fuzz SECONDS=60
+fuzz: $(VENV)/.dev
+	ZVIRKA_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -n auto --dist worksteal -m slow -rP tests/fuzz $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

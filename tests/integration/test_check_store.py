@@ -316,6 +316,22 @@ def test_soft_delete_values_that_mean_nothing_are_told(shop: Shape) -> None:
     assert (finding.level, "NULL × 1" in finding.text) == ("warning", True)
 
 
+def test_clients_with_several_primary_contacts_are_counted(shop: Shape) -> None:
+    shop.create(1, 2, 3)
+    assert found(shop, "erp.children.contact") == []
+    contact = "INSERT INTO client_contacts (client_id, full_name, is_primary) VALUES (?, ?, ?)"
+    ids = dict(shop.sql("SELECT external_id, id FROM clients"))
+    second, third = ids["C-00002"], ids["C-00003"]
+    shop.sql(contact, (second, "Олена", False), (third, "Олена", True), (second, "Іван", True))
+    unowned = shop.insert_unowned()
+    shop.sql(contact, (unowned, "Сам", True), (unowned, "Сама", True))
+    [finding] = found(shop, "erp.children.contact")
+    assert finding.level == "warning"
+    assert finding.text == "clients with more than one row in client_contacts: 2, such as C-00002"
+    assert "the lowest id" in finding.remedy
+    assert "Олена" not in str(finding)
+
+
 @pytest.mark.backends("mariadb")
 def test_a_table_without_transactions_is_told_and_nothing_is_tried(shop: Shape) -> None:
     shop.sql("ALTER TABLE client_contacts DROP FOREIGN KEY client_contacts_ibfk_1")

@@ -1,4 +1,4 @@
-"""Whoever reads Ukrainian meets no English sentence, and the other way round.
+"""Ukrainian output has no English sentence, and English output no Ukrainian one.
 
 Every command with its help, failures of many kinds, every form of a report and every page are
 rendered in both languages over one demo; what the sentences themselves say is not compared.

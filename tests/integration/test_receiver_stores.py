@@ -10,7 +10,7 @@ from tests.integration.databases import fresh
 from tests.integration.receiver_world import REF, STAMP, World, new_body, receiver
 from tests.integration.store_shapes import SHAPES, Shape
 from zvirka.domain import Client
-from zvirka.journal.receipts import verify_receipts
+from zvirka.journal.receipt_checks import verify_receipts
 
 
 def the_client(world: World, shape: Shape, code: str = "000000001") -> Client:

@@ -21,7 +21,8 @@ from zvirka.erp.sql import engines
 from zvirka.erp.sql.store_check import check_store
 from zvirka.journal.engine import open_engine
 from zvirka.policy import Policy
-from zvirka.receiver.ingest import Ingest, IngestResult
+from zvirka.receiver.earlier_messages import IngestResult
+from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader
 from zvirka.settings.model import ErpSettings
 

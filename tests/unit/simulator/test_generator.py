@@ -1,4 +1,4 @@
-"""The invented counterparties: believable, and the same whoever asks for however many."""
+"""The invented counterparties: believable, and the same in every call, for any number of them."""
 
 from __future__ import annotations
 
