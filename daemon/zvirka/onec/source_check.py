@@ -132,7 +132,7 @@ def _composition(
         Message("the catalogue is published, {count} properties", count=len(entity.properties)),
     )
     if not entity.has("Code"):
-        needed = mapping.key == "code"
+        needed = "code" in mapping.key
         yield Finding(
             "failure" if needed else "ok",
             name,
@@ -176,7 +176,7 @@ def _advice(schema: Schema, profiles: dict[str, Mapping]) -> Message:
     """Which profile fits: one whose key exists and that lacks least of what it names."""
 
     def keyed(lacks: list[Missing], mapping: Mapping) -> bool:
-        return all(one.field != mapping.key for one in lacks)
+        return all(one.field not in mapping.key for one in lacks)
 
     lacking = {name: missing_in(schema, mapping) for name, mapping in profiles.items()}
     fitting = [name for name, mapping in profiles.items() if keyed(lacking[name], mapping)]

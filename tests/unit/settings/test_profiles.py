@@ -8,7 +8,7 @@ import pytest
 
 from zvirka.errors import ExitCode, SettingsError
 from zvirka.mapping import Attribute, Comparison, ContactLine, Mapping, RegisterLine
-from zvirka.settings.model import Settings
+from zvirka.settings.model import ErpSettings, OnecSettings, Settings
 from zvirka.settings.profiles import (
     counterparty_profiles,
     mapping_of,
@@ -60,7 +60,7 @@ def test_every_profile_gives_the_fields_of_the_webhook(name: str) -> None:
     if name == "trade":
         del wanted["code"]
     assert fields == wanted
-    assert found.key == ("ref" if name == "trade" else "code")
+    assert found.key_name == ("ref" if name == "trade" else "code")
     assert found.field("phone").compare is Comparison.PHONE
     assert found.field("email").compare is Comparison.EMAIL
     assert {found.field(n).compare for n in ("name", "tax_id", "address")} == {Comparison.TRIMMED}
@@ -106,9 +106,28 @@ def test_further_fields_come_after_those_of_the_profile() -> None:
 
 
 def test_any_field_can_pair_both_sides() -> None:
-    assert mapping(profile="trade", key="tax_id").key == "tax_id"
+    assert mapping(profile="trade", key="tax_id").key == ("tax_id",)
     assert "onec.key" in refused(key="edrpou")
     assert "onec.key" in refused(fields={"code": False})
+
+
+def test_several_fields_can_be_the_key_together() -> None:
+    found = mapping(key=["tax_id", "name"])
+    assert (found.key, found.key_name) == (("tax_id", "name"), "tax_id + name")
+    assert mapping(key=["code"]).fingerprint() == mapping().fingerprint()
+    for wrong in (["tax_id", "edrpou"], ["tax_id", "ref"], ["tax_id", "tax_id"]):
+        assert "onec.key" in refused(key=wrong)
+
+
+def test_a_key_of_several_fields_excludes_what_knows_one() -> None:
+    onec = OnecSettings(url="http://1c/base", key=["tax_id", "name"])
+    for erp in (
+        ErpSettings(url="sqlite://", key="edrpou"),
+        ErpSettings(url="sqlite://", writer="webhook"),
+    ):
+        with pytest.raises(SettingsError) as error:
+            mapping_of(Settings(onec=onec, erp=erp))
+        assert error.value.code == "ZV3209"
 
 
 def test_catalogue_region_and_scope_reach_the_mapping() -> None:

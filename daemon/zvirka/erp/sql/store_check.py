@@ -35,7 +35,6 @@ from zvirka.erp.sql.engines import store_engine, store_name, store_url
 from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.reflection import reflect
-from zvirka.erp.sql.store_queries import canonical_key_of
 from zvirka.erp.sql.table_layout import TableLayout, layout_problems, read_layout
 from zvirka.erp.sql.trial import try_writes
 from zvirka.erp.sql.typed_values import has_rule, unknown_type
@@ -200,7 +199,7 @@ def _place(mapped: MappedColumn) -> Message:
 
 def _required(layout: TableLayout) -> Iterator[Finding]:
     given = {mapped.column.name for mapped in layout.columns.values()}
-    given |= {layout.key.name, *(name for name, _ in layout.on_create)}
+    given |= {*layout.key.names, *(name for name, _ in layout.on_create)}
     given |= {layout.ref.name} if layout.ref is not None else set()
     given |= {layout.soft.column.name} if layout.soft is not None else set()
     if not layout.table.primary_key.columns:  # a view does not say what fills its key: it is tried
@@ -278,9 +277,9 @@ def _ownership(connection: Connection, layout: TableLayout, erp: ErpSettings) ->
 
 
 def _key(connection: Connection, layout: TableLayout, erp: ErpSettings) -> Iterator[Finding]:
-    place = Message("the key {name}", name=f"{layout.table.name}.{layout.key.name}")
+    place = Message("the key {name}", name=layout.key.label)
     within = _columns_of_ours(layout, erp)
-    alone = (layout.key.name,)
+    alone = layout.key.names
     unique = next(
         (one for one in layout.uniques if set(alone) <= set(one.columns) <= {*alone, *within}), None
     )
@@ -325,21 +324,22 @@ def _index_statement(
     connection: Connection, layout: TableLayout, columns: Sequence[str], *, unique: bool
 ) -> str:
     """The statement that makes an index, as this database spells it."""
-    name = f"{'uq' if unique else 'ix'}_{layout.table.name}_{layout.key.name}"
+    name = f"{'uq' if unique else 'ix'}_{layout.table.name}_{'_'.join(layout.key.names)}"
     table = layout.table.to_metadata(MetaData())
     index = Index(name, *(table.c[column] for column in columns), unique=unique)
     return str(CreateIndex(index).compile(dialect=connection.dialect))
 
 
 def _leads_an_index(connection: Connection, layout: TableLayout) -> bool:
-    if any(unique.columns[0] == layout.key.name for unique in layout.uniques):
+    if any(unique.columns[0] in layout.key.names for unique in layout.uniques):
         return True
     indexes = inspect(connection).get_indexes(layout.table.name, schema=layout.table.schema)
-    return any(index["column_names"][:1] == [layout.key.name] for index in indexes)
+    leading = {name for index in indexes for name in index["column_names"][:1]}
+    return not leading.isdisjoint(layout.key.names)
 
 
 def _doubled(connection: Connection, layout: TableLayout, place: Message) -> Iterator[Finding]:
-    key = canonical_key_of(layout, layout.key)
+    key = layout.key.canonical_text(layout.table)
     doubled = select(key, func.count()).where(layout.owned, key != "").group_by(key)
     rows = connection.execute(doubled.having(func.count() > 1).limit(SHOWN + 1)).all()
     if rows:
