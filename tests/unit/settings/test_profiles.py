@@ -46,7 +46,16 @@ def refused(**onec: object) -> str:
 
 
 def test_the_profiles_are_those_the_documentation_names() -> None:
-    shipped = ["accounting", "contracts", "custom", "kz", "legacy", "nomenclature", "trade"]
+    shipped = [
+        "accounting",
+        "contracts",
+        "custom",
+        "kz",
+        "legacy",
+        "nomenclature",
+        "prices",
+        "trade",
+    ]
     assert profile_names() == shipped
     assert counterparty_profiles() == ["accounting", "custom", "kz", "legacy", "trade"]
 
@@ -156,7 +165,7 @@ def test_canary_must_be_able_to_be_a_key() -> None:
     with pytest.raises(SettingsError, match=r"guard\.canaries"):
         mapping({"canaries": ["000000001"]}, profile="trade")
     guid = "0f9e375d-6e83-11e5-96ed-0025907c0298"
-    assert mapping({"canaries": [guid]}, profile="trade").key == "ref"
+    assert mapping({"canaries": [guid]}, profile="trade").key == ("ref",)
 
 
 def test_unknown_profile_is_guessed_at() -> None:
@@ -177,7 +186,7 @@ def test_profile_of_ones_own_is_a_file(tmp_path: Path) -> None:
 
 def test_a_field_may_refer_to_a_flow_or_list_its_values() -> None:
     found = mapping(profile="contracts", fields={"kind": {"values": {"Прочее": "other", "": 0}}})
-    assert (found.catalog, found.key) == ("ДоговорыКонтрагентов", "ref")
+    assert (found.catalog, found.key) == ("ДоговорыКонтрагентов", ("ref",))
     assert found.field("counterparty").reference == "main"
     assert found.field("kind").values == (("Прочее", "other"), ("", "0"))
     text = refused(
@@ -198,3 +207,12 @@ def test_settings_that_are_newer_do_not_change_the_digest_of_an_older_mapping() 
     )
     changed = mapping(profile="legacy", fields={"tax_id": {"values": {"a": "b"}}})
     assert changed.fingerprint() != mapping(profile="legacy").fingerprint()
+
+
+def test_a_register_has_a_key_of_dimensions_and_attributes_of_its_own() -> None:
+    found = mapping(profile="prices")
+    assert (found.slice, found.key) == (True, ("item", "kind", "variant"))
+    assert "onec.key" in refused(profile="prices", key="ref")
+    assert "onec.fields.phone" in refused(
+        profile="prices", fields={"phone": {"contact": "Телефон"}}
+    )
