@@ -38,7 +38,7 @@ from zvirka.settings.profiles import mapping_of, profile_names
 
 TRADE_MAPPING = Mapping(
     catalog="Контрагенты",
-    key="ref",
+    key=("ref",),
     fields=(
         Field("name", Attribute("Description"), payload="Наименование"),
         Field("tax_id", Attribute("ИНН"), payload="ИНН"),

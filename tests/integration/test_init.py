@@ -81,7 +81,7 @@ def filled(shape: Shape, simulator: Simulator) -> None:
         if number in {3, 4}:
             values["name"] = f"Застаріла назва {number}"
         # A trade configuration has no Код: clients of such a base are known by Ref_Key.
-        key = ref if shape.mapping.key == "ref" or "code" not in values else values["code"]
+        key = ref if shape.mapping.key_is_ref or "code" not in values else values["code"]
         after = {name: values.get(name) for name in shape.mapping.names}
         create = Action.CREATE
         corrections.append(Correction(id=number, action=create, key=str(key), ref=ref, after=after))

@@ -16,7 +16,7 @@ from zvirka.journal.receipt_checks import verify_receipts
 def the_client(world: World, shape: Shape, code: str = "000000001") -> Client:
     store = world.store()
     try:
-        [client] = store.read_keys([REF if shape.mapping.key == "ref" else code])
+        [client] = store.read_keys([REF if shape.mapping.key_is_ref else code])
     finally:
         store.close()
     return client

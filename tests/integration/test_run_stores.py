@@ -46,7 +46,7 @@ def unowned(made: World) -> list[tuple[Any, ...]]:
 
 
 def key_of(made: World, ref: str) -> str:
-    return ref if made.mapping.key == "ref" else str(made.base.get(ref).values["code"])
+    return ref if made.mapping.key_is_ref else str(made.base.get(ref).values["code"])
 
 
 def row_of(made: World, key: str) -> str:
@@ -119,7 +119,7 @@ def test_codes_and_unique_values_that_change_hands_stay_with_their_clients(night
     first, second = (night.base.get(ref).values for ref in (one, other))
     night.base.update(one, tax_id=second["tax_id"])
     night.base.update(other, tax_id=first["tax_id"])
-    with_code = night.mapping.key == "code"
+    with_code = night.mapping.key == ("code",)
     if with_code:
         night.base.update(renamed, code="RENAMED")
         night.base.update(one, code=second["code"])

@@ -27,7 +27,7 @@ from zvirka.policy import Policy
 from zvirka.receiver.access import tokens_of
 from zvirka.receiver.api import create_app
 from zvirka.receiver.ingest import Ingest
-from zvirka.receiver.payload import PayloadReader, is_pushed
+from zvirka.receiver.payload import PayloadReader
 from zvirka.receiver.signature import signatures_of
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
@@ -95,7 +95,7 @@ def receiver_apps(
                 continue  # 1C posts to the ERP itself
             try:
                 of_flow = mapping_of(flow)
-                if not is_pushed(of_flow):
+                if not of_flow.is_pushed:
                     continue
                 app = receiver_app(flow, of_flow, who=who, clock=clock)
                 apps[flow.receiver.path] = opened.enter_context(app)
@@ -122,7 +122,7 @@ def receiver_app(
         SettingsError, JournalError, StoreError, LockHeldError: as :func:`serve`.
     """
     tokens = tokens_of(settings.receiver)
-    if not is_pushed(mapping):
+    if not mapping.is_pushed:
         raise SettingsError(
             coded(
                 "ZV3308",

@@ -86,7 +86,7 @@ def _expected(field: Field) -> int:
 def required_findings(layout: TableLayout) -> Iterator[Finding]:
     """NOT NULL columns that get no value when zvirka creates a row."""
     given = {mapped.column.name for mapped in layout.columns.values()}
-    given |= {layout.key.name, *(name for name, _ in layout.on_create)}
+    given |= {*layout.key.names, *(name for name, _ in layout.on_create)}
     given |= {layout.ref.name} if layout.ref is not None else set()
     given |= {layout.soft.column.name} if layout.soft is not None else set()
     if not layout.table.primary_key.columns:  # a view does not say what fills its key: it is tried

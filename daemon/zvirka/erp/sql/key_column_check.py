@@ -20,7 +20,7 @@ def key_column_findings(
     """Whether the database keeps the key unique and finds it by an index."""
     place = key_place(layout)
     within = _columns_of_ours(layout, erp)
-    alone = (layout.key.name,)
+    alone = layout.key.names
     unique = next(
         (one for one in layout.uniques if set(alone) <= set(one.columns) <= {*alone, *within}), None
     )
@@ -64,19 +64,20 @@ def _index_statement(
     connection: Connection, layout: TableLayout, columns: Sequence[str], *, unique: bool
 ) -> str:
     """The statement that makes an index, as this database spells it."""
-    name = f"{'uq' if unique else 'ix'}_{layout.table.name}_{layout.key.name}"
+    name = f"{'uq' if unique else 'ix'}_{layout.table.name}_{'_'.join(layout.key.names)}"
     table = layout.table.to_metadata(MetaData())
     index = Index(name, *(table.c[column] for column in columns), unique=unique)
     return str(CreateIndex(index).compile(dialect=connection.dialect))
 
 
 def _leads_an_index(connection: Connection, layout: TableLayout) -> bool:
-    if any(unique.columns[0] == layout.key.name for unique in layout.uniques):
+    if any(unique.columns[0] in layout.key.names for unique in layout.uniques):
         return True
     indexes = inspect(connection).get_indexes(layout.table.name, schema=layout.table.schema)
-    return any(index["column_names"][:1] == [layout.key.name] for index in indexes)
+    leading = {name for index in indexes for name in index["column_names"][:1]}
+    return not leading.isdisjoint(layout.key.names)
 
 
 def key_place(layout: TableLayout) -> Message:
     """The key column as messages name it."""
-    return Message("the key {name}", name=f"{layout.table.name}.{layout.key.name}")
+    return Message("the key {name}", name=layout.key.label)

@@ -10,7 +10,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.key_column_check import key_place
-from zvirka.erp.sql.store_queries import canonical_key_of
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
@@ -74,7 +73,7 @@ def stored_values_findings(connection: Connection, layout: TableLayout) -> Itera
 
 
 def _doubled_keys(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
-    key = canonical_key_of(layout, layout.key)
+    key = layout.key.canonical_text(layout.table)
     doubled = select(key, func.count()).where(layout.owned, key != "").group_by(key)
     rows = connection.execute(doubled.having(func.count() > 1).limit(SHOWN + 1)).all()
     if rows:
@@ -125,7 +124,7 @@ def _doubled_children(
     """Clients of whom several child rows fulfil the predicate, such as two primary contacts."""
     doubled = select(child.parent).where(*child.predicate).group_by(child.parent)
     doubled = doubled.having(func.count() > 1)
-    key = canonical_key_of(layout, layout.key)
+    key = layout.key.canonical_text(layout.table)
     clients = select(func.count(), func.min(key)).where(layout.owned, layout.pk.in_(doubled))
     count, example = connection.execute(clients).one()
     if not count:
