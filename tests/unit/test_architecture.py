@@ -41,7 +41,9 @@ FLOORS = (
     {"settings", "i18n", "policy"},
     {"report", "staging", "onec", "erp", "journal", "simulator", "bsl", "logs"},
     {"reconcile", "backup"},
-    {"cli", "web", "service", "receiver", "demonstration", "demonstration_flows", "init"},
+    {"service", "receiver"},
+    {"fleet"},
+    {"cli", "web", "demonstration", "demonstration_flows", "init"},
 )
 SIDEWAYS = {
     ("policy", "settings"),  # it is read from them

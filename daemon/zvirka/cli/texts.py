@@ -20,6 +20,7 @@ SENTENCES: dict[str, str] = {
     "last_run": N_("Last run"),
     "next_run": N_("Next run"),
     "broken": N_("settings cannot be used"),
+    "worker_ready": N_("waits for runs"),
     "feed_empty": N_("The exchange plan has recorded no new changes."),
     "demo_begins": N_(
         "A simulated 1C with {count} counterparties. ERP: SQLite. The webhooks are real."
