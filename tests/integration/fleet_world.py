@@ -1,4 +1,4 @@
-"""An installation whose runs are spread over workers: settings, journal on PostgreSQL, processes."""
+"""An installation with workers: settings, a journal on PostgreSQL, and the processes."""
 
 from __future__ import annotations
 
@@ -68,13 +68,17 @@ class Fleet:
         return process
 
     def workers(self) -> int:
-        with suppress(Exception):
-            return int(self.queue("SELECT count(*) FROM fleet_workers")[0][0])
-        return 0
+        return self.count("SELECT count(*) FROM fleet_workers")
 
     def queue(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """Ask the database of the queue."""
         return self._ask(SCHEMA, statement, values)
+
+    def count(self, statement: str) -> int:
+        """The number a query of the queue's database gives; 0 before there is a queue."""
+        with suppress(Exception):
+            return int(self.queue(statement)[0][0])
+        return 0
 
     def runs(self, flow: str) -> list[tuple[Any, ...]]:
         """Status, trigger and asker of the runs of a flow, oldest first."""

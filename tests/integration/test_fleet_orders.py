@@ -119,12 +119,9 @@ def test_the_queue_of_a_long_host_name_can_be_announced(world: Fleet, queue: Ord
     assert queue_of("1c.example.com:8080") == "1c.example.com:8080"
 
 
-def test_the_schema_is_made_once_and_migrated_by_name(world: Fleet) -> None:
+def test_the_schema_is_made_once_by_workers_that_begin_together(world: Fleet) -> None:
     settings = world.settings()["f0"]
     with ThreadPoolExecutor(3) as workers:
         list(workers.map(lambda _: prepare(settings), range(3)))
     known = world.queue("SELECT name FROM fleet_migrations ORDER BY name")
     assert [name for (name,) in known] == migrations()
-    newest = migrations()[-1]
-    world.queue("DELETE FROM fleet_migrations WHERE name = :newest", newest=newest)
-    world.queue("ALTER TABLE procrastinate_jobs DISABLE TRIGGER USER")

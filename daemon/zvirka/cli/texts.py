@@ -21,6 +21,8 @@ SENTENCES: dict[str, str] = {
     "next_run": N_("Next run"),
     "broken": N_("settings cannot be used"),
     "worker_ready": N_("waits for runs"),
+    "order_queued": N_("Ordered from the workers; runs that go first: {ahead}"),
+    "order_runs": N_("A worker runs it: {host}"),
     "feed_empty": N_("The exchange plan has recorded no new changes."),
     "demo_begins": N_(
         "A simulated 1C with {count} counterparties. ERP: SQLite. The webhooks are real."

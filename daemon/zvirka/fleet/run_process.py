@@ -82,17 +82,19 @@ def _perform(
 
 
 def perform_order(settings: Settings, order: Order, pulse: Pulse) -> dict[str, Summary]:
-    """Perform an order while holding the flow's lane; return its runs by flow.
+    """Perform an order while holding the lanes of its flows; return its runs by flow.
 
     Raises:
         ZvirkaError: the run could not begin.
     """
-    lane, request = lanes_of(settings.flows)[settings.name], order.request
+    lanes, request = lanes_of(settings.flows), order.request
+    flows = [settings] if request is not None else readers_of_the_node(settings)
     command = request.command.value if request is not None else "feed"
-    with (
-        lane_lock(settings, lane, who=order.who, command=command, wait=_LANE_SECONDS) as held,
-        _watched(held, pulse.stop.set),
-    ):
+    with ExitStack() as locks:
+        # In one order everywhere, so that two feeds never wait for each other.
+        for lane in sorted({lanes[flow.name] for flow in flows}):
+            lock = lane_lock(settings, lane, who=order.who, command=command, wait=_LANE_SECONDS)
+            locks.enter_context(_watched(locks.enter_context(lock), pulse.stop.set))
         if request is None:
             return _feed(settings, order.who, pulse)
         if order.is_night:

@@ -8,7 +8,7 @@ limits of :mod:`zvirka.service.run_slots` hold for all together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from loguru import logger
@@ -17,7 +17,7 @@ from zvirka.errors import ZvirkaError
 from zvirka.now import Now
 from zvirka.service.alert_texts import say
 from zvirka.service.metrics import Exposition, Metrics
-from zvirka.service.run_slots import RunSlots
+from zvirka.service.run_slots import RunSlots, Slots
 from zvirka.service.supervisor import Supervisor
 from zvirka.service.systemd_notify import ServiceNotifier
 from zvirka.settings.flow_order import by_references, referred_by
@@ -35,19 +35,20 @@ class Parts:
     """What the service is made of; tests replace it.
 
     ``make`` makes the supervisor of a flow. ``report_broken`` tells people of a flow whose settings
-    or journal cannot be used.
+    or journal cannot be used. ``slots`` bound how many runs go together.
     """
 
     make: Callable[[Settings, ServiceNotifier, FlowSlots], Supervisor]
     report_broken: Callable[[str, ZvirkaError], None]
     notifier: ServiceNotifier
     now: Now
+    slots: Slots = field(default_factory=RunSlots)
 
 
 class FlowSlots:
     """Lets a run begin once the flows it refers to have run and the limits allow it."""
 
-    def __init__(self, slots: RunSlots, is_ahead: Callable[[str], bool]) -> None:
+    def __init__(self, slots: Slots, is_ahead: Callable[[str], bool]) -> None:
         self._slots = slots
         self._is_ahead = is_ahead
 
@@ -73,7 +74,7 @@ class FlowSupervisors:
 
     def __init__(self, flows: Flows, parts: Parts) -> None:
         self._parts = parts
-        self._slots = FlowSlots(RunSlots(), self._waits_for_parents)
+        self._slots = FlowSlots(parts.slots, self._waits_for_parents)
         self._supervisors: dict[str, Supervisor] = {}
         self._statuses: dict[str, str] = {}
         self._alive: set[str] = set()

@@ -31,7 +31,7 @@ class Slots(Protocol):
 
 
 class FreeSlots:
-    """:class:`Slots` for a flow that is alone."""
+    """:class:`Slots` for a flow that is alone, and for runs whose turn the workers keep."""
 
     def take(self, settings: Settings) -> bool:
         """Always."""
