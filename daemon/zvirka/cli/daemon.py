@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -10,8 +10,6 @@ from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 
 if TYPE_CHECKING:
-    from zvirka.service.run_slots import Slots
-    from zvirka.service.supervisor import Runner
     from zvirka.settings.model import Settings
 
 app = new_group()
@@ -36,21 +34,28 @@ def daemon(context: typer.Context) -> int:
     # Logs are installation-wide; the first flow whose settings can be used says how.
     call.use_any_flow(names)
     file = find_settings(call.common.config, call.environ)
-    runner, slots = _fleet(call.settings) if call.settings.fleet.enabled else (None, None)
+    performed = _by_workers(call.settings) if call.settings.fleet.enabled else {}
     return run_daemon(
         lambda: load_flows(file, call.environ),
         lenient=lambda flow: load_leniently(file, call.environ, flow),
-        runner=runner,
-        slots=slots,
         environ=call.environ,
+        **performed,
     )
 
 
-def _fleet(settings: Settings) -> tuple[Runner, Slots]:
+def _by_workers(settings: Settings) -> dict[str, Any]:
+    """What `run_daemon` takes so that workers perform its runs."""
     from zvirka.fleet.extra import require_fleet
 
     require_fleet(settings)
     from zvirka.fleet.dispatching import FleetRunner
+    from zvirka.fleet.fleet_watch import FleetWatch
+    from zvirka.now import utc_now
     from zvirka.service.run_slots import FreeSlots
 
-    return FleetRunner(settings), FreeSlots()
+    watch = FleetWatch(settings, utc_now)
+    return {
+        "runner": FleetRunner(settings, watch),
+        "slots": FreeSlots(),
+        "beside": (watch,),
+    }

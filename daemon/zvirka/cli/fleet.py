@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,11 @@ from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import CliCommand, examples, new_group
 from zvirka.errors import ExitCode
 
+if TYPE_CHECKING:
+    from zvirka.fleet.status_lines import FleetStatus
+
 worker_app = new_group()
+app = new_group("The workers that perform the runs, and what waits for them.")
 
 
 @worker_app.command(
@@ -64,3 +68,63 @@ def worker(
 
     asyncio.run(work())
     return ExitCode.IN_SYNC
+
+
+@app.command(
+    cls=CliCommand,
+    epilog=examples("""
+        zvirka fleet status
+        zvirka fleet status --json
+    """),
+)
+def status(context: typer.Context) -> int:
+    """Show the workers, the runs they perform, and what waits for each server of 1C.
+
+    Exit code 2 when nothing takes a run that is due for longer than fleet.alert_after.
+    """
+    from zvirka.fleet.extra import require_fleet
+
+    call: Invocation = context.obj
+    call.use_any_flow(call.flow_names)
+    require_fleet(call.settings)
+    from zvirka.fleet.fleet_status import fleet_status
+
+    seen = fleet_status(call.settings)
+    if call.common.json:
+        call.print_json(seen)
+    else:
+        _show(call, seen)
+    return ExitCode.FAILED if seen.late else ExitCode.IN_SYNC
+
+
+def _show(call: Invocation, seen: FleetStatus) -> None:
+    clock = call.words.clock
+    call.print_table(
+        [call.say(name) for name in ("worker", "runs_at_once", "servers", "heard", "running_now")],
+        [
+            [
+                f"{one.host} {one.pid}" + ("" if one.alive else f" ({call.say('dead')})"),
+                str(one.concurrency),
+                ", ".join(one.queues) if one.queues is not None else call.say("all_servers"),
+                clock(one.heard),
+                ", ".join(one.flows) or "—",
+            ]
+            for one in seen.workers
+        ],
+    )
+    call.print()
+    call.print_table(
+        [call.say(name) for name in ("server", "workers", "running_now", "waiting", "waits_since")],
+        [
+            [
+                line.server,
+                str(line.workers),
+                ", ".join(line.running) or "—",
+                ", ".join(line.waiting) or "—",
+                clock(line.since) if line.since is not None else "—",
+            ]
+            for line in seen.queues
+        ],
+    )
+    if seen.late:
+        call.print(call.say("untaken", flows=", ".join(seen.late)))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from loguru import logger
 
 from zvirka.errors import RunInterrupted, ZvirkaError
+from zvirka.fleet.fleet_watch import FleetWatch
 from zvirka.fleet.order_queue import OrderQueue, OrderState, order_queue
 from zvirka.fleet.orders import Order, Result
 from zvirka.message import coded
@@ -43,15 +44,19 @@ class FleetRunner:
 
     Args:
         settings: of any flow of the installation.
+        watch: looks at the workers meanwhile.
         look_seconds: how often the queue is asked.
     """
 
-    def __init__(self, settings: Settings, look_seconds: float = _LOOK_SECONDS) -> None:
+    def __init__(
+        self, settings: Settings, watch: FleetWatch, look_seconds: float = _LOOK_SECONDS
+    ) -> None:
         self._settings = settings
+        self._watch = watch
         self._look_seconds = look_seconds
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
-        self._thread: threading.Thread | None = None
+        threading.Thread(target=self._body, name="fleet", daemon=True).start()
 
     def __call__(self, settings: Settings, request: Request, pulse: Pulse) -> Summary:
         """Order a run, and wait for its end.
@@ -65,9 +70,6 @@ class FleetRunner:
         waiting = _Waiting(Order.of(settings, request), settings, pulse)
         with self._lock:
             self._waiting.append(waiting)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._body, name="fleet", daemon=True)
-                self._thread.start()
         waiting.over.wait()
         if waiting.result is None:
             raise RunInterrupted(coded("ZV5503", "the process was told to stop"))
@@ -105,6 +107,7 @@ class FleetRunner:
             if one.number is None:
                 one.number = queue.place(one.order, one.settings)
                 logger.info("a run is ordered", flow=one.order.flow, order=one.number)
+        self._watch.look(queue.status)
         states = queue.states([one.number for one in waiting if one.number is not None])
         for one in waiting:
             if one.number is not None:

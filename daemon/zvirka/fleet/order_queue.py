@@ -13,8 +13,10 @@ from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Status
 
 from zvirka.errors import JournalError
+from zvirka.fleet.fleet_status import read_status
 from zvirka.fleet.orders import Order, Result, lost_run, result_from, to_json
 from zvirka.fleet.queue_database import guarded, opened_queue, queue_of
+from zvirka.fleet.status_lines import FleetStatus
 from zvirka.message import Message, coded
 from zvirka.service.run_slots import lanes_of, server_of
 from zvirka.settings.model import Settings
@@ -101,7 +103,7 @@ class OrderQueue:
                 except AlreadyEnqueued:
                     continue  # another daemon placed it in between
         raise JournalError(
-            coded("ZV5601", "the queue of the workers cannot be used ({kind})", kind=once),
+            coded("ZV5701", "the queue of the workers cannot be used ({kind})", kind=once),
             place=order.flow,
             remedy=Message("run again; report it when it comes back"),
         )
@@ -138,6 +140,15 @@ class OrderQueue:
                 seconds=settings.fleet.takeover.total_seconds(),
             )
         return int(row["number"])
+
+    def status(self) -> FleetStatus:
+        """Who works, and what waits.
+
+        Raises:
+            JournalError: the queue cannot be reached.
+        """
+        with guarded(self._settings):
+            return read_status(self._app, self._settings)
 
     def stop(self, number: int) -> None:
         """Withdraw an order that waits; end one that runs at its next safe place.

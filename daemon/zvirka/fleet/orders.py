@@ -105,7 +105,7 @@ def lost_run(detail: str) -> Result:
         refusal=Refusal(
             kind="RunLost",
             cause=stored(
-                coded("ZV5602", "the process of the run ended without a result ({how})", how=detail)
+                coded("ZV5702", "the process of the run ended without a result ({how})", how=detail)
             ),
             remedy=stored(Message("see the log of the worker; the next run settles what was open")),
             passing=True,

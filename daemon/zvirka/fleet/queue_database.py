@@ -107,9 +107,9 @@ def guarded(settings: Settings) -> Iterator[None]:
     except (psycopg.Error, ConnectorException) as error:
         kind = type(error.__cause__ or error).__name__
         raise JournalError(
-            coded("ZV5601", "the queue of the workers cannot be used ({kind})", kind=kind),
+            coded("ZV5701", "the queue of the workers cannot be used ({kind})", kind=kind),
             place=journal_name(journal_url(settings)),
-            remedy=Message("check that PostgreSQL runs and journal.url is right"),
+            remedy=Message("check that the server runs and journal.url is right"),
         ) from None
 
 

@@ -16,7 +16,7 @@ from loguru import logger
 from zvirka.errors import ZvirkaError
 from zvirka.now import Now
 from zvirka.service.alert_texts import say
-from zvirka.service.metrics import Exposition, Metrics
+from zvirka.service.metrics import Exposed, Exposition
 from zvirka.service.run_slots import RunSlots, Slots
 from zvirka.service.supervisor import Supervisor
 from zvirka.service.systemd_notify import ServiceNotifier
@@ -35,7 +35,8 @@ class Parts:
     """What the service is made of; tests replace it.
 
     ``make`` makes the supervisor of a flow. ``report_broken`` tells people of a flow whose settings
-    or journal cannot be used. ``slots`` bound how many runs go together.
+    or journal cannot be used. ``slots`` bound how many runs go together;
+    ``beside`` has metrics that are no flow's.
     """
 
     make: Callable[[Settings, ServiceNotifier, FlowSlots], Supervisor]
@@ -43,6 +44,7 @@ class Parts:
     notifier: ServiceNotifier
     now: Now
     slots: Slots = field(default_factory=RunSlots)
+    beside: tuple[Exposed, ...] = ()
 
 
 class FlowSlots:
@@ -214,8 +216,8 @@ class FlowSupervisors:
             self.close()
             self._exposition, self._listen = exposition, listen
 
-    def _metrics(self) -> list[Metrics]:
-        return [one.metrics for one in list(self._supervisors.values())]
+    def _metrics(self) -> list[Exposed]:
+        return [*(one.metrics for one in list(self._supervisors.values())), *self._parts.beside]
 
     def _by_lateness(self, now: datetime) -> list[str]:
         due = {name: one.due_since(now) or _LAST for name, one in self._supervisors.items()}

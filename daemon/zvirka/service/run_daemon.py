@@ -25,6 +25,7 @@ from zvirka.reconcile.unbegun import record_unbegun
 from zvirka.service.background_task import Threaded
 from zvirka.service.daemon_records import JournalRecords
 from zvirka.service.flow_supervisors import FlowSupervisors, Parts
+from zvirka.service.metrics import Exposed
 from zvirka.service.run_slots import RunSlots, Slots
 from zvirka.service.supervisor import Runner, Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier, ServiceNotifier
@@ -44,6 +45,7 @@ def run_daemon(
     lenient: Callable[[str], Settings | None] = lambda _: None,
     runner: Runner | None = None,
     slots: Slots | None = None,
+    beside: tuple[Exposed, ...] = (),
     environ: Mapping[str, str] = os.environ,
     stop_within: float = STOP_WITHIN,
 ) -> int:
@@ -57,6 +59,7 @@ def run_daemon(
         lenient: gives what of a flow's unusable settings says whom to tell.
         runner: performs the runs; :func:`run_here` by default.
         slots: bound how many runs go together; :class:`RunSlots` by default.
+        beside: metrics that are no flow's.
         environ: of systemd: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC``.
         stop_within: seconds, see above.
 
@@ -96,7 +99,7 @@ def run_daemon(
     asked = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGHUP: "reload"}
     for number in asked:
         signal.signal(number, lambda number, _frame: events.put(asked[signal.Signals(number)]))
-    parts = Parts(make, report_broken, Notifier(environ), utc_now, slots or RunSlots())
+    parts = Parts(make, report_broken, Notifier(environ), utc_now, slots or RunSlots(), beside)
     flows = FlowSupervisors(load(), parts)
     who = "zvirka.service"
     for settings in flows.settings:
