@@ -16,7 +16,7 @@ from tests.unit.cli.test_help import ALL
 from zvirka.cli.results import RESULTS, SCHEMA, schema
 
 __all__ = ["demo"]
-SERVES_OR_CONVERSES = {"serve", "daemon", "init"}
+SERVES_OR_CONVERSES = {"serve", "daemon", "worker", "init"}
 
 
 def test_the_schema_is_that_of_the_types_and_names_every_command() -> None:

@@ -179,6 +179,9 @@ def story(demo: Demo, language: str) -> Iterator[Step]:
         "suppress --list",
         f"resync --code {one} --reason 4711",
         "flows",
+    )
+    yield 64, "fleet status", {}
+    yield from steps(
         "runs",
         f"report {done} --format html --format md --out out",
         f"audit history --code {one}",

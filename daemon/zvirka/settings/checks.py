@@ -41,6 +41,8 @@ def cross_problems(settings: Settings) -> Iterator[Problem]:
     yield from _listen_problems(settings)
     if settings.web.enabled:
         yield from _web_problems(settings.web)
+    if settings.fleet.enabled and _is_sqlite(settings.journal.url or "sqlite:"):
+        yield "journal.url", Message("required by fleet.enabled: a database of PostgreSQL")
 
 
 def cross_warnings(settings: Settings) -> Iterator[Finding]:

@@ -38,7 +38,7 @@ WANTED = {
     "audit verify", "audit rotate-key", "audit anchor", "audit history", "audit export", "prune",
     "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
-    "web hash-password", "feed", "flows", "init",
+    "web hash-password", "feed", "flows", "init", "worker", "fleet status",
     "systemd uninstall", "upgrade", "backup", "restore",
     "simulated list", "simulated create", "simulated edit", "simulated delete",
 }  # fmt: skip
