@@ -1,4 +1,4 @@
-"""What became of a message that came before: it is news, stale, or refused.
+"""Judges a message by those that came before it: it is news, stale, or refused.
 
 The order is that of the push module's stamps; a messageId stands for one message.
 """
