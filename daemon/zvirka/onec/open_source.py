@@ -39,7 +39,7 @@ def open_session(
             place="onec.url",
             remedy=Message("move them to onec.user and onec.password_file"),
         )
-    closing = {"$top": "1", "$format": JSON}
+    select = {} if mapping.slice else {"$select": "Ref_Key"}
     return OnecSession(
         onec.url,
         onec.user,
@@ -57,7 +57,7 @@ def open_session(
         sleep=sleep,
         closing=(
             catalog_entity(mapping),
-            closing if mapping.slice else {**closing, "$select": "Ref_Key"},
+            {"$top": "1", **select, "$format": JSON},
         ),
     )
 
