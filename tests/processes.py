@@ -12,7 +12,15 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["zvirka.cli.app", "zvirka.reconcile.run", "zvirka.erp.sql.writer"])
+_CONTEXT.set_forkserver_preload(
+    [
+        "zvirka.cli.app",
+        "zvirka.reconcile.run",
+        "zvirka.erp.sql.writer",
+        "zvirka.fleet.fleet_worker",
+        "zvirka.fleet.run_process",
+    ]
+)
 
 
 def start(target: Callable[..., Any], *given: Any) -> BaseProcess:

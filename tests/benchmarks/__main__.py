@@ -1,8 +1,8 @@
 """``make bench``: every claim about speed and memory, as ratios against a floor of the same run.
 
 ``python -m tests.benchmarks [--quick] [PART …]``: parts are reconciliation, writer, receiver,
-holding; ``--quick`` leaves the million out, and 40 of the 50 bases. Nothing here passes or fails;
-the targets are printed beside.
+holding, fleet; ``--quick`` leaves the million out, and 40 of the 50 bases. Nothing here passes or
+fails; the targets are printed beside.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from loguru import logger
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import holding, receiver, reconciliation, writer
+from tests.benchmarks import fleet, holding, receiver, reconciliation, writer
 
 SIZES = (100_000, 1_000_000)
 ROUNDS = {100_000: 5, 1_000_000: 1}
 CORRECTIONS = 100_000
 RECEIVER_SECONDS = 10
 BASES = 50
+SLOW_BASES = 12
+QUEUED = (100, 1000, 10_000)
+PARTS = {"reconciliation", "writer", "receiver", "holding", "fleet"}
 
 
 def main() -> None:
@@ -28,7 +31,7 @@ def main() -> None:
     logger.remove()
     given = set(sys.argv[1:])
     quick = "--quick" in given
-    parts = given - {"--quick"} or {"reconciliation", "writer", "receiver", "holding"}
+    parts = given - {"--quick"} or PARTS
     console = Console()
     if "reconciliation" in parts:
         peaks: dict[int, dict[str, float]] = {}
@@ -48,6 +51,11 @@ def main() -> None:
         bases = BASES // 5 if quick else BASES
         title = f"a holding: {bases} bases, counterparties and contracts of each"
         console.print(_plain(title, holding.measure(bases)))
+    if "fleet" in parts:
+        title = "workers, one run at a time each"
+        console.print(
+            _plain(title, fleet.measure(SLOW_BASES // 3 if quick else SLOW_BASES, QUEUED))
+        )
 
 
 def _reconciliation(size: int, found: dict[str, Any]) -> Table:

@@ -72,7 +72,7 @@ class Fleet:
 
     def queue(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """Ask the database of the queue."""
-        return self._ask(SCHEMA, statement, values)
+        return self.ask(SCHEMA, statement, values)
 
     def count(self, statement: str) -> int:
         """The number a query of the queue's database gives; 0 before there is a queue."""
@@ -84,10 +84,10 @@ class Fleet:
         """Status, trigger and asker of the runs of a flow, oldest first."""
         query = "SELECT status, trigger, who FROM run ORDER BY id"
         with suppress(Exception):
-            return self._ask(f"zvirka_{flow}", query, {})
+            return self.ask(f"zvirka_{flow}", query, {})
         return []
 
-    def _ask(self, schema: str, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def ask(self, schema: str, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         engine = create_engine(self.journal, isolation_level="AUTOCOMMIT")
         try:
             with engine.connect() as connection:

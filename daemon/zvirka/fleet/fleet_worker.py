@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Protocol
 
 import msgspec
 import psycopg
@@ -31,7 +31,7 @@ from procrastinate.worker import Worker
 
 from zvirka.errors import JournalError
 from zvirka.fleet.order_queue import TASK
-from zvirka.fleet.orders import Order, Result, lost_run, order_from, result_from, to_json
+from zvirka.fleet.orders import Order, Result, lost_run, order_from, to_json
 from zvirka.fleet.queue_database import asynchronous_queue, prepare, queue_of
 from zvirka.settings.model import Settings
 
@@ -53,32 +53,20 @@ Launch = Callable[[Order], Awaitable["RunProcess"]]
 """Starts the process of a run."""
 
 
-class RunProcess:
-    """The process of a run under way.
-
-    Args:
-        process: reads nothing more, writes a result to standard output and ends.
-    """
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+class RunProcess(Protocol):
+    """The process of a run under way."""
 
     async def result(self) -> Result:
         """Wait for its end; a process that ended without a word is a lost run."""
-        written, _ = await self._process.communicate()
-        with suppress(msgspec.DecodeError, msgspec.ValidationError, IndexError):
-            return result_from(msgspec.json.decode(written.splitlines()[-1]))
-        return lost_run(f"exit code {self._process.returncode}")
+        ...
 
     def stop(self) -> None:
         """Ask it to end at the next safe place."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        ...
 
     def kill(self) -> None:
         """End it at once."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        ...
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ import ctypes
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from zvirka.fleet.fleet_worker import Launch, RunProcess
-from zvirka.fleet.orders import Order, to_json
+from zvirka.fleet.orders import Order, Result, lost_run, result_from, to_json
 
 _PR_SET_PDEATHSIG = 1
 _LONGEST_RESULT = 16_000_000
@@ -39,9 +40,33 @@ def launcher(config: Path | None) -> Launch:
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(to_json(order)) + b"\n")
         await process.stdin.drain()
-        return RunProcess(process)
+        return _Interpreter(process)
 
     return launch
+
+
+class _Interpreter:
+    """A :class:`RunProcess` with an interpreter of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def result(self) -> Result:
+        """Wait for its end; a process that ended without a word is a lost run."""
+        written, _ = await self._process.communicate()
+        with suppress(msgspec.DecodeError, msgspec.ValidationError, IndexError):
+            return result_from(msgspec.json.decode(written.splitlines()[-1]))
+        return lost_run(f"exit code {self._process.returncode}")
+
+    def stop(self) -> None:
+        """Ask it to end at the next safe place."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
 
 
 def end_with(worker: int) -> None:

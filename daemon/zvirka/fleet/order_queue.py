@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, LiteralString
@@ -22,9 +21,6 @@ from zvirka.service.run_slots import lanes_of, server_of
 from zvirka.settings.model import Settings
 
 TASK = "zvirka.run"
-
-# Procrastinate logs the arguments of a job, and reasons and tax ids are among them.
-logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
 
 _STATES: LiteralString = """
     SELECT job.id, job.status::text AS status, worker.host, result.content,

@@ -8,6 +8,7 @@ for hours: each connection is given up after some seconds without an answer.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -23,6 +24,11 @@ from zvirka.errors import JournalError, SettingsError
 from zvirka.journal.engine import SILENCE, journal_name, journal_url
 from zvirka.message import Message, coded
 from zvirka.settings.model import Settings
+
+# Procrastinate logs the arguments of a job, and reasons and tax ids are among them; the pool logs
+# each attempt to connect. What matters of both is logged by the worker.
+for _name in ("procrastinate", "psycopg.pool"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 SCHEMA = "zvirka__fleet"
 """No flow has this schema: the journal of the flow NAME is in zvirka_NAME, and a letter begins it.

@@ -56,7 +56,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     asked = parser.parse_args(arguments)
     order = order_from(msgspec.json.decode(sys.stdin.buffer.readline()))
     pulse = Pulse(time.monotonic)
-    _end_at_sigterm(pulse)
+    end_at_sigterm(pulse)
     try:
         result = Result(summaries=_perform(asked.config, order, environ, pulse))
     except ZvirkaError as error:
@@ -135,7 +135,9 @@ def _watched(lane: HeldLock, lost: Callable[[], None]) -> Iterator[None]:
         watch.join(_LOOK_SECONDS)
 
 
-def _end_at_sigterm(pulse: Pulse) -> None:
+def end_at_sigterm(pulse: Pulse) -> None:
+    """Let SIGTERM end the run at its next safe place, and after a while at once."""
+
     def stop(_number: int, _frame: FrameType | None) -> None:
         pulse.stop.set()
         # Before the first phase nothing looks at `stop`: the run waits for a lock or for 1C.

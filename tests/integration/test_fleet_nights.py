@@ -1,0 +1,199 @@
+"""Nights over three workers that are killed, cut off and left without a database.
+
+Every flow converges, no night is lost, no correction is applied twice, and runs that may not go
+together do not.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime
+from itertools import pairwise
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from tests import processes
+from tests.integration.cut_proxy import CutProxy
+from tests.integration.fleet_child import work
+from tests.integration.fleet_world import Fleet, fleet
+from zvirka.domain import RunStatus, Trigger
+from zvirka.errors import ZvirkaError
+from zvirka.fleet.dispatching import FleetRunner
+from zvirka.fleet.fleet_watch import FleetWatch
+from zvirka.now import utc_now
+from zvirka.reconcile.request import Request, Summary
+from zvirka.service.run_slots import lanes_of
+from zvirka.service.watchdog import Pulse
+from zvirka.settings.model import Settings
+
+EDITED = 4
+"""So many clients of each store are edited before each night."""
+
+AUDIT = """
+CREATE TABLE IF NOT EXISTS writes(was TEXT);
+CREATE TRIGGER IF NOT EXISTS log AFTER UPDATE ON clients
+WHEN OLD.name LIKE 'edited%' AND NEW.name NOT LIKE 'edited%'
+BEGIN INSERT INTO writes VALUES (OLD.name); END;
+"""
+
+
+class Nights:
+    """The nights of all flows, ordered as the daemon orders them, and what befalls the workers."""
+
+    def __init__(self, world: Fleet, chance: Random) -> None:
+        self.world = world
+        self.chance = chance
+        self.settings = world.settings()
+        self.proxy = CutProxy(world.journal)
+        self.workers = [self.start(through) for through in (False, False, True)]
+        first = next(iter(self.settings.values()))
+        self.runner = FleetRunner(first, FleetWatch(first, utc_now), look_seconds=0.1)
+        self.befell: list[str] = []
+
+    def start(self, through_proxy: bool) -> BaseProcess:
+        url = self.proxy.url if through_proxy else self.world.journal
+        environ = {"ZVIRKA_JOURNAL__URL": url}
+        return processes.start(work, self.world.file, environ, 2, self.world.folder / "log")
+
+    def edit(self, night: int) -> int:
+        for name in self.world.names:
+            with closing(sqlite3.connect(self.world.folder / f"{name}.db", timeout=60)) as store:
+                store.executescript(AUDIT)
+                ids = [row[0] for row in store.execute("SELECT id FROM clients ORDER BY id")]
+                store.executemany(
+                    "UPDATE clients SET name = ? WHERE id = ?",
+                    [(f"edited {night} {one}", one) for one in ids[:EDITED]],
+                )
+                store.commit()
+        return EDITED * len(self.world.names)
+
+    def all_flows(self) -> None:
+        """One night; attempts that pass are tried again, as the daemon does."""
+        with ThreadPoolExecutor(len(self.world.names)) as threads:
+            list(threads.map(self.one, self.settings.values()))
+
+    def one(self, settings: Settings) -> None:
+        request = Request(trigger=Trigger.SCHEDULE, who="zvirka daemon", wait=60)
+        for _ in range(20):
+            try:
+                ended: Summary = self.runner(settings, request, Pulse(time.monotonic))
+            except ZvirkaError as error:
+                assert error.passing, str(error)
+                continue
+            if ended.status is RunStatus.FINISHED:
+                return
+            assert ended.passing or ended.status is RunStatus.INTERRUPTED, ended.error
+        raise AssertionError(f"the night of {settings.name} is lost\n{self.world.log}")
+
+    def trouble(self, over: threading.Event, pause: float) -> None:
+        """Until the nights are over: kill a worker, cut one off, take the database away."""
+        kinds = [self.kill, self.cut, self.no_database]
+        while True:
+            self.chance.shuffle(kinds)
+            for befall in kinds:
+                if over.wait(pause * self.chance.uniform(0.5, 1.5)):
+                    return
+                befall()
+
+    def kill(self) -> None:
+        number = self.chance.randrange(len(self.workers))
+        self.workers[number].kill()
+        self.workers[number].join()
+        self.workers[number] = self.start(number == 2)
+        self.befell.append("kill")
+
+    def cut(self) -> None:
+        self.proxy.cut()
+        self.befell.append("cut")
+
+    def no_database(self) -> None:
+        """What a restart does to the clients: sessions end, and none begins for a while."""
+        url = make_url(self.world.journal)
+        engine = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+        allow = f'ALTER DATABASE "{url.database}" ALLOW_CONNECTIONS'
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        with engine.connect() as connection:
+            connection.execute(text(f"{allow} false"))
+            connection.execute(text(end), {"name": url.database})
+            time.sleep(1.0)
+            connection.execute(text(f"{allow} true"))
+        engine.dispose()
+        self.befell.append("database")
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.join()
+        self.proxy.close()
+
+    # -- what must hold --------------------------------------------------------------------------
+
+    def written_once(self, edits: int) -> None:
+        writes: list[str] = []
+        for name in self.world.names:
+            with closing(sqlite3.connect(self.world.folder / f"{name}.db")) as store:
+                left = store.execute("SELECT count(*) FROM clients WHERE name LIKE 'edited%'")
+                assert left.fetchone() == (0,), f"{name} has not converged"
+                writes += [f"{name} {was}" for (was,) in store.execute("SELECT was FROM writes")]
+        assert len(writes) == len(set(writes)) == edits
+
+    def lanes_kept(self) -> None:
+        """No two finished runs of one lane were under way at the same time."""
+        query = "SELECT started_at, finished_at FROM run WHERE status = 'finished'"
+        by_lane: dict[str, list[tuple[datetime, datetime]]] = {}
+        for name, lane in lanes_of(self.settings).items():
+            by_lane.setdefault(lane, []).extend(
+                self.world.ask(f"zvirka_{name}", query, {})  # type: ignore[arg-type]
+            )
+        for spans in by_lane.values():
+            spans.sort()
+            for (_, ended), (began, _) in pairwise(spans):
+                assert ended <= began
+
+
+def lived_through(folder: Path, *, flows: int, servers: int, nights: int) -> None:
+    seed = int(os.environ.get("ZVIRKA_FLEET_SEED", "19"))
+    with fleet(folder, flows=flows, servers=servers, takeover="3s", own=["sessions = 2"]) as world:
+        lived = Nights(world, Random(seed))
+        try:
+            began = time.monotonic()
+            lived.all_flows()
+            quiet = time.monotonic() - began
+            over = threading.Event()
+            # Often, but not so often that a slow machine gets nothing done in between.
+            trouble = threading.Thread(target=lived.trouble, args=(over, 0.8 * quiet))
+            trouble.start()
+            try:
+                edits = 0
+                for night in range(nights):
+                    edits += lived.edit(night)
+                    lived.all_flows()
+            finally:
+                over.set()
+                trouble.join()
+            assert set(lived.befell) >= {"kill", "cut", "database"}, lived.befell
+            lived.written_once(edits)
+            lived.lanes_kept()
+        finally:
+            lived.close()
+
+
+@pytest.mark.timeout(300)
+def test_a_few_nights_through_every_trouble(tmp_path: Path) -> None:
+    lived_through(tmp_path, flows=6, servers=2, nights=5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
+def test_two_hundred_nights_of_sixty_flows(tmp_path: Path) -> None:
+    nights = int(os.environ.get("ZVIRKA_FLEET_NIGHTS", "200"))
+    lived_through(tmp_path, flows=60, servers=20, nights=nights)
