@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -25,8 +24,8 @@ from zvirka.journal.journal import Journal, open_journal
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.now import Now, utc_now
-from zvirka.onec.open_source import open_feed, open_source
-from zvirka.onec.protocol import Feed, Source
+from zvirka.onec.open_source import open_source
+from zvirka.onec.protocol import Source
 from zvirka.reconcile.request import Progress, Silence
 from zvirka.settings.model import Settings
 
@@ -50,7 +49,6 @@ class Environment:
     open_source: Callable[[], Source]
     open_store: Callable[[], Store]
     open_writer: Callable[[Confirm | None], Writer]
-    open_feed: Callable[[], AbstractContextManager[Feed]]
     now: Now = utc_now
     progress: Progress = field(default_factory=Silence)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -140,7 +138,6 @@ def open_environment(
             open_writer=lambda confirm: open_writer(
                 settings.erp, mapping, confirm=confirm, references=references, referring=referring
             ),
-            open_feed=lambda: open_feed(settings.onec, mapping),
             now=now,
             progress=progress or Silence(),
         )
