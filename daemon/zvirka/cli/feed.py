@@ -97,7 +97,9 @@ def _asked_for(call: Invocation) -> tuple[list[Settings], dict[str, ZvirkaError]
     found = load_flows(call.common.config, call.environ)
     flows = [found.loaded[name].settings for name in names if name in found.loaded]
     following = [flow for flow in flows if flow.onec.exchange_plan]
-    broken = {name: found.broken[name] for name in names if name in found.broken}
+    broken: dict[str, ZvirkaError] = {
+        name: found.broken[name] for name in names if name in found.broken
+    }
     return (following or flows[:1]) if call.common.all_flows else flows, broken
 
 

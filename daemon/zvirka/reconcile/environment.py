@@ -19,6 +19,7 @@ from zvirka.erp import open_store, open_writer
 from zvirka.erp.protocol import Store, Writer
 from zvirka.erp.references import references_of
 from zvirka.erp.shared_table import require_own_rows
+from zvirka.erp.sharing import sharing_of
 from zvirka.errors import RunInterrupted
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.mapping import Mapping
@@ -96,6 +97,7 @@ class Environment:
                 policy.rekey,
                 str(self.settings.onec.allowed_only),
                 self.settings.erp.owned,
+                *([policy.shared] if policy.shared != "report" else []),
             ]
         )
         return hashlib.sha256(text.encode()).hexdigest()
@@ -123,6 +125,7 @@ def open_environment(
     """
     require_own_rows(settings)
     references, referring = references_of(settings.name, settings.flows)
+    sharing = sharing_of(settings)
     journal = open_journal(settings)
     try:
         yield Environment(
@@ -133,7 +136,7 @@ def open_environment(
                 settings.onec, mapping, settings.state_dir, today=lambda: date_in(settings, now())
             ),
             open_store=lambda: open_store(
-                settings.erp, mapping, references=references, referring=referring
+                settings.erp, mapping, references=references, referring=referring, sharing=sharing
             ),
             open_writer=lambda confirm: open_writer(
                 settings.erp, mapping, confirm=confirm, references=references, referring=referring

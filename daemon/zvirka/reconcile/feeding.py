@@ -91,7 +91,7 @@ def follow_together(
     first = readers[0]
     with open_feed(first.onec, mapping_of(first)) as feed:
         changes = feed.pending()
-    named = {entities[first.name]: (*changes.changed, *changes.deleted)} | changes.elsewhere
+    named = {entities[first.name]: (*changes.changed, *changes.deleted), **changes.elsewhere}
     _require_only(entities.values(), named)
     followed = Followed({}, {})
     for flow in readers:

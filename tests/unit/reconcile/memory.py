@@ -23,7 +23,13 @@ from zvirka.domain import (
     OutcomeState,
     Values,
 )
-from zvirka.erp.protocol import IMAGE_SEPARATOR, Allowed, ScanBatch, always_allowed
+from zvirka.erp.protocol import (
+    IMAGE_SEPARATOR,
+    Allowed,
+    ClientElsewhere,
+    ScanBatch,
+    always_allowed,
+)
 from zvirka.journal.journal import open_journal
 from zvirka.mapping import Attribute, Comparison, Field, Mapping
 from zvirka.onec.protocol import (
@@ -199,6 +205,12 @@ class MemoryStore:
 
     def read_keys(self, keys: Sequence[str]) -> list[Client]:
         return [one for one in self.rows.values() if one.key in set(keys)]
+
+    def elsewhere(self, records: Sequence[Values]) -> list[ClientElsewhere | None]:
+        return [None for _ in records]
+
+    def shared(self) -> dict[str, int]:
+        return {}
 
     def conflicts(self, correction: Correction) -> list[str]:
         return []
