@@ -68,11 +68,11 @@ class SharedRows:
             return {}
         ours = self._values(and_(self._layout.owned, self._living))
         theirs = self._values(self._is_shared)
-        statement = select(theirs.c.flow, func.count()).join_from(
+        statement = select(theirs.c.flow, func.count().label("count")).join_from(
             ours, theirs, ours.c.value == theirs.c.value
         )
         rows = connection.execute(statement.group_by(theirs.c.flow).order_by(theirs.c.flow))
-        return dict(rows.tuples().all())
+        return {flow: int(count) for flow, count in rows}
 
     def _values(self, where: ColumnElement[bool]) -> Subquery:
         assert self._column is not None
