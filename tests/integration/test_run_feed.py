@@ -160,9 +160,9 @@ def test_a_flow_that_fails_keeps_the_message_and_not_the_other_flows(tmp_path: P
         both.run("main")
         both.run("contracts")
         follow_both(both)
-        both.base.update(both.base.refs()[0], name="Нова назва")
+        both.base.update(next(iter(both.base.refs())), name="Нова назва")
         contract = both.base.contracts.create(
-            Description="Новий договір", Owner_Key=both.base.refs()[0]
+            Description="Новий договір", Owner_Key=next(iter(both.base.refs()))
         )
         journal = tmp_path / "main" / "journal.db"
         journal.rename(tmp_path / "kept")
@@ -197,7 +197,7 @@ def test_the_command_reads_each_node_once_and_a_base_out_of_reach_keeps_nobody_w
                     erp.execute(CONTRACTS)
         command = ["feed", "--config", str(file), "--json"]
         main([*command, "--all-flows"])
-        simulator.base.update(simulator.base.refs()[0], name="Нова назва")
+        simulator.base.update(next(iter(simulator.base.refs())), name="Нова назва")
         capsys.readouterr()
         seen = len(simulator.requests)
         assert main([*command, "--all-flows"]) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ from zvirka.erp.protocol import (
 from zvirka.journal.journal import open_journal
 from zvirka.mapping import Attribute, Comparison, Field, Mapping
 from zvirka.onec.protocol import (
-    Feed,
     LineBatch,
     ObjectBatch,
     Source,
@@ -339,11 +338,6 @@ def memory(
             open_source=lambda: source,
             open_store=lambda: store,
             open_writer=lambda confirm: MemoryWriter(store),
-            open_feed=_no_feed,
             now=lambda: NOW,
         )
         yield Memory(source, store, environment)
-
-
-def _no_feed() -> AbstractContextManager[Feed]:
-    raise NotImplementedError
