@@ -162,6 +162,7 @@ class Cause(StrEnum):
     NOT_CONVERGING = "not_converging"
     DUPLICATE = "duplicate"
     NOT_OURS = "not_ours"
+    SHARED = "shared"  # another flow of the same table keeps the client
     UNDONE = "undone"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
@@ -173,6 +174,7 @@ class Disposition(StrEnum):
     CORRECT = "correct"  # a correction follows
     HELD = "held"  # a correction would follow, but a limit holds it
     REPORTED = "reported"  # no correction is possible or wanted; a person decides
+    LINKED = "linked"  # nothing to do: another flow of the same table keeps the client
 
 
 class OutcomeState(StrEnum):

@@ -13,11 +13,14 @@ class Policy(msgspec.Struct, frozen=True):
     """``[policy]`` applied to one store.
 
     ``deletes_marked``: a deletion mark in 1C means that the client has to go. ``rekey``: whether
-    a client whose key changed is moved (``apply``) or only reported (``propose``).
+    a client whose key changed is moved (``apply``) or only reported (``propose``). ``shared``:
+    whether a client that another flow of the same table keeps is created once more (``report``)
+    or left to that flow (``first``).
     """
 
     deletes_marked: bool
     rekey: Literal["propose", "apply"]
+    shared: Literal["report", "first"] = "report"
 
     @classmethod
     def of(cls, settings: PolicySettings, *, soft_delete: bool) -> Policy:
@@ -26,4 +29,5 @@ class Policy(msgspec.Struct, frozen=True):
         return cls(
             deletes_marked=mark == "delete" or (mark == "deactivate" and soft_delete),
             rekey=settings.rekey,
+            shared=settings.shared,
         )

@@ -82,7 +82,7 @@ def _run(file: Path, environ: dict[str, str], order: Order, write: int, worker: 
     end_with(worker)
     try:
         settings = load_flows(file, environ).loaded[order.flow].settings
-        result = Result(summaries=perform_order(settings, order, pulse))
+        result = perform_order(settings, order, pulse)
     except ZvirkaError as error:
         result = Result.refused(error)
     except KeyboardInterrupt:

@@ -211,6 +211,14 @@ class FlowCommand(CliCommand):
         return for_each_flow(call, names, one)
 
 
+class FlowsCommand(FlowCommand):
+    """A command that takes several flows together."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command once, whatever flows are asked for."""
+        return CliCommand.invoke(self, ctx)
+
+
 class Group(TyperGroup):
     """A group of commands that takes the common options before the command's name."""
 

@@ -35,9 +35,10 @@ def perform_and_show(call: Invocation, request: Request) -> int:
                 summary = _perform_here(call, request, stop, progress)
             else:
                 progress.begun = True  # an order can be withdrawn at once
-                summary = fleet.perform(
+                result = fleet.perform(
                     request, request.who, stop=stop, tell=partial(tell_place, call)
-                )[settings.name]
+                )
+                summary = result.runs()[settings.name]
         call.waits_for_others = bool(summary.waiting)
         show_summary(call, summary)
     finally:

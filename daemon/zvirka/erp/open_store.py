@@ -13,6 +13,7 @@ from zvirka.domain import Correction
 from zvirka.erp.embedded import TABLE, create_embedded, effective
 from zvirka.erp.protocol import Store, Writer
 from zvirka.erp.references import NO_REFERENCES, References, ReferringTable
+from zvirka.erp.sharing import ALONE, Sharing
 from zvirka.erp.sql.engines import store_engine, store_name, store_url
 from zvirka.erp.sql.store import SqlStore
 from zvirka.erp.sql.table_layout import TableLayout, read_layout
@@ -32,16 +33,20 @@ def open_store(
     *,
     references: References = NO_REFERENCES,
     referring: Sequence[ReferringTable] = (),
+    sharing: Sharing = ALONE,
 ) -> Store:
     """Open the store for reading; the embedded one is created where its file does not exist.
 
-    ``references`` and ``referring`` are what :func:`zvirka.erp.references.references_of` gives.
+    ``references`` and ``referring`` are what :func:`zvirka.erp.references.references_of` gives,
+    ``sharing`` what :func:`zvirka.erp.sharing.sharing_of` does.
 
     Raises:
         SettingsError: the URL or the mapping does not fit.
         StoreError: the database cannot be reached, or a table does not exist.
     """
-    engine, layout = open_layout(erp, mapping, references=references, referring=referring)
+    engine, layout = open_layout(
+        erp, mapping, references=references, referring=referring, sharing=sharing
+    )
     return SqlStore(engine, layout)
 
 
@@ -100,6 +105,7 @@ def open_layout(
     *,
     references: References = NO_REFERENCES,
     referring: Sequence[ReferringTable] = (),
+    sharing: Sharing = ALONE,
 ) -> tuple[Engine, TableLayout]:
     """Engine and layout of the store, for callers that write within their own transaction.
 
@@ -118,6 +124,7 @@ def open_layout(
             store_name(store_url(erp), erp.table or TABLE),
             references=references,
             referring=referring,
+            sharing=sharing,
         )
     except BaseException:
         engine.dispose()

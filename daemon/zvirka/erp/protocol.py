@@ -75,6 +75,13 @@ Scanned = ScanBatch | ScanBlock
 """A page of owned rows, in the one form or the other."""
 
 
+class ClientElsewhere(msgspec.Struct, frozen=True):
+    """A living client that another flow keeps in the same table: the flow, its primary key."""
+
+    flow: str
+    row: str
+
+
 class Store(Protocol):
     """The reading side of the ERP's data: owned rows only, all others are invisible."""
 
@@ -127,6 +134,14 @@ class Store(Protocol):
 
     def read_keys(self, keys: Sequence[str]) -> list[Client]:
         """Owned rows by pairing key, inactive and doubled ones included, in any order."""
+        ...
+
+    def elsewhere(self, records: Sequence[Values]) -> list[ClientElsewhere | None]:
+        """For the values of each record: the client that another flow keeps for it already."""
+        ...
+
+    def shared(self) -> dict[str, int]:
+        """By flow of the same table: how many of our living clients it has as well."""
         ...
 
     def conflicts(self, correction: Correction) -> list[str]:

@@ -8,22 +8,13 @@ from sqlalchemy import and_, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.erp.open_store import open_layout
+from zvirka.erp.sharing import flows_of_one_table
 from zvirka.erp.sql.database_errors import store_error
-from zvirka.erp.sql.engines import database_of
 from zvirka.errors import SettingsError
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
-
-
-def flows_of_one_table(settings: Settings) -> list[Settings]:
-    """The other flows that write into the same table."""
-    return [
-        other
-        for name, other in settings.flows.items()
-        if name != settings.name and _table(other) == _table(settings)
-    ]
 
 
 def require_own_rows(settings: Settings) -> None:
@@ -92,7 +83,3 @@ def overlap_findings(settings: Settings) -> Iterator[Finding]:
                     "no row of the table belongs to the flow {other} as well", other=other.name
                 ),
             )
-
-
-def _table(settings: Settings) -> tuple[object, ...]:
-    return (*database_of(settings.erp), settings.erp.db_schema, settings.erp.table)

@@ -9,6 +9,7 @@ import msgspec
 
 from zvirka.errors import ExitCode, RunInterrupted, ZvirkaError
 from zvirka.message import Coded, Message, coded, loaded, stored
+from zvirka.reconcile.feeding import Followed
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.nights import NIGHTLY
 from zvirka.settings.model import Settings
@@ -50,26 +51,45 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = int(ExitCode.FAILED)
     passing: bool = False
 
+    @classmethod
+    def of(cls, error: ZvirkaError) -> Refusal:
+        """The error in the form that travels."""
+        return cls(
+            kind=type(error).__name__,
+            cause=stored(error.cause),
+            place=stored(error.place),
+            remedy=stored(error.remedy),
+            exit_code=int(error.exit_code),
+            passing=error.passing,
+        )
+
+    def error(self) -> ZvirkaError:
+        """The error again."""
+        if self.kind == RunInterrupted.__name__:
+            return RunInterrupted(_cause(self.cause))
+        return RunElsewhereError(self)
+
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """How an order ended: its runs by flow (none where a feed had nothing new), or an error."""
+    """How an order ended: its runs by flow (none where a feed had nothing new), or an error.
+
+    ``failures``: the flows of a feed that failed beside others that had their run.
+    """
 
     summaries: dict[str, Summary] = {}
+    failures: dict[str, Refusal] = {}
     refusal: Refusal | None = None
 
     @classmethod
     def refused(cls, error: ZvirkaError) -> Result:
         """The result of an order that ended by an error."""
-        return cls(
-            refusal=Refusal(
-                kind=type(error).__name__,
-                cause=stored(error.cause),
-                place=stored(error.place),
-                remedy=stored(error.remedy),
-                exit_code=int(error.exit_code),
-                passing=error.passing,
-            )
-        )
+        return cls(refusal=Refusal.of(error))
+
+    @classmethod
+    def of_feed(cls, followed: Followed) -> Result:
+        """The result of a feed."""
+        failures = {flow: Refusal.of(error) for flow, error in followed.failures.items()}
+        return cls(summaries=followed.runs, failures=failures)
 
     def runs(self) -> dict[str, Summary]:
         """The runs by flow.
@@ -78,11 +98,18 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             RunElsewhereError: the order ended by an error.
             RunInterrupted: it was asked to stop before its run began.
         """
-        if self.refusal is None:
-            return self.summaries
-        if self.refusal.kind == RunInterrupted.__name__:
-            raise RunInterrupted(_cause(self.refusal.cause))
-        raise RunElsewhereError(self.refusal)
+        if self.refusal is not None:
+            raise self.refusal.error()
+        return self.summaries
+
+    def followed(self) -> Followed:
+        """What a feed led to.
+
+        Raises:
+            RunElsewhereError: the order ended by an error.
+            RunInterrupted: it was asked to stop before its run began.
+        """
+        return Followed(self.runs(), {flow: one.error() for flow, one in self.failures.items()})
 
 
 class RunElsewhereError(ZvirkaError):

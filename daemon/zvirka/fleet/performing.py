@@ -12,7 +12,7 @@ from loguru import logger
 
 from zvirka.domain import Command
 from zvirka.fleet.extra import require_fleet
-from zvirka.fleet.orders import Order
+from zvirka.fleet.orders import Order, Result
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
@@ -37,7 +37,7 @@ class Fleet(Protocol):
         *,
         stop: threading.Event,
         tell: Callable[[str, str], None],
-    ) -> dict[str, Summary]:
+    ) -> Result:
         """Order a run, or a feed without ``request``, and wait for its end.
 
         Args:
@@ -48,7 +48,7 @@ class Fleet(Protocol):
                 ``elsewhere`` with the machine that runs it.
 
         Returns:
-            The runs by flow.
+            How it ended.
 
         Raises:
             ZvirkaError: the run could not begin, or the queue cannot be reached.
@@ -86,13 +86,13 @@ def perform_at_worker(environment: Environment, request: Request) -> Summary:
     with fleet_of(settings) as fleet:
         if fleet is None:
             return perform(environment, request)
-        runs = fleet.perform(
+        result = fleet.perform(
             request,
             request.who,
             stop=environment.stop,
             tell=lambda place, _: environment.progress.phase(place),
         )
-        return runs[settings.name]
+        return result.runs()[settings.name]
 
 
 class _Workers:
@@ -107,7 +107,7 @@ class _Workers:
         *,
         stop: threading.Event,
         tell: Callable[[str, str], None],
-    ) -> dict[str, Summary]:
+    ) -> Result:
         """Order a run and wait for its end."""
         queue, settings = self._queue, self._settings
         number = queue.place(Order(flow=settings.name, who=who, request=request), settings)
@@ -125,4 +125,4 @@ class _Workers:
                 queue.stop(number)
                 stopped = True
         assert state.result is not None
-        return state.result.runs()
+        return state.result

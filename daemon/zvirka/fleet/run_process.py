@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +28,8 @@ from zvirka.fleet.orders import Order, Result, order_from, to_json
 from zvirka.journal.run_lock import HeldLock, lane_lock
 from zvirka.logs import configure_logs
 from zvirka.message import coded
-from zvirka.reconcile.environment import open_environment
-from zvirka.reconcile.feeding import follow_together, readers_of_the_node
-from zvirka.reconcile.request import Summary
+from zvirka.reconcile.environment import Environment, open_environment
+from zvirka.reconcile.feeding import Followed, follow_together, readers_of_the_node
 from zvirka.reconcile.run import perform
 from zvirka.service.run_daemon import run_here
 from zvirka.service.run_slots import lanes_of
@@ -58,7 +57,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     pulse = Pulse(time.monotonic)
     end_at_sigterm(pulse)
     try:
-        result = Result(summaries=_perform(asked.config, order, environ, pulse))
+        result = _perform(asked.config, order, environ, pulse)
     except ZvirkaError as error:
         result = Result.refused(error)
     except KeyboardInterrupt:
@@ -68,9 +67,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _perform(
-    config: Path | None, order: Order, environ: Mapping[str, str], pulse: Pulse
-) -> dict[str, Summary]:
+def _perform(config: Path | None, order: Order, environ: Mapping[str, str], pulse: Pulse) -> Result:
     flows = load_flows(config, environ)
     if order.flow in flows.broken:
         raise flows.broken[order.flow]
@@ -81,8 +78,8 @@ def _perform(
     return perform_order(settings, order, pulse)
 
 
-def perform_order(settings: Settings, order: Order, pulse: Pulse) -> dict[str, Summary]:
-    """Perform an order while holding the lanes of its flows; return its runs by flow.
+def perform_order(settings: Settings, order: Order, pulse: Pulse) -> Result:
+    """Perform an order while holding the lanes of its flows.
 
     Raises:
         ZvirkaError: the run could not begin.
@@ -96,21 +93,21 @@ def perform_order(settings: Settings, order: Order, pulse: Pulse) -> dict[str, S
             lock = lane_lock(settings, lane, who=order.who, command=command, wait=_LANE_SECONDS)
             locks.enter_context(_watched(locks.enter_context(lock), pulse.stop.set))
         if request is None:
-            return _feed(settings, order.who, pulse)
+            return Result.of_feed(_feed(flows, order.who, pulse))
         if order.is_night:
-            return {settings.name: run_here(settings, request, pulse)}
+            return Result(summaries={settings.name: run_here(settings, request, pulse)})
         with open_environment(settings, mapping_of(settings), progress=pulse) as environment:
-            return {settings.name: perform(replace(environment, stop=pulse.stop), request)}
+            summary = perform(replace(environment, stop=pulse.stop), request)
+            return Result(summaries={settings.name: summary})
 
 
-def _feed(settings: Settings, who: str, pulse: Pulse) -> dict[str, Summary]:
-    with ExitStack() as opened:
-        environments = [
-            opened.enter_context(open_environment(flow, mapping_of(flow), progress=pulse))
-            for flow in readers_of_the_node(settings)
-        ]
-        stoppable = [replace(one, stop=pulse.stop) for one in environments]
-        return follow_together(stoppable, who=who)
+def _feed(readers: Sequence[Settings], who: str, pulse: Pulse) -> Followed:
+    @contextmanager
+    def open_flow(flow: Settings) -> Iterator[Environment]:
+        with open_environment(flow, mapping_of(flow), progress=pulse) as environment:
+            yield replace(environment, stop=pulse.stop)
+
+    return follow_together(readers, open_flow, who=who)
 
 
 @contextmanager

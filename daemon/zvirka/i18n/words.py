@@ -62,6 +62,7 @@ CAUSES: Mapping[str, str] = {
     Cause.NOT_CONVERGING: N_("not converging"),
     Cause.DUPLICATE: N_("duplicate"),
     Cause.NOT_OURS: N_("not ours to change"),
+    Cause.SHARED: N_("kept by another flow"),
     Cause.UNDONE: N_("undone by a person"),
     Cause.REJECTED: N_("rejected by a person"),
     Cause.UNKNOWN: N_("cause unknown"),
@@ -76,6 +77,7 @@ DISPOSITIONS: Mapping[str, str] = {
     Disposition.CORRECT: N_("to be corrected"),
     Disposition.HELD: N_("held for approval"),
     Disposition.REPORTED: N_("left for a person"),
+    Disposition.LINKED: N_("linked to the client of another flow"),
 }
 STANDINGS: Mapping[str, str] = {
     Standing.HEALTHY: N_("healthy"),
@@ -179,9 +181,11 @@ LIMITS: Mapping[str, str] = {
     "shrink_share": N_("shrinking of the catalogue"),
     "fingerprint": N_("scope, mapping or policy changed"),
     "first_run": N_("first run"),
+    "linked": N_("clients that another flow is linked to"),
 }
 HELD_WHAT: Mapping[str, str] = {
     "deletes": N_("only the deletes are held"),
+    "linked": N_("only these deletes are held"),
     "all": N_("the whole run is held"),
 }
 FIELDS: Mapping[str, str] = {

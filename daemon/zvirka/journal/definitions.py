@@ -61,18 +61,21 @@ def is_left(disposition: Disposition, outcome: OutcomeState | None) -> bool:
     """Whether a difference is left after its run; ``outcome`` is that of its last attempt.
 
     Only a correction that was read back as wanted settles a difference. A withdrawn one leaves it:
-    1C has changed in between, and nothing shows that the store follows.
+    1C has changed in between, and nothing shows that the store follows. A linked client is settled.
     """
+    if disposition is Disposition.LINKED:
+        return False
     return disposition is not Disposition.CORRECT or outcome is not OutcomeState.APPLIED
 
 
 def left_difference() -> ColumnElement[bool]:
     """SQL over :func:`differences_with_last_attempt`: :func:`is_left`."""
-    return or_(
+    unsettled = or_(
         DIFFERENCE.c.disposition != Disposition.CORRECT.value,
         CORRECTION.c.state.is_(None),
         CORRECTION.c.state != OutcomeState.APPLIED.value,
     )
+    return and_(DIFFERENCE.c.disposition != Disposition.LINKED.value, unsettled)
 
 
 def differences_with_last_attempt() -> Join:

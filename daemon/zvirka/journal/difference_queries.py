@@ -20,10 +20,12 @@ from zvirka.domain import (
     Kind,
     Outcome,
     OutcomeState,
+    RunStatus,
 )
 from zvirka.journal.column_types import plain
 from zvirka.journal.definitions import differences_with_last_attempt, is_left
 from zvirka.journal.digests import content_digest
+from zvirka.journal.queries import last_over_everything
 from zvirka.journal.records import DifferenceEntry, HistoryEntry, Tally, Totals
 from zvirka.journal.row_mapping import (
     correction_from,
@@ -220,6 +222,16 @@ def open_intents(connection: Connection) -> list[tuple[int, int, Correction]]:
         .order_by(CORRECTION.c.id)
     ).mappings()
     return [(row["run_id"], row["number"], correction_from(row)) for row in rows]
+
+
+def linked_rows(connection: Connection) -> set[str]:
+    """Rows of other flows that counterparties were linked to, by the last whole run or since."""
+    whole = last_over_everything(connection, (RunStatus.FINISHED, RunStatus.HELD))
+    d = DIFFERENCE.c
+    query = select(d.row).where(
+        d.disposition == Disposition.LINKED.value, d.run_id >= (whole.id if whole else 0)
+    )
+    return set(connection.execute(query.distinct()).scalars())
 
 
 def content_digests(connection: Connection, run: int, disposition: Disposition) -> Iterator[str]:

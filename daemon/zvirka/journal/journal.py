@@ -262,6 +262,10 @@ class Journal:
         """The digest of the plan held: the same for the same held differences; '' for none."""
         return self._read(difference_queries.plan_digest, run)
 
+    def linked_rows(self) -> set[str]:
+        """Rows of other flows that counterparties of this one were linked to lately."""
+        return self._read(difference_queries.linked_rows)
+
     def difference_digests(self, run: int, disposition: Disposition) -> set[str]:
         """Content digests (:func:`zvirka.journal.digests.content_digest`) of differences."""
         with self.reading() as connection:

@@ -13,7 +13,7 @@ from zvirka.message import Message, coded
 WRITES = "zvirka_journal_writes"
 """Execution option of connections that write: SQLite then takes its lock at the beginning."""
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The revision of the newest migration, so that a journal in step is opened without Alembic."""
 
 _MIGRATION_LOCK = 0x7A76_6972_6D67

@@ -23,9 +23,10 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """One limit that held something.
 
     ``limit`` is the setting or rule (``max_deletes``, ``max_change_share``, ``shrink_share``,
-    ``fingerprint``, ``first_run``), ``what`` is ``deletes`` or ``all``. ``found`` stands in
-    ``relation`` to ``allowed``: counts, or shares from 0 to 1 where the limit is a share of
-    deletes or changes; ``None`` for a rule without numbers. Journals of zvirka 0.1 hold counts as
+    ``fingerprint``, ``first_run``, ``linked``), ``what`` is ``deletes``, ``linked`` (deletes of
+    clients that another flow is linked to) or ``all``. ``found`` stands in ``relation`` to
+    ``allowed``: counts, or shares from 0 to 1 where the limit is a share of deletes or changes;
+    ``None`` for a rule without numbers. Journals of zvirka 0.1 hold counts as
     texts, without the relation.
     """
 

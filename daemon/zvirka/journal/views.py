@@ -52,6 +52,7 @@ SELECT
     d.disposition,
     c.state AS outcome,
     CASE
+        WHEN d.disposition = 'linked' THEN 0
         WHEN d.disposition <> 'correct' OR c.state IS NULL OR c.state <> 'applied' THEN 1
         ELSE 0
     END AS is_left,

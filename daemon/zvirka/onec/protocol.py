@@ -100,18 +100,6 @@ class Changes(msgspec.Struct, frozen=True):
         return sum(map(len, self.elsewhere.values()))
 
 
-class Feed(Protocol):
-    """What 1C's exchange plan recorded for us: unconfirmed changes come again."""
-
-    def pending(self) -> Changes:
-        """Everything not yet confirmed, old and new."""
-        ...
-
-    def confirm(self, message: int) -> None:
-        """Make 1C forget what was sent up to this message."""
-        ...
-
-
 class Source(Protocol):
     """One session with 1C. A context manager: leaving it finishes the session, error or not."""
 

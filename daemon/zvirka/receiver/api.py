@@ -36,8 +36,8 @@ _UNSIGNED = Signatures(())
 class Taken(BaseModel):
     """The webhook is taken in, durably: the store holds it, or something newer.
 
-    ``outcome``: created, updated, restored, deleted, unchanged, absent (nothing to delete), stale
-    (this message, or a newer one, was taken in before).
+    ``outcome``: created, updated, restored, deleted, unchanged, absent (nothing to delete), linked
+    (another flow keeps the client), stale (this message, or a newer one, was taken in before).
     """
 
     success: bool

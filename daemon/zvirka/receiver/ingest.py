@@ -70,6 +70,7 @@ class Ingest:
     ``shared`` says that ``journal`` and ``store`` are engines of one database. ``keep_lock`` is
     asked before each batch: it answers whether the receiver's lock was held all the time, and
     raises LockHeldError when another receiver has it by now. Without it nothing is asked.
+    ``linked_flow`` as :class:`Upsert` takes it.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Ingest:
         clock: Callable[[], datetime],
         *,
         shared: bool,
+        linked_flow: Callable[[str], str] = lambda _: "",
         keep_lock: Callable[[], bool] = lambda: True,
     ) -> None:
         self._journal = journal
@@ -94,7 +96,7 @@ class Ingest:
         self._tip: str | None = None
         with _as_store_error(layout.name), store.connect() as connection:
             clean = Reading(layout).keys_are_clean(connection)
-        self._upsert = Upsert(layout, mapping, policy, clean=clean)
+        self._upsert = Upsert(layout, mapping, policy, clean=clean, linked_flow=linked_flow)
 
     def recover(self) -> int:
         """Settle what a crash left open; return how many receipts that were.

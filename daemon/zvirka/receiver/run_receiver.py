@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from zvirka.database_address import database_identity
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.references import references_of
+from zvirka.erp.sharing import sharing_of
 from zvirka.erp.sql.engines import database_of
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.joined_apps import Unavailable, by_exact_path
@@ -29,6 +30,7 @@ from zvirka.receiver.api import create_app
 from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader
 from zvirka.receiver.signature import signatures_of
+from zvirka.reconcile.links import Links
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 
@@ -142,7 +144,9 @@ def receiver_app(
             remedy=Message('let 1C post to the ERP, or set erp.writer = "sql"'),
         )
     references, referring = references_of(settings.name, settings.flows)
-    opened = partial(open_layout, references=references, referring=referring)
+    opened = partial(
+        open_layout, references=references, referring=referring, sharing=sharing_of(settings)
+    )
     with (
         receiver_lock(settings, who=who, now=clock) as keep_lock,
         # The store first: where both are one SQLite file, an embedded store creates it.
@@ -155,7 +159,15 @@ def receiver_app(
         same = database_identity(address) == database_of(settings.erp)
         shared = same and not schema_of(address)
         ingest = Ingest(
-            journal, store, layout, mapping, policy, clock, shared=shared, keep_lock=keep_lock
+            journal,
+            store,
+            layout,
+            mapping,
+            policy,
+            clock,
+            shared=shared,
+            keep_lock=keep_lock,
+            linked_flow=lambda row: Links(settings).flow_of(row),
         )
         ingest.recover()
         yield create_app(

@@ -11,6 +11,7 @@ from zvirka.domain import Action, Client, Correction, Counterparty, Difference, 
 from zvirka.reconcile.absence import absence_of
 from zvirka.reconcile.decide import decide
 from zvirka.reconcile.evidence import Evidence
+from zvirka.reconcile.links import Links, as_linked
 from zvirka.reconcile.pairs import PairReader
 from zvirka.reconcile.rekeying import Decided, Rekeys
 from zvirka.reconcile.run_context import RunContext
@@ -27,11 +28,13 @@ Planned = Counter[tuple[str, Disposition]]
 class Confirmed(msgspec.Struct, frozen=True):
     """What the phase found: differences as planned, and how many clients look absent.
 
-    ``suspected`` clients are absent from a partial snapshot, which proves nothing.
+    ``suspected`` clients are absent from a partial snapshot, which proves nothing. ``linked`` of
+    the planned deletions are held because another flow is linked to the client.
     """
 
     planned: Planned
     suspected: int
+    linked: int
     warnings: tuple[str, ...]
 
 
@@ -69,7 +72,8 @@ def confirm(
     for decided in rekeys.settle():
         recorder.add(decided)
     recorder.flush()
-    return Confirmed(recorder.planned, pairs.suspected, tuple(recorder.evidence.warnings))
+    warnings = tuple(recorder.evidence.warnings)
+    return Confirmed(recorder.planned, pairs.suspected, recorder.linked, warnings)
 
 
 def still_wanted(
@@ -104,13 +108,18 @@ class _Recorder:
 
     def __init__(self, context: RunContext) -> None:
         self.planned: Planned = Counter()
+        self.linked = 0
         self.evidence = Evidence.of(context)
         self._context = context
+        self._links = Links(context.environment.settings)
         self._waiting: list[Difference] = []
 
     def add(self, decided: Decided) -> None:
         """Record one difference."""
         difference = as_suppressed(self._context, decided.difference, decided.wanted, decided.found)
+        held = as_linked(difference, self._context.request, self._links)
+        self.linked += held is not difference
+        difference = held
         number = self.planned.total() + 1
         self._waiting.append(msgspec.structs.replace(difference, number=number))
         self.planned[str(difference.action or ""), difference.disposition] += 1

@@ -20,8 +20,10 @@ from zvirka.domain import (
     Kind,
     Values,
 )
+from zvirka.erp.protocol import ClientElsewhere
+from zvirka.erp.sharing import kept_elsewhere
 from zvirka.mapping import Mapping
-from zvirka.message import Message, joined
+from zvirka.message import Message, also, joined
 from zvirka.policy import Policy
 from zvirka.reconcile.snapshot import Absence, Unproven
 
@@ -42,6 +44,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     never agreed on anything. ``absence`` is 1C's answer about an unpaired client.
     ``refs`` and ``rows`` name all that share the key when they are too many to tell apart;
     ``key_taken`` marks a client whose key 1C has given to a counterparty with another client.
+    ``elsewhere`` is the client that another flow of the same table keeps for the counterparty.
     """
 
     mapping: Mapping
@@ -56,6 +59,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     refs: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
     key_taken: bool = False
+    elsewhere: ClientElsewhere | None = None
 
 
 def decide(pair: Pair, policy: Policy) -> Difference | None:
@@ -71,6 +75,9 @@ def decide(pair: Pair, policy: Policy) -> Difference | None:
     if wanted and not client and not wanted.key:
         # nothing to find or to store it by
         return _keyless(pair, wanted.values, Message("1C"))
+    if wanted and not existing and pair.elsewhere and policy.shared == "first":
+        # the base of another flow knows the counterparty as well, and had it created first
+        return _linked(pair, wanted, pair.elsewhere)
     if wanted and not client:
         # never reached the store, or was removed from it
         return _missing(pair, wanted)
@@ -173,7 +180,26 @@ def _missing(pair: Pair, wanted: Counterparty) -> Difference:
             for field in pair.mapping.fields
         ),
         action=Action.CREATE,
-        note=Message("the client was removed from the store") if pair.agreement is not None else "",
+        note=_note_of_missing(pair),
+    )
+
+
+def _note_of_missing(pair: Pair) -> str:
+    note = Message("the client was removed from the store") if pair.agreement is not None else ""
+    return also(note, kept_elsewhere(pair.elsewhere)) if pair.elsewhere is not None else note
+
+
+def _linked(pair: Pair, wanted: Counterparty, elsewhere: ClientElsewhere) -> Difference:
+    return Difference(
+        number=0,
+        kind=Kind.MISSING,
+        cause=Cause.SHARED,
+        key=wanted.key,
+        ref=pair.ref,
+        name=name_of(wanted.values),
+        row=elsewhere.row,
+        disposition=Disposition.LINKED,
+        note=kept_elsewhere(elsewhere),
     )
 
 

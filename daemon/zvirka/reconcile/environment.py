@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -20,13 +19,14 @@ from zvirka.erp import open_store, open_writer
 from zvirka.erp.protocol import Store, Writer
 from zvirka.erp.references import references_of
 from zvirka.erp.shared_table import require_own_rows
+from zvirka.erp.sharing import sharing_of
 from zvirka.errors import RunInterrupted
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.now import Now, utc_now
-from zvirka.onec.open_source import open_feed, open_source
-from zvirka.onec.protocol import Feed, Source
+from zvirka.onec.open_source import open_source
+from zvirka.onec.protocol import Source
 from zvirka.reconcile.request import Progress, Silence
 from zvirka.settings.model import Settings
 
@@ -50,7 +50,6 @@ class Environment:
     open_source: Callable[[], Source]
     open_store: Callable[[], Store]
     open_writer: Callable[[Confirm | None], Writer]
-    open_feed: Callable[[], AbstractContextManager[Feed]]
     now: Now = utc_now
     progress: Progress = field(default_factory=Silence)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -98,6 +97,7 @@ class Environment:
                 policy.rekey,
                 str(self.settings.onec.allowed_only),
                 self.settings.erp.owned,
+                *([policy.shared] if policy.shared != "report" else []),
             ]
         )
         return hashlib.sha256(text.encode()).hexdigest()
@@ -125,6 +125,7 @@ def open_environment(
     """
     require_own_rows(settings)
     references, referring = references_of(settings.name, settings.flows)
+    sharing = sharing_of(settings)
     journal = open_journal(settings)
     try:
         yield Environment(
@@ -135,12 +136,11 @@ def open_environment(
                 settings.onec, mapping, settings.state_dir, today=lambda: date_in(settings, now())
             ),
             open_store=lambda: open_store(
-                settings.erp, mapping, references=references, referring=referring
+                settings.erp, mapping, references=references, referring=referring, sharing=sharing
             ),
             open_writer=lambda confirm: open_writer(
                 settings.erp, mapping, confirm=confirm, references=references, referring=referring
             ),
-            open_feed=lambda: open_feed(settings.onec, mapping),
             now=now,
             progress=progress or Silence(),
         )

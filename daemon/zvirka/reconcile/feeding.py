@@ -7,25 +7,46 @@ the same changes again, which does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import msgspec
 
 from zvirka.domain import Command, RunStatus, Trigger
-from zvirka.errors import HeldError, SourceError
+from zvirka.errors import HeldError, SourceError, ZvirkaError
 from zvirka.message import Message, coded
 from zvirka.onec.mapping_fit import catalog_entity
+from zvirka.onec.open_source import open_feed
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary, Targets
 from zvirka.reconcile.run import perform
 from zvirka.settings.flow_order import by_references
 from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
+
+OpenFlow = Callable[[Settings], AbstractContextManager[Environment]]
+"""Opens the environment of a flow."""
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """What one message of the feed led to: the runs, and the flows that failed, by flow."""
+
+    runs: dict[str, Summary]
+    failures: dict[str, ZvirkaError]
 
 
 def follow(environment: Environment, *, who: str, wait: float | None = 0) -> Summary | None:
     """Correct what the feed names and confirm it; ``None`` when nothing has changed.
 
-    Raises as :func:`follow_together`.
+    Raises as :func:`follow_together`, and what it returns as a failure.
     """
-    return follow_together([environment], who=who, wait=wait).get(environment.settings.name)
+    name = environment.settings.name
+    followed = follow_together(
+        [environment.settings], lambda _: nullcontext(environment), who=who, wait=wait
+    )
+    if name in followed.failures:
+        raise followed.failures[name]
+    return followed.runs.get(name)
 
 
 def readers_of_the_node(settings: Settings) -> list[Settings]:
@@ -44,28 +65,56 @@ def readers_of_the_node(settings: Settings) -> list[Settings]:
 
 
 def follow_together(
-    environments: Sequence[Environment], *, who: str, wait: float | None = 0
-) -> dict[str, Summary]:
+    readers: Sequence[Settings], open_flow: OpenFlow, *, who: str, wait: float | None = 0
+) -> Followed:
     """Correct what one message of the feed names in each flow, and confirm it after all of them.
 
+    A flow that fails does not keep the others from their run, and the message stays unconfirmed:
+    1C sends it again, and the flows that had their run find nothing left to correct.
+
+    Args:
+        readers: the flows that read the node, those first that others refer to.
+        open_flow: opens the environment of a flow when its turn comes.
+        who: runs.
+        wait: seconds to wait for another run of a flow to end.
+
     Returns:
-        The runs by flow, of those flows in which something has changed.
+        The runs of the flows in which something has changed, and the failures. A flow fails with
+        HeldError if a run over the same changes already waits for approval.
 
     Raises:
-        SettingsError: no exchange plan is configured.
+        SettingsError: no exchange plan is configured, or the mapping of a flow is unclear.
         SourceError: 1C cannot be read, or the node also records other objects: a confirmation
             would make 1C forget those, too.
-        HeldError: a run over the same changes already waits for approval; the other flows had
-            their run.
-        LockHeldError, JournalError: as :func:`zvirka.reconcile.run.perform`.
     """
-    first = environments[0]
-    with first.open_feed() as feed:
+    entities = {flow.name: catalog_entity(mapping_of(flow)) for flow in readers}
+    first = readers[0]
+    with open_feed(first.onec, mapping_of(first)) as feed:
         changes = feed.pending()
-    named = {catalog_entity(first.mapping): (*changes.changed, *changes.deleted)}
-    named |= changes.elsewhere
-    asked = {catalog_entity(environment.mapping) for environment in environments}
-    if others := sum(len(refs) for entity, refs in named.items() if entity not in asked):
+    named = {entities[first.name]: (*changes.changed, *changes.deleted), **changes.elsewhere}
+    _require_only(entities.values(), named)
+    followed = Followed({}, {})
+    for flow in readers:
+        if refs := named.get(entities[flow.name], ()):
+            try:
+                with open_flow(flow) as environment:
+                    followed.runs[flow.name] = _run(environment, changes.message, refs, who, wait)
+            except ZvirkaError as error:
+                followed.failures[flow.name] = error
+    done = all(one.status == RunStatus.FINISHED for one in followed.runs.values())
+    if followed.runs and done and not followed.failures:
+        with open_feed(first.onec, mapping_of(first)) as feed:
+            feed.confirm(changes.message)
+    return followed
+
+
+def _require_only(entities: Collection[str], named: Mapping[str, Sequence[str]]) -> None:
+    """Make sure that a message names nothing but the catalogues of the flows.
+
+    Raises:
+        SourceError: see above.
+    """
+    if others := sum(len(refs) for entity, refs in named.items() if entity not in entities):
         raise SourceError(
             coded(
                 "ZV1607",
@@ -77,32 +126,21 @@ def follow_together(
                 "make a node, or a plan, for zvirka alone with just the catalogue in it"
             ),
         )
-    summaries: dict[str, Summary] = {}
-    held: HeldError | None = None
-    for environment in environments:
-        refs = named.get(catalog_entity(environment.mapping), ())
-        if not refs:
-            continue
-        try:
-            _refuse_to_ask_again(environment, refs)
-        except HeldError as error:
-            held = held or error
-            continue
-        request = Request(
-            command=Command.RESYNC,
-            trigger=Trigger.FEED,
-            who=who,
-            reason=_reason(changes.message),
-            targets=Targets(refs=refs),
-            wait=wait,
-        )
-        summaries[environment.settings.name] = perform(environment, request)
-    if held is not None:
-        raise held
-    if summaries and all(one.status == RunStatus.FINISHED for one in summaries.values()):
-        with first.open_feed() as feed:
-            feed.confirm(changes.message)
-    return summaries
+
+
+def _run(
+    environment: Environment, message: int, refs: tuple[str, ...], who: str, wait: float | None
+) -> Summary:
+    _refuse_to_ask_again(environment, refs)
+    request = Request(
+        command=Command.RESYNC,
+        trigger=Trigger.FEED,
+        who=who,
+        reason=_reason(message),
+        targets=Targets(refs=refs),
+        wait=wait,
+    )
+    return perform(environment, request)
 
 
 def _reason(message: int) -> Message:

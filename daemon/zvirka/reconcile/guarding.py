@@ -24,6 +24,7 @@ def guard(
     *,
     store_active: int | None,
     source_rows: int | None,
+    linked: int = 0,
 ) -> list[Hold]:
     """Hold what is past the limits, in the journal, and return the limits that held something.
 
@@ -35,6 +36,7 @@ def guard(
         planned: how many differences it has, by action and disposition.
         store_active: active clients in the store.
         source_rows: counterparties in 1C.
+        linked: deletions that are held already, because another flow is linked to the client.
     """
     journal = context.environment.journal
     if context.targeted:
@@ -52,6 +54,8 @@ def guard(
     if holds:
         everything = any(hold.what == "all" for hold in holds)
         journal.hold(context.run, None if everything else [Action.DELETE])
+    if linked:
+        holds.append(Hold(limit="linked", what="linked"))
     return holds
 
 

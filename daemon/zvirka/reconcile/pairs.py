@@ -7,9 +7,10 @@ the staging alone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from zvirka.domain import Client, Command, Counterparty
+from zvirka.erp.protocol import ClientElsewhere
 from zvirka.message import Message
 from zvirka.prefetch import prefetch
 from zvirka.reconcile.absence import absence_of
@@ -24,6 +25,8 @@ from zvirka.reconcile.snapshot import (
     Unproven,
 )
 from zvirka.staging.candidates import Candidate
+
+Elsewhere = Mapping[str, ClientElsewhere | None]
 
 _ASK_SINGLY_UP_TO = 5000
 """Past this many candidates one more light pull asks fewer requests than some twenty a request."""
@@ -81,17 +84,18 @@ class PairReader:
         clients = {client.row: client for client in self._context.store.read_rows(rows)}
         halves = [records[c.ref] for c in batch if c.ref in records and c.row not in clients]
         arrived = self._arrived(halves)
+        elsewhere = self._elsewhere(batch, records, clients)
         for candidate in batch:
             if candidate.alone:
                 pair = self._alone(candidate, clients.get(candidate.row))
             elif candidate.refs or candidate.rows:
-                pair = self._doubled(candidate, records, clients)
+                pair = self._doubled(candidate, records, clients, elsewhere)
             else:
                 record = records.get(candidate.ref)
                 client = clients.get(candidate.row)
                 if client is None and record is not None:
                     client = arrived.get(record.key)
-                pair = self._paired(candidate, record, client)
+                pair = self._paired(candidate, record, client, elsewhere)
             if pair is not None:
                 yield pair
 
@@ -115,8 +119,24 @@ class PairReader:
                 found[client.key].append(client)
         return {key: clients[0] for key, clients in found.items() if len(clients) == 1}
 
+    def _elsewhere(
+        self,
+        batch: Sequence[Candidate],
+        records: dict[str, Counterparty],
+        clients: dict[str, Client],
+    ) -> Elsewhere:
+        """Clients of other flows, by Ref_Key of the counterparties that have no living client."""
+        living = {row for row, client in clients.items() if client.active}
+        lone = [records[c.ref] for c in batch if c.ref in records and c.row not in living]
+        found = self._context.store.elsewhere([record.values for record in lone]) if lone else []
+        return {record.ref: one for record, one in zip(lone, found, strict=True)}
+
     def _paired(
-        self, candidate: Candidate, record: Counterparty | None, client: Client | None
+        self,
+        candidate: Candidate,
+        record: Counterparty | None,
+        client: Client | None,
+        elsewhere: Elsewhere,
     ) -> Pair | None:
         """A counterparty with its client, or without one."""
         if record is None:
@@ -130,6 +150,7 @@ class PairReader:
             fitted=self._context.store.fitting(record.values),
             agreement=_agreement_of(candidate),
             first=self._first,
+            elsewhere=elsewhere.get(record.ref),
         )
 
     def _doubled(
@@ -137,6 +158,7 @@ class PairReader:
         candidate: Candidate,
         records: dict[str, Counterparty],
         clients: dict[str, Client],
+        elsewhere: Elsewhere,
     ) -> Pair | None:
         """All that share a key; what is left of them if the second look finds fewer."""
         mine = [records[ref] for ref in (candidate.ref, *candidate.refs) if ref in records]
@@ -144,7 +166,7 @@ class PairReader:
         if len(mine) < 2 and len(held) < 2:
             taken = self._context.matching.pairing.paired_rows(list(candidate.rows))
             client = next((one for one in held if one.row not in taken), None)
-            return self._paired(candidate, mine[0] if mine else None, client)
+            return self._paired(candidate, mine[0] if mine else None, client, elsewhere)
         return Pair(
             mapping=self._context.mapping,
             key=candidate.key,

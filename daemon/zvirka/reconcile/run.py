@@ -21,7 +21,7 @@ from zvirka.erp.protocol import Store
 from zvirka.errors import ExitCode, RunInterrupted, ZvirkaError
 from zvirka.journal.run_facts import Facts
 from zvirka.journal.run_lock import run_lock
-from zvirka.message import Message, coded
+from zvirka.message import Message, coded, plural
 from zvirka.onec.protocol import Source
 from zvirka.policy import Policy
 from zvirka.reconcile import (
@@ -250,6 +250,7 @@ class _Run:
                     count=confirmed.suspected,
                 )
             )
+        facts.warnings += _shared_clients(context)
         facts.compared = True
         with self._phase("guard"):
             self._guard(context, confirmed)
@@ -331,6 +332,7 @@ class _Run:
                 confirmed.planned,
                 store_active=facts.store_active,
                 source_rows=facts.source_rows,
+                linked=confirmed.linked,
             )
 
     def _correct(self, context: RunContext, staged: _Staged) -> None:
@@ -372,6 +374,23 @@ class _Run:
             if staged.mode == Mode.FULL and isinstance(staged.snapshot, CompleteSnapshot):
                 for gone in matching.pairing.gone_from_both():
                     journal.drop_pairings(gone)
+
+
+def _shared_clients(context: RunContext) -> list[Message]:
+    """What a run over everything says of clients that other flows of the table have as well."""
+    if context.targeted:
+        return []
+    field = context.environment.settings.policy.shared_by
+    return [
+        plural(
+            "{count} client has the same {field} as one of the flow {flow}",
+            "{count} clients have the same {field} as one of the flow {flow}",
+            count=count,
+            field=field,
+            flow=flow,
+        )
+        for flow, count in context.store.shared().items()
+    ]
 
 
 class _Staged(msgspec.Struct, frozen=True):

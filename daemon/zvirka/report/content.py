@@ -75,6 +75,11 @@ class ReportContent:
         return self._count(lambda tally: tally.disposition is Disposition.HELD)
 
     @property
+    def linked(self) -> int:
+        """Counterparties whose client another flow keeps."""
+        return self._count(lambda tally: tally.disposition is Disposition.LINKED)
+
+    @property
     def applied(self) -> int:
         """Differences whose correction was written and read back as wanted."""
         return self._count(lambda tally: tally.outcome is OutcomeState.APPLIED)

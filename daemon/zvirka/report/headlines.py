@@ -83,6 +83,8 @@ def _ending(findings: ReportContent, words: Words) -> Iterator[str]:
         yield _("Corrected and verified: %(count)s") % {"count": applied}
     if findings.held:
         yield _("Held for approval: %(count)s") % {"count": words.number(findings.held)}
+    if findings.linked:
+        yield _("Kept by another flow: %(count)s") % {"count": words.number(findings.linked)}
     left = findings.left
     if left:
         yield _("Left: %(count)s") % {"count": words.number(left)}

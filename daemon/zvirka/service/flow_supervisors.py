@@ -81,7 +81,8 @@ class FlowSupervisors:
         self._statuses: dict[str, str] = {}
         self._alive: set[str] = set()
         self._leaving: set[str] = set()
-        self._order: list[str] = []
+        self._order: dict[str, int] = {}
+        self._parents: dict[str, list[str]] = {}
         self._exposition: Exposition | None = None
         self._listen: str | None = None
         self._told = ""
@@ -111,10 +112,14 @@ class FlowSupervisors:
         self._parts.notifier.ready(self._told)
 
     def step(self) -> None:
-        """Do one step of every flow, those first whose run has been due longest."""
+        """Do one step of every flow, those first whose run has been due longest.
+
+        Runs that have ended come before: another flow takes their place in the same step.
+        """
         now = self._parts.now()
         self._alive.clear()
-        for name in self._by_lateness(now):
+        running = [name for name, one in self._supervisors.items() if one.running]
+        for name in dict.fromkeys([*running, *self._by_lateness(now)]):
             self._supervisors[name].step()
         self._forget_gone()
         for name, one in self._supervisors.items():
@@ -197,8 +202,18 @@ class FlowSupervisors:
                 self._start(name)
         for name in self._supervisors.keys() - settings.keys() - flows.broken.keys():
             self._leave(name)
-        self._order = by_references(self._supervisors, settings)
+        self._rank()
         self._listen_again()
+
+    def _rank(self) -> None:
+        """Work out which flow comes before which; a flow does not wait for those after it."""
+        settings = {one.name: one for one in self.settings}
+        names = by_references(settings, settings)
+        self._order = {name: rank for rank, name in enumerate(names)}
+        self._parents = {
+            name: [one for one in referred_by(settings[name]) if self._order.get(one, rank) < rank]
+            for name, rank in self._order.items()
+        }
 
     def _leave(self, name: str) -> None:
         self._supervisors[name].stop()
@@ -223,18 +238,16 @@ class FlowSupervisors:
 
     def _by_lateness(self, now: datetime) -> list[str]:
         due = {name: one.due_since(now) or _LAST for name, one in self._supervisors.items()}
-        return sorted(self._supervisors, key=lambda name: (due[name], self._order.index(name)))
+        return sorted(self._supervisors, key=lambda name: (due[name], self._order[name]))
 
     def _waits_for_parents(self, name: str) -> bool:
         """Whether a flow that this one refers to runs, or is due; those in a cycle do not wait."""
         now = self._parts.now()
-        earlier = self._order[: self._order.index(name)]
-        parents = referred_by(self._supervisors[name].settings)
         return any(
             self._supervisors[parent].running
             or self._supervisors[parent].due_since(now) is not None
-            for parent in earlier
-            if parent in parents
+            for parent in self._parents[name]
+            if parent in self._supervisors
         )
 
     def _line(self) -> str:

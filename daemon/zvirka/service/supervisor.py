@@ -96,6 +96,7 @@ class Supervisor:
         self._stopping = False
         self._repeats = 0
         self._repeating = False
+        self._lacks_slot = False
         self.waiting = 0
 
     @property
@@ -132,8 +133,9 @@ class Supervisor:
         if (ending := run.take()) is not None:
             self._take_up(ending, now)
             self._looked = None
+        self._lacks_slot = False
         if not run.busy and not self._stopping and (due := self._nights.due(now)) is not None:
-            if self._ports.slots.take(self.settings):
+            if self._has_slot():
                 self._repeats = 0
                 self._begin(due.trigger, _night(due))
         elif not run.busy and not self._stopping and self._repeating:
@@ -145,11 +147,14 @@ class Supervisor:
         self._tell()
 
     def pause(self) -> float:
-        """Seconds until the next step: short while a task runs, else as `schedule` says."""
+        """Seconds until the next step: short while a task runs, else as `schedule` says.
+
+        The end of another flow's run, which frees a slot, ends the pause.
+        """
         longest = _LONGEST_PAUSE
         if self._ports.notifier.watchdog_seconds is not None:
             longest = min(longest, self._ports.notifier.watchdog_seconds / 3)
-        if self.running or self._ports.look_task.busy:
+        if self.running or self._ports.look_task.busy or self._lacks_slot:
             return min(longest, _PAUSE_AT_WORK)
         pauses = [longest, self.clock.idle_seconds()]
         if self._nights.next_attempt is not None:
@@ -201,8 +206,12 @@ class Supervisor:
     def _language(self) -> Language:
         return self.settings.report.language
 
+    def _has_slot(self) -> bool:
+        self._lacks_slot = not self._ports.slots.take(self.settings)
+        return not self._lacks_slot
+
     def _repeat(self) -> None:
-        if self._ports.slots.take(self.settings):
+        if self._has_slot():
             self._repeats += 1
             self._begin(
                 Trigger.SCHEDULE, Message("{count} rows waited for others", count=self.waiting)

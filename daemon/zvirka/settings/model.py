@@ -249,6 +249,8 @@ class PolicySettings(Table):
 
     deletion_mark: Literal["keep", "delete", "deactivate"] = "keep"
     rekey: Literal["propose", "apply"] = "propose"
+    shared: Literal["report", "first"] = "report"
+    shared_by: str = "tax_id"
     give_up_after: Annotated[int, Field(ge=1)] = 3
     approvals: Literal[1, 2] = 1
     approval_expires: Duration = timedelta(days=30)

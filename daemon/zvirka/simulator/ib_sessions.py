@@ -19,6 +19,7 @@ class IbSessions:
 
     In mode ``manage`` a client starts and finishes sessions; in ``autouse`` the web server pools
     them and the header means nothing. ``licences`` limits the open sessions; None is no limit.
+    ``most`` were open at a time.
     """
 
     def __init__(self, mode: str, licences: int | None, faults: Faults) -> None:
@@ -28,6 +29,7 @@ class IbSessions:
         self.open: set[str] = set()
         self.started = 0
         self.finished = 0
+        self.most = 0
         self._lock = threading.Lock()
 
     def enter(self, headers: Mapping[str, str]) -> OdataAnswer | dict[str, str]:
@@ -60,6 +62,7 @@ class IbSessions:
         token = str(uuid.uuid4())
         self.open.add(token)
         self.started += 1
+        self.most = max(self.most, len(self.open))
         return {"Set-Cookie": f"ibsession={token}; Path=/; HttpOnly"}
 
     def _exhausted(self) -> bool:

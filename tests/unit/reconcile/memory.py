@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,16 @@ from zvirka.domain import (
     OutcomeState,
     Values,
 )
-from zvirka.erp.protocol import IMAGE_SEPARATOR, Allowed, ScanBatch, always_allowed
+from zvirka.erp.protocol import (
+    IMAGE_SEPARATOR,
+    Allowed,
+    ClientElsewhere,
+    ScanBatch,
+    always_allowed,
+)
 from zvirka.journal.journal import open_journal
 from zvirka.mapping import Attribute, Comparison, Field, Mapping
 from zvirka.onec.protocol import (
-    Feed,
     LineBatch,
     ObjectBatch,
     Source,
@@ -200,6 +205,12 @@ class MemoryStore:
     def read_keys(self, keys: Sequence[str]) -> list[Client]:
         return [one for one in self.rows.values() if one.key in set(keys)]
 
+    def elsewhere(self, records: Sequence[Values]) -> list[ClientElsewhere | None]:
+        return [None for _ in records]
+
+    def shared(self) -> dict[str, int]:
+        return {}
+
     def conflicts(self, correction: Correction) -> list[str]:
         return []
 
@@ -327,11 +338,6 @@ def memory(
             open_source=lambda: source,
             open_store=lambda: store,
             open_writer=lambda confirm: MemoryWriter(store),
-            open_feed=_no_feed,
             now=lambda: NOW,
         )
         yield Memory(source, store, environment)
-
-
-def _no_feed() -> AbstractContextManager[Feed]:
-    raise NotImplementedError

@@ -143,3 +143,16 @@ def test_flows_come_and_go_with_a_reload(hours: Hours, tmp_path: Path) -> None:
     service.flows.reload(lambda: load_flows(service.file, {}))
     service.live(24 * 60)
     assert service.ran.count("late") == 2, "a flow keeps its settings when the new ones are wrong"
+
+
+def test_a_flow_takes_the_place_of_another_in_the_step_in_which_that_ends(
+    hours: Hours, tmp_path: Path
+) -> None:
+    service = Service(installation(tmp_path, MAIN, zeta=NIGHTLY), hours)
+    service.flows.start()
+    hours.time = SLOT
+    service.flows.step()
+    assert service.ran == ["main"], "both write to one database"
+    assert service.flows.pause() == 1.0, "the end of the run wakes the service, not a clock"
+    service.flows.step()
+    assert service.ran == ["main", "zeta"]

@@ -10,9 +10,10 @@ from sqlalchemy import Column, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.domain import Client, Correction, Values
-from zvirka.erp.protocol import Scanned
+from zvirka.erp.protocol import ClientElsewhere, Scanned
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.referenced_rows import living_references
+from zvirka.erp.sql.shared_rows import SharedRows
 from zvirka.erp.sql.store_queries import Reading, conflicting_rows, rows_with_key
 from zvirka.erp.sql.streaming import scanned
 from zvirka.erp.sql.table_layout import TableLayout
@@ -27,6 +28,7 @@ class SqlStore:
         self._engine = engine
         self._layout = layout
         self._reading = Reading(layout)
+        self._shared_rows = SharedRows(layout)
 
     @property
     def name(self) -> str:
@@ -120,6 +122,33 @@ class SqlStore:
     def _keys_are_clean(self) -> bool:
         with self._engine.connect() as connection:
             return self._reading.keys_are_clean(connection)
+
+    def elsewhere(self, records: Sequence[Values]) -> list[ClientElsewhere | None]:
+        """For the values of each record: the client that another flow keeps for it already.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        sharing = self._layout.sharing
+        values = [record.get(sharing.field) for record in records]
+        try:
+            with self._engine.connect() as connection:
+                found = self._shared_rows.find(connection, values)
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
+        return [found.get(sharing.canonical(value)) for value in values]
+
+    def shared(self) -> dict[str, int]:
+        """By flow of the same table: how many of our living clients it has as well.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        try:
+            with self._engine.connect() as connection:
+                return self._shared_rows.count(connection)
+        except SQLAlchemyError as error:
+            raise store_error(error, self.name) from None
 
     def conflicts(self, correction: Correction) -> list[str]:
         """Primary keys of rows, owned or not, that a unique constraint would collide with.

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zvirka.domain import Values
 from zvirka.erp.references import NO_REFERENCES, References, ReferringTable
+from zvirka.erp.sharing import ALONE, Sharing
 from zvirka.erp.sql.conversion import held_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import admin_sql, storable_blanks
@@ -91,6 +92,8 @@ class TableLayout:
     uniques: tuple[Unique, ...]
     referring: tuple[Referring, ...] = ()
     """Where rows of other tables, or of this one, refer to rows of this table."""
+    sharing: Sharing = ALONE
+    """The other flows of the table."""
     blanks: str = BLANKS
     """The characters SQL trims from a key: those of them the database can hold."""
 
@@ -152,6 +155,7 @@ def read_layout(
     *,
     references: References = NO_REFERENCES,
     referring: Sequence[ReferringTable] = (),
+    sharing: Sharing = ALONE,
 ) -> TableLayout:
     """Reflect the tables and bind the mapping to them.
 
@@ -205,6 +209,7 @@ def read_layout(
         on_update=_constants(erp.on_update, table),
         uniques=uniques,
         referring=read_referring(engine, table, referring, name),
+        sharing=sharing,
         blanks=blanks,
     )
 

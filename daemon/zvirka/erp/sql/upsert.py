@@ -7,7 +7,7 @@ the row is looked up and judged inside the very transaction that writes it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -15,7 +15,10 @@ from sqlalchemy import Connection, select
 
 from zvirka.comparison import field_differences, holds
 from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
+from zvirka.erp.protocol import ClientElsewhere
+from zvirka.erp.sharing import kept_elsewhere, still_known
 from zvirka.erp.sql.expressions import AsText
+from zvirka.erp.sql.shared_rows import SharedRows
 from zvirka.erp.sql.store_queries import Reading, chunks
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import Transaction
@@ -38,6 +41,7 @@ class Effect(StrEnum):
     ABSENT = "absent"  # nothing to delete
     REFUSED = "refused"  # could not be stored as it is
     FAILED = "failed"  # the database said no to this row
+    LINKED = "linked"  # another flow of the same table keeps the client
     HELD = "held"  # a person or the reconciliation must decide
 
 
@@ -72,18 +76,27 @@ class UpsertResult(msgspec.Struct, frozen=True):
 class Upsert:
     """Applies requests to one layout; the caller begins and commits the transaction.
 
-    ``policy`` says whether a client moves to a new key. ``clean`` says that no stored key needs
-    trimming to match.
+    ``policy`` says whether a client moves to a new key, and whether one is created that another
+    flow of the table keeps. ``clean`` says that no stored key needs trimming to match.
+    ``linked_flow`` names the flow that is linked to a row of ours, '' for none.
     """
 
     def __init__(
-        self, layout: TableLayout, mapping: Mapping, policy: Policy, *, clean: bool
+        self,
+        layout: TableLayout,
+        mapping: Mapping,
+        policy: Policy,
+        *,
+        clean: bool,
+        linked_flow: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._layout = layout
         self._mapping = mapping
         self._reading = Reading(layout)
         self._policy = policy
         self._clean = clean
+        self._linked_flow = linked_flow
+        self._shared_rows = SharedRows(layout)
 
     def apply(
         self, connection: Connection, requests: Sequence[UpsertRequest]
@@ -138,7 +151,12 @@ class Upsert:
             missing = [ref for key, ref in wanted.items() if ref and key not in by_key]
             for client in self._by_refs(connection, missing):
                 by_ref[client.ref or ""].append(client)
-        return _Found(by_key, by_ref)
+        shared = {}
+        if self._policy.shared == "first":
+            field = self._layout.sharing.field
+            values = [request.values.get(field) for request in requests if not request.gone]
+            shared = dict(self._shared_rows.find(connection, values))
+        return _Found(by_key, by_ref, shared)
 
     @property
     def _keeps_ref(self) -> bool:
@@ -166,14 +184,39 @@ class Upsert:
         moved = [] if holders or not request.ref else found.by_ref.get(request.ref, [])
         if len(moved) > 1:
             return UpsertResult(Effect.HELD, "the store has several rows with this Ref_Key")
-        if not holders and not moved:
-            return UpsertResult(Effect.ABSENT) if request.gone else self._creation(number, request)
-        client = (holders or moved)[0]
+        if not holders and not moved and request.gone:
+            return UpsertResult(Effect.ABSENT)
+        client = next(iter(holders or moved), None)
+        if client is None or not (client.active or request.gone):
+            value = request.values.get(self._layout.sharing.field)
+            if elsewhere := found.shared.get(self._layout.sharing.canonical(value)):
+                return UpsertResult(Effect.LINKED, kept_elsewhere(elsewhere))
+        if client is None:
+            return self._creation(number, request)
         if request.gone:
-            return _removal(number, request, client)
+            return self._removal(number, request, client)
         if moved and self._policy.rekey == "propose":
             return UpsertResult(Effect.HELD, "the store has the client under another key")
         return self._change(number, request, client)
+
+    def _removal(
+        self, number: int, request: UpsertRequest, client: Client
+    ) -> UpsertResult | Correction:
+        if request.ref and client.ref and client.ref != request.ref:
+            return UpsertResult(Effect.ABSENT, "another counterparty holds the key by now")
+        if not client.active:
+            return UpsertResult(Effect.UNCHANGED)
+        if flow := self._linked_flow(client.row):
+            return UpsertResult(Effect.HELD, still_known(flow))
+        return Correction(
+            id=number,
+            action=Action.DELETE,
+            key=client.key,
+            ref=request.ref,
+            row=client.row,
+            active=client.active,
+            before=client.values,
+        )
 
     def _creation(self, number: int, request: UpsertRequest) -> Correction:
         return Correction(
@@ -213,6 +256,7 @@ class Upsert:
 class _Found(msgspec.Struct, frozen=True):
     by_key: dict[str, list[Client]]
     by_ref: dict[str, list[Client]]
+    shared: dict[str, ClientElsewhere]
 
 
 def waves(requests: Sequence[UpsertRequest]) -> Iterator[list[int]]:
@@ -231,22 +275,6 @@ def waves(requests: Sequence[UpsertRequest]) -> Iterator[list[int]]:
         seen |= marks
     if wave:
         yield wave
-
-
-def _removal(number: int, request: UpsertRequest, client: Client) -> UpsertResult | Correction:
-    if request.ref and client.ref and client.ref != request.ref:
-        return UpsertResult(Effect.ABSENT, "another counterparty holds the key by now")
-    if not client.active:
-        return UpsertResult(Effect.UNCHANGED)
-    return Correction(
-        id=number,
-        action=Action.DELETE,
-        key=client.key,
-        ref=request.ref,
-        row=client.row,
-        active=client.active,
-        before=client.values,
-    )
 
 
 def _result_of(action: Action, outcome: Outcome) -> UpsertResult:
