@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.integration.databases import BACKENDS, fresh
@@ -137,6 +139,26 @@ def test_a_slice_that_is_refused_fails_the_run_and_changes_nothing(market: World
     market.simulator.faults.denied = {PRICES}
     assert market.run().exit_code == 2
     assert len(stored(market)) == 12
+
+
+def test_a_key_that_does_not_tell_prices_apart_is_refused(market: World) -> None:
+    short = dataclasses.replace(
+        market, mapping=msgspec.structs.replace(market.mapping, key=("item", "kind"))
+    )
+    market.base.prices.set(items(market)[0], RETAIL, 5, variant=WHOLESALE)
+    run = short.run()
+    assert run.exit_code != 0
+    assert "ZV3209" in str(run.error)
+    assert stored(market) == {}
+
+
+def test_a_price_of_goods_that_are_not_of_1c_is_left_alone(market: World) -> None:
+    market.run()
+    market.shape.sql("INSERT INTO goods(id, code) VALUES (99, 'own')")
+    market.shape.sql("INSERT INTO prices(item_id, kind, price) VALUES (99, 'retail', 1)")
+    market.run()
+    rows = market.shape.sql("SELECT is_active FROM prices WHERE item_id = 99")
+    assert [bool(active) for (active,) in rows] == [True]
 
 
 def test_check_proves_the_slice(market: World, tmp_path: Path) -> None:
