@@ -15,6 +15,8 @@ from tests.integration.databases import BACKENDS, fresh
 from tests.integration.engine_world import World
 from tests.integration.store_shapes import SERIAL, Shape
 from zvirka.domain import Cause, Kind, Mode
+from zvirka.erp.references import references_of
+from zvirka.erp.sql.store_check import check_store
 from zvirka.errors import SettingsError
 from zvirka.onec.source_check import check_source
 from zvirka.settings.model import Settings
@@ -168,6 +170,17 @@ def test_check_proves_the_slice(market: World, tmp_path: Path) -> None:
     market.simulator.faults.denied = {PRICES}
     refused = check_source(market.settings.onec, market.mapping, tmp_path / "cache")
     assert [one.subject for one in refused if one.level == "failure"] == ["slice"]
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_check_tries_a_price_in_the_store(market: World, taken: bool) -> None:
+    if taken:  # goods with a price each: no key is free for sure
+        market.run()
+    references, referring = references_of(market.settings.name, market.settings.flows)
+    findings = check_store(
+        market.settings.erp, market.mapping, references=references, referring=referring
+    )
+    assert [str(one.text) for one in findings if one.level == "failure"] == []
 
 
 def test_a_register_is_not_pushed_and_has_no_feed(market: World) -> None:
