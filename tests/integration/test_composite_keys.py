@@ -17,6 +17,8 @@ from zvirka.identity import joined_key
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.settings.model import ErpSettings
 
+pytestmark = pytest.mark.timeout(300)  # whole runs over three databases
+
 TABLE = """
 CREATE TABLE branches(
     id {serial}, tax_id VARCHAR(12) NOT NULL, branch {branch}, name VARCHAR(200),

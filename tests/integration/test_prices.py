@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.integration.databases import BACKENDS, fresh
 from tests.integration.engine_world import World
 from tests.integration.store_shapes import SERIAL, Shape
 from zvirka.domain import Cause, Kind, Mode
+from zvirka.erp.references import references_of
+from zvirka.erp.sql.store_check import check_store
 from zvirka.errors import SettingsError
 from zvirka.onec.source_check import check_source
 from zvirka.settings.model import Settings
@@ -139,6 +143,26 @@ def test_a_slice_that_is_refused_fails_the_run_and_changes_nothing(market: World
     assert len(stored(market)) == 12
 
 
+def test_a_key_that_does_not_tell_prices_apart_is_refused(market: World) -> None:
+    short = dataclasses.replace(
+        market, mapping=msgspec.structs.replace(market.mapping, key=("item", "kind"))
+    )
+    market.base.prices.set(items(market)[0], RETAIL, 5, variant=WHOLESALE)
+    run = short.run()
+    assert run.exit_code != 0
+    assert "ZV3209" in str(run.error)
+    assert stored(market) == {}
+
+
+def test_a_price_of_goods_that_are_not_of_1c_is_left_alone(market: World) -> None:
+    market.run()
+    market.shape.sql("INSERT INTO goods(id, code) VALUES (99, 'own')")
+    market.shape.sql("INSERT INTO prices(item_id, kind, price) VALUES (99, 'retail', 1)")
+    market.run()
+    rows = market.shape.sql("SELECT is_active FROM prices WHERE item_id = 99")
+    assert [bool(active) for (active,) in rows] == [True]
+
+
 def test_check_proves_the_slice(market: World, tmp_path: Path) -> None:
     findings = check_source(market.settings.onec, market.mapping, tmp_path / "cache")
     assert [one for one in findings if one.level == "failure"] == []
@@ -146,6 +170,17 @@ def test_check_proves_the_slice(market: World, tmp_path: Path) -> None:
     market.simulator.faults.denied = {PRICES}
     refused = check_source(market.settings.onec, market.mapping, tmp_path / "cache")
     assert [one.subject for one in refused if one.level == "failure"] == ["slice"]
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_check_tries_a_price_in_the_store(market: World, taken: bool) -> None:
+    if taken:  # goods with a price each: no key is free for sure
+        market.run()
+    references, referring = references_of(market.settings.name, market.settings.flows)
+    findings = check_store(
+        market.settings.erp, market.mapping, references=references, referring=referring
+    )
+    assert [str(one.text) for one in findings if one.level == "failure"] == []
 
 
 def test_a_register_is_not_pushed_and_has_no_feed(market: World) -> None:

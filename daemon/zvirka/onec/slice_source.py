@@ -125,15 +125,16 @@ class SliceLayout:
         name = self.attributes[field]
         if self._is_reference(name) and not is_guid(value):
             return  # of another program: no record of 1C has it
-        asked = list(dict.fromkeys(filter(None, [value, self.some_value(name)])))
+        control = self.some_value(name)
+        asked = list(dict.fromkeys([value] if control is None else [value, control]))
         clauses = [self.reader.queries.clause(self.entity, name, one) for one in asked]
         seen: set[str] = set()
         for batch in self.batches(any_of(clauses)):
             texts = [trimmed(text) for text in batch.values[field]]
             seen.update(map(str.casefold, texts))
             yield _only(batch, [text == trimmed(value) for text in texts])
-        wanted = {trimmed(one).casefold() for one in asked}
-        if not seen <= wanted or (len(asked) > 1 and wanted - {trimmed(value).casefold()} - seen):
+        known = control is None or trimmed(control).casefold() in seen
+        if not known or not seen <= {trimmed(one).casefold() for one in asked}:
             raise failures.FilterIgnoredError(place=f"{self.entity.name}.{name}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from zvirka.mapping import Mapping
 from zvirka.message import Message
 from zvirka.onec.protocol import Source
-from zvirka.reconcile.key_search import find_keys, searched_field
+from zvirka.reconcile.key_search import can_be_asked, find_keys, searched_field
 from zvirka.reconcile.run_conditions import in_words
 from zvirka.reconcile.snapshot import Absence, AbsenceBasis, CompleteSnapshot, Unproven
 
@@ -59,6 +59,8 @@ def absence_of(
         if any(not has_client(ref) and source.exists(ref) for ref in namesakes):
             return Unproven(KEY_IN_USE if refs else STILL_THERE)
         if (field := searched_field(mapping)) is not None:
+            if not can_be_asked(mapping, key):
+                return Unproven(CANNOT_ASK)
             found = find_keys(source, mapping, [key])
             if any(not has_client(one.ref) for one in found):
                 return Unproven(KEY_IN_USE if refs else STILL_THERE)

@@ -21,6 +21,17 @@ def is_searchable(field: Field) -> bool:
     return isinstance(field.source, Attribute) and not field.source.via
 
 
+def can_be_asked(mapping: Mapping, key: str) -> bool:
+    """Whether 1C can be asked for this key: not for a reference to a row that is not of 1C."""
+    field = searched_field(mapping)
+    if field is None or len(mapping.key) == 1:
+        return field is not None
+    parts = key_parts(key, len(mapping.key))
+    if parts is None:
+        return False
+    return not field.reference or is_guid(parts[mapping.key.index(field.name)])
+
+
 def find_keys(source: Source, mapping: Mapping, keys: Iterable[str]) -> list[Counterparty]:
     """Records of 1C with one of these pairing keys.
 

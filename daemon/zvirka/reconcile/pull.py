@@ -14,7 +14,8 @@ from loguru import logger
 
 from zvirka.domain import Mode
 from zvirka.erp.protocol import Scanned
-from zvirka.message import Message
+from zvirka.errors import SettingsError
+from zvirka.message import Message, coded
 from zvirka.onec.protocol import LineBatch, ObjectBatch, Source, VersionBatch
 from zvirka.prefetch import prefetch
 from zvirka.reconcile.environment import Environment
@@ -59,6 +60,7 @@ def pull(
     """Bring the mirror up to date; ``counted`` is the number 1C returned to the preflight.
 
     Raises:
+        SettingsError: the key of a register is not unique.
         SourceError: 1C cannot be read.
         StagingError: the staging cannot be written.
     """
@@ -111,8 +113,25 @@ def _full(
         if not counted == after == mirror.pulled_count():
             after = _second_look(environment, source, mirror)
         rows = mirror.pulled_count()
+        if environment.mapping.slice and rows < after:
+            raise _ambiguous(rows, after)
         reasons = _doubts(source, rows, after)
     return Pulled(judged(mirror.count(), reasons), Mode.FULL, mirror.count(), after)
+
+
+def _ambiguous(keys: int, records: int) -> SettingsError:
+    """The error about several records of a register under one key: any price could be written."""
+    return SettingsError(
+        coded(
+            "ZV3209",
+            "the key does not tell the records of the register apart: {records} records in force"
+            " have {keys} keys",
+            records=records,
+            keys=keys,
+        ),
+        place="onec.key",
+        remedy=Message("add the other dimensions of the register to the key"),
+    )
 
 
 def _second_look(environment: Environment, source: Source, mirror: SourceMirror) -> int:
