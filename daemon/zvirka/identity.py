@@ -49,7 +49,7 @@ def trimmed(text: str | None) -> str:
 
 
 def canonical_key(text: str | None, *, is_ref: bool = False) -> str:
-    """A pairing key as it is compared and stored; '' when there is none.
+    """A pairing key as it is compared and stored; '' for an empty one.
 
     ``is_ref``: the key is a Ref_Key, which some programs write in upper case.
     """

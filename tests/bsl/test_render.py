@@ -67,6 +67,7 @@ def rendered(directory: Path, mapping: Mapping = TRADE_MAPPING, **tables: Any) -
     }
 
 
+@pytest.mark.long
 def test_every_rendered_module_parses_and_passes_the_checks_of_the_shipped(tmp_path: Path) -> None:
     modules = rendered(tmp_path, bsl={"address": "https://erp.example.com:8443/hook?from=1c"})
     common = {

@@ -44,7 +44,7 @@ NOW = "CURRENT_TIMESTAMP"
 
 
 def columns_of(page: Scanned) -> tuple[list[str], list[str], list[str]]:
-    """Rows, keys and images of a page of a scan, in whichever form it came."""
+    """Rows, keys and images of a page of a scan, in either of its two forms."""
     columns = [
         msgspec.json.decode(column, type=list[str]) if isinstance(column, bytes) else list(column)
         for column in (page.rows, page.keys, page.images)

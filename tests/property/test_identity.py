@@ -201,6 +201,7 @@ def _insert(connection: Connection, table: Table, texts: list[str]) -> None:
         connection.execute(table.insert(), [{"text": text} for text in texts])
 
 
+@pytest.mark.long
 def test_a_store_trims_every_character_alike(tables: tuple[Connection, dict[str, Table]]) -> None:
     connection, made = tables
     assigned = [c for c in EVERY[1:] if c < "\U00010000" or unicodedata.category(c) not in UNUSED]
@@ -210,6 +211,7 @@ def test_a_store_trims_every_character_alike(tables: tuple[Connection, dict[str,
         _through_table(connection, table, [t for c in suspects for t in (f"{c}a{c}", f"a{c}b")])
 
 
+@pytest.mark.long
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -94,7 +94,7 @@ def effective(erp: ErpSettings, mapping: Mapping) -> ErpSettings:
 
 
 def create_embedded(url: str, mapping: Mapping) -> None:
-    """Create the embedded store where there is none; an existing one is left as it is.
+    """Create the embedded store unless it exists; an existing one is not changed.
 
     Raises:
         StoreError: the file cannot be created.

@@ -47,7 +47,7 @@ def primary_key(table: Table) -> Column[Any]:
     """Return the column of the primary key; of a view, ``id``.
 
     Raises:
-        SettingsError: there is none, or it has several columns.
+        SettingsError: the table has no primary key, or one of several columns.
     """
     keys = list(table.primary_key.columns)
     if not keys and "id" in table.c:  # a view

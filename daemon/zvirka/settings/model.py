@@ -339,6 +339,18 @@ class LogSettings(Table):
     format: Literal["auto", "human", "json", "systemd"] = "auto"
 
 
+class FleetSettings(Table):
+    """``[fleet]``: runs spread over workers on several machines (:mod:`zvirka.fleet`).
+
+    A worker that was not heard of for ``takeover`` counts as dead, and another one takes its run.
+    A flow that has been due for ``alert_after`` and that no worker takes is announced.
+    """
+
+    enabled: bool = False
+    takeover: Timeout = timedelta(seconds=30)
+    alert_after: Duration = timedelta(minutes=30)
+
+
 class ReceiverSettings(Table):
     """``[receiver]``: the ERP-side webhook endpoint."""
 
@@ -423,6 +435,7 @@ class Settings(Table):
     alerts: AlertSettings = AlertSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
+    fleet: FleetSettings = FleetSettings()
     receiver: ReceiverSettings = ReceiverSettings()
     web: WebSettings = WebSettings()
     bsl: BslSettings = BslSettings()

@@ -175,7 +175,7 @@ class Infobase:
         """The counterparty of that Ref_Key.
 
         Raises:
-            KeyError: there is none.
+            KeyError: the base has no such counterparty.
         """
         with self.lock:
             record = self._object(self.counterparties, ref)

@@ -66,6 +66,11 @@ class Child:
     on_create: Constants
     on_update: Constants
 
+    @property
+    def predicate(self) -> list[ColumnElement[bool]]:
+        """The conditions that select the client's row among those of its parent."""
+        return [column == value for column, value in self.where]
+
 
 @dataclass(frozen=True)
 class TableLayout:
