@@ -22,6 +22,7 @@ FLOORS = (
         "atomic_files",
         "bounded_http",
         "comparison",
+        "database_address",
         "deadline_session",
         "domain",
         "errors",

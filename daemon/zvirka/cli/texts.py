@@ -148,8 +148,8 @@ SENTENCES: dict[str, str] = {
     "signed_count": N_("Runs signed with a trusted key: {signed}; not signed so: {unsigned}."),
     "anchors": N_("Compared with anchors: {heads} heads and reports, {timestamps} timestamps."),
     "no_anchors": N_(
-        "No anchors: whoever holds journal and key could have rewritten both. Set report.tsa or"
-        " report.head_file."
+        "No anchors: somebody with the journal and the key could have rewritten both. Set"
+        " report.tsa or report.head_file."
     ),
     "tsa_not_checked": N_(
         "Timestamps whose authority was not checked: {count}; give its certificate with --tsa-cert."

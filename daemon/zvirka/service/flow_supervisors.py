@@ -189,7 +189,9 @@ class FlowSupervisors:
             if name in self._supervisors:
                 self._supervisors[name].reload(lambda new=new: new)  # type: ignore[misc]
                 continue
-            one = self._parts.make(new, _OfFlow(name, self), self._slots)
+            watchdog = self._parts.notifier.watchdog_seconds
+            notifier = _OfFlow(name, self._statuses, self._alive, watchdog)
+            one = self._parts.make(new, notifier, self._slots)
             self._supervisors[name] = one
             if started:
                 self._start(name)
@@ -248,29 +250,33 @@ class FlowSupervisors:
         )
 
 
+@dataclass(frozen=True)
 class _OfFlow:
-    """The :class:`ServiceNotifier` of one flow: what it says is put together by the service."""
+    """The :class:`ServiceNotifier` of one flow: collects what the service then tells systemd.
 
-    def __init__(self, name: str, all_flows: FlowSupervisors) -> None:
-        self._name = name
-        self._all = all_flows
-        self.watchdog_seconds = all_flows._parts.notifier.watchdog_seconds
+    ``statuses`` and ``alive_flows`` are shared by all flows of the service.
+    """
+
+    name: str
+    statuses: dict[str, str]
+    alive_flows: set[str]
+    watchdog_seconds: float | None
 
     def ready(self, status: str) -> None:
         """Remember the status."""
-        self._all._statuses[self._name] = status
+        self.statuses[self.name] = status
 
     def reloading(self) -> None:
         """Nothing: the service tells it once."""
 
     def status(self, text: str) -> None:
         """Remember the status."""
-        self._all._statuses[self._name] = text
+        self.statuses[self.name] = text
 
     def alive(self) -> None:
         """Remember that the flow makes progress."""
-        self._all._alive.add(self._name)
+        self.alive_flows.add(self.name)
 
     def stopping(self, status: str) -> None:
         """Remember the status."""
-        self._all._statuses[self._name] = status
+        self.statuses[self.name] = status

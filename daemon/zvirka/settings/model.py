@@ -123,7 +123,8 @@ class OnecSettings(Table):
     password_file: Path | None = None
     profile: str = "accounting"
     catalog: str = "Контрагенты"
-    key: str | None = None
+    key: str | Annotated[list[str], Field(min_length=1)] | None = None
+    """``ref``, a field, or the fields that are the pairing key together."""
     scope: str = ""
     groups: Literal["without", "with", "only"] | None = None
     """Whether the groups of a catalogue are records, too; the profile says it if nothing is set."""
