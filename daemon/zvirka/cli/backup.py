@@ -41,8 +41,8 @@ def backup(
     """Write journal, agreement, embedded store and settings into one file.
 
     The daemon and the receiver may go on working. --all-flows writes a file for each flow into a
-    directory, and `zvirka restore FILE --flow NAME` puts one back. Reports are not part of it: `zvirka report`
-    writes them again. The file holds personal data: mode 0600.
+    directory, and `zvirka restore FILE --flow NAME` puts one back. Reports are not part of it:
+    `zvirka report` writes them again. The file holds personal data: mode 0600.
     """
     from zvirka.backup.making import back_up
 
