@@ -1,16 +1,21 @@
 # Two commands do everything on a machine with Python >= 3.11 and make:
 #   make demo   the whole job against a simulated 1C, with a report to open
 #   make test   format, lint, types, tests
+# make test-all adds the tests that take longer; .ci/run runs these and the system tests.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 MINUTES ?= 10
+SECONDS ?= 60
 PYTEST_ARGS ?=
 IMAGE_ARGS ?=
+# Images of Python often forbid bytecode. Tests start hundreds of processes, and each one would
+# compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo lint check test test-slow test-all test-system explore bench format lock screenshots \
-	docs deb image release clean
+.PHONY: demo lint check test test-long test-all test-slow test-system explore fuzz bench format lock \
+	screenshots docs deb image release clean
 
 demo: $(VENV)/.run
 	@$(BIN)/zvirka demo
@@ -22,16 +27,20 @@ lint: $(VENV)/.dev
 
 # The inner loop: unit tests, without the laws that try many examples.
 check: lint
-	$(BIN)/pytest $(PARALLEL) -m "not slow and not hypothesis" tests/unit $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not long and not hypothesis" tests/unit $(PYTEST_ARGS)
 
 test: lint
-	$(BIN)/pytest $(PARALLEL) -m "not system and not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not system and not slow and not long" $(PYTEST_ARGS)
 
-# Whole matrices, long histories and a timed search for new ones.
+# What takes more than two seconds: kills, floods, browsers, histories, every command in a process.
+test-long: $(VENV)/.dev
+	$(BIN)/pytest $(PARALLEL) -m "long and not system and not slow" $(PYTEST_ARGS)
+
+test-all: test test-long
+
+# Whole matrices and a timed search for new histories, before a release.
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest $(PARALLEL) -m "slow and not system" $(PYTEST_ARGS)
-
-test-all: test test-slow
 
 test-system: $(VENV)/.dev
 	$(BIN)/pytest -m system $(PYTEST_ARGS)
@@ -39,6 +48,11 @@ test-system: $(VENV)/.dev
 # Searches new histories for the law of nights: make explore MINUTES=10
 explore: $(VENV)/.dev
 	ZVIRKA_EXPLORE_SECONDS=$$(($(MINUTES) * 60)) $(BIN)/pytest -m slow tests/property/test_nights_law.py $(PYTEST_ARGS)
+
+# Each decoder of outside bytes against mutated samples, the decoders side by side on all cores:
+# make fuzz SECONDS=60
+fuzz: $(VENV)/.dev
+	ZVIRKA_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -n auto --dist worksteal -m slow -rP tests/fuzz $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks

@@ -11,6 +11,9 @@ from typing import Literal
 
 import msgspec
 
+from zvirka.domain import Values
+from zvirka.identity import canonical_key, canonical_part, joined_key
+
 
 class Comparison(StrEnum):
     """How two values of a field are held to be equal. What is written is always 1C's own."""
@@ -79,17 +82,21 @@ class Field(msgspec.Struct, frozen=True):
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     """The whole mapping of one configuration.
 
-    ``key`` is ``ref`` or the name of a mapped field (``code`` is one like any other); the order
-    of ``fields`` is the order of columns everywhere.
+    ``key`` is ``("ref",)`` or the names of the mapped fields that are the pairing key together
+    (``code`` is one like any other); mostly it is a single one. The order of ``fields`` is the
+    order of columns everywhere.
     """
 
     catalog: str
     fields: tuple[Field, ...]
-    key: str = "code"
+    key: tuple[str, ...] = ("code",)
     scope: str = ""
     """An OData filter that takes only part of the catalogue; empty for all of it."""
     groups: Literal["without", "with", "only"] = "without"
     """Whether the groups of a hierarchical catalogue are records as well, or nothing else is."""
+    slice: bool = False
+    """``catalog`` is an information register, and a record what is in force of it on a day. It has
+    no Ref_Key, DataVersion or deletion mark: its key identifies it."""
     region: str = "UA"
     """Default region of phone numbers without a country code."""
 
@@ -97,6 +104,45 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """Field names in column order."""
         return tuple(field.name for field in self.fields)
+
+    @property
+    def key_is_ref(self) -> bool:
+        """Whether records are paired by Ref_Key."""
+        return self.key == ("ref",)
+
+    @property
+    def key_fields(self) -> tuple[Field, ...]:
+        """The fields that are the pairing key; none when it is Ref_Key."""
+        return () if self.key_is_ref else tuple(map(self.field, self.key))
+
+    @property
+    def key_name(self) -> str:
+        """The pairing key as a person calls it: ``code``, ``tax_id + branch``."""
+        return " + ".join(self.key)
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether the push module tells of this catalogue: the key travels in its messages.
+
+        A message names its counterparty by one field, so a key of several never does.
+        """
+        if self.slice:
+            return False
+        fields = self.key_fields
+        return self.key_is_ref or (len(fields) == 1 and bool(fields[0].payload))
+
+    def key_of(self, ref: str, values: Values) -> str:
+        """The pairing key of a record of 1C; '' when it has none."""
+        if self.key_is_ref:
+            return ref
+        if len(self.key) == 1:
+            return canonical_key(values[self.key[0]])
+        return joined_key(
+            [
+                canonical_part(values[field.name], is_ref=bool(field.reference))
+                for field in self.key_fields
+            ]
+        )
 
     def field(self, name: str) -> Field:
         """Return the field of that name; KeyError when the mapping has none."""
@@ -108,13 +154,17 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     def comparison(self, field: Field) -> Comparison:
         """How two values of the field are compared; the key is always stored trimmed."""
         exact = field.compare is Comparison.EXACT
-        return Comparison.TRIMMED if exact and field.name == self.key else field.compare
+        return Comparison.TRIMMED if exact and field.name in self.key else field.compare
 
     def fingerprint(self) -> str:
         """A digest of scope and mapping: what changes it makes the next run careful."""
         content = msgspec.to_builtins(self)
+        if len(self.key) == 1:
+            content["key"] = self.key[0]
         if self.groups == "without":
             del content["groups"]
+        if not self.slice:
+            del content["slice"]
         for field in content["fields"]:
             # Newer than version 0.1: unset, they must not change the digest of an older mapping.
             for name in ("reference", "values"):

@@ -145,6 +145,7 @@ def test_groups_are_not_sent(erp: Erp, world: World) -> None:
     assert erp.messages == []
 
 
+@pytest.mark.long
 def test_exchange_loads_are_sent_only_when_the_setting_says_so(erp: Erp, tmp_path: Path) -> None:
     on = {'"ОтправлятьПриЗагрузке", Ложь': '"ОтправлятьПриЗагрузке", Истина'}
     for settings in ({}, on):
@@ -225,6 +226,7 @@ def test_the_shared_lock_is_what_makes_a_job_wait_for_the_commit(erp: Erp, tmp_p
     assert erp.messages == []
 
 
+@pytest.mark.long
 def test_another_catalogue_is_left_alone(erp: Erp, tmp_path: Path) -> None:
     world = world_for(erp, tmp_path, ACCOUNTING, PARTNERS, KINDS)
     world.base.open_object = lambda this: None
@@ -287,6 +289,7 @@ def test_automatic_locks_never_stop_a_deletion(erp: Erp, world: World, mode: str
     assert (made.meta.name, made.guid) not in world.base.committed.rows
 
 
+@pytest.mark.long
 def test_switched_off_nothing_is_sent_and_the_log_says_so(erp: Erp, tmp_path: Path) -> None:
     world = world_for(erp, tmp_path, **{'"Включено", Истина': '"Включено", Ложь'})
     written(world)

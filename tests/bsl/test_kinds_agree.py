@@ -92,6 +92,7 @@ def bases(draw: st.DrawFn) -> tuple[int, list[Kind]]:
     return version, draw(st.lists(kind, max_size=5))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["ЮрАдрес", "юрадрес", "Відсутній"])
 @given(base=bases())
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -48,6 +48,7 @@ def test_commands_need_the_right_to_change_the_queue(erp: Erp, world: World) -> 
     assert world.settings == {}
 
 
+@pytest.mark.long
 def test_one_counterparty_and_all_of_them_are_sent_on_demand(erp: Erp, world: World) -> None:
     first = queued(world, "1")
     queued(world, "2")

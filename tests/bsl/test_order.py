@@ -103,6 +103,7 @@ def assert_in_order(erp: Erp, blind: BlindErp, last: dict[str, str]) -> None:
     assert all(versions == sorted(versions) for versions in sent.values())
 
 
+@pytest.mark.long
 def test_the_pasted_module_keeps_the_order(tmp_path: Path) -> None:
     blind = BlindErp(every_fifth(), SEED)
     with running_erp() as erp:
@@ -115,6 +116,7 @@ def test_the_pasted_module_keeps_the_order(tmp_path: Path) -> None:
     assert longest < LONGEST_SAVE
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "seed", [SEED, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))]
 )

@@ -38,7 +38,7 @@ from zvirka.settings.profiles import mapping_of, profile_names
 
 TRADE_MAPPING = Mapping(
     catalog="Контрагенты",
-    key="ref",
+    key=("ref",),
     fields=(
         Field("name", Attribute("Description"), payload="Наименование"),
         Field("tax_id", Attribute("ИНН"), payload="ИНН"),
@@ -67,6 +67,7 @@ def rendered(directory: Path, mapping: Mapping = TRADE_MAPPING, **tables: Any) -
     }
 
 
+@pytest.mark.long
 def test_every_rendered_module_parses_and_passes_the_checks_of_the_shipped(tmp_path: Path) -> None:
     modules = rendered(tmp_path, bsl={"address": "https://erp.example.com:8443/hook?from=1c"})
     common = {

@@ -42,6 +42,7 @@ def test_the_request_is_json_with_the_token_and_without_a_byte_order_mark(
     assert "s3cret" not in world.log.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

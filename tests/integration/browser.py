@@ -1,4 +1,4 @@
-"""A real headless Chromium for the tests; skips with the reason where there is none."""
+"""A real headless Chromium for the tests; skips with the reason where it is not installed."""
 
 from __future__ import annotations
 

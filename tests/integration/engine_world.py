@@ -104,8 +104,7 @@ class World:
         for ref in self.refs():
             held = self.base.get(ref)
             values = {name: (held.values.get(name) or "").strip() for name in self.mapping.names}
-            key = ref if self.mapping.key == "ref" else values[self.mapping.key]
-            found[key] = values
+            found[self.mapping.key_of(ref, values)] = values
         return found
 
     def in_store(self) -> dict[str, dict[str, str]]:

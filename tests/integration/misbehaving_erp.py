@@ -238,7 +238,7 @@ def _handler(erp: MisbehavingErp) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            # Whoever returns without having answered has cut the connection.
+            # A behaviour that returns without an answer has cut the connection.
             self.close_connection = True
             erp.handle(self)
 

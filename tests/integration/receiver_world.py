@@ -36,7 +36,7 @@ MAPPING = Mapping(
     catalog="Контрагенты",
     fields=tuple(Field(name, Attribute(key), payload=key) for name, key in KEYS.items()),
 )
-MAPPING_BY_REF = Mapping(catalog="Контрагенты", key="ref", fields=MAPPING.fields[1:])
+MAPPING_BY_REF = Mapping(catalog="Контрагенты", key=("ref",), fields=MAPPING.fields[1:])
 NOW = datetime(2026, 1, 31, 22, 0, tzinfo=UTC)
 STAMP = int(NOW.timestamp() * 1000)
 REF = "6f9619ff-8b86-d011-b42d-00c04fc964ff"

@@ -31,7 +31,7 @@ BY_CODE = Mapping(
 )
 BY_REF = Mapping(
     catalog="Контрагенты",
-    key="ref",
+    key=("ref",),
     fields=tuple(field for field in BY_CODE.fields if field.name != "code"),
 )
 
@@ -44,7 +44,7 @@ NOW = "CURRENT_TIMESTAMP"
 
 
 def columns_of(page: Scanned) -> tuple[list[str], list[str], list[str]]:
-    """Rows, keys and images of a page of a scan, in whichever form it came."""
+    """Rows, keys and images of a page of a scan, in either of its two forms."""
     columns = [
         msgspec.json.decode(column, type=list[str]) if isinstance(column, bytes) else list(column)
         for column in (page.rows, page.keys, page.images)
@@ -97,7 +97,7 @@ class Shape:
 
     def key(self, number: int) -> str:
         """The pairing key of the client of that number."""
-        return f"C-{number:05}" if self.mapping.key == "code" else ref(number)
+        return f"C-{number:05}" if self.mapping.key == ("code",) else ref(number)
 
     def values(self, number: int, **changed: str | None) -> dict[str, str | None]:
         """Every mapped field of the client of that number, some of them changed."""
@@ -126,7 +126,7 @@ class Shape:
         self, action: Action, client: Client, number: int = 0, **after: str | None
     ) -> Correction:
         """A correction of the client as it was read; a new value of the key field re-keys it."""
-        new_key = after.get(self.mapping.key)
+        new_key = after.get(self.mapping.key[0])
         if new_key == client.key:
             new_key = None
         return Correction(

@@ -160,6 +160,7 @@ def test_the_true_journal_agrees_with_its_anchors(
     assert anchors.unchecked == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ATTACKS)
 @pytest.mark.parametrize("kind", ["timestamps", "head file"])
 def test_a_forged_history_is_named(
@@ -196,6 +197,7 @@ def test_reports_in_the_folder_are_anchors_too(
     assert [one for one in problems(rolled_back, truth, folder) if "run 4: anchored" in one]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("victim", "change", "said"),
     [
@@ -220,6 +222,7 @@ def test_an_altered_anchor_is_named(
     assert any(said in problem for problem in found), found
 
 
+@pytest.mark.long
 def test_a_timestamp_of_a_strange_authority_is_named(
     forged: Callable[[History], Journal], truth: Truth, tmp_path: Path
 ) -> None:
@@ -345,6 +348,7 @@ def test_the_commands(
     assert zvirka("audit", "verify", "--expect", "4") == 64
 
 
+@pytest.mark.long
 def test_every_run_anchors_its_head(tmp_path: Path, tsa: Authority) -> None:
     heads = tmp_path / "heads"
     report = {"formats": ["json"], "tsa": [tsa.url], "head_file": heads}

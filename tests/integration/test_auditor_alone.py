@@ -17,6 +17,8 @@ from tests.unit.report.sample import NIGHT, nights, story_run
 from tests.unit.web.page_client import open_page
 from zvirka.journal.signing import read_signer
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 VERIFY_PAGE = Path(__file__).parents[2] / "docs" / "verify.html"

@@ -49,6 +49,7 @@ def numbers(settled: Path) -> list[int]:
         return [record.id for record in journal.runs(limit=50)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("installation", JOURNALS, indirect=True)
 def test_what_was_backed_up_comes_back_and_nights_go_on(
     installation: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
@@ -71,6 +72,7 @@ def test_what_was_backed_up_comes_back_and_nights_go_on(
     assert run("audit", "verify") == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 def test_a_backup_is_whole_while_others_write(installation: Simulator, settled: Path) -> None:
     """What is still in the log of the journal is part of the copy."""
@@ -85,6 +87,7 @@ def test_a_backup_is_whole_while_others_write(installation: Simulator, settled: 
     assert numbers(settled) == [4, 3, 2, 1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 def test_a_copy_without_its_log_is_told(
     installation: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
@@ -104,6 +107,7 @@ def test_a_copy_without_its_log_is_told(
     assert "runs are missing" in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("installation", ["sqlite"], indirect=True)
 def test_a_damaged_backup_and_an_altered_chain_are_refused(
     installation: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]

@@ -67,6 +67,7 @@ BEGINNINGS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", BEGINNINGS)
 def test_a_request_that_does_not_become_whole_is_ended(kind: str) -> None:
     with served(0.5) as address, socket.create_connection(address) as peer:

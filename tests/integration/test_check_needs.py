@@ -69,6 +69,7 @@ def test_a_child_row_is_tried_also_where_no_field_of_it_is_required(shop: Shape)
     assert [told.text.split(":")[0] for told in failures(broken)] == ["create"]
 
 
+@pytest.mark.long
 @pytest.mark.backends("postgresql")
 @pytest.mark.parametrize("filled", [False, True])
 def test_an_updatable_view_is_no_failure(shop: Shape, filled: bool) -> None:

@@ -49,6 +49,7 @@ def test_a_store_in_order_has_no_failure_and_is_left_as_it_was(shape: Shape) -> 
     assert shape.tables() == before
 
 
+@pytest.mark.long
 def test_an_empty_store_is_tried_whole_and_stays_empty(shape: Shape) -> None:
     findings = check_store(shape.erp, shape.mapping)
     tried = [
@@ -123,6 +124,7 @@ def test_a_column_too_short_for_1c_is_told_unless_truncated(shop: Shape) -> None
     assert found(longer, "lengths") == []
 
 
+@pytest.mark.long
 def test_a_key_without_an_index_or_a_unique_constraint_is_told(shop: Shape) -> None:
     assert [f.level for f in found(shop, "key")] == ["warning"]
     assert "no unique constraint" in found(shop, "key")[0].text
@@ -160,6 +162,7 @@ def test_the_advice_on_an_index_names_the_schema(tmp_path: Path) -> None:
     assert [f.level for f in found(with_settings(shape, schema="crm"), "key")] == ["ok"]
 
 
+@pytest.mark.long
 def test_keys_that_stand_twice_are_named_and_unowned_ones_are_not(shop: Shape) -> None:
     shop.create(1, 2)
     insert = "INSERT INTO clients (name, client_type_id, external_id, source) VALUES (?, 1, ?, ?)"
@@ -171,6 +174,7 @@ def test_keys_that_stand_twice_are_named_and_unowned_ones_are_not(shop: Shape) -
     assert "Двійник" not in doubled[0]
 
 
+@pytest.mark.long
 def test_rights_that_are_missing_are_told_one_by_one(shop: Shape) -> None:
     shop.create(1)
     if shop.backend == "sqlite":
@@ -278,6 +282,7 @@ def test_a_charset_that_is_not_utf8_is_told(shop: Shape, tmp_path: Path) -> None
     assert "WIN1251" in finding.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wrong", ["external_id IS NUL", "no_such_column = 1"])
 def test_an_ownership_that_is_not_sql_is_told(shop: Shape, wrong: str) -> None:
     (finding,) = found(with_settings(shop, owned=wrong), "ownership")
@@ -291,6 +296,7 @@ def test_an_ownership_that_is_a_number_is_told(shop: Shape) -> None:
     assert finding.level == "failure"
 
 
+@pytest.mark.long
 def test_the_owned_rows_are_counted(shop: Shape) -> None:
     shop.create(1, 2)
     shop.insert_unowned()
@@ -301,12 +307,29 @@ def test_the_owned_rows_are_counted(shop: Shape) -> None:
     assert "all rows (3)" in all_of_them.text
 
 
+@pytest.mark.long
 def test_soft_delete_values_that_mean_nothing_are_told(shop: Shape) -> None:
     shop.create(1, 2, 3)
     assert found(shop, "soft delete") == []
     shop.sql("UPDATE clients SET is_active = NULL WHERE external_id = 'C-00002'")
     (finding,) = found(shop, "soft delete")
     assert (finding.level, "NULL × 1" in finding.text) == ("warning", True)
+
+
+def test_clients_with_several_primary_contacts_are_counted(shop: Shape) -> None:
+    shop.create(1, 2, 3)
+    assert found(shop, "erp.children.contact") == []
+    contact = "INSERT INTO client_contacts (client_id, full_name, is_primary) VALUES (?, ?, ?)"
+    ids = dict(shop.sql("SELECT external_id, id FROM clients"))
+    second, third = ids["C-00002"], ids["C-00003"]
+    shop.sql(contact, (second, "Олена", False), (third, "Олена", True), (second, "Іван", True))
+    unowned = shop.insert_unowned()
+    shop.sql(contact, (unowned, "Сам", True), (unowned, "Сама", True))
+    [finding] = found(shop, "erp.children.contact")
+    assert finding.level == "warning"
+    assert finding.text == "clients with more than one row in client_contacts: 2, such as C-00002"
+    assert "the lowest id" in finding.remedy
+    assert "Олена" not in str(finding)
 
 
 @pytest.mark.backends("mariadb")

@@ -109,6 +109,7 @@ def contents(directory: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "line", [["plan"], ["reconcile"], ["resync", "--all", "--reason", "root was here"]]
 )
@@ -123,6 +124,7 @@ def test_what_root_leaves_belongs_to_the_user_of_the_service(
     assert said[0]["who"].startswith("root")
 
 
+@pytest.mark.long
 def test_the_night_works_after_everything_root_did(installed: Path) -> None:
     for line in (["check"], ["plan"], ["reconcile"], ["runs"], ["audit", "verify"]):
         ended = run(installed, *line)
@@ -132,6 +134,7 @@ def test_the_night_works_after_everything_root_did(installed: Path) -> None:
     assert owners(installed) == {USER}
 
 
+@pytest.mark.long
 def test_a_check_writes_nothing(installed: Path) -> None:
     before = contents(installed)
     ended = run(installed, "check")
@@ -143,6 +146,7 @@ def test_a_check_writes_nothing(installed: Path) -> None:
     assert contents(installed) == before
 
 
+@pytest.mark.long
 def test_what_root_left_earlier_is_found_and_the_remedy_mends_it(installed: Path) -> None:
     """The state of an installation on which an older zvirka was run as root."""
     lock = installed / "state" / "run.lock"
@@ -157,6 +161,7 @@ def test_what_root_left_earlier_is_found_and_the_remedy_mends_it(installed: Path
     assert run(installed, "check").returncode == 0
 
 
+@pytest.mark.long
 def test_a_secret_file_that_only_root_can_read_is_found(installed: Path) -> None:
     """The service could not read it at night."""
     secret = installed / "onec.password"
@@ -183,6 +188,7 @@ def test_the_secrets_of_the_unit_are_handed_over_and_not_left_behind(installed: 
     assert set(Path("/dev/shm").glob("zvirka-credentials-*")) == before
 
 
+@pytest.mark.long
 def test_a_working_directory_that_only_root_may_enter(installed: Path) -> None:
     home = installed / "root"
     home.mkdir(mode=0o700)
@@ -197,6 +203,7 @@ def test_a_working_directory_that_only_root_may_enter(installed: Path) -> None:
     assert ended.returncode == 1, ended.stderr
 
 
+@pytest.mark.long
 def test_init_by_root_writes_what_the_service_can_read_and_checks_as_the_service(
     onec: Simulator, installed: Path
 ) -> None:
@@ -213,6 +220,7 @@ def test_init_by_root_writes_what_the_service_can_read_and_checks_as_the_service
     assert run(installed, "reconcile", uid=USER, password=None).returncode in {0, 1, 3}
 
 
+@pytest.mark.long
 def test_root_backs_up_into_a_place_of_its_own_and_restores_from_it(installed: Path) -> None:
     place = installed / "backups"
     place.mkdir(mode=0o700)
@@ -226,6 +234,7 @@ def test_root_backs_up_into_a_place_of_its_own_and_restores_from_it(installed: P
     assert owners(installed) == {USER}
 
 
+@pytest.mark.long
 def test_root_without_a_foreign_state_directory_stays_root(installed: Path) -> None:
     os.chown(installed / "state", 0, 0)
     ended = run(installed, "plan", "-v")

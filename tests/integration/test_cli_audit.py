@@ -70,6 +70,7 @@ def test_an_altered_report_ends_with_1_and_names_the_place(
     assert "✗ Run 1: difference 1 was altered." in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [

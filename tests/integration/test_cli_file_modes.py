@@ -69,6 +69,7 @@ def test_a_command_writes_for_its_owner_only(
     assert open_to_others(settled) == {}
 
 
+@pytest.mark.long
 def test_the_receiver_writes_for_its_owner_only(settled: Path, usual_umask: None) -> None:
     (settled / "state").rmdir()
     environ = {**os.environ, "ZVIRKA_RECEIVER__LISTEN": "127.0.0.1:0"}

@@ -33,6 +33,7 @@ def on_terminal(
     return code, shown.getvalue()
 
 
+@pytest.mark.long
 def test_show_tells_names_before_and_after(demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:
     one = demo.records()[7]
     code, name = one.values["code"] or "", one.values["name"]
@@ -46,6 +47,7 @@ def test_show_tells_names_before_and_after(demo: Demo, capsys: pytest.CaptureFix
     assert "  оновлення: виправити\n" in shown
 
 
+@pytest.mark.long
 def test_states_have_colours_on_a_terminal_only(
     demo: Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,6 +53,7 @@ def test_the_search_finds_what_it_looks_for(mark: str) -> None:
         assert_unmarked(f"2026-11-25 INFO said detail={mark}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMATS)
 def test_whole_job_at_debug_level_tells_nothing_marked(
     form: str,

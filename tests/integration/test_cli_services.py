@@ -45,6 +45,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.long
 def test_receiver_takes_a_webhook_and_ends_by_sigterm(settled: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -71,6 +72,7 @@ def test_receiver_takes_a_webhook_and_ends_by_sigterm(settled: Path) -> None:
     assert (settled / "erp.db").is_file()
 
 
+@pytest.mark.long
 def test_daemon_tells_systemd_it_is_ready_and_ends_by_sigterm(settled: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(settled / "notify"))
@@ -129,6 +131,7 @@ def slow_onec(settled: Path) -> Iterator[Simulator]:
         yield simulator
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("asked", "code"),
     [

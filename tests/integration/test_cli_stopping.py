@@ -13,6 +13,8 @@ from threading import Thread
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def silent() -> Iterator[int]:

@@ -52,6 +52,7 @@ def asked_by(name: str) -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 def test_plan_writes_nothing_and_reconcile_corrects_and_proves(
     onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +82,7 @@ def test_plan_writes_nothing_and_reconcile_corrects_and_proves(
     assert (code, seen["total"], len(seen["differences"])) == (0, size, size)
 
 
+@pytest.mark.long
 def test_results_are_for_people_in_their_language(
     onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +102,7 @@ def test_results_are_for_people_in_their_language(
     assert "Reconciliation" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_held_deletes_wait_for_a_person_who_approves_or_rejects(
     onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +146,7 @@ def test_held_deletes_wait_for_a_person_who_approves_or_rejects(
     assert (code, told["status"], told["causes"]) == (1, "finished", {"rejected": 2})
 
 
+@pytest.mark.long
 def test_run_of_a_timer_tells_alerts_and_metrics_as_the_daemon_does(
     onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +164,7 @@ def test_run_of_a_timer_tells_alerts_and_metrics_as_the_daemon_does(
     assert answer(capsys, "runs")[1]["runs"][0]["trigger"] == "timer"
 
 
+@pytest.mark.long
 def test_one_counterparty_is_resynced_undone_and_its_history_told(
     onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,6 +188,7 @@ def test_one_counterparty_is_resynced_undone_and_its_history_told(
     assert [entry["run"] for entry in told["entries"]] == [1, done["run"], undone["run"]]
 
 
+@pytest.mark.long
 def test_reports_are_written_again_and_proven(
     onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,6 +245,7 @@ def test_wrong_password_is_a_failed_run_that_says_so(
     assert not (settled / "erp.db").exists() or clients(settled, "name") == {}
 
 
+@pytest.mark.long
 def test_one_person_alone_does_not_approve_where_two_must(
     onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,6 +271,7 @@ def test_one_person_alone_does_not_approve_where_two_must(
     assert (code, done["outcomes"]) == (0, {"applied": 2})
 
 
+@pytest.mark.long
 def test_a_client_is_suppressed_listed_and_left_alone(
     onec: Simulator, settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

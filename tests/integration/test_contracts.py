@@ -14,6 +14,8 @@ import pytest
 from tests.unit.cli.lines import PASSWORD, run
 from zvirka.simulator import Simulator, SimulatorOptions
 
+pytestmark = pytest.mark.long
+
 TABLES = """
 CREATE TABLE firms(
     id INTEGER PRIMARY KEY, code TEXT UNIQUE, ref TEXT UNIQUE, name TEXT,

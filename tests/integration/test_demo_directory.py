@@ -12,6 +12,8 @@ from tests.unit.cli.lines import run
 from zvirka.simulator import Simulator
 from zvirka.simulator.kept import edited_base, kept_simulator
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def demo(settled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:

@@ -1,4 +1,4 @@
-"""The same differences are found whichever database the journal is on."""
+"""The same differences are found on every database of the journal."""
 
 from __future__ import annotations
 

@@ -327,6 +327,7 @@ def names(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [page for page in pages() if shell_lines(page)], ids=names)
 def test_every_line_of_a_page_works(
     page: Path, world: tuple[World, Simulator], capfd: pytest.CaptureFixture[str]

@@ -101,6 +101,7 @@ def approve_first_loads(file: Path, *flows: str) -> None:
         assert main(["approve", "1", "--reason", "first load", *chosen]) == 0
 
 
+@pytest.mark.long
 def test_commands_act_on_one_flow_on_several_and_on_all(
     bases: tuple[Simulator, Simulator], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,6 +125,7 @@ def test_commands_act_on_one_flow_on_several_and_on_all(
     assert main(["audit", "verify", *common, "--all-flows"]) == 0
 
 
+@pytest.mark.long
 def test_a_flow_that_fails_does_not_keep_the_others_from_their_turn(
     bases: tuple[Simulator, Simulator],
     tmp_path: Path,
@@ -145,6 +147,7 @@ def test_a_flow_that_fails_does_not_keep_the_others_from_their_turn(
     assert "failing" in shown
 
 
+@pytest.mark.long
 def test_the_daemon_runs_every_flow_and_a_broken_one_is_a_failed_run_of_its_own(
     bases: tuple[Simulator, Simulator], tmp_path: Path
 ) -> None:
@@ -178,6 +181,7 @@ def test_the_daemon_runs_every_flow_and_a_broken_one_is_a_failed_run_of_its_own(
     assert "nowhere" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.long
 def test_one_page_serves_all_flows_and_one_sign_in_is_enough(
     bases: tuple[Simulator, Simulator], tmp_path: Path
 ) -> None:
@@ -206,6 +210,7 @@ def test_one_page_serves_all_flows_and_one_sign_in_is_enough(
         assert "/flows/branch/runs?lang=uk" in english
 
 
+@pytest.mark.long
 def test_each_flow_receives_on_its_own_path(
     bases: tuple[Simulator, Simulator], tmp_path: Path
 ) -> None:
@@ -308,6 +313,7 @@ def test_all_flows_are_backed_up_into_one_directory_and_restored_one_by_one(
     assert _statuses(journal) == ["held", "finished"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "line",
     [

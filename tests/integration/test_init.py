@@ -39,6 +39,7 @@ def written(directory: Path) -> dict[str, Any]:
     return tomllib.loads((directory / "zvirka.toml").read_text("utf-8"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ["accounting", "trade", "custom", "legacy"])
 def test_each_profile_is_found_and_check_passes(
     settled: Path, profile: str, capsys: pytest.CaptureFixture[str]
@@ -56,6 +57,7 @@ def test_each_profile_is_found_and_check_passes(
     assert (settled / "onec.password").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.long
 def test_the_recorded_live_base_is_understood_and_check_passes(
     settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,7 +81,7 @@ def filled(shape: Shape, simulator: Simulator) -> None:
         if number in {3, 4}:
             values["name"] = f"Застаріла назва {number}"
         # A trade configuration has no Код: clients of such a base are known by Ref_Key.
-        key = ref if shape.mapping.key == "ref" or "code" not in values else values["code"]
+        key = ref if shape.mapping.key_is_ref or "code" not in values else values["code"]
         after = {name: values.get(name) for name in shape.mapping.names}
         create = Action.CREATE
         corrections.append(Correction(id=number, action=create, key=str(key), ref=ref, after=after))
@@ -87,6 +89,7 @@ def filled(shape: Shape, simulator: Simulator) -> None:
     shape.insert_unowned()
 
 
+@pytest.mark.long
 @pytest.mark.backends("sqlite", "postgresql", "mariadb")
 @pytest.mark.parametrize("rows", ["empty", "filled"])
 def test_a_table_of_each_shape_is_understood_and_check_passes(
@@ -119,6 +122,7 @@ def understood(settled: Path, simulator: Simulator, shape: Shape) -> dict[str, A
     return written(settled)
 
 
+@pytest.mark.long
 @pytest.mark.backends("sqlite", "postgresql", "mariadb")
 @pytest.mark.shapes("production", "hard")
 @pytest.mark.parametrize("profile", ["trade", "custom", "legacy"])
@@ -130,6 +134,7 @@ def test_each_profile_fits_a_table_of_each_shape(shape: Shape, profile: str, set
     assert found["erp"]["table"] == shape.table
 
 
+@pytest.mark.long
 @pytest.mark.backends("sqlite", "postgresql", "mariadb")
 @pytest.mark.shapes("production", "hard")
 def test_the_recorded_live_base_fits_a_table_of_each_shape(shape: Shape, settled: Path) -> None:
@@ -140,6 +145,7 @@ def test_the_recorded_live_base_fits_a_table_of_each_shape(shape: Shape, settled
     assert found["erp"]["table"] == shape.table
 
 
+@pytest.mark.long
 def test_settings_are_repaired_after_a_change_and_keep_their_comments(
     settled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,6 +176,7 @@ def test_nothing_is_replaced_unasked(settled: Path, capsys: pytest.CaptureFixtur
     assert (settled / "zvirka.toml").read_text("utf-8") == before
 
 
+@pytest.mark.long
 def test_the_rights_of_a_user_of_its_own_are_enough(
     settled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_second_run_is_told_who_holds_the_lock(tmp_path: Path) -> None:
         lock.check()
 
 
+@pytest.mark.long
 def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
     process = hold(tmp_path)
     process.send_signal(signal.SIGKILL)
@@ -65,6 +66,7 @@ def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "run.lock").stat().st_mode) == 0o600
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wait", [30, None])
 def test_a_waiting_run_gets_the_lock_when_the_other_ends(
     tmp_path: Path, wait: float | None
@@ -76,6 +78,7 @@ def test_a_waiting_run_gets_the_lock_when_the_other_ends(
         assert process.wait(timeout=10) == 0
 
 
+@pytest.mark.long
 def test_a_run_waits_no_longer_than_it_was_told(tmp_path: Path) -> None:
     process = hold(tmp_path)
     began = time.monotonic()

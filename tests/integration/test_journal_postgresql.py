@@ -112,6 +112,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.long
 def test_changes_through_the_back_door_are_named(journal: Journal) -> None:
     world.full_journal(journal)
     for statement, run, words in CHANGES:
@@ -236,6 +237,7 @@ def holder(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     process.communicate()
 
 
+@pytest.mark.long
 def test_a_run_on_another_machine_is_told_who_holds_the_lock(
     settings: Settings, holder: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
@@ -249,6 +251,7 @@ def test_a_run_on_another_machine_is_told_who_holds_the_lock(
     assert f"process {holder.pid} on " in caught.value.place
 
 
+@pytest.mark.long
 def test_the_standby_gets_the_lock_when_the_active_one_is_killed(
     settings: Settings, holder: subprocess.Popen[bytes]
 ) -> None:

@@ -1,4 +1,4 @@
-"""A process that opens the journal twice keeps what it writes, whoever else looks into it."""
+"""A process that opens the journal twice keeps what it writes, also while others read it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.unit.cli.test_help import ALL
 from zvirka.cli.results import RESULTS, SCHEMA, schema
 
 __all__ = ["demo"]
-SERVES_OR_CONVERSES = {"serve", "daemon", "init"}
+SERVES_OR_CONVERSES = {"serve", "daemon", "worker", "init"}
 
 
 def test_the_schema_is_that_of_the_types_and_names_every_command() -> None:
@@ -40,6 +40,7 @@ def printed(*line: str) -> object:
     return json.loads(shown.getvalue())
 
 
+@pytest.mark.long
 def test_every_command_prints_what_the_schema_says(
     demo: Demo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_every_command_prints_what_the_schema_says(
     assert set(RESULTS) - seen == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("line", "code"),
     [("plann", "ZV3503"), ("show 999", "ZV3508"), ("config check --config none.toml", "ZV3101")],

@@ -30,6 +30,7 @@ def make(directory: Path, python: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_the_missing_package_is_named_and_a_broken_environment_heals(tmp_path: Path) -> None:
     python = tmp_path / "python3"
     python.write_text(WITHOUT_VENV.format(python=sys.executable))

@@ -26,6 +26,8 @@ from tests.integration.service_world import (
 from tests.unit.service.test_alerts import mailbox
 from zvirka.simulator import Simulator, SimulatorOptions
 
+pytestmark = pytest.mark.long
+
 MARKS = {
     "name": "Позначенко",
     "tax_id": "3141592653",

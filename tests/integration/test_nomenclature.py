@@ -14,6 +14,8 @@ from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
 
+pytestmark = pytest.mark.long
+
 GOODS = """
 CREATE TABLE goods(
     id {serial}, code VARCHAR(20) NOT NULL UNIQUE, ref CHAR(36) UNIQUE, name VARCHAR(200),

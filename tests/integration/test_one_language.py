@@ -1,4 +1,4 @@
-"""Whoever reads Ukrainian meets no English sentence, and the other way round.
+"""Ukrainian output has no English sentence, and English output no Ukrainian one.
 
 Every command with its help, failures of many kinds, every form of a report and every page are
 rendered in both languages over one demo; what the sentences themselves say is not compared.
@@ -107,6 +107,7 @@ def assert_one_language(found: dict[str, list[str]]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_help_is_in_one_language(language: str) -> None:
     found = {}
@@ -128,6 +129,7 @@ def test_explanations_are_in_one_language(language: Language) -> None:
     assert_one_language(found)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", QUICKLY)
 def test_every_command_speaks_one_language(demo: Demo, language: str) -> None:
     found: dict[str, list[str]] = {}
@@ -177,6 +179,9 @@ def story(demo: Demo, language: str) -> Iterator[Step]:
         "suppress --list",
         f"resync --code {one} --reason 4711",
         "flows",
+    )
+    yield 64, "fleet status", {}
+    yield from steps(
         "runs",
         f"report {done} --format html --format md --out out",
         f"audit history --code {one}",
@@ -334,6 +339,7 @@ FAILURES: list[tuple[str, dict[str, str]]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", QUICKLY)
 def test_every_failure_speaks_one_language(demo: Demo, language: str) -> None:
     Path("broken.toml").write_text("[onec\n", "utf-8")

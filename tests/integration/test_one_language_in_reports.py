@@ -92,6 +92,7 @@ def page(tmp_path: Path) -> Iterator[PageClient]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_pages_are_in_one_language(page: PageClient, language: str) -> None:
     known = names(page.journal) | {"taras", "olena", "Русский"}

@@ -134,6 +134,7 @@ PASSING = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ["accounting", "trade"])
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_passing_fault_loses_nothing(

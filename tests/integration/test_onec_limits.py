@@ -15,6 +15,8 @@ from typing import ClassVar
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 MEMORY = 600_000_000
 BOMB_BYTES = 2 * 2**30
 

@@ -215,6 +215,7 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
             yield made
 
 
+@pytest.mark.long
 def test_every_lost_webhook_is_healed_and_named_with_the_error_behind_it(loop: Loop) -> None:
     summary, _ = loop.night()
     assert summary.exit_code == 0, summary.error

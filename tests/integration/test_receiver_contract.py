@@ -37,6 +37,7 @@ def test_a_create_of_the_old_module_is_in_the_store_when_200_is_said(world: Worl
     assert (client["code"], client["name"], client["source"]) == ("000000001", "Альфа", "1c")
 
 
+@pytest.mark.long
 def test_the_same_create_twice_is_one_client(world: World) -> None:
     assert world.outcome(body("create")) == "created"
     assert world.outcome(body("create")) == "unchanged"
@@ -166,6 +167,7 @@ def test_a_new_code_of_a_known_ref_waits_or_moves_as_the_policy_says(tmp_path: P
             assert [client["code"] for client in world.clients()] == codes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("policy", "mode", "active"),
     [
@@ -235,6 +237,7 @@ def test_a_number_from_the_old_module_keeps_its_digits(world: World) -> None:
     assert [(client["code"], client["tax_id"]) for client in world.clients()] == [("7", "1.50")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("written", ["2.0", "2", "2e0", "20E-1", "2.000"])
 def test_a_code_is_the_integer_that_json_schema_takes_it_for(world: World, written: str) -> None:
     raw = json.dumps(body("create")).replace('"000000001"', written)
@@ -249,6 +252,7 @@ def test_a_code_that_is_no_integer_and_no_text_is_refused(world: World, written:
     assert (answer.status_code, answer.json()["field"]) == (422, "clientData.Код")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -280,6 +284,7 @@ def test_a_body_that_is_no_message_is_refused_and_the_field_is_named(
     assert world.clients() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"x"', b'{"a": "\xff"}', b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_refused(world: World, raw: bytes) -> None:
     assert world.post_raw(raw).status_code == 422

@@ -20,8 +20,10 @@ from sqlalchemy import create_engine, text
 from tests.integration.receiver_world import MAPPING, PATH, body, receiver
 from tests.integration.receiver_world import settings as made
 from zvirka.journal.engine import open_engine
-from zvirka.journal.receipts import verify_receipts
+from zvirka.journal.receipt_checks import verify_receipts
 from zvirka.settings.model import Settings
+
+pytestmark = pytest.mark.long
 
 SERVER = """
 import sys, msgspec

@@ -1,4 +1,4 @@
-"""Two receivers never work on one journal, wherever their state directories are."""
+"""Two receivers never work on one journal, even with different state directories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from tests.integration.databases import fresh
 from tests.integration.receiver_world import STAMP, World, new_body, receiver
 from zvirka.errors import LockHeldError
-from zvirka.journal.receipts import verify_receipts
+from zvirka.journal.receipt_checks import verify_receipts
 
 TERMINATE = """
     SELECT pg_terminate_backend(pid)

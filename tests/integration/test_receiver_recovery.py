@@ -28,7 +28,8 @@ from zvirka.erp.sql.upsert import Upsert, UpsertRequest, UpsertResult
 from zvirka.errors import JournalError
 from zvirka.journal.engine import open_engine
 from zvirka.journal.journal import Journal
-from zvirka.journal.receipts import find_receipts, verify_receipts
+from zvirka.journal.receipt_checks import verify_receipts
+from zvirka.journal.receipts import find_receipts
 from zvirka.policy import Policy
 from zvirka.receiver import ingest as ingest_module
 from zvirka.receiver.ingest import Ingest

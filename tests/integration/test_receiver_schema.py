@@ -13,6 +13,8 @@ from schemathesis import GenerationMode
 
 from tests.integration.receiver_world import MAPPING, MAPPING_BY_REF, PATH, World, receiver
 
+pytestmark = pytest.mark.long
+
 TOKEN = "token-of-the-test"
 
 

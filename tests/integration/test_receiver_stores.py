@@ -10,18 +10,19 @@ from tests.integration.databases import fresh
 from tests.integration.receiver_world import REF, STAMP, World, new_body, receiver
 from tests.integration.store_shapes import SHAPES, Shape
 from zvirka.domain import Client
-from zvirka.journal.receipts import verify_receipts
+from zvirka.journal.receipt_checks import verify_receipts
 
 
 def the_client(world: World, shape: Shape, code: str = "000000001") -> Client:
     store = world.store()
     try:
-        [client] = store.read_keys([REF if shape.mapping.key == "ref" else code])
+        [client] = store.read_keys([REF if shape.mapping.key_is_ref else code])
     finally:
         store.close()
     return client
 
 
+@pytest.mark.long
 def test_create_update_clear_delete_and_restore(shape: Shape, tmp_path: Path) -> None:
     with receiver(tmp_path, shape.mapping, erp=shape.erp) as world:
         assert world.outcome(new_body("create")) == "created"
@@ -44,6 +45,7 @@ def test_create_update_clear_delete_and_restore(shape: Shape, tmp_path: Path) ->
         journal.dispose()
 
 
+@pytest.mark.long
 def test_rows_not_owned_stay_as_they_are(shape: Shape, tmp_path: Path) -> None:
     row = shape.insert_unowned()
     before = shape.tables()
@@ -57,6 +59,7 @@ def test_rows_not_owned_stay_as_they_are(shape: Shape, tmp_path: Path) -> None:
     assert kept in own
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 def test_store_and_journal_in_one_database(backend: str, tmp_path: Path) -> None:
     shape = SHAPES["production"](backend, tmp_path)

@@ -26,6 +26,7 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flows]:
         yield made
 
 
+@pytest.mark.long
 def test_contracts_after_their_counterparties_are_in_sync_at_once(both: Flows) -> None:
     assert both.run("main").exit_code == 0
     run = both.run("contracts")
@@ -34,6 +35,7 @@ def test_contracts_after_their_counterparties_are_in_sync_at_once(both: Flows) -
     assert [both.run("contracts", full=full).causes for full in (False, True)] == [{}, {}]
 
 
+@pytest.mark.long
 def test_a_contract_waits_for_its_counterparty_and_gets_it(both: Flows) -> None:
     first = both.run("contracts")
     assert (first.exit_code, first.waiting, first.remaining) == (1, 6, 6)
@@ -48,6 +50,7 @@ def test_a_contract_waits_for_its_counterparty_and_gets_it(both: Flows) -> None:
     assert both.stored() == both.wanted()
 
 
+@pytest.mark.long
 def test_a_moved_owner_an_emptied_one_and_back_and_undo(both: Flows) -> None:
     both.run("main")
     both.run("contracts")
@@ -62,6 +65,7 @@ def test_a_moved_owner_an_emptied_one_and_back_and_undo(both: Flows) -> None:
     assert (undone.exit_code, both.stored()) == (0, before)
 
 
+@pytest.mark.long
 def test_an_orphan_of_the_store_is_put_right_and_undone(both: Flows) -> None:
     both.run("main")
     both.run("contracts")
@@ -82,6 +86,7 @@ def test_an_orphan_of_the_store_is_put_right_and_undone(both: Flows) -> None:
     assert rows == [(2,)]
 
 
+@pytest.mark.long
 def test_an_enumeration_is_translated_both_ways(both: Flows) -> None:
     both.run("main")
     both.run("contracts")
@@ -96,6 +101,7 @@ def test_an_enumeration_is_translated_both_ways(both: Flows) -> None:
     assert [both.stored()[ref][2] for ref in (one, two, three)] == ["sale", "sale", "СПокупателем"]
 
 
+@pytest.mark.long
 def test_a_value_that_the_settings_do_not_list_is_left_out_with_its_reason(both: Flows) -> None:
     both.run("main")
     both.run("contracts")
@@ -108,6 +114,7 @@ def test_a_value_that_the_settings_do_not_list_is_left_out_with_its_reason(both:
     assert "has a value that onec.fields.kind.values does not list" in detail
 
 
+@pytest.mark.long
 def test_a_counterparty_with_living_contracts_is_not_deleted(both: Flows) -> None:
     both.run("main")
     both.run("contracts")
@@ -129,6 +136,7 @@ def test_a_counterparty_with_living_contracts_is_not_deleted(both: Flows) -> Non
     assert both.sql("SELECT is_active FROM firms WHERE ref = ?", gone) in ([(False,)], [(0,)])
 
 
+@pytest.mark.long
 def test_a_flow_that_refers_to_itself_needs_two_passes_at_most(both: Flows) -> None:
     one, two, three, four = both.base.refs()
     for ref, head in ((one, two), (two, three), (three, one), (four, four)):
@@ -144,6 +152,7 @@ def test_a_flow_that_refers_to_itself_needs_two_passes_at_most(both: Flows) -> N
     assert both.sql("SELECT ref FROM firms WHERE is_active") == [(four,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_contract_that_must_have_a_counterparty_is_not_created_without(
     tmp_path: Path, backend: str
@@ -169,6 +178,7 @@ def checked(both: Flows, flow: str) -> list[Finding]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_check_tries_a_reference_with_a_row_that_is_there(tmp_path: Path, backend: str) -> None:
     with flows(tmp_path, backend, required=True) as both:
@@ -217,6 +227,7 @@ def test_a_reference_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.long
 def test_an_owner_of_another_catalogue_is_out_of_scope_or_told(tmp_path: Path) -> None:
     with flows(tmp_path, several_owners=True) as both:
         contracts = both.base.contracts
@@ -242,6 +253,7 @@ def test_an_owner_of_another_catalogue_is_out_of_scope_or_told(tmp_path: Path) -
         assert {ref: owner for ref, (_, owner, _, _) in both.stored().items()} == owners
 
 
+@pytest.mark.long
 def test_what_was_created_while_it_waited_can_be_undone(both: Flows) -> None:
     first = both.run("contracts")
     assert len(both.stored()) == 6
@@ -249,6 +261,7 @@ def test_what_was_created_while_it_waited_can_be_undone(both: Flows) -> None:
     assert (undone.exit_code, both.stored()) == (0, {})
 
 
+@pytest.mark.long
 def test_the_store_tells_who_refers_to_a_row(tmp_path: Path) -> None:
     with flows(tmp_path) as both:
         both.run("main")

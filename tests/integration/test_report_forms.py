@@ -117,6 +117,7 @@ def test_the_same_run_gives_the_same_bytes_in_every_form(journal: Journal, tmp_p
         assert rendered(journal, run, form) == rendered(journal, run, form), form
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["html", "json", "csv"])
 def test_a_journal_on_postgresql_gives_the_same_report(
     journal: Journal, tmp_path: Path, form: str
@@ -222,6 +223,7 @@ def test_the_outcomes_of_the_workbook_are_coloured(journal: Journal) -> None:
     assert len({shades[outcome] for outcome in told}) == 3
 
 
+@pytest.mark.long
 def test_the_pdf_numbers_its_pages_and_is_read_without_a_browser(
     journal: Journal, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def browser() -> Iterator:
 PAGES = [*(story.__name__ for story in STORIES), "history", "large summary"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_asks_for_nothing_and_breaks_no_rule_of_its_own(
     browser, reports: dict[str, Path], name: str
@@ -96,6 +97,7 @@ def test_a_page_asks_for_nothing_and_breaks_no_rule_of_its_own(
     page.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_has_no_finding(browser, reports: dict[str, Path], name: str, scheme: str) -> None:
@@ -153,6 +155,7 @@ def test_eighteen_differences_fit_a_screen_and_a_half(browser, reports: dict[str
     page.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_phone_tax_id_or_word_of_a_name_is_broken(
     browser, reports: dict[str, Path], width: int
@@ -174,6 +177,7 @@ def test_no_phone_tax_id_or_word_of_a_name_is_broken(
     page.close()
 
 
+@pytest.mark.long
 def test_dark_is_dark_and_paper_is_white(browser, reports: dict[str, Path]) -> None:
     shades = {}
     for scheme in ("light", "dark"):
@@ -189,6 +193,7 @@ def test_dark_is_dark_and_paper_is_white(browser, reports: dict[str, Path]) -> N
     assert shades["light"] != shades["dark"]
 
 
+@pytest.mark.long
 def test_a_narrow_window_needs_no_scrolling_to_the_side(browser, reports: dict[str, Path]) -> None:
     for name in ("story_run", "hostile_run", "history"):
         page = browser.new_page(viewport={"width": 360, "height": 780})
@@ -213,6 +218,7 @@ def test_the_printed_report_is_a_few_pages_of_a4(
     assert 2 <= int(facts["Pages"]) <= 6
 
 
+@pytest.mark.long
 def test_a_page_of_two_thousand_differences_is_whole(browser, reports: dict[str, Path]) -> None:
     page = browser.new_page()
     page.goto(reports["large page"].as_uri())

@@ -33,7 +33,8 @@ from zvirka.journal.signing import read_signer
 from zvirka.report import format_html, write_reports
 from zvirka.report.export import write_export
 from zvirka.report.file_proof import prove_file
-from zvirka.report.proof import Verdict, prove, read_report
+from zvirka.report.proof import Verdict, prove
+from zvirka.report.read_back import read_report
 
 STORY, HOSTILE, HELD, FAILED, QUIET, PRUNED = 3, 4, 5, 6, 7, 3
 FORMS = ("json", "html", "xlsx")

@@ -99,6 +99,7 @@ def change_the_hash(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lose", [delete_staging, change_the_hash])
 def test_losing_the_cache_costs_a_full_pull_and_no_cause(
     night: World,
@@ -116,6 +117,7 @@ def test_losing_the_cache_costs_a_full_pull_and_no_cause(
     assert night.row(calm.run).facts.warnings == []
 
 
+@pytest.mark.long
 def test_a_resync_after_a_change_of_the_hash_still_knows_the_causes(
     night: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +128,7 @@ def test_a_resync_after_a_change_of_the_hash_still_knows_the_causes(
     assert causes(night, run) == {ref: expected[ref] for ref in both_there}
 
 
+@pytest.mark.long
 def test_a_lost_agreement_is_told_once_and_rebuilt(night: World) -> None:
     edit(night)
     agreement(night).unlink()
@@ -138,6 +141,7 @@ def test_a_lost_agreement_is_told_once_and_rebuilt(night: World) -> None:
     assert (calm.exit_code, night.row(calm.run).facts.warnings) == (0, [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_agreement_is_set_aside_and_told(
     night: World, damage: Callable[[Path], None]
@@ -150,6 +154,7 @@ def test_a_damaged_agreement_is_set_aside_and_told(
     assert (calm.exit_code, night.row(calm.run).facts.warnings) == (0, [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_mirror_is_set_aside_and_1c_is_pulled_in_full(
     night: World, damage: Callable[[Path], None]
@@ -167,6 +172,7 @@ def test_a_damaged_mirror_is_set_aside_and_1c_is_pulled_in_full(
     assert len(list(mirror(night).parent.glob("mirror.duckdb.damaged-*"))) == 1
 
 
+@pytest.mark.long
 def test_a_damage_found_during_a_light_pull_leads_to_a_full_one(
     night: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +186,7 @@ def test_a_damage_found_during_a_light_pull_leads_to_a_full_one(
     assert night.row(plan.run).facts.store_rows == 7
 
 
+@pytest.mark.long
 def test_a_full_pull_from_the_future_is_not_a_recent_one(night: World) -> None:
     night.clock.forward(days=400)
     ahead = night.run()
@@ -190,6 +197,7 @@ def test_a_full_pull_from_the_future_is_not_a_recent_one(night: World) -> None:
     assert night.row(night.run().run).mode == "light"
 
 
+@pytest.mark.long
 def test_a_huge_value_is_written_compared_and_ends_no_night(night: World) -> None:
     in_1c, in_erp = night.refs()[:2]
     night.base.update(in_1c, name="ї" * 7_000_000)

@@ -85,6 +85,7 @@ def test_a_rejection_counts_what_it_leaves(night: World) -> None:
     assert (rejected.causes, rejected.remaining, rejected.exit_code) == ({"rejected": 1}, 1, 1)
 
 
+@pytest.mark.long
 def test_a_1c_that_never_yields_a_complete_snapshot_raises_the_stale_alert(night: World) -> None:
     mail: list[str] = []
 

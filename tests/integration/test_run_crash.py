@@ -16,6 +16,8 @@ from tests.integration.crash_child import STEPS, reconcile
 from tests.integration.engine_world import World, world
 from zvirka.domain import OutcomeState
 
+pytestmark = pytest.mark.long
+
 _LOG_CHANGES = {
     "sqlite": (
         "CREATE TABLE touched (row_id TEXT)",

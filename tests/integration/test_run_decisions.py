@@ -57,6 +57,7 @@ def left(made: World, run: Summary) -> dict[str, tuple[Cause, Disposition]]:
 # -- undo ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_second_undo_does_not_erase_the_memory_of_the_first(night: World) -> None:
     refs = night.refs()[:3]
     codes = [night.base.get(ref).values["code"] for ref in refs]
@@ -88,6 +89,7 @@ def test_an_undo_refuses_before_images_that_were_altered(night: World) -> None:
     assert night.in_store()[code]["name"] == "Нова назва"
 
 
+@pytest.mark.long
 def test_an_undo_refuses_before_images_whose_own_digests_were_computed_anew(night: World) -> None:
     from sqlalchemy import select, text
 
@@ -127,6 +129,7 @@ def test_an_undo_refuses_before_images_whose_own_digests_were_computed_anew(nigh
 # -- approvals -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_an_approval_that_1c_interrupted_can_be_given_again(careful: World) -> None:
     codes = delete(careful, 4)
     held = careful.run()
@@ -166,6 +169,7 @@ class Dying:
         self._writer.close()
 
 
+@pytest.mark.long
 def test_an_approval_that_was_cut_off_can_be_given_again(careful: World) -> None:
     codes = delete(careful, 4)
     held = careful.run()
@@ -186,6 +190,7 @@ def test_an_approval_that_was_cut_off_can_be_given_again(careful: World) -> None
     assert state_of(careful, held.run) == (PlanState.APPROVED, approved.run)
 
 
+@pytest.mark.long
 def test_an_approval_of_deletions_is_not_spent_on_a_partial_snapshot(careful: World) -> None:
     codes = delete(careful, 4)
     held = careful.run()
@@ -196,6 +201,7 @@ def test_an_approval_of_deletions_is_not_spent_on_a_partial_snapshot(careful: Wo
     assert waiting(careful) == [held.run]
 
 
+@pytest.mark.long
 def test_a_plan_whose_rows_are_not_those_of_its_digest_is_not_approved(careful: World) -> None:
     delete(careful, 4)
     held = careful.run()
@@ -208,6 +214,7 @@ def test_a_plan_whose_rows_are_not_those_of_its_digest_is_not_approved(careful: 
         careful.run("approve", parent=held.run, reason="так")
 
 
+@pytest.mark.long
 def test_an_approved_plan_is_not_answered_twice(careful: World) -> None:
     delete(careful, 4)
     held = careful.run()
@@ -217,6 +224,7 @@ def test_an_approved_plan_is_not_answered_twice(careful: World) -> None:
             careful.run(command, parent=held.run, reason="ще раз")  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_an_approval_expires(careful: World) -> None:
     delete(careful, 4)
     held = careful.run()
@@ -237,6 +245,7 @@ def test_an_approval_expires(careful: World) -> None:
 # -- one pending plan ------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_next_held_night_supersedes_the_plan_of_the_last(careful: World) -> None:
     delete(careful, 4)
     nights = [careful.run().run for _ in range(3)]
@@ -250,6 +259,7 @@ def test_the_next_held_night_supersedes_the_plan_of_the_last(careful: World) -> 
     assert waiting(careful) == []
 
 
+@pytest.mark.long
 def test_a_night_with_nothing_to_hold_supersedes_the_plan(careful: World) -> None:
     refs = careful.refs()[:10]
     for ref in refs:
@@ -266,6 +276,7 @@ def test_a_night_with_nothing_to_hold_supersedes_the_plan(careful: World) -> Non
     assert waiting(careful) == []
 
 
+@pytest.mark.long
 def test_a_failed_or_partial_night_supersedes_nothing(careful: World) -> None:
     delete(careful, 4)
     held = careful.run()
@@ -280,6 +291,7 @@ def test_a_failed_or_partial_night_supersedes_nothing(careful: World) -> None:
 # -- limits ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_an_approved_new_size_is_the_new_normal(tmp_path: Path) -> None:
     with world(tmp_path, counterparties=60) as made:
         for _ in range(3):
@@ -295,6 +307,7 @@ def test_an_approved_new_size_is_the_new_normal(tmp_path: Path) -> None:
         assert code not in made.in_store()
 
 
+@pytest.mark.long
 def test_holds_are_numbers_with_a_true_relation(careful: World) -> None:
     share = careful.with_settings(guard={"max_delete_share": 0.02, "max_deletes": 100})
     delete(share, 8)
@@ -312,6 +325,7 @@ def test_holds_are_numbers_with_a_true_relation(careful: World) -> None:
 # -- rejections ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_rejected_deletion_is_not_held_again_until_a_side_changes(careful: World) -> None:
     codes = delete(careful, 4)
     held = careful.run()
@@ -333,6 +347,7 @@ def test_a_rejected_deletion_is_not_held_again_until_a_side_changes(careful: Wor
     assert set(codes[1:]) <= set(careful.in_store())
 
 
+@pytest.mark.long
 def test_many_rejected_deletions_do_not_hide_a_new_one(careful: World) -> None:
     delete(careful, 4)
     careful.run("reject", parent=careful.run().run, reason="ні")
@@ -342,6 +357,7 @@ def test_many_rejected_deletions_do_not_hide_a_new_one(careful: World) -> None:
     assert code not in careful.in_store()
 
 
+@pytest.mark.long
 def test_a_rejected_change_comes_back_when_1c_changes(careful: World) -> None:
     refs = careful.refs()[:10]
     for ref in refs:
@@ -354,6 +370,7 @@ def test_a_rejected_change_comes_back_when_1c_changes(careful: World) -> None:
     assert careful.in_store()[code]["name"] == "Виправлено в 1С"
 
 
+@pytest.mark.long
 def test_a_client_can_be_rejected_for_good_and_taken_up_again_by_name(careful: World) -> None:
     codes = delete(careful, 4)
     held = careful.run()
@@ -379,6 +396,7 @@ def test_a_client_can_be_rejected_for_good_and_taken_up_again_by_name(careful: W
     assert careful.run().exit_code == 0
 
 
+@pytest.mark.long
 def test_a_rejection_of_what_the_plan_does_not_have_is_a_mistake(careful: World) -> None:
     delete(careful, 4)
     held = careful.run()
@@ -386,6 +404,7 @@ def test_a_rejection_of_what_the_plan_does_not_have_is_a_mistake(careful: World)
         careful.run("reject", parent=held.run, reason="ні", targets=Targets(codes=("X",)))
 
 
+@pytest.mark.long
 def test_a_rejection_by_mistake_is_lifted_by_a_resync(careful: World) -> None:
     codes = delete(careful, 4)
     careful.run("reject", parent=careful.run().run, reason="ні")
@@ -396,6 +415,7 @@ def test_a_rejection_by_mistake_is_lifted_by_a_resync(careful: World) -> None:
 # -- what a run trusts -----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_no_run_begins_on_a_memory_that_nobody_sealed(night: World) -> None:
     ref = night.refs()[0]
     night.base.update(ref, name="Виправити")

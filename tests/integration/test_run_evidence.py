@@ -18,6 +18,7 @@ def night(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
+@pytest.mark.long
 def test_a_source_that_answers_with_nothing_deletes_nothing(night: World) -> None:
     before = night.in_store()
     backup = night.base.backup()
@@ -31,6 +32,7 @@ def test_a_source_that_answers_with_nothing_deletes_nothing(night: World) -> Non
     assert night.in_store() == before
 
 
+@pytest.mark.long
 def test_rows_hidden_by_rights_are_never_taken_for_deleted(night: World) -> None:
     restricted = night.with_settings(onec={"allowed_only": True})
     before = night.in_store()
@@ -51,6 +53,7 @@ def test_without_allowed_only_a_forbidden_row_fails_the_run(night: World) -> Non
     assert night.in_store() == before
 
 
+@pytest.mark.long
 def test_a_missing_canary_makes_the_snapshot_partial(night: World) -> None:
     canary = night.base.get(night.refs()[0]).values["code"]
     guarded = night.with_settings(guard={"canaries": [canary]})
@@ -63,6 +66,7 @@ def test_a_missing_canary_makes_the_snapshot_partial(night: World) -> None:
     assert night.in_store() == before
 
 
+@pytest.mark.long
 def test_a_counterparty_out_of_scope_is_left_alone(night: World) -> None:
     gone = next(ref for ref in night.refs() if not night.base.get(ref).deletion_mark)
     code = night.base.get(gone).values["code"]
@@ -76,6 +80,7 @@ def test_a_counterparty_out_of_scope_is_left_alone(night: World) -> None:
     assert code in night.in_store()
 
 
+@pytest.mark.long
 def test_rows_written_and_deleted_between_pages_are_not_lost(tmp_path: Path) -> None:
     with world(tmp_path, counterparties=300, onec={"page_bytes": 10_000}) as made:
         made.run()
@@ -94,6 +99,7 @@ def test_rows_written_and_deleted_between_pages_are_not_lost(tmp_path: Path) -> 
         made.assert_in_sync()
 
 
+@pytest.mark.long
 def test_a_restored_backup_of_1c_is_noticed_and_read_in_full(night: World) -> None:
     backup = night.base.backup()
     ref = night.refs()[3]
@@ -105,6 +111,7 @@ def test_a_restored_backup_of_1c_is_noticed_and_read_in_full(night: World) -> No
     night.assert_in_sync()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault",
     [
@@ -127,6 +134,7 @@ def test_a_passing_fault_of_1c_does_not_spoil_the_night(
     night.assert_in_sync()
 
 
+@pytest.mark.long
 def test_1c_going_away_midway_fails_the_run_and_touches_nothing(night: World) -> None:
     night.base.update(night.refs()[0], name="Не дійде")
     night.base.delete(night.refs()[1])

@@ -26,6 +26,8 @@ import pytest
 from tests.integration.databases import fresh
 from tests.integration.engine_world import World, world
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "ZVIRKA_ONEC__PASSWORD"
 
 

@@ -37,6 +37,7 @@ def followed(made: World) -> Summary | None:
         return follow(environment, who="test")
 
 
+@pytest.mark.long
 def test_what_the_plan_recorded_is_corrected_and_forgotten(night: World) -> None:
     changed, gone = night.refs()[:2]
     night.base.update(changed, name="Через план обміну")
@@ -52,6 +53,7 @@ def test_what_the_plan_recorded_is_corrected_and_forgotten(night: World) -> None
     assert followed(night) is None
 
 
+@pytest.mark.long
 def test_a_failed_run_forgets_nothing(night: World) -> None:
     night.base.update(night.refs()[0], name="Ще прийде")
     night.simulator.faults.only = "Catalog_"
@@ -66,6 +68,7 @@ def test_a_failed_run_forgets_nothing(night: World) -> None:
     night.assert_in_sync()
 
 
+@pytest.mark.long
 def test_a_mass_deletion_in_the_feed_is_held_and_not_forgotten(night: World) -> None:
     careful = night.with_settings(guard={"max_deletes": 2})
     codes = [night.base.get(ref).values["code"] for ref in night.refs()[:4]]
@@ -85,6 +88,7 @@ def test_a_mass_deletion_in_the_feed_is_held_and_not_forgotten(night: World) -> 
     assert followed(careful) is None
 
 
+@pytest.mark.long
 def test_deletions_of_the_feed_that_were_rejected_are_reported_and_confirmed(night: World) -> None:
     careful = night.with_settings(guard={"max_deletes": 2})
     codes = [night.base.get(ref).values["code"] for ref in night.refs()[:4]]
@@ -100,6 +104,7 @@ def test_deletions_of_the_feed_that_were_rejected_are_reported_and_confirmed(nig
     assert set(codes) <= set(night.in_store())
 
 
+@pytest.mark.long
 def test_a_touch_does_not_redo_what_a_person_undid(night: World) -> None:
     ref = night.refs()[0]
     night.base.update(ref, name="Помилка")
@@ -129,6 +134,7 @@ def follow_both(both: Flows) -> Followed:
     return follow_together(readers, lambda flow: both.environment(flow.name), who="test")
 
 
+@pytest.mark.long
 def test_one_message_serves_all_flows_of_its_base(tmp_path: Path) -> None:
     with flows(tmp_path, onec=NODE) as both:
         both.run("main")

@@ -38,6 +38,7 @@ def hold(limit: str, found: int, allowed: int, what: str) -> Hold:
     return Hold(limit=limit, found=found, relation=">", allowed=allowed, what=what)
 
 
+@pytest.mark.long
 def test_past_a_delete_limit_deletes_wait_and_the_rest_goes_on(careful: World) -> None:
     codes = delete(careful, 4)
     careful.base.create(name="Новий", code="N-1")
@@ -49,6 +50,7 @@ def test_past_a_delete_limit_deletes_wait_and_the_rest_goes_on(careful: World) -
     assert "N-1" in store
 
 
+@pytest.mark.long
 def test_past_a_change_limit_nothing_at_all_is_written(careful: World) -> None:
     for ref in careful.refs()[:10]:
         careful.base.update(ref, name=f"Змінено {ref}")
@@ -59,6 +61,7 @@ def test_past_a_change_limit_nothing_at_all_is_written(careful: World) -> None:
     assert careful.in_store() == before
 
 
+@pytest.mark.long
 def test_a_held_plan_is_applied_after_approval_exactly_once(careful: World) -> None:
     codes = delete(careful, 4)
     held = careful.run()
@@ -73,6 +76,7 @@ def test_a_held_plan_is_applied_after_approval_exactly_once(careful: World) -> N
     assert (row.who, row.reason, row.parent) == ("test", "звірено з бухгалтером", held.run)
 
 
+@pytest.mark.long
 def test_what_changed_since_the_plan_was_shown_is_listed_and_left(careful: World) -> None:
     refs = careful.refs()
     for ref in refs[:10]:
@@ -94,6 +98,7 @@ def test_what_changed_since_the_plan_was_shown_is_listed_and_left(careful: World
     careful.assert_in_sync()
 
 
+@pytest.mark.long
 def test_an_approval_of_another_digest_is_refused(careful: World) -> None:
     delete(careful, 4)
     held = careful.run()
@@ -102,6 +107,7 @@ def test_an_approval_of_another_digest_is_refused(careful: World) -> None:
     assert careful.run("approve", parent=held.run, digest=held.plan_digest, reason="так").run
 
 
+@pytest.mark.long
 def test_the_first_run_holds_its_deletes(tmp_path: Path) -> None:
     with world(tmp_path, counterparties=20) as made:
         made.shape.sql("INSERT INTO clients (code, name, source) VALUES ('X-1', 'Зайвий', '1c')")
@@ -113,6 +119,7 @@ def test_the_first_run_holds_its_deletes(tmp_path: Path) -> None:
         assert "X-1" not in made.in_store()
 
 
+@pytest.mark.long
 def test_a_changed_policy_holds_deletes_until_a_person_agrees(careful: World) -> None:
     other = careful.with_settings(policy={"deletion_mark": "delete"})
     ref = next(ref for ref in careful.refs() if not careful.base.get(ref).deletion_mark)
@@ -125,6 +132,7 @@ def test_a_changed_policy_holds_deletes_until_a_person_agrees(careful: World) ->
     assert code not in careful.in_store()
 
 
+@pytest.mark.long
 def test_an_undo_puts_back_what_is_as_the_run_left_it(night: World) -> None:
     one, two = night.refs()[:2]
     old = {ref: night.base.get(ref).values["name"] for ref in (one, two)}
@@ -144,6 +152,7 @@ def test_an_undo_puts_back_what_is_as_the_run_left_it(night: World) -> None:
     assert "C-1" not in store
 
 
+@pytest.mark.long
 def test_what_was_undone_is_reported_and_not_redone_until_1c_changes_it(night: World) -> None:
     ref = night.refs()[0]
     code = night.base.get(ref).values["code"]
@@ -162,6 +171,7 @@ def test_what_was_undone_is_reported_and_not_redone_until_1c_changes_it(night: W
     assert night.in_store()[code]["name"] == "Правильна назва"
 
 
+@pytest.mark.long
 def test_a_resync_takes_up_what_was_undone(night: World) -> None:
     ref = night.refs()[0]
     code = night.base.get(ref).values["code"]
@@ -173,12 +183,14 @@ def test_a_resync_takes_up_what_was_undone(night: World) -> None:
     assert night.run().exit_code == 0
 
 
+@pytest.mark.long
 def test_an_undo_of_a_run_that_changed_nothing_is_refused(night: World) -> None:
     quiet = night.run()
     with pytest.raises(UsageError, match="changed nothing"):
         night.run("undo", parent=quiet.run, reason="спроба")
 
 
+@pytest.mark.long
 def test_a_resync_of_one_touches_only_that_one(night: World) -> None:
     one, two, gone = night.refs()[:3]
     codes = {ref: night.base.get(ref).values["code"] for ref in (one, two, gone)}
@@ -205,6 +217,7 @@ def test_a_resync_of_nothing_or_of_nonsense_is_refused(night: World) -> None:
     assert (run.status, run.exit_code) == ("failed", 64)
 
 
+@pytest.mark.long
 def test_a_resync_of_what_neither_side_knows_is_a_mistake(night: World) -> None:
     run = night.resync("no such code")
     assert (run.status, run.exit_code) == ("failed", 64)
@@ -218,6 +231,7 @@ def test_a_resync_of_what_neither_side_knows_is_a_mistake(night: World) -> None:
     ]
 
 
+@pytest.mark.long
 def test_a_resync_tells_an_edit_in_the_erp_from_a_lost_webhook(night: World) -> None:
     edited, lost = night.refs()[:2]
     night.shape.sql("UPDATE clients SET name = 'Правка' WHERE ref = ?", (edited,))

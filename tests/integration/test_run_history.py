@@ -12,6 +12,8 @@ import pytest
 from tests.integration.engine_world import World, world
 from zvirka.domain import Cause, RunStatus
 
+pytestmark = pytest.mark.long
+
 SECTION = "Catalog_Контрагенты_КонтактнаяИнформация"
 
 

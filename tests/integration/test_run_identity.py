@@ -35,6 +35,7 @@ def rows(made: World, columns: str = "code, is_active") -> list[tuple[Any, ...]]
     return made.shape.sql(f"SELECT {columns} FROM clients ORDER BY 1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_blanks_around_a_code_never_make_a_second_client(
     tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
@@ -53,6 +54,7 @@ def test_blanks_around_a_code_never_make_a_second_client(
         assert stored == sorted(code.strip() for code in codes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_stored_key_with_blanks_around_it_is_its_client(
     tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
@@ -69,6 +71,7 @@ def test_a_stored_key_with_blanks_around_it_is_its_client(
         assert len(rows(made)) == 6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_undo_of_a_create_with_a_padded_code_finds_its_row(
     tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
@@ -83,6 +86,7 @@ def test_an_undo_of_a_create_with_a_padded_code_finds_its_row(
         assert not any(active for _, active in rows(made))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("blank", "seen"), [("   ", False), ("   ", True), ("\u00a0", True)], ids=repr
 )
@@ -109,6 +113,7 @@ def test_a_padded_code_created_again_keeps_its_client(
         assert (code, "Той самий", True) in [(c, name, bool(on)) for c, name, on in stored]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("asked", "kind"), [("A-7 ", ""), ("a-7", "UsageError")])
 def test_a_code_that_1c_finds_in_another_spelling_is_no_lie(
     tmp_path: Path, asked: str, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -157,6 +162,7 @@ def permuted(backend: str, directory: Path) -> Shape:
     return Shape("permuted", backend, ErpSettings.model_validate(erp), BY_CODE, {})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_contacts_are_written_to_their_own_client_when_sql_makes_the_primary_key(
     tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
@@ -224,6 +230,7 @@ def test_two_rows_under_one_key_after_a_create_stop_the_creates_of_the_run(
         assert rows(made, "code") == [("SAME",)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_second_row_that_comes_with_a_create_is_an_alarm(
     tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
@@ -273,6 +280,7 @@ NUMBERS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", NUMBERS)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_number_column_that_cannot_hold_the_codes_ends_every_run(
@@ -292,6 +300,7 @@ def test_a_number_column_that_cannot_hold_the_codes_ends_every_run(
         assert len(rows(made)) == 3
 
 
+@pytest.mark.long
 def test_a_number_column_that_holds_every_code_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +312,7 @@ def test_a_number_column_that_holds_every_code_works(
         assert made.run().causes == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("clients", [4, 5, 40])
 def test_a_filled_store_without_a_key_of_1c_is_the_wrong_column(
     tmp_path: Path, clients: int, monkeypatch: pytest.MonkeyPatch
@@ -323,6 +333,7 @@ def test_a_filled_store_without_a_key_of_1c_is_the_wrong_column(
         assert intended.run("plan").exit_code == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_value_too_long_is_left_out_and_the_others_are_corrected(
     tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch
@@ -357,6 +368,7 @@ def test_a_value_too_long_is_left_out_and_the_others_are_corrected(
         assert made.run().exit_code == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_tax_id_that_collides_is_left_out_and_the_others_are_corrected(
     tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch

@@ -55,6 +55,7 @@ def applied(made: World, run: int) -> set[str]:
         }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost_in", [1, 2, 3])
 def test_no_transaction_is_committed_once_the_lock_is_lost(
     night: World, lost_in: int, monkeypatch: pytest.MonkeyPatch
@@ -82,6 +83,7 @@ def test_no_transaction_is_committed_once_the_lock_is_lost(
     night.assert_in_sync()
 
 
+@pytest.mark.long
 def test_no_message_is_posted_once_the_lock_is_lost(
     night: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

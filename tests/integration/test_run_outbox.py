@@ -37,6 +37,7 @@ def asked(world: World) -> int:
     return sum(one.path == REGISTER for one in world.simulator.requests)
 
 
+@pytest.mark.long
 def test_a_lost_push_is_explained_by_the_outbox_and_in_the_report(night: World) -> None:
     ref, other = lost(night), lost(night, 1)
     since = night.clock.moment
@@ -56,6 +57,7 @@ def test_a_lost_push_is_explained_by_the_outbox_and_in_the_report(night: World) 
     assert found[ref] == told
 
 
+@pytest.mark.long
 def test_the_oldest_message_of_a_counterparty_tells_since_when(night: World) -> None:
     ref = lost(night)
     since = night.clock.moment
@@ -65,6 +67,7 @@ def test_the_oldest_message_of_a_counterparty_tells_since_when(night: World) -> 
     assert evidence(night, night.run())[ref] == told
 
 
+@pytest.mark.long
 def test_a_client_that_is_to_be_deleted_is_explained_by_its_code(night: World) -> None:
     ref = night.refs()[2]
     code = night.base.get(ref).values["code"]
@@ -74,6 +77,7 @@ def test_a_client_that_is_to_be_deleted_is_explained_by_its_code(night: World) -
     assert difference.evidence.startswith("outbox of 1C: delete waits since")
 
 
+@pytest.mark.long
 def test_a_push_that_is_not_sent_any_more_waits_for_a_person(night: World) -> None:
     ref = night.refs()[0]
     since = night.clock.moment
@@ -86,6 +90,7 @@ def test_a_push_that_is_not_sent_any_more_waits_for_a_person(night: World) -> No
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("after", "told"), [(-30, "outbox of 1C"), (30, "push log")])
 def test_of_push_log_and_outbox_the_newer_speaks(
     night: World, tmp_path: Path, after: int, told: str
@@ -102,6 +107,7 @@ def test_of_push_log_and_outbox_the_newer_speaks(
     assert evidence(night, logging.run())[ref].startswith(told)
 
 
+@pytest.mark.long
 def test_the_outbox_is_asked_once_a_run_and_a_quiet_night_never_asks(night: World) -> None:
     assert asked(night) == 1, "the first load has differences"
     assert night.differences(night.run().run) == []
@@ -118,6 +124,7 @@ def test_a_resync_of_one_counterparty_is_explained_too(night: World) -> None:
     assert evidence(night, night.resync(refs=(ref,)))[ref].startswith("outbox of 1C: update")
 
 
+@pytest.mark.long
 def test_a_missing_role_is_a_warning_that_names_the_role(night: World) -> None:
     lost(night)
     night.simulator.faults.denied = {REGISTER}
@@ -127,6 +134,7 @@ def test_a_missing_role_is_a_warning_that_names_the_role(night: World) -> None:
     assert "ZvirkaReader" in warning
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loaded", [False, True])
 def test_without_the_register_the_night_is_as_before(tmp_path: Path, loaded: bool) -> None:
     with world(tmp_path, outbox=loaded) as made:
@@ -140,6 +148,7 @@ def test_without_the_register_the_night_is_as_before(tmp_path: Path, loaded: boo
         made.assert_in_sync()
 
 
+@pytest.mark.long
 def test_an_outbox_that_cannot_be_read_is_a_warning_and_no_failure(night: World) -> None:
     ref = lost(night)
     night.simulator.faults.only = REGISTER

@@ -12,6 +12,8 @@ import pytest
 from tests.integration.engine_world import world
 from zvirka.domain import Cause
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("profile", ["accounting", "trade", "legacy", "kz"])
 def test_a_light_pull_finds_what_changed_outside_the_counterparty(

@@ -14,6 +14,7 @@ from zvirka.reconcile import applying, verifying
 from zvirka.staging.source_mirror import SourceMirror
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", ["embedded", "production"])
 def test_a_new_code_that_another_client_holds_is_reported_with_both_rows(
     tmp_path: Path, shape: str
@@ -32,6 +33,7 @@ def test_a_new_code_that_another_client_holds_is_reported_with_both_rows(
         assert run.exit_code == 1
 
 
+@pytest.mark.long
 def test_a_client_whose_new_tax_id_is_held_gives_up_its_code_all_the_same(tmp_path: Path) -> None:
     """One took over the Код of another, against whose new tax id a foreign row stands."""
     with world(tmp_path, shape="production", counterparties=8) as made:
@@ -54,6 +56,7 @@ def test_a_client_whose_new_tax_id_is_held_gives_up_its_code_all_the_same(tmp_pa
         assert made.shape.find("MOVED")[0].row == row
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", ["embedded", "production"])
 def test_a_newcomer_under_the_old_code_of_another_does_not_take_over_its_client(
     tmp_path: Path, shape: str
@@ -76,6 +79,7 @@ def test_a_newcomer_under_the_old_code_of_another_does_not_take_over_its_client(
         assert made.run().causes == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", ["embedded", "production"])
 def test_a_resync_of_the_newcomer_alone_leaves_the_other_client_alone(
     tmp_path: Path, shape: str
@@ -94,6 +98,7 @@ def test_a_resync_of_the_newcomer_alone_leaves_the_other_client_alone(
         assert made.shape.find("RENAMED")[0].row == before[0].row
 
 
+@pytest.mark.long
 def test_the_code_of_a_counterparty_that_is_gone_is_free_for_another(tmp_path: Path) -> None:
     """The gone one's client is deleted by its Ref_Key, though its key is somebody else's by now."""
     with world(tmp_path, counterparties=8, guard={"max_delete_share": 1}) as soft:
@@ -127,6 +132,7 @@ def test_the_pairing_of_what_is_gone_from_both_sides_is_forgotten(tmp_path: Path
         assert set(made.refs()) <= remembered
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", ["embedded", "production"])
 @pytest.mark.parametrize("field", ["name", "code"])
 def test_an_edit_between_the_write_and_its_read_back_is_found_the_next_night(
@@ -154,6 +160,7 @@ def test_an_edit_between_the_write_and_its_read_back_is_found_the_next_night(
             made.assert_in_sync()
 
 
+@pytest.mark.long
 def test_an_edit_taken_back_while_it_was_looked_at_is_found_when_it_comes_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +184,7 @@ def test_an_edit_taken_back_while_it_was_looked_at_is_found_when_it_comes_again(
         made.assert_in_sync()
 
 
+@pytest.mark.long
 def test_an_edit_between_the_look_and_a_restore_is_found_the_next_night(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,7 +46,7 @@ def unowned(made: World) -> list[tuple[Any, ...]]:
 
 
 def key_of(made: World, ref: str) -> str:
-    return ref if made.mapping.key == "ref" else str(made.base.get(ref).values["code"])
+    return ref if made.mapping.key_is_ref else str(made.base.get(ref).values["code"])
 
 
 def row_of(made: World, key: str) -> str:
@@ -75,6 +75,7 @@ def by_key(made: World, run: int) -> dict[str, Difference]:
     return {d.key: d for d in made.differences(run)}
 
 
+@pytest.mark.long
 def test_every_loss_and_edit_of_a_day_is_named_and_put_right(night: World) -> None:
     changed, gone, edited, removed, inactive = night.refs()[:5]
     keys = {ref: key_of(night, ref) for ref in night.refs()}
@@ -111,13 +112,14 @@ def test_every_loss_and_edit_of_a_day_is_named_and_put_right(night: World) -> No
         assert row_of(night, keys[gone]) == row, "the client came back in another row"
 
 
+@pytest.mark.long
 def test_codes_and_unique_values_that_change_hands_stay_with_their_clients(night: World) -> None:
     renamed, one, other = night.refs()[:3]
     rows = {ref: row_of(night, key_of(night, ref)) for ref in (renamed, one, other)}
     first, second = (night.base.get(ref).values for ref in (one, other))
     night.base.update(one, tax_id=second["tax_id"])
     night.base.update(other, tax_id=first["tax_id"])
-    with_code = night.mapping.key == "code"
+    with_code = night.mapping.key == ("code",)
     if with_code:
         night.base.update(renamed, code="RENAMED")
         night.base.update(one, code=second["code"])
@@ -131,6 +133,7 @@ def test_codes_and_unique_values_that_change_hands_stay_with_their_clients(night
     assert night.run().causes == {}
 
 
+@pytest.mark.long
 def test_a_branch_with_a_taken_tax_code_is_reported_and_the_rest_goes_on(night: World) -> None:
     head, changed = night.refs()[:2]
     tax = night.base.get(head).values["tax_id"]
@@ -159,6 +162,7 @@ def test_a_branch_with_a_taken_tax_code_is_reported_and_the_rest_goes_on(night: 
     night.assert_in_sync()
 
 
+@pytest.mark.long
 def test_values_too_long_are_refused_or_cut_as_the_mapping_says(night: World) -> None:
     name, address = night.refs()[:2]
     before = night.in_store()[key_of(night, name)]["name"]
@@ -190,6 +194,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.long
 def test_hostile_values_arrive_as_they_are(night: World) -> None:
     refs = night.refs()[: len(HOSTILE)]
     for ref, value in zip(refs, HOSTILE, strict=True):
@@ -204,6 +209,7 @@ def test_hostile_values_arrive_as_they_are(night: World) -> None:
     night.assert_in_sync()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("night", [("production", "sqlite")], indirect=True, ids="-".join)
 def test_a_key_that_stands_twice_in_the_store_is_named_with_its_rows(night: World) -> None:
     """Only the production shape lets it stand twice: the other keys are unique."""

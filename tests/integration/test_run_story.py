@@ -40,6 +40,7 @@ def test_a_night_with_nothing_to_do_finds_nothing_and_asks_1c_for_little(night: 
     assert light.bytes < full.bytes / 2
 
 
+@pytest.mark.long
 def test_each_lost_webhook_is_found_named_and_corrected(night: World) -> None:
     kept, changed, gone = night.refs()[:3]
     fresh = night.base.create(name="ТОВ «Нове»", code="N-1", tax_id="11223344")
@@ -58,6 +59,7 @@ def test_each_lost_webhook_is_found_named_and_corrected(night: World) -> None:
     assert kept
 
 
+@pytest.mark.long
 def test_an_edit_in_the_erp_is_put_right_and_told_from_a_lost_webhook(night: World) -> None:
     edited, both = night.refs()[:2]
     erp(night, "UPDATE clients SET name = 'Правка' WHERE ref = ?", edited)
@@ -69,6 +71,7 @@ def test_an_edit_in_the_erp_is_put_right_and_told_from_a_lost_webhook(night: Wor
     night.assert_in_sync()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("few", [1000, 3])
 def test_a_night_after_many_edits_is_found_whole_by_looking_singly_or_at_all(
     night: World, monkeypatch: pytest.MonkeyPatch, few: int
@@ -87,6 +90,7 @@ def test_a_night_after_many_edits_is_found_whole_by_looking_singly_or_at_all(
     assert night.run().causes == {}
 
 
+@pytest.mark.long
 def test_a_row_removed_or_deactivated_in_the_erp_comes_back(night: World) -> None:
     removed, inactive = night.refs()[:2]
     erp(night, "DELETE FROM clients WHERE ref = ?", removed)
@@ -111,6 +115,7 @@ def test_rows_entered_by_hand_are_neither_compared_nor_touched(night: World) -> 
     assert code
 
 
+@pytest.mark.long
 def test_a_create_that_a_foreign_row_stands_against_is_reported_with_both_rows(
     night: World,
 ) -> None:
@@ -126,6 +131,7 @@ def test_a_create_that_a_foreign_row_stands_against_is_reported_with_both_rows(
     assert night.in_store()["N-4"]["name"] == "Ще один"
 
 
+@pytest.mark.long
 def test_a_changed_code_is_an_update_of_the_same_client(night: World) -> None:
     ref = night.refs()[0]
     row = night.shape.sql("SELECT id FROM clients WHERE ref = ?", (ref,))
@@ -138,6 +144,7 @@ def test_a_changed_code_is_an_update_of_the_same_client(night: World) -> None:
     assert night.run().causes == {}
 
 
+@pytest.mark.long
 def test_two_clients_exchange_their_codes(night: World) -> None:
     one, other = night.refs()[:2]
     first, second = (night.base.get(ref).values["code"] for ref in (one, other))
@@ -148,6 +155,7 @@ def test_two_clients_exchange_their_codes(night: World) -> None:
     night.assert_in_sync()
 
 
+@pytest.mark.long
 def test_a_delete_and_a_create_with_one_tax_id_are_proposed_as_a_rekey(night: World) -> None:
     old = night.refs()[0]
     tax = night.base.get(old).values["tax_id"]
@@ -185,6 +193,7 @@ def test_a_counterparty_without_a_code_is_reported(night: World) -> None:
     assert run.exit_code == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("policy", "expected"), [("keep", True), ("delete", False), ("deactivate", False)]
 )
@@ -228,6 +237,7 @@ def test_the_report_is_written_and_names_the_difference(night: World) -> None:
     assert json.loads(text)
 
 
+@pytest.mark.long
 def test_formatting_of_a_phone_is_no_difference_and_is_looked_at_once(night: World) -> None:
     ref = night.refs()[0]
     night.base.update(ref, phone="+380 (44) 123-45-67")

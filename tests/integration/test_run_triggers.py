@@ -51,6 +51,7 @@ def recreated(made: World, ref: str) -> str:
     return str(made.base.create(**{name: held[name] or "" for name in made.mapping.names}))
 
 
+@pytest.mark.long
 @SHAPES
 def test_a_client_deleted_by_hand_has_the_same_cause_for_every_trigger(
     tmp_path: Path, shape: str
@@ -69,6 +70,7 @@ def test_a_client_deleted_by_hand_has_the_same_cause_for_every_trigger(
             assert told == [(Kind.MISSING, Cause.ERP_EDIT)]
 
 
+@pytest.mark.long
 @SHAPES
 @pytest.mark.parametrize("mode", ["soft", "hard"])
 @pytest.mark.parametrize("named", ["both", "late", "resync"])
@@ -98,6 +100,7 @@ def test_a_code_created_again_keeps_its_client(
         assert made.run().causes == {}
 
 
+@pytest.mark.long
 def test_a_tax_id_as_key_protects_its_client_as_well(tmp_path: Path) -> None:
     with world(tmp_path, counterparties=8, onec=FEED) as by_code:
         made = by_code.with_settings(onec={"key": "tax_id"}, erp={"key": "tax_id"})
@@ -111,6 +114,7 @@ def test_a_tax_id_as_key_protects_its_client_as_well(tmp_path: Path) -> None:
         assert made.in_store() == before
 
 
+@pytest.mark.long
 def test_changes_between_two_feeds_are_missed_updates_and_no_conflict(tmp_path: Path) -> None:
     with fed_world(tmp_path) as made:
         ref = made.refs()[0]
@@ -124,6 +128,7 @@ def test_changes_between_two_feeds_are_missed_updates_and_no_conflict(tmp_path: 
         assert made.run().causes == {"missed_update": 1}
 
 
+@pytest.mark.long
 @SHAPES
 def test_a_client_of_many_counterparties_is_deleted_once(tmp_path: Path, shape: str) -> None:
     with fed_world(tmp_path, shape=shape) as made:

@@ -13,6 +13,8 @@ from tests.integration.engine_world import World, world
 from tests.integration.store_shapes import SERIAL
 from zvirka.domain import Cause, Mode
 
+pytestmark = pytest.mark.long
+
 TABLE = """
 CREATE TABLE firms(
     id {serial}, code VARCHAR(20) NOT NULL UNIQUE, name VARCHAR(200), created DATE, sorted INTEGER,

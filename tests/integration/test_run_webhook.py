@@ -76,6 +76,7 @@ def assert_none_doubled(made: World) -> None:
     assert doubled == []
 
 
+@pytest.mark.long
 def test_a_night_ends_with_the_right_verdict_for_every_counterparty(
     both: tuple[World, Erp],
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_night_ends_with_the_right_verdict_for_every_counterparty(
     assert_none_doubled(made)
 
 
+@pytest.mark.long
 def test_no_accident_of_transport_doubles_a_client_or_loses_one(
     both: tuple[World, Erp],
 ) -> None:
@@ -203,6 +205,7 @@ def test_what_does_not_converge_is_sent_a_few_nights_and_then_only_reported(
     made.assert_in_sync()
 
 
+@pytest.mark.long
 def test_1c_is_asked_again_just_before_each_message(both: tuple[World, Erp]) -> None:
     made, erp = both
     one, two, three = made.refs()[:3]

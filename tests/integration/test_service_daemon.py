@@ -29,6 +29,8 @@ from zvirka.journal.run_lock import run_lock
 from zvirka.settings.loading import load_settings
 from zvirka.simulator import Simulator, SimulatorOptions
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def onec() -> Iterator[Simulator]:

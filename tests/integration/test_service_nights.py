@@ -92,6 +92,7 @@ def stir(world: World, random: Random) -> None:
         world.base.delete(random.choice(refs))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("nights", [10, pytest.param(30, marks=pytest.mark.slow)])
 def test_the_engine_brings_each_of_many_nights_in_sync_or_alerts(
@@ -138,6 +139,7 @@ def test_the_engine_brings_each_of_many_nights_in_sync_or_alerts(
     assert all(body.startswith("Cause: ") and len(body) > 40 for body in raised)
 
 
+@pytest.mark.long
 def test_the_oldest_difference_left_is_followed_back_through_the_nights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

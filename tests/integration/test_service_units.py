@@ -44,6 +44,7 @@ def test_every_unit_the_service_promises_is_there() -> None:
         "zvirka-reconcile@.service",
         "zvirka-resync@.service",
         "zvirka-web.service",
+        "zvirka-worker.service",
         "zvirka.service",
     ]
     assert TIMERS == ["zvirka-feed.timer", "zvirka-reconcile.timer", "zvirka-reconcile@.timer"]
@@ -132,7 +133,12 @@ def test_the_unit_that_the_network_reaches_has_only_its_own_secrets() -> None:
     run = credentials("zvirka.service")
     assert "receiver.tokens" not in run
     assert credentials("zvirka-web.service") - run == {"web.secret"}
-    for name in ("zvirka-reconcile.service", "zvirka-feed.service", "zvirka-resync@.service"):
+    for name in (
+        "zvirka-reconcile.service",
+        "zvirka-feed.service",
+        "zvirka-resync@.service",
+        "zvirka-worker.service",
+    ):
         assert credentials(name) == run
     of_flow = {key.removeprefix("flows.%i.") for key in credentials("zvirka-reconcile@.service")}
     assert of_flow == run

@@ -19,6 +19,8 @@ from tests.integration.test_cli_services import free_port
 from tests.unit.cli.lines import settled as settled
 from tests.unit.web.page_client import HASH
 
+pytestmark = pytest.mark.long
+
 FLOOD = 1100
 OPEN_FILES = 1024
 """The soft limit of many systems."""

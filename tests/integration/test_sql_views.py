@@ -49,6 +49,7 @@ def test_every_column_is_documented(journal: Journal) -> None:
     assert made == documented()
 
 
+@pytest.mark.long
 def test_the_views_hold_what_the_journal_holds(journal: Journal) -> None:
     world.full_journal(journal)
     run = story_run(journal)
@@ -76,6 +77,7 @@ def test_the_views_hold_what_the_journal_holds(journal: Journal) -> None:
         assert list(verify_chain(journal)) == []
 
 
+@pytest.mark.long
 def test_left_and_open_mean_what_they_mean_in_python(journal: Journal) -> None:
     rules.fill_with_every_run(journal)
     rules.fill_with_every_difference(journal)

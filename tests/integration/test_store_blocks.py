@@ -56,6 +56,7 @@ def rows_of(erp: ErpSettings) -> list[tuple[str, str, str]]:
     return sorted(each for page in pages(erp) for each in zip(*columns_of(page), strict=True))
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(KEYS.flatmap(lambda keys: st.tuples(*(st.tuples(st.just(k), *[TEXT] * 6) for k in keys))))
 def test_blocks_hold_what_rows_hold(
@@ -77,6 +78,7 @@ def test_a_row_outside_every_range_is_found_row_by_row(tmp_path: Path) -> None:
     assert len([row for page in pages(none) for row in page.rows]) == 2
 
 
+@pytest.mark.long
 def test_text_that_is_not_utf8_is_told_without_its_value(tmp_path: Path) -> None:
     with world(tmp_path, counterparties=6) as made:
         assert made.run().exit_code == ExitCode.IN_SYNC

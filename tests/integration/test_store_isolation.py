@@ -21,7 +21,8 @@ from zvirka.erp.sql import engines
 from zvirka.erp.sql.store_check import check_store
 from zvirka.journal.engine import open_engine
 from zvirka.policy import Policy
-from zvirka.receiver.ingest import Ingest, IngestResult
+from zvirka.receiver.earlier_messages import IngestResult
+from zvirka.receiver.ingest import Ingest
 from zvirka.receiver.payload import PayloadReader
 from zvirka.settings.model import ErpSettings
 
@@ -75,6 +76,7 @@ def locked(made: World, code: str) -> Iterator[None]:
     engine.dispose()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", SERVERS)
 @pytest.mark.parametrize("rows", [1, 60])
 def test_a_locked_row_waits_alone(
@@ -99,6 +101,7 @@ RAISES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", SERVERS)
 def test_no_code_that_a_trigger_raises_ends_the_run(store: Any, backend: str) -> None:
     codes = RAISES[backend]
@@ -152,6 +155,7 @@ SILENT = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", SILENT)
 @pytest.mark.parametrize("there", [True, False])
 def test_a_row_that_the_store_silently_leaves_does_not_converge(
@@ -192,6 +196,7 @@ DELETED_AT = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", DELETED_AT.values(), ids=DELETED_AT)
 def test_deleted_at_is_a_soft_delete(store: Any, case: tuple[str, str, dict[str, Any]]) -> None:
     backend, kind, delete = case
@@ -212,6 +217,7 @@ def test_deleted_at_is_a_soft_delete(store: Any, case: tuple[str, str, dict[str,
         assert not [f for f in check_store(made.settings.erp, made.mapping) if f.level == "failure"]
 
 
+@pytest.mark.long
 def test_a_table_is_found_with_its_schema_and_a_child_in_another(store: Any) -> None:
     own = "name text NOT NULL, tax_id text, address text, is_active boolean DEFAULT true"
     erp = {
@@ -256,6 +262,7 @@ RULES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("filled", [True, False])
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_check_does_not_fail_where_the_runs_work(
@@ -311,6 +318,7 @@ def test_one_message_of_a_batch_fails_alone_at_commit(store: Any) -> None:
         assert len(made.shape.sql("SELECT 1 FROM clients")) == 7
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", SERVERS)
 def test_a_message_for_a_locked_row_comes_again_and_the_others_are_taken(
     store: Any, backend: str, monkeypatch: pytest.MonkeyPatch
@@ -326,6 +334,7 @@ def test_a_message_for_a_locked_row_comes_again_and_the_others_are_taken(
         assert again.outcome == "updated"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", SILENT)
 def test_a_message_that_the_store_silently_leaves_is_not_taken_in(store: Any, backend: str) -> None:
     with store(backend, table(backend), *SILENT[backend], counterparties=2) as made:

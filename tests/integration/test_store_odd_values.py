@@ -84,6 +84,7 @@ def table(backend: str, directory: Path, columns: dict[str, str], zone: str = ZO
     return shape
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("zone", [ZONES[0], pytest.param(ZONES[1], marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_value_reads_back_as_foretold_or_is_left_out(
@@ -113,6 +114,7 @@ def test_a_value_reads_back_as_foretold_or_is_left_out(
     assert wrong == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("backend", "name", "kind", "raw", "read"),
     [

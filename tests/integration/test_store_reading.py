@@ -55,6 +55,7 @@ def test_an_image_has_values_as_they_stand_and_null_as_empty(shape: Shape) -> No
     assert by_name["address"] == " \tx "
 
 
+@pytest.mark.long
 def test_the_scan_goes_in_batches_and_misses_nothing(shape: Shape) -> None:
     many = BATCH + 1
     columns = "guid, title, kind" if shape.name == "hard" else "name, source"
@@ -83,6 +84,7 @@ def test_the_scan_goes_in_batches_and_misses_nothing(shape: Shape) -> None:
     )
 
 
+@pytest.mark.long
 def test_rows_that_are_not_owned_are_invisible(shape: Shape) -> None:
     (client,) = shape.create(1)
     row = shape.insert_unowned()

@@ -23,6 +23,7 @@ RAISES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("body", RAISES.values(), ids=RAISES)
 def test_a_row_that_a_trigger_refuses_fails_alone(body: str, tmp_path: Path) -> None:
     """NoDataFound, AssertionFailure and 42501 of a trigger ended every night with exit code 2."""

@@ -123,6 +123,7 @@ def typed_values(client: Client) -> dict[str, str | None]:
     }
 
 
+@pytest.mark.long
 def test_values_converge_to_other_values_to_empty_and_back(typed: Shape) -> None:
     client = created(typed, 1, FULL)
     for number, values in enumerate([OTHER, EMPTY, FULL, EMPTY, OTHER]):
@@ -134,6 +135,7 @@ def test_values_converge_to_other_values_to_empty_and_back(typed: Shape) -> None
         assert holds(MAPPING, fitted(typed, values), client.values)
 
 
+@pytest.mark.long
 def test_many_rows_change_in_one_statement(typed: Shape) -> None:
     clients = [created(typed, number, FULL) for number in range(1, 9)]
     changes = [typed.change(Action.UPDATE, client, **OTHER) for client in clients]
@@ -162,6 +164,7 @@ def test_the_scan_spells_values_as_1c_does(typed: Shape) -> None:
     assert values[1] == [""] * len(TYPES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("field", "value", "held"),
     [
@@ -187,6 +190,7 @@ def test_what_was_read_back_is_what_was_foretold(
         assert client.values[field] == held
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("field", "value", "why"),
     [
@@ -217,6 +221,7 @@ def test_a_value_the_column_would_change_is_left_out_and_the_rest_written(
     assert typed_values(typed.read(1)) == OTHER | {field: FULL[field]}
 
 
+@pytest.mark.long
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -74,6 +74,7 @@ def test_a_plan_finds_what_the_held_run_found_with_the_same_causes(upgraded: Wor
     assert {one.ref: (one.kind, one.cause) for one in upgraded.differences(plan.run)} == held
 
 
+@pytest.mark.long
 def test_a_run_brings_both_sides_in_sync(upgraded: World) -> None:
     run = upgraded.run()
     assert (run.exit_code, run.outcomes) == (0, {OutcomeState.APPLIED: 5})

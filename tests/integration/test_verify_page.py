@@ -152,6 +152,7 @@ def verified(page: Any, report: Path, key: Path | None) -> tuple[str, list[tuple
     return page.get_attribute("#verdict", "class"), [tuple(one) for one in found]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["json", "html", "xlsx"])
 @pytest.mark.parametrize("run", RUNS)
 def test_a_report_is_proven_with_the_key(page: Any, desk: Path, run: int, form: str) -> None:
@@ -186,6 +187,7 @@ def test_a_pruned_report_is_proven_without_its_values(page: Any, desk: Path) -> 
     assert any("вилучено" in text for _, text in found)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -209,6 +211,7 @@ def test_a_change_is_named(page: Any, desk: Path, tmp_path: Path, before: str, a
     assert page.is_hidden("#rows")
 
 
+@pytest.mark.long
 def test_the_wrong_key_no_key_and_no_signature(page: Any, desk: Path, tmp_path: Path) -> None:
     report = desk / "zvirka-run-000001.json"
     tone, found = verified(page, report, None)
@@ -235,6 +238,7 @@ def test_the_wrong_key_no_key_and_no_signature(page: Any, desk: Path, tmp_path: 
     assert any("не підписано" in text for _, text in found)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["json", "xlsx"])
 def test_the_act_of_a_period_is_proven(page: Any, desk: Path, form: str) -> None:
     tone, found = verified(page, desk / f"period.{form}", desk / "key.pem")
@@ -246,6 +250,7 @@ def test_the_act_of_a_period_is_proven(page: Any, desk: Path, form: str) -> None
     assert "1/3" in page.inner_text("#rows")
 
 
+@pytest.mark.long
 def test_a_run_left_out_of_a_period_is_named(page: Any, desk: Path, tmp_path: Path) -> None:
     period = json.loads((desk / "period.json").read_text("utf-8"))
     without = {**period, "reports": [one for one in period["reports"] if one["run"]["number"] != 3]}
@@ -262,6 +267,7 @@ def test_a_run_left_out_of_a_period_is_named(page: Any, desk: Path, tmp_path: Pa
     assert any("Запуск 1: Розбіжність 3 змінено" in text for _, text in found)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

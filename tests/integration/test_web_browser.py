@@ -77,6 +77,7 @@ def wait_for_differences(page: Any, number: int) -> None:
     playwright.expect(page.locator("article.d")).to_have_count(number)
 
 
+@pytest.mark.long
 def test_a_person_signs_in_reads_and_signs_out(page: Any, site: str) -> None:
     page.goto(site)
     assert page.url == f"{site}/sign-in"
@@ -98,6 +99,7 @@ def test_a_wrong_password_stays_at_the_door(page: Any, site: str) -> None:
     assert page.url == f"{site}/sign-in"
 
 
+@pytest.mark.long
 def test_a_person_narrows_and_searches_a_report(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/runs/{STORY}")
@@ -114,6 +116,7 @@ def test_a_person_narrows_and_searches_a_report(page: Any, site: str) -> None:
     wait_for_differences(page, 9)
 
 
+@pytest.mark.long
 def test_a_counterparty_is_followed_across_runs(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/counterparty")
@@ -125,6 +128,7 @@ def test_a_counterparty_is_followed_across_runs(page: Any, site: str) -> None:
     page.wait_for_url(f"{site}/runs/{STORY}")
 
 
+@pytest.mark.long
 def test_an_auditor_sees_the_plan_and_no_button(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/held")
@@ -134,6 +138,7 @@ def test_an_auditor_sees_the_plan_and_no_button(page: Any, site: str) -> None:
     assert page.get_by_role("button", name="Approve").count() == 0
 
 
+@pytest.mark.long
 def test_an_auditor_who_makes_the_form_is_refused(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.goto(f"{site}/runs/{HELD}")
@@ -144,6 +149,7 @@ def test_an_auditor_who_makes_the_form_is_refused(page: Any, site: str) -> None:
     assert "Only an admin may do that" in page.locator("main").inner_text()
 
 
+@pytest.mark.long
 def test_a_form_of_another_site_does_nothing(page: Any, site: str) -> None:
     sign_in(page, site, "taras")
     page.set_content(
@@ -155,6 +161,7 @@ def test_a_form_of_another_site_does_nothing(page: Any, site: str) -> None:
     assert "Nothing was changed" in page.locator("main").inner_text()
 
 
+@pytest.mark.long
 def test_a_link_from_a_mail_opens_the_report_of_who_is_signed_in(page: Any, site: str) -> None:
     sign_in(page, site, "olena")
     page.wait_for_url(f"{site}/")
@@ -171,6 +178,7 @@ def test_a_link_from_a_mail_opens_the_report_of_who_is_signed_in(page: Any, site
     page.wait_for_url(f"{site}/sign-in")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True)
 def test_everything_works_without_javascript(page: Any, site: str) -> None:
     sign_in(page, site, "taras")
@@ -183,6 +191,7 @@ def test_everything_works_without_javascript(page: Any, site: str) -> None:
     assert page.get_by_role("button", name="Approve exactly this plan").is_visible()
 
 
+@pytest.mark.long
 def test_hostile_data_does_nothing_but_stand_there(page: Any, site: str) -> None:
     sign_in(page, site, "taras")
     page.goto(f"{site}/runs/{HOSTILE}")
@@ -197,6 +206,7 @@ def test_hostile_data_does_nothing_but_stand_there(page: Any, site: str) -> None
     assert all(url.startswith(site) for url in page.asked)
 
 
+@pytest.mark.long
 def test_a_held_run_is_approved_for_real_with_who_and_why(page: Any, held: Night) -> None:
     assert set(held.codes) <= set(held.world.in_store())
     sign_in(page, held.site, "taras")
@@ -220,6 +230,7 @@ def test_a_held_run_is_approved_for_real_with_who_and_why(page: Any, held: Night
     assert "Nothing waits for a decision." in page.locator("main").inner_text()
 
 
+@pytest.mark.long
 def test_two_of_four_deletes_are_approved_and_the_rest_is_proposed_again(
     page: Any, held: Night
 ) -> None:
@@ -241,6 +252,7 @@ def test_two_of_four_deletes_are_approved_and_the_rest_is_proposed_again(
     assert {one.key for one in held.world.differences(again.run)} == left
 
 
+@pytest.mark.long
 def test_a_held_run_is_rejected_and_nothing_is_written(page: Any, held: Night) -> None:
     before = held.world.in_store()
     sign_in(page, held.site, "taras")
@@ -260,6 +272,7 @@ def test_a_held_run_is_rejected_and_nothing_is_written(page: Any, held: Night) -
     assert "What followed" in page.locator("main").inner_text()
 
 
+@pytest.mark.long
 def test_both_sides_of_a_client_are_asked_and_nothing_is_written(page: Any, held: Night) -> None:
     before = held.world.in_store()
     sign_in(page, held.site, "taras")
@@ -272,6 +285,7 @@ def test_both_sides_of_a_client_are_asked_and_nothing_is_written(page: Any, held
     assert held.world.row(held.run).status == "held", "no run was begun"
 
 
+@pytest.mark.long
 def test_one_counterparty_is_resynced_for_real(page: Any, held: Night) -> None:
     ref = held.world.refs()[0]
     code = held.world.base.get(ref).values["code"]

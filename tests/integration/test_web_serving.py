@@ -16,6 +16,8 @@ import pytest
 
 from tests.unit.web.page_client import HASH, PASSWORD, SECRET, token_of
 
+pytestmark = pytest.mark.long
+
 WAIT_SECONDS = 60
 SETTINGS = """
 state_dir = "state"

@@ -13,6 +13,8 @@ from tests.integration.sample_site import Site, sample_site
 from tests.integration.web_site import follow, press_enter, sign_in
 from zvirka.i18n.words import Words
 
+pytestmark = pytest.mark.long
+
 __all__ = ["browser"]
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

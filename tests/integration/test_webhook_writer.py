@@ -123,6 +123,7 @@ def test_a_create_that_took_is_not_sent_again(setting: Setting, trouble: Trouble
     assert setting.doubled() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", NOT_DONE)
 def test_a_create_that_provably_did_not_take_is_sent_once_more(
     setting: Setting, trouble: Trouble
@@ -155,6 +156,7 @@ def test_a_clear_no_is_a_failure_and_not_repeated(
     assert setting.shape.tables() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", [*DONE, *NOT_DONE])
 def test_an_update_takes_in_spite_of_trouble(setting: Setting, trouble: Trouble) -> None:
     (client,) = setting.shape.create(1)
@@ -165,6 +167,7 @@ def test_an_update_takes_in_spite_of_trouble(setting: Setting, trouble: Trouble)
     assert len(setting.erp.posts) <= 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", [None, *DONE, *NOT_DONE])
 def test_a_delete_that_answers_500_has_taken(setting: Setting, trouble: Trouble | None) -> None:
     (client,) = setting.shape.create(1)
@@ -188,6 +191,7 @@ def test_trouble_that_does_not_end_is_a_failure_with_its_reason(setting: Setting
     assert setting.shape.read(1) == client
 
 
+@pytest.mark.long
 def test_an_erp_that_says_not_now_is_waited_for_and_then_given_up(setting: Setting) -> None:
     setting.erp.trouble["C-00001"] = [Trouble.TOO_MANY] * 2
     assert setting.apply(setting.shape.creation(1))[1].state is APPLIED

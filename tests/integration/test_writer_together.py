@@ -19,6 +19,7 @@ from zvirka.settings.model import ErpSettings
 APPLIED, SUPERSEDED = OutcomeState.APPLIED, OutcomeState.SUPERSEDED
 
 
+@pytest.mark.long
 def test_one_touched_row_among_many_is_superseded_alone(shape: Shape) -> None:
     clients = shape.create(*range(1, 41))
     column = "title" if shape.name == "hard" else "name"
@@ -35,6 +36,7 @@ def test_one_touched_row_among_many_is_superseded_alone(shape: Shape) -> None:
     assert shape.read(18).values == shape.values(18, email="new@example.ua")
 
 
+@pytest.mark.long
 def test_one_bad_row_among_many_fails_alone(shape: Shape) -> None:
     clients = shape.create(*range(1, 41))
     too_long = "y" * 600 + "@example.ua"
@@ -69,6 +71,7 @@ def test_a_unique_value_of_a_stranger_fails_its_own_correction_alone(shape: Shap
     assert shape.read(3).values == shape.values(3)
 
 
+@pytest.mark.long
 @pytest.mark.shapes("embedded", "hard")
 def test_odd_values_side_by_side_stay_as_they_are(shape: Shape) -> None:
     odd = [
@@ -94,6 +97,7 @@ TYPED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_columns_that_are_not_text_take_what_reads_back_the_same(
     backend: str, tmp_path: Path

@@ -48,6 +48,7 @@ def test_empty_tax_codes_do_not_collide(shape: Shape) -> None:
     assert states(outcomes) == [APPLIED, APPLIED, APPLIED]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_value_moves_from_one_client_to_another(shape: Shape, order: tuple[int, int]) -> None:
     first, second = shape.create(1, 2)
@@ -79,6 +80,7 @@ def test_a_value_of_a_client_deleted_for_good_is_free(shape: Shape) -> None:
     assert states(outcomes) == [APPLIED, APPLIED]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [2, 3])
 def test_values_that_go_round_in_a_circle_go_through(shape: Shape, size: int) -> None:
     clients = shape.create(*range(1, size + 1))
@@ -96,6 +98,7 @@ def test_values_that_go_round_in_a_circle_go_through(shape: Shape, size: int) ->
     assert [client.row for client in after] == [client.row for client in clients]
 
 
+@pytest.mark.long
 @pytest.mark.shapes("embedded", "production")
 @pytest.mark.parametrize("size", [2, 3])
 def test_keys_that_go_round_in_a_circle_go_through(shape: Shape, size: int) -> None:
@@ -125,6 +128,7 @@ def test_unique_keys_swap_although_an_empty_key_would_not_be_owned(shape: Shape)
     assert shape.find(first.key)[0].row == second.row
 
 
+@pytest.mark.long
 def test_a_circle_with_a_client_touched_since_leaves_all_of_it(shape: Shape) -> None:
     first, second = shape.create(1, 2)
     shape.apply(shape.change(Action.UPDATE, second, address="Змінена"))

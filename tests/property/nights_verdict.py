@@ -41,7 +41,7 @@ def _without_reason(nights: Nights, left: list[Difference]) -> list[Difference]:
     stored = _counted(rows, "code")
     stored_taxes = _counted(rows, "tax_id")
     stuck = {one.row for one in left if one.row}
-    # A soft-deleted client keeps its unique values, and whoever wants one of them must wait.
+    # A soft-deleted client keeps its unique values, and a client that needs one of them must wait.
     resting = {str(row["id"]) for row in rows if not row["active"]}
 
     second = _second_rows(nights)

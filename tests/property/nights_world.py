@@ -24,7 +24,8 @@ from zvirka.erp.sql.transaction import LEFT_AS_IT_WAS
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.engine import open_engine
-from zvirka.journal.receipts import STORED, verify_receipts
+from zvirka.journal.receipt_checks import verify_receipts
+from zvirka.journal.receipts import STORED
 from zvirka.onec.open_source import open_feed
 from zvirka.policy import Policy
 from zvirka.receiver.ingest import Ingest
@@ -175,7 +176,8 @@ class Nights:
         self.foreign = self.foreign_now()
         self.unexplained: dict[int, tuple[Row | None, Row | None]] = {}
         self.last: Summary | None = None
-        self.edited: int | None = None
+        self.edited: set[int] = set()
+        """Rows that others write during the run; they are not explained by it alone."""
         self.gone: list[tuple[str, str]] = []
         """Ref_Key and Код of what was deleted in 1C."""
 
@@ -312,11 +314,26 @@ class Nights:
 
     def run_while_edited(self, statement: str, row: int, steps: int) -> None:
         """A run with an edit of the ERP's own at one of its steps; that row tells both stories."""
-        self.edited = row
+        self.edited = {row}
         try:
             self.run(doom=Doom(steps, lambda: self.erp_edit(statement, row)))
         finally:
-            self.edited = None
+            self.edited = set()
+
+    def run_while_delivering(
+        self, begin: Callable[[Doom], object], numbers: list[int], taker: int, steps: int
+    ) -> None:
+        """A run at one of whose steps webhooks arrive."""
+
+        def arrive() -> None:
+            before = self.owned()
+            self.deliver(numbers, taker)
+            self.edited = set(self._changes(before))
+
+        try:
+            begin(Doom(steps, arrive))
+        finally:
+            self.edited = set()
 
     def _changes(self, before: dict[int, Row]) -> dict[int, tuple[Row | None, Row | None]]:
         after = self.owned()
@@ -346,7 +363,7 @@ class Nights:
             for correction, outcome in self.corrections(run)
             if outcome.state in _WRITTEN and LEFT_AS_IT_WAS not in outcome.detail
         ]
-        aside = {self.edited}
+        aside = self.edited
         assert {int(row) for _, row, _ in done} - aside == set(changed) - aside, (done, changed)
         for correction, row, left_out in done:
             if int(row) in aside:
@@ -528,7 +545,7 @@ class Nights:
             for name in names:
                 self.sql(f"DROP TRIGGER {name}")
 
-    def run_while_locked(self, steps: int) -> None:
+    def run_while_locked(self, steps: int, begin: Callable[[Doom], object]) -> None:
         """A run in the middle of which another program locks the store, until the run is over."""
         address = self.world.shape.erp.url.removeprefix("sqlite:///")
         other = sqlite3.connect(address, isolation_level=None)
@@ -538,6 +555,6 @@ class Nights:
                 other.execute("BEGIN IMMEDIATE")
 
         try:
-            self.run(doom=Doom(steps, lock))
+            begin(Doom(steps, lock))
         finally:
             other.close()

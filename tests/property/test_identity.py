@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, Connection, Engine, MetaData, Table, Text, create_engine, func
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    create_engine,
+    func,
+)
 from sqlalchemy import select as select_
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import CHAR, VARCHAR, TypeEngine
@@ -19,11 +29,18 @@ from sqlalchemy.types import CHAR, VARCHAR, TypeEngine
 from tests.integration.databases import BACKENDS, fresh
 from zvirka.comparison import canonical
 from zvirka.erp.sql.expressions import AsText, Same, Trimmed, storable_blanks
+from zvirka.erp.sql.key_columns import joined_key_of, part_of
 from zvirka.identity import (
     BLANKS,
+    EMPTY_PARTS,
     canonical_key,
+    canonical_part,
+    duckdb_joined_key,
+    duckdb_part,
     duckdb_trimmed,
     duckdb_trimmed_list,
+    joined_key,
+    key_parts,
     trimmed,
 )
 from zvirka.mapping import Comparison
@@ -62,6 +79,47 @@ def test_keys_and_values_are_trimmed_as_python_strips(text: str) -> None:
     assert trimmed(text) == text.strip() == canonical_key(text)
     assert canonical(Comparison.TRIMMED, text) == text.strip()
     assert canonical_key(f"{text}Аб-C", is_ref=True) == f"{text}Аб-C".strip().lower()
+
+
+PARTS = TEXTS | st.sampled_from([*EMPTY_PARTS, "~", "\\", "\\~", "~~"])
+KEYS = st.lists(st.tuples(PARTS, PARTS, PARTS), min_size=1, max_size=12)
+
+
+def key_of(texts: Sequence[str | None]) -> str:
+    return joined_key([canonical_part(text) for text in texts])
+
+
+@given(st.tuples(PARTS, PARTS, PARTS))
+def test_a_composite_key_holds_its_parts(texts: tuple[str, ...]) -> None:
+    parts = tuple(canonical_part(text) for text in texts)
+    key = key_of(texts)
+    assert key == canonical_key(key)
+    assert key_parts(key, 3) == (parts if parts[0] else None)
+    assert key_parts(key, 2) is None
+
+
+@given(st.tuples(PARTS, PARTS), st.tuples(PARTS, PARTS))
+@example(("a~b", "c"), ("a", "b~c"))
+@example(("a\\", "b"), ("a", "\\b"))
+def test_two_composite_keys_are_one_if_their_parts_are(
+    one: tuple[str, ...], another: tuple[str, ...]
+) -> None:
+    [first, second] = [tuple(map(canonical_part, texts)) for texts in (one, another)]
+    if first[0] and second[0]:
+        assert (key_of(one) == key_of(another)) == (first == second)
+
+
+@settings(max_examples=50, deadline=None)
+@given(KEYS)
+@example([("a~b", "c\\", ""), ("", "b", "c"), ("\xa0a", "0001-01-01T00:00:00", "~ ")])
+def test_duckdb_joins_keys_alike(rows: list[tuple[str, ...]]) -> None:
+    page = page_of(
+        **{f"t{number}": column for number, column in enumerate(zip(*rows, strict=True))}
+    )
+    assert page
+    joined = duckdb_joined_key([duckdb_part(f"t{n}", is_ref=False) for n in range(3)])
+    found = duckdb.sql(f"SELECT {joined} FROM page").fetchall()
+    assert [key for (key,) in found] == [key_of(row) for row in rows]
 
 
 def test_nothing_is_an_empty_text() -> None:
@@ -143,6 +201,7 @@ def _insert(connection: Connection, table: Table, texts: list[str]) -> None:
         connection.execute(table.insert(), [{"text": text} for text in texts])
 
 
+@pytest.mark.long
 def test_a_store_trims_every_character_alike(tables: tuple[Connection, dict[str, Table]]) -> None:
     connection, made = tables
     assigned = [c for c in EVERY[1:] if c < "\U00010000" or unicodedata.category(c) not in UNUSED]
@@ -152,6 +211,7 @@ def test_a_store_trims_every_character_alike(tables: tuple[Connection, dict[str,
         _through_table(connection, table, [t for c in suspects for t in (f"{c}a{c}", f"a{c}b")])
 
 
+@pytest.mark.long
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -163,6 +223,25 @@ def test_a_store_trims_every_text_alike(
     connection, made = tables
     for table in made.values():
         _through_table(connection, table, texts)
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(rows=KEYS)
+@example(rows=[("a~b", "c\\", ""), ("", "b", "c"), ("\xa0a", "0001-01-01T00:00:00", "~ ")])
+@example(rows=[("\u200b", "b", "c")])
+def test_a_store_joins_keys_alike(
+    tables: tuple[Connection, dict[str, Table]], rows: list[tuple[str, ...]]
+) -> None:
+    connection, _ = tables
+    names = ["t0", "t1", "t2"]
+    blanks = storable_blanks(connection)
+    parts = [part_of(bindparam(name, type_=Text()), blanks) for name in names]
+    statement = select_(joined_key_of(parts))
+    for row in rows:
+        found = connection.execute(statement, dict(zip(names, row, strict=True))).scalar()
+        assert found == key_of(row)
 
 
 def test_an_old_encoding_trims_the_blanks_it_can_hold(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,8 @@ from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.retention import prune
 from zvirka.journal.run_writes import FINAL
 from zvirka.journal.tables import metadata
+
+pytestmark = pytest.mark.long
 
 TEXT = st.text(max_size=20)
 STEPS = st.lists(

@@ -14,6 +14,8 @@ import pytest
 
 from tests.property.test_nights_law import NightsLaw
 
+pytestmark = pytest.mark.long
+
 History = Callable[[NightsLaw], None]
 KEPT: list[History] = []
 

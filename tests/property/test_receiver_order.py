@@ -20,7 +20,7 @@ from zvirka.erp import open_store
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.protocol import Store
 from zvirka.journal.engine import open_engine
-from zvirka.journal.receipts import verify_receipts
+from zvirka.journal.receipt_checks import verify_receipts
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.policy import Policy
 from zvirka.receiver.ingest import Ingest

@@ -32,6 +32,8 @@ from zvirka.reconcile.snapshot import Absence
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 
+pytestmark = pytest.mark.long
+
 TABLES = (
     """
     CREATE TABLE firms(

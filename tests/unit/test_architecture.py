@@ -22,6 +22,7 @@ FLOORS = (
         "atomic_files",
         "bounded_http",
         "comparison",
+        "database_address",
         "deadline_session",
         "domain",
         "errors",
@@ -41,13 +42,16 @@ FLOORS = (
     {"settings", "i18n", "policy"},
     {"report", "staging", "onec", "erp", "journal", "simulator", "bsl", "logs"},
     {"reconcile", "backup"},
-    {"cli", "web", "service", "receiver", "demonstration", "demonstration_flows", "init"},
+    {"cli", "web", "service", "receiver", "fleet", "demonstration", "demonstration_flows", "init"},
 )
 SIDEWAYS = {
     ("policy", "settings"),  # it is read from them
     ("staging", "onec"),  # it stages what both sides' protocols yield
     ("staging", "erp"),
     ("report", "journal"),  # a report is rendered from the journal
+    ("fleet", "service"),  # workers perform the nights of the daemon
+    ("web", "fleet"),  # what is asked for on the page goes to workers, too
+    ("cli", "fleet"),
     ("cli", "web"),  # a command starts each of the others
     ("cli", "service"),
     ("cli", "receiver"),

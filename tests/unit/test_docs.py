@@ -27,6 +27,7 @@ def names(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+@pytest.mark.long
 def test_generated_pages_are_current() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "packaging/reference.py", "--check"],
@@ -90,6 +91,7 @@ def parse(words: list[str]) -> None:
         found.make_context("zvirka", words, obj=Invocation({}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", WRITTEN, ids=names)
 def test_every_command_line_can_be_typed(page: Path) -> None:
     for line in command_lines(page):
@@ -100,6 +102,7 @@ def test_every_command_line_can_be_typed(page: Path) -> None:
                 raise AssertionError(f"{line}: {error}") from error
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", WRITTEN, ids=names)
 def test_every_command_named_in_a_sentence_exists(page: Path) -> None:
     text = FENCE.sub("", page.read_text("utf-8"))

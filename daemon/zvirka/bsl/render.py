@@ -54,9 +54,20 @@ def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
     that this one does not write are deleted: the Configurator would load them.
 
     Raises:
-        SettingsError: 1C cannot post to the address, or a value cannot stand in the module.
+        SettingsError: the module cannot tell of this catalogue, 1C cannot post to the address, or a
+            value cannot stand in the module.
         ZvirkaError: a file cannot be written or is somebody else's, or a shipped module is damaged.
     """
+    if not mapping.is_pushed:
+        raise SettingsError(
+            coded(
+                "ZV3308",
+                "the push module does not tell of the catalogue {catalog}",
+                catalog=mapping.catalog,
+            ),
+            place="onec.key",
+            remedy=Message("let zvirka reconcile it at night; only one field can name a client"),
+        )
     blocks = {
         "settings": _settings_lines(settings, mapping),
         "fields": list(field_lines(mapping)),

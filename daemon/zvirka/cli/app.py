@@ -20,6 +20,7 @@ from zvirka.cli import (
     demo,
     explain,
     feed,
+    fleet,
     flows,
     init,
     prune,
@@ -104,6 +105,8 @@ app.add_typer(simulate.app)
 app.add_typer(simulated.app, name="simulated")
 app.add_typer(serve.app)
 app.add_typer(daemon.app)
+app.add_typer(fleet.worker_app)
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(alert.app)
 app.add_typer(systemd.app, name="systemd")
 app.add_typer(upgrade.app)

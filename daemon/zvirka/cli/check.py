@@ -47,6 +47,7 @@ _SUBJECTS = {
     "required columns": N_("required columns"),
     "rights": N_("rights"),
     "service user": N_("service user"),
+    "slice": N_("slice"),
     "soft delete": N_("soft delete"),
     "store": N_("store"),
     "transactions": N_("transactions"),

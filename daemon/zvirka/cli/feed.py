@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,7 +12,7 @@ import typer
 from zvirka.cli.each_flow import for_each_flow
 from zvirka.cli.invocation import Invocation
 from zvirka.cli.options import FlowsCommand, WaitOption, examples, new_group
-from zvirka.cli.run_output import show_summary
+from zvirka.cli.run_output import show_summary, tell_place
 from zvirka.errors import ExitCode, ZvirkaError
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ def feed(context: typer.Context, wait: WaitOption = None) -> int:
 
     Needs onec.exchange_plan and onec.exchange_node. The changes are confirmed to 1C only after the
     run is in the journal; until then 1C sends them again. Flows that read the same node of a base
-    take its changes together, whichever of them is named; --all-flows leaves out flows without an
-    exchange plan.
+    take its changes together; naming one of them is enough. --all-flows leaves out flows without
+    an exchange plan.
     """
     call: Invocation = context.obj
     names, followed = _follow(call, wait or 0)
@@ -55,8 +57,37 @@ def feed(context: typer.Context, wait: WaitOption = None) -> int:
 
 def _follow(call: Invocation, wait: float) -> tuple[list[str], Followed]:
     """Follow the nodes of the flows asked for, each once; the flows that read them."""
+    from zvirka.fleet.performing import fleet_of
+    from zvirka.reconcile.feeding import Followed, readers_of_the_node
+
+    flows, broken = _asked_for(call)
+    names, followed = [*broken], Followed({}, dict(broken))
+    for flow in flows:
+        if flow.name in names:
+            continue
+        readers = readers_of_the_node(flow)
+        names += [reader.name for reader in readers]
+        try:
+            with fleet_of(flow) as fleet:
+                if fleet is None:
+                    of_node = _follow_here(call, readers, wait)
+                else:
+                    tell = partial(tell_place, call)
+                    runs = fleet.perform(None, call.who, stop=threading.Event(), tell=tell)
+                    of_node = Followed(dict(runs), {})
+        except ZvirkaError as error:
+            if len(flows) == 1:
+                raise
+            followed.failures[flow.name] = error
+        else:
+            followed.runs.update(of_node.runs)
+            followed.failures.update(of_node.failures)
+    return names, followed
+
+
+def _follow_here(call: Invocation, readers: list[Settings], wait: float) -> Followed:
     from zvirka.reconcile.environment import open_environment
-    from zvirka.reconcile.feeding import Followed, follow_together, readers_of_the_node
+    from zvirka.reconcile.feeding import follow_together
     from zvirka.settings.profiles import mapping_of
 
     progress = call.progress()
@@ -64,26 +95,10 @@ def _follow(call: Invocation, wait: float) -> tuple[list[str], Followed]:
     def open_flow(flow: Settings) -> AbstractContextManager[Environment]:
         return open_environment(flow, mapping_of(flow), progress=progress)
 
-    flows, broken = _asked_for(call)
-    names, followed = [*broken], Followed({}, dict(broken))
     try:
-        for flow in flows:
-            if flow.name in names:
-                continue
-            readers = readers_of_the_node(flow)
-            names += [reader.name for reader in readers]
-            try:
-                of_node = follow_together(readers, open_flow, who=call.who, wait=wait)
-            except ZvirkaError as error:
-                if len(flows) == 1:
-                    raise
-                followed.failures[flow.name] = error
-            else:
-                followed.runs.update(of_node.runs)
-                followed.failures.update(of_node.failures)
+        return follow_together(readers, open_flow, who=call.who, wait=wait)
     finally:
         progress.done()
-    return names, followed
 
 
 def _asked_for(call: Invocation) -> tuple[list[Settings], dict[str, ZvirkaError]]:

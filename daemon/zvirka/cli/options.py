@@ -21,6 +21,14 @@ from zvirka.message import Message, coded
 ReasonOption = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal and the report.")
 ]
+CodesOption = Annotated[
+    list[str] | None,
+    typer.Option("--code", metavar="CODE", help="Код of a counterparty; repeatable."),
+]
+RefsOption = Annotated[
+    list[str] | None,
+    typer.Option("--ref", metavar="REF", help="Ref_Key of a counterparty; repeatable."),
+]
 RunArgument = Annotated[int, typer.Argument(metavar="RUN", min=1, help="The number of the run.")]
 WaitOption = Annotated[
     float | None,

@@ -15,6 +15,7 @@ import msgspec
 from zvirka.demonstration import Day
 from zvirka.demonstration_flows import FlowShown
 from zvirka.domain import Command, Difference, Mode, RunStatus, Standing, Trigger
+from zvirka.fleet.status_lines import FleetStatus
 from zvirka.i18n.register import Explanation
 from zvirka.journal.client_search import FoundClient
 from zvirka.journal.head import Head
@@ -292,6 +293,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("plan", "reconcile", "resync", "approve", "reject", "undo"), (Summary,)),
     "feed": (Summary, NothingNew),
     "flows": (FlowsResult,),
+    "fleet status": (FleetStatus,),
     "suppress": (Summary, SuppressionsResult),
     "runs": (RunsResult,),
     "show": (ShowResult,),

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import FlowCommand, ReasonOption, WaitOption, examples, new_group
+from zvirka.cli.options import (
+    CodesOption,
+    FlowCommand,
+    ReasonOption,
+    RefsOption,
+    WaitOption,
+    examples,
+    new_group,
+)
 from zvirka.cli.run_output import perform_and_show
 from zvirka.domain import Command
 from zvirka.errors import UsageError
@@ -27,14 +35,8 @@ app = new_group()
 def resync(
     context: typer.Context,
     reason: ReasonOption,
-    code: Annotated[
-        list[str] | None,
-        typer.Option("--code", metavar="CODE", help="Код of a counterparty; repeatable."),
-    ] = None,
-    ref: Annotated[
-        list[str] | None,
-        typer.Option("--ref", metavar="REF", help="Ref_Key of a counterparty; repeatable."),
-    ] = None,
+    code: CodesOption = None,
+    ref: RefsOption = None,
     tax_id: Annotated[
         list[str] | None, typer.Option("--tax-id", metavar="ID", help="A tax id; repeatable.")
     ] = None,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zvirka.cli.invocation import Invocation
@@ -13,26 +15,29 @@ from zvirka.domain import Command, RunStatus
 from zvirka.errors import ExitCode
 
 if TYPE_CHECKING:
+    from zvirka.cli.progress_bars import TerminalProgress
     from zvirka.reconcile.request import Request, Summary
 
 _PAGE = re.compile(r"-p\d+\.html$")
 
 
 def perform_and_show(call: Invocation, request: Request) -> int:
-    """Perform a run with progress bars and show how it ended."""
-    from zvirka.reconcile.environment import open_environment
-    from zvirka.reconcile.run import perform
+    """Perform a run with progress bars, or have a worker perform it, and show how it ended."""
+    from zvirka.fleet.performing import HERE, fleet_of
 
-    settings, mapping = call.settings, call.mapping
+    settings = call.settings
     progress = call.progress()
     stop = threading.Event()
     stopping = GracefulStop(stop, lambda: progress.begun, call.say("stopping"))
     try:
-        with stopping, open_environment(settings, mapping, progress=progress) as environment:
-            try:
-                summary = perform(replace(environment, stop=stop), request)
-            finally:
-                progress.done()
+        with stopping, fleet_of(settings) as fleet:
+            if fleet is None or request.command in HERE:
+                summary = _perform_here(call, request, stop, progress)
+            else:
+                progress.begun = True  # an order can be withdrawn at once
+                summary = fleet.perform(
+                    request, request.who, stop=stop, tell=partial(tell_place, call)
+                )[settings.name]
         call.waits_for_others = bool(summary.waiting)
         show_summary(call, summary)
     finally:
@@ -42,6 +47,27 @@ def perform_and_show(call: Invocation, request: Request) -> int:
         if stopping.asked and summary.status == RunStatus.INTERRUPTED
         else summary.exit_code
     )
+
+
+def _perform_here(
+    call: Invocation, request: Request, stop: threading.Event, progress: TerminalProgress
+) -> Summary:
+    from zvirka.reconcile.environment import open_environment
+    from zvirka.reconcile.run import perform
+
+    with open_environment(call.settings, call.mapping, progress=progress) as environment:
+        try:
+            return perform(replace(environment, stop=stop), request)
+        finally:
+            progress.done()
+
+
+def tell_place(call: Invocation, place: str, detail: str) -> None:
+    """Say on standard error where an order is: in the queue, or at which machine."""
+    if place == "queued":
+        sys.stderr.write(call.say("order_queued", ahead=detail) + "\n")
+    else:
+        sys.stderr.write(call.say("order_runs", host=detail) + "\n")
 
 
 def show_summary(call: Invocation, summary: Summary) -> None:

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import FlowCommand, WaitOption, day_of, examples, new_group
+from zvirka.cli.options import (
+    CodesOption,
+    FlowCommand,
+    RefsOption,
+    WaitOption,
+    day_of,
+    examples,
+    new_group,
+)
 from zvirka.cli.run_output import perform_and_show
 from zvirka.domain import Command
 from zvirka.errors import ExitCode, UsageError
@@ -29,14 +37,8 @@ def suppress(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why; required but with --list.")
     ] = "",
-    code: Annotated[
-        list[str] | None,
-        typer.Option("--code", metavar="CODE", help="Код of a counterparty; repeatable."),
-    ] = None,
-    ref: Annotated[
-        list[str] | None,
-        typer.Option("--ref", metavar="REF", help="Ref_Key of a counterparty; repeatable."),
-    ] = None,
+    code: CodesOption = None,
+    ref: RefsOption = None,
     until: Annotated[
         str, typer.Option("--until", metavar="DAY", help="The last day; by default without end.")
     ] = "",

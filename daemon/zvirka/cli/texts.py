@@ -20,6 +20,21 @@ SENTENCES: dict[str, str] = {
     "last_run": N_("Last run"),
     "next_run": N_("Next run"),
     "broken": N_("settings cannot be used"),
+    "worker": N_("Worker"),
+    "workers": N_("Workers"),
+    "runs_at_once": N_("Runs at once"),
+    "servers": N_("Servers of 1C"),
+    "server": N_("Server of 1C"),
+    "all_servers": N_("all"),
+    "heard": N_("Last heard"),
+    "dead": N_("dead"),
+    "running_now": N_("Running"),
+    "waiting": N_("Waiting"),
+    "waits_since": N_("Waits since"),
+    "untaken": N_("No worker takes these due flows: {flows}"),
+    "worker_ready": N_("waits for runs"),
+    "order_queued": N_("Ordered from the workers; runs that go first: {ahead}"),
+    "order_runs": N_("A worker runs it: {host}"),
     "feed_empty": N_("The exchange plan has recorded no new changes."),
     "demo_begins": N_(
         "A simulated 1C with {count} counterparties. ERP: SQLite. The webhooks are real."
@@ -133,8 +148,8 @@ SENTENCES: dict[str, str] = {
     "signed_count": N_("Runs signed with a trusted key: {signed}; not signed so: {unsigned}."),
     "anchors": N_("Compared with anchors: {heads} heads and reports, {timestamps} timestamps."),
     "no_anchors": N_(
-        "No anchors: whoever holds journal and key could have rewritten both. Set report.tsa or"
-        " report.head_file."
+        "No anchors: somebody with the journal and the key could have rewritten both. Set"
+        " report.tsa or report.head_file."
     ),
     "tsa_not_checked": N_(
         "Timestamps whose authority was not checked: {count}; give its certificate with --tsa-cert."

@@ -53,19 +53,15 @@ class ClientRow(EmbeddedModel, table=True):
     )
 
 
-def key_column(mapping: Mapping) -> str:
-    """The column of the embedded table that holds the pairing key; ``ref`` for Ref_Key."""
-    return mapping.key
-
-
 def embedded_table(mapping: Mapping) -> Table:
     """The table for a mapping: the fields out of the box, a text column for each further one."""
     table = EmbeddedModel.metadata.tables[TABLE].to_metadata(MetaData())
     for name in mapping.names:
         if name not in table.c:
             table.append_column(Column(name, Text))
-    Index(f"uq_{TABLE}_{key_column(mapping)}", table.c[key_column(mapping)], unique=True)
-    if key_column(mapping) != "ref":
+    key = [table.c[name] for name in mapping.key]
+    Index(f"uq_{TABLE}_{'_'.join(mapping.key)}", *key, unique=True)
+    if not mapping.key_is_ref:
         Index(f"ix_{TABLE}_ref", table.c.ref)
     return table
 
@@ -78,7 +74,7 @@ def embedded_settings(erp: ErpSettings, mapping: Mapping) -> ErpSettings:
             "table": TABLE,
             "db_schema": None,
             "primary_key": "id",
-            "key": key_column(mapping),
+            "key": mapping.key[0],
             "ref": "ref",
             "owned": "source <> 'manual'",
             "columns": {name: ColumnSettings(column=name) for name in mapping.names},
@@ -98,7 +94,7 @@ def effective(erp: ErpSettings, mapping: Mapping) -> ErpSettings:
 
 
 def create_embedded(url: str, mapping: Mapping) -> None:
-    """Create the embedded store where there is none; an existing one is left as it is.
+    """Create the embedded store unless it exists; an existing one is not changed.
 
     Raises:
         StoreError: the file cannot be created.

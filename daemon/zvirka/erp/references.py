@@ -90,7 +90,7 @@ def _referenced(
     theirs = flows[target]
     mapping = mapping_of(theirs)
     erp = effective(theirs.erp, mapping)
-    ref = erp.ref or (erp.key if mapping.key == "ref" else None)
+    ref = erp.ref or (erp.key if mapping.key_is_ref else None)
     if database_of(erp) != database_of(ours.erp):
         raise unfit_reference(
             field,

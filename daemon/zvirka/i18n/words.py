@@ -136,6 +136,8 @@ MODES: Mapping[str, str] = {
 }
 PHASES: Mapping[str, str] = {
     "": N_("beginning"),
+    "queued": N_("waiting for a worker"),
+    "elsewhere": N_("at a worker"),
     "recover": N_("recovering what was interrupted"),
     "preflight": N_("checking 1C"),
     "pull": N_("reading 1C"),

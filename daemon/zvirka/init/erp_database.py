@@ -78,7 +78,7 @@ class ErpDatabase:
         """Return a table as it is in the database.
 
         Raises:
-            StoreError: there is none of that name.
+            StoreError: the database has no table of that name.
         """
         if name not in self._tables:
             try:

@@ -108,9 +108,9 @@ def propose_source(
 
 def _lack(found: FoundBase, name: str, mapping: Mapping) -> tuple[bool, int, bool]:
     lacks = missing_in(found.schema, mapping, found.all_names)
-    keyless = any(one.field in {"", mapping.key} for one in lacks)
+    keyless = any(one.field in {"", *mapping.key} for one in lacks)
     entity = found.schema.entity(catalog_entity(mapping))
-    coded = entity is not None and entity.has("Code") and mapping.key == "ref"
+    coded = entity is not None and entity.has("Code") and mapping.key_is_ref
     return keyless, len(lacks) + coded, name == "custom"
 
 
@@ -128,7 +128,7 @@ def _replacements(found: FoundBase, mapping: Mapping) -> dict[str, Any]:
     entity = found.schema.entity(catalog_entity(mapping))
     changes: dict[str, Any] = {}
     for lack in missing_in(found.schema, mapping, found.all_names):
-        if entity is None or not lack.field or lack.field == mapping.key:
+        if entity is None or not lack.field or lack.field in mapping.key:
             continue
         if lack.entity == KINDS:
             source = mapping.field(lack.field).source

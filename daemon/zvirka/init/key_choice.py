@@ -47,7 +47,7 @@ def primary_key(table: Table) -> Column[Any]:
     """Return the column of the primary key; of a view, ``id``.
 
     Raises:
-        SettingsError: there is none, or it has several columns.
+        SettingsError: the table has no primary key, or one of several columns.
     """
     keys = list(table.primary_key.columns)
     if not keys and "id" in table.c:  # a view
@@ -89,7 +89,7 @@ def choose_key(sides: TableSample, asked: str) -> KeyChoice:
                 ),
             )
         field = next((field for _, field, column, _ in scored if column.name == asked), None)
-        return KeyChoice(field or sides.mapping.key, sides.table.c[asked])
+        return KeyChoice(field or sides.mapping.key[0], sides.table.c[asked])
     if not scored:
         raise _no_key(
             sides.table,
@@ -131,7 +131,7 @@ def _candidates(sides: TableSample) -> Iterator[tuple[float, str, Column[Any], M
             # A tax id need not be unique: it is the last resort, a known code the first.
             weight = {"code": 1.0, "ref": 0.95, "tax_id": 0.6}[field]
             score = weight * (0.7 * share + 0.3 * named if sides.rows else named)
-            if field == sides.mapping.key:
+            if (field,) == sides.mapping.key:
                 score += 0.05
             if score > 0.1:
                 reason = Message("its name")

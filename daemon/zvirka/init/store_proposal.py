@@ -120,7 +120,7 @@ class _Proposing:
         ]
         return StoreProposal(
             erp=self.erp,
-            key=field if field != self.sides.mapping.key else "",
+            key=field if (field,) != self.sides.mapping.key else "",
             dropped=tuple(missing),
             columns=tuple(self.columns),
             notes=tuple(self.notes),

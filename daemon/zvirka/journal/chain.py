@@ -26,7 +26,7 @@ from zvirka.errors import JournalError
 from zvirka.journal.digests import Raw, raw_column, raw_columns, run_digest
 from zvirka.journal.event_checks import unsound_events
 from zvirka.journal.journal import Journal
-from zvirka.journal.receipts import verify_receipts
+from zvirka.journal.receipt_checks import verify_receipts
 from zvirka.journal.row_checks import ChainProblem as ChainProblem
 from zvirka.journal.row_checks import stray_rows, unsound_receipts, unsound_rows
 from zvirka.journal.sealed_memory import memory_problems, sealed_from

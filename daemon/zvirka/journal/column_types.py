@@ -11,6 +11,11 @@ from sqlalchemy import DateTime, Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
 
+def as_utc(moment: datetime) -> datetime:
+    """The moment as aware UTC; one without a zone is SQLite's, which keeps the UTC wall clock."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 class UtcTime(TypeDecorator[datetime]):
     """Aware UTC in and out; SQLite, which knows no zones, keeps the UTC wall clock."""
 
@@ -32,9 +37,7 @@ class UtcTime(TypeDecorator[datetime]):
         dialect: Dialect,  # noqa: ARG002
     ) -> datetime | None:
         """Return the time as aware UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return None if value is None else as_utc(value)
 
 
 class JsonText(TypeDecorator[Any]):

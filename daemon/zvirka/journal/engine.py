@@ -24,6 +24,17 @@ from zvirka.settings.model import Settings
 LOCK_WAIT_SECONDS = 30
 """How long another writer (the receiver, a backup) is waited for."""
 
+SILENCE: dict[str, int] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""When a connection to PostgreSQL counts as broken: after some 25 seconds without an answer.
+
+Otherwise a network that swallows packets is noticed after a quarter of an hour. Ignored where the
+connection is a Unix socket.
+"""
 
 _IN_SCHEMA = "-c search_path="
 """How an address says so; it is taken out of it before the driver sees it."""
@@ -129,7 +140,7 @@ def journal_engine(url: URL, **options: Any) -> Engine:
         options["connect_args"] = {"timeout": LOCK_WAIT_SECONDS}
     else:
         options.setdefault("pool_pre_ping", "poolclass" not in options)
-        options["connect_args"] = {"application_name": "zvirka"}
+        options["connect_args"] = {"application_name": "zvirka", **SILENCE}
     try:
         engine = create_engine(url, **options)
     except (NoSuchModuleError, ImportError):

@@ -2,8 +2,9 @@
 
 Opening and settling are each a link of one chain: a link's digest covers the link before it, so
 a receipt that is changed, removed or inserted later breaks the walk of
-:func:`verify_receipts`. One process writes receipts at a time and holds the chain's tip
-(:mod:`zvirka.receiver.ingest`); a unique ``previous_digest`` keeps a second one from forking it.
+:mod:`zvirka.journal.receipt_checks`. One process writes receipts at a time and holds the chain's
+tip (:mod:`zvirka.receiver.ingest`); a unique ``previous_digest`` keeps a second one from forking
+it.
 
 Functions take a connection where they are part of the caller's transaction, an engine where they
 only look.
@@ -11,17 +12,17 @@ only look.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, or_, select, update
 
-from zvirka.domain import Command
+from zvirka.journal.column_types import as_utc
 from zvirka.journal.digests import digest_of
-from zvirka.journal.tables import CORRECTION, RECEIPT, RUN
-from zvirka.message import Message, loaded, stored
+from zvirka.journal.tables import RECEIPT
+from zvirka.message import loaded, stored
 
 GENESIS = ""
 """What the first link follows."""
@@ -32,10 +33,6 @@ STORED = ("created", "updated", "restored", "deleted", "unchanged", "absent")
 SETTLED_LATER = ("failed", "refused", "held", "left")
 """Outcomes that left the store without this change, so that an older message may still apply."""
 
-AHEAD_MS = 600_000
-"""How far a sender's clock may be ahead of ours before its stamps are counted apart."""
-
-_WRITING = (Command.RECONCILE, Command.RESYNC, Command.APPROVE, Command.UNDO)
 _CHUNK = 500
 _LAST = 2048
 
@@ -104,7 +101,7 @@ def open_receipts(
         row = msgspec.structs.asdict(opening)
         row["received_at"] = opening.received_at.astimezone(UTC)
         row |= {"extra_digest": digest_of(opening.extra), "previous_digest": tip}
-        tip = row["digest"] = _opening_digest(row)
+        tip = row["digest"] = opening_digest(row)
         rows.append(row | _UNSETTLED)
     if not rows:
         return [], tip
@@ -128,7 +125,7 @@ def settle_receipts(
             "settled_previous": tip,
             "payload": {},
         }
-        tip = row["settled_digest"] = _settling_digest(row | {"digest": settlement.receipt.digest})
+        tip = row["settled_digest"] = settling_digest(row | {"digest": settlement.receipt.digest})
         rows.append(row)
     if rows:
         statement = update(RECEIPT).where(RECEIPT.c.id == bindparam("zv_id"))
@@ -141,7 +138,7 @@ def chain_tip(connection: Connection) -> str:
     """The chain's last link: the one among the latest that no other link follows.
 
     A journal that was tampered with may have several or none; the latest opening is then used, and
-    :func:`verify_receipts` reports the break.
+    :func:`zvirka.journal.receipt_checks.verify_receipts` reports the break.
     """
     receipts = RECEIPT.c
     latest = (
@@ -175,114 +172,9 @@ def unsettled_receipts(connection: Connection) -> list[OpenReceipt]:
         .order_by(receipts.id)
     )
     return [
-        OpenReceipt(Opened(number, digest), _aware(at), payload)
+        OpenReceipt(Opened(number, digest), as_utc(at), payload)
         for number, digest, at, payload in connection.execute(statement)
     ]
-
-
-def written_since(connection: Connection, moment: datetime) -> bool:
-    """Whether a run that may write was at work after the moment, however it ended."""
-    at = moment.astimezone(UTC)
-    statement = (
-        select(RUN.c.id)
-        .where(RUN.c.command.in_([command.value for command in _WRITING]))
-        .where(or_(RUN.c.finished_at.is_(None), RUN.c.finished_at > at))
-        .limit(1)
-    )
-    return connection.execute(statement).first() is not None
-
-
-def corrected_since(connection: Connection, received: Mapping[str, datetime]) -> frozenset[str]:
-    """Which pairing keys a run wrote, or was about to write, after a message about them came."""
-    found: set[str] = set()
-    keys = sorted(received)
-    for start in range(0, len(keys), _CHUNK):
-        chunk = keys[start : start + _CHUNK]
-        since = min(received[key] for key in chunk).astimezone(UTC)
-        statement = (
-            select(CORRECTION.c.key, func.max(CORRECTION.c.intended_at))
-            .where(CORRECTION.c.key.in_(chunk), CORRECTION.c.intended_at > since)
-            .group_by(CORRECTION.c.key)
-        )
-        for key, latest in connection.execute(statement):
-            if _aware(latest) > received[key]:
-                found.add(key)
-    return frozenset(found)
-
-
-class Stamps(msgspec.Struct, frozen=True):
-    """The newest stamps the store has taken in, in milliseconds, by Ref_Key and by pairing key.
-
-    ``ahead`` holds those of a sender whose clock was ahead of ours: they are in order among
-    themselves, and do not block what comes after the clock is set right.
-    """
-
-    by_ref: dict[str, int] = {}
-    by_key: dict[str, int] = {}
-    ahead_by_ref: dict[str, int] = {}
-    ahead_by_key: dict[str, int] = {}
-
-    def newest(self, ref: str, key: str, *, ahead: bool) -> int:
-        """The newest stamp that a message about this counterparty is compared with; -1 for none."""
-        refs, keys = (self.ahead_by_ref, self.ahead_by_key) if ahead else (self.by_ref, self.by_key)
-        return max(refs.get(ref, -1), keys.get(key, -1))
-
-    def note(self, ref: str, key: str, stamp: int, *, ahead: bool) -> None:
-        """Count one more stamp that was taken in."""
-        refs, keys = (self.ahead_by_ref, self.ahead_by_key) if ahead else (self.by_ref, self.by_key)
-        if ref:
-            refs[ref] = max(refs.get(ref, -1), stamp)
-        keys[key] = max(keys.get(key, -1), stamp)
-
-
-def is_ahead(stamp: int, received_at: datetime) -> bool:
-    """Whether a stamp is of a clock so far ahead of ours that it would block all that follows."""
-    return stamp > received_at.timestamp() * 1000 + AHEAD_MS
-
-
-def last_stamps(connection: Connection, refs: Sequence[str], keys: Sequence[str]) -> Stamps:
-    """The newest stamps the store has taken in of these Ref_Keys and pairing keys.
-
-    A receipt of the same transaction that is still open does not count.
-    """
-    receipts = RECEIPT.c
-    found = Stamps()
-    for column, values in ((receipts.ref, refs), (receipts.key, keys)):
-        wanted = sorted({value for value in values if value})
-        for start in range(0, len(wanted), _CHUNK):
-            statement = (
-                select(receipts.ref, receipts.key, receipts.stamp, receipts.received_at)
-                .where(column.in_(wanted[start : start + _CHUNK]))
-                .where(receipts.stamp.is_not(None), receipts.outcome != "")
-                .where(receipts.outcome.not_in(SETTLED_LATER))
-            )
-            for ref, key, stamp, received_at in connection.execute(statement):
-                found.note(ref, key, stamp, ahead=is_ahead(stamp, _aware(received_at)))
-    return found
-
-
-class SeenMessage(msgspec.Struct, frozen=True):
-    """A message that came before under a messageId, and was taken in."""
-
-    stamp: int | None
-    payload_digest: str
-
-
-def seen_messages(connection: Connection, ids: Iterable[str]) -> dict[str, SeenMessage]:
-    """By messageId: the last message of that id whose receipt says that it was taken in."""
-    receipts = RECEIPT.c
-    wanted = sorted(set(ids) - {""})
-    found: dict[str, SeenMessage] = {}
-    for start in range(0, len(wanted), _CHUNK):
-        statement = (
-            select(receipts.message_id, receipts.stamp, receipts.payload_digest)
-            .where(receipts.message_id.in_(wanted[start : start + _CHUNK]))
-            .where(receipts.outcome != "", receipts.outcome.not_in(SETTLED_LATER))
-            .order_by(receipts.id)
-        )
-        for message_id, stamp, digest in connection.execute(statement):
-            found[message_id] = SeenMessage(stamp, digest)
-    return found
 
 
 def find_receipts(
@@ -316,7 +208,7 @@ def find_receipts(
                 if row.id not in seen:
                     seen.add(row.id)
                     values = dict(zip(names, row, strict=True))
-                    at, detail = _aware(row.received_at), loaded(row.detail)
+                    at, detail = as_utc(row.received_at), loaded(row.detail)
                     yield Receipt(**values | {"received_at": at, "detail": detail})
 
 
@@ -324,70 +216,6 @@ def has_receipts(engine: Engine) -> bool:
     """Whether a receiver has ever run here; if not, a missing receipt means nothing."""
     with engine.connect() as connection:
         return connection.execute(select(RECEIPT.c.id).limit(1)).first() is not None
-
-
-def verify_receipts(engine: Engine) -> Iterator[Message]:
-    """Walk the chain from its beginning and yield every break, a sentence each.
-
-    An empty iterator means that no receipt was changed, removed or slipped in since the tip was
-    noted. Memory holds the receipts of one batch.
-    """
-    tip = GENESIS
-    pending: dict[int, dict[str, Any]] = {}
-    chosen = [column for column in RECEIPT.c if column.name != "payload"]
-    with engine.connect() as connection:
-        result = connection.execution_options(yield_per=1000).execute(
-            select(*chosen).order_by(RECEIPT.c.id)
-        )
-        for found in result.mappings():
-            row = dict(found)
-            tip = _follow(pending, tip)
-            if row["previous_digest"] != tip:
-                yield Message(
-                    "receipt {number}: a link before it was changed or removed",
-                    number=str(row["id"]),
-                )
-                yield from _abandoned(pending)
-            yield from _own_problems(row)
-            tip = row["digest"]
-            pending[row["id"]] = row
-    _follow(pending, tip)
-    yield from _abandoned(pending)
-
-
-def _own_problems(row: dict[str, Any]) -> Iterator[Message]:
-    if _opening_digest(row) != row["digest"]:
-        yield Message(
-            "receipt {number}: what was received does not match its digest", number=str(row["id"])
-        )
-    if row["extra"] and digest_of(row["extra"]) != row["extra_digest"]:
-        yield Message(
-            "receipt {number}: the extra keys do not match their digest", number=str(row["id"])
-        )
-    if row["outcome"] and _settling_digest(row) != row["settled_digest"]:
-        yield Message(
-            "receipt {number}: the outcome does not match its digest", number=str(row["id"])
-        )
-    if not row["outcome"] and (row["settled_digest"] or row["settled_at"] is not None):
-        yield Message("receipt {number}: the outcome was removed", number=str(row["id"]))
-
-
-def _follow(pending: dict[int, dict[str, Any]], tip: str) -> str:
-    """Take settled receipts out of ``pending`` as long as they continue the chain."""
-    links = {row["settled_previous"]: row for row in pending.values() if row["outcome"]}
-    while row := links.pop(tip, None):
-        del pending[row["id"]]
-        tip = row["settled_digest"]
-    return tip
-
-
-def _abandoned(pending: dict[int, dict[str, Any]]) -> Iterator[Message]:
-    for number, row in list(pending.items()):
-        if row["outcome"]:
-            del pending[number]
-            yield Message(
-                "receipt {number}: its outcome does not continue the chain", number=str(number)
-            )
 
 
 _UNSETTLED = {
@@ -399,19 +227,16 @@ _UNSETTLED = {
 }
 
 
-def _opening_digest(row: dict[str, Any]) -> str:
+def opening_digest(row: dict[str, Any]) -> str:
+    """The link that a receipt's opening is; ``row`` holds its columns."""
     names = ("previous_digest", "action", "key", "ref", "message_id", "stamp", "payload_digest")
-    at = _aware(row["received_at"]).isoformat(timespec="microseconds")
+    at = as_utc(row["received_at"]).isoformat(timespec="microseconds")
     return digest_of(["opened", at, *(row[name] for name in names), row["extra_digest"]])
 
 
-def _settling_digest(row: dict[str, Any]) -> str:
-    at = "" if row["settled_at"] is None else _aware(row["settled_at"])
+def settling_digest(row: dict[str, Any]) -> str:
+    """The link that a receipt's outcome is; ``row`` holds its columns."""
+    at = "" if row["settled_at"] is None else as_utc(row["settled_at"])
     moment = at if isinstance(at, str) else at.isoformat(timespec="microseconds")
     names = ("settled_previous", "digest", "outcome", "detail")
     return digest_of(["settled", moment, *(row[name] for name in names)])
-
-
-def _aware(moment: datetime) -> datetime:
-    # SQLite gives back what was written, without its zone: always UTC here.
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from zvirka.errors import NOT_JSON, JournalError, LockHeldError, os_reason
-from zvirka.journal.engine import journal_engine, journal_name, journal_url, schema_of
+from zvirka.journal.engine import SILENCE, journal_engine, journal_name, journal_url, schema_of
 from zvirka.journal.error_messages import guarded
 from zvirka.message import Coded, Message, coded
 from zvirka.now import Now, utc_now
@@ -36,6 +36,14 @@ from zvirka.settings.model import Settings
 _PAUSE_SECONDS = 0.2
 _NAME_BYTES = 63
 """PostgreSQL cuts ``application_name`` there."""
+
+_SERVER_SILENCE = {
+    "tcp_keepalives_idle": SILENCE["keepalives_idle"],
+    "tcp_keepalives_interval": SILENCE["keepalives_interval"],
+    "tcp_keepalives_count": SILENCE["keepalives_count"],
+    "tcp_user_timeout": SILENCE["tcp_user_timeout"],
+}
+"""The same for the server's end of the connection."""
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +96,12 @@ _RUN = _Kind(
     refusal=coded("ZV5301", "another run is under way"),
     remedy=Message("wait for it to end, or run again with --wait"),
 )
+_LANE = _Kind(
+    file="lane.lock",
+    key=0x7A76_6972_6C6E,  # «zvirln»
+    refusal=coded("ZV5305", "another run holds the place of this one"),
+    remedy=Message("it is tried again when that one has ended"),
+)
 _RECEIVER = _Kind(
     file="receiver.lock",
     key=0x7A76_6972_7263,  # «zvirrc»
@@ -119,6 +133,23 @@ def run_lock(
         JournalError: the lock cannot be tried at all.
     """
     with _lock(settings, _RUN, _holder(who, command, now), wait) as held:
+        yield held
+
+
+@contextmanager
+def lane_lock(
+    settings: Settings, lane: str, *, who: str, command: str, wait: float | None
+) -> Iterator[HeldLock]:
+    """Hold a lane of :func:`zvirka.service.run_slots.lanes_of` while the block runs.
+
+    The journal has to be on PostgreSQL: machines that share no database share no lane.
+
+    Raises:
+        LockHeldError: a run of another flow holds it.
+        JournalError: the lock cannot be tried at all.
+    """
+    holder = _holder(who, command, utc_now)
+    with _advisory_lock(settings, _LANE, holder, wait, lane) as held:
         yield held
 
 
@@ -272,10 +303,10 @@ class _AdvisoryLock:
 
 @contextmanager
 def _advisory_lock(
-    settings: Settings, kind: _Kind, holder: Holder, wait: float | None
+    settings: Settings, kind: _Kind, holder: Holder, wait: float | None, name: str | None = None
 ) -> Iterator[HeldLock]:
     url = journal_url(settings)
-    place, key = journal_name(url), _key_in(kind, schema_of(url))
+    place, key = journal_name(url), _key_in(kind, schema_of(url) if name is None else name)
     engine = journal_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     try:
         with guarded(place):
@@ -303,6 +334,9 @@ def _introduce(connection: Connection, holder: Holder) -> None:
     connection.execute(text("SELECT set_config('application_name', :n, false)"), {"n": name})
     # A server that ends idle sessions would release the lock during the run.
     connection.execute(text("SET idle_session_timeout = 0"))
+    # A machine that vanishes from the network must not keep the lock for hours.
+    for name, value in _SERVER_SILENCE.items():
+        connection.execute(text(f"SET {name} = {value}"))
 
 
 def _try_advisory(connection: Connection, key: int) -> bool:

@@ -33,10 +33,10 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     """What a seal covers besides the run's own columns.
 
     ``difference`` and ``correction`` are the run's rows, ``settlement`` the corrections settled by
-    it, of whichever run. ``standing`` and ``pairing`` are the digests of those tables as sets.
-    ``receipt`` is the last webhook receipt then, 0 without any, and ``receipt_digest`` the tip of
-    the receipts' own chain. ``event`` and ``event_digest`` are the same of the events; a journal
-    without any leaves them out, as older versions did.
+    it, of this or an earlier run. ``standing`` and ``pairing`` are the digests of those tables as
+    sets. ``receipt`` is the last webhook receipt then, 0 without any, and ``receipt_digest`` the
+    tip of the receipts' own chain. ``event`` and ``event_digest`` are the same of the events; a
+    journal without any leaves them out, as older versions did.
     """
 
     difference: SealedSection

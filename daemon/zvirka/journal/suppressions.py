@@ -68,7 +68,7 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ident(self) -> str:
-        """The identity in the table: the Ref_Key, or the key where there is none."""
+        """The identity in the table: the Ref_Key, or the key of a client without one."""
         return self.ref or self.key
 
 

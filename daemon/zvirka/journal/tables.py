@@ -181,7 +181,7 @@ class ChainRow(JournalModel, table=True):
 class SuppressionRow(JournalModel, table=True):
     """A :class:`zvirka.journal.suppressions.Suppression`; ``state`` is its reason.
 
-    ``ident`` is the Ref_Key, or the key where there is none.
+    ``ident`` is the Ref_Key, or the key of a client without one.
     """
 
     __tablename__ = "standing"

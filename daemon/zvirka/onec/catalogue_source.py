@@ -29,7 +29,7 @@ from zvirka.onec.session import OnecSession
 from zvirka.onec.source_layout import SourceLayout, proven_schema
 from zvirka.onec.undelivered import OutboxReader
 
-_CONTRADICTIONS = (failures.NameNotFoundError, failures.NotInCompositionError)
+CONTRADICTIONS = (failures.NameNotFoundError, failures.NotInCompositionError)
 """1C does not have what the schema says it has."""
 
 _CONTROL_ROWS = 20
@@ -77,7 +77,7 @@ class CatalogueSource:
 
     def __exit__(self, *exc: object) -> None:
         """Finish the session; a cached schema that 1C contradicted is read again next time."""
-        if any(isinstance(one, _CONTRADICTIONS) for one in exc):
+        if any(isinstance(one, CONTRADICTIONS) for one in exc):
             self._schemas.forget()
         self.session.__exit__(*exc)
 
@@ -113,7 +113,7 @@ class CatalogueSource:
         """
         try:
             self._probe()
-        except _CONTRADICTIONS:
+        except CONTRADICTIONS:
             logger.warning("1C does not know a name of the cached schema, reading it again")
             self.layout = self._laid(fresh=True)
             self._probe()
@@ -290,11 +290,10 @@ def counterparties(
             link = via.get(name, "")
             holder = objects.links[link][number] if link else ref
             values[name] = related.get((name, holder), (0, None))[1]
-        key = ref if mapping.key == "ref" else canonical_key(values[mapping.key])
         found.append(
             Counterparty(
                 ref=ref,
-                key=key,
+                key=mapping.key_of(ref, values),
                 version=objects.versions[number],
                 deletion_mark=objects.marks[number],
                 values=values,

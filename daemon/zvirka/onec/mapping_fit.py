@@ -13,6 +13,7 @@ from zvirka.onec.decoding import GUID_PATTERN
 from zvirka.onec.schema import Entity, Schema, near
 
 KINDS = "Catalog_ВидыКонтактнойИнформации"
+_LINES = "_RecordType"
 _GUID = re.compile(GUID_PATTERN)
 _TAX_IDS = ("КодПоЕДРПОУ", "ИНН", "КодПоОКПО", "НалоговыйНомер", "ИННПлательщикаНДС")
 """Where configurations keep the tax id: names that do not resemble each other, but mean it."""
@@ -39,8 +40,20 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 def catalog_entity(mapping: Mapping, name: str = "") -> str:
-    """The entity of the mapping's catalogue, or of another."""
+    """The entity of the mapping's catalogue or register, or of another catalogue."""
+    if mapping.slice and not name:
+        return f"InformationRegister_{mapping.catalog}"
     return f"Catalog_{name or mapping.catalog}"
+
+
+def record_entity(schema: Schema, mapping: Mapping) -> Entity | None:
+    """The type of the mapping's records.
+
+    Records of a register that documents write have a type beside the one of the whole set.
+    """
+    name = catalog_entity(mapping)
+    lines = schema.entity(f"{name}{_LINES}") if mapping.slice else None
+    return lines or schema.entity(name)
 
 
 def section_entity(mapping: Mapping, source: ContactLine) -> str:
@@ -72,6 +85,8 @@ def object_property(entity: Entity, source: RegisterLine) -> str:
 def asked_of(mapping: Mapping) -> frozenset[str]:
     """Names of the entity types that the mapping may need."""
     names = {catalog_entity(mapping)}
+    if mapping.slice:
+        names.add(f"{catalog_entity(mapping)}{_LINES}")
     for field in mapping.fields:
         source = field.source
         if isinstance(source, RegisterLine):
@@ -105,7 +120,8 @@ def missing_in(schema: Schema, mapping: Mapping, all_names: tuple[str, ...] = ()
         return [Missing("", catalogue, near=tuple(near(catalogue, all_names)))]
     for field in mapping.fields:
         for entity, name in _needed(schema, mapping, field):
-            holder = schema.entity(entity)
+            own = entity == catalogue
+            holder = record_entity(schema, mapping) if own else schema.entity(entity)
             if holder is None:
                 found.append(Missing(field.name, entity, near=tuple(near(entity, all_names))))
                 break

@@ -64,14 +64,24 @@ class Queries:
     Args:
         schema: names in queries are checked against it.
         allowed_only: whether sets are restricted to the rows the user may see.
+        virtual: the path of a virtual table of a register, read in place of any set.
     """
 
-    def __init__(self, schema: Schema, *, allowed_only: bool = False) -> None:
+    def __init__(self, schema: Schema, *, allowed_only: bool = False, virtual: str = "") -> None:
         self._schema = schema
         self._extra = {"allowedOnly": "true"} if allowed_only else {}
+        self._virtual = virtual
 
     def _set(self, entity: Entity) -> Any:
-        return getattr(self._schema.service.entity_sets, entity.name)
+        name = self._virtual.partition("/")[0] or entity.name
+        return getattr(self._schema.service.entity_sets, name)
+
+    def _path(self, request: Any) -> str:
+        """The path of a request for rows, or for their number."""
+        path: str = unquote(request.get_path())
+        if not self._virtual:
+            return path
+        return self._virtual + ("/$count" if path.endswith("/$count") else "")
 
     def page(
         self,
@@ -92,14 +102,14 @@ class Queries:
         if order:
             request = request.order_by(",".join(order))
         params = {name: str(value) for name, value in request.get_query_params().items()}
-        return Query(unquote(request.get_path()), params | self._extra | {"$format": JSON})
+        return Query(self._path(request), params | self._extra | {"$format": JSON})
 
     def count(self, entity: Entity, where: str = "") -> Query:
         """The number of rows, as a plain number."""
         request = self._set(entity).get_entities().count()
         if where:
             request = request.filter(where)
-        return Query(unquote(request.get_path()), dict(request.get_query_params()) | self._extra)
+        return Query(self._path(request), dict(request.get_query_params()) | self._extra)
 
     def one(self, entity: Entity, ref: str, select: Sequence[str]) -> Query:
         """One object by its key."""

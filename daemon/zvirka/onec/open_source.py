@@ -17,8 +17,10 @@ from zvirka.onec.catalogue_source import CatalogueSource
 from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.mapping_fit import catalog_entity
 from zvirka.onec.odata_queries import JSON
+from zvirka.onec.protocol import Source
 from zvirka.onec.schema import SchemaCache
 from zvirka.onec.session import OnecSession
+from zvirka.onec.slice_source import SliceSource
 from zvirka.onec.transport import Limits
 from zvirka.settings.model import OnecSettings
 
@@ -37,6 +39,7 @@ def open_session(
             place="onec.url",
             remedy=Message("move them to onec.user and onec.password_file"),
         )
+    select = {} if mapping.slice else {"$select": "Ref_Key"}
     return OnecSession(
         onec.url,
         onec.user,
@@ -54,7 +57,7 @@ def open_session(
         sleep=sleep,
         closing=(
             catalog_entity(mapping),
-            {"$top": "1", "$select": "Ref_Key", "$format": JSON},
+            {"$top": "1", **select, "$format": JSON},
         ),
     )
 
@@ -73,8 +76,10 @@ def open_source(
     *,
     sleep: Callable[[float], None] = time.sleep,
     today: Callable[[], date] = date.today,
-) -> CatalogueSource:
-    """The catalogue of the settings, to be used as a context manager.
+) -> Source:
+    """The catalogue or register of the settings, to be used as a context manager.
+
+    A register is read as of the end of the day on which it is opened.
 
     Args:
         onec: the publication; the password is resolved already.
@@ -84,6 +89,16 @@ def open_source(
         today: the date in the base's own time zone.
     """
     session = open_session(onec, mapping, sleep=sleep)
+    if mapping.slice:
+        return SliceSource(
+            session,
+            mapping,
+            open_schemas(session, state_dir),
+            page_bytes=onec.page_bytes,
+            max_url=onec.max_url,
+            allowed_only=onec.allowed_only,
+            day=today(),
+        )
     return CatalogueSource(
         session,
         mapping,
@@ -100,8 +115,14 @@ def open_feed(onec: OnecSettings, mapping: Mapping) -> Iterator[ChangeFeed]:
     """The change feed of the settings' exchange plan, in a session of its own.
 
     Raises:
-        SettingsError: no exchange plan or node is named.
+        SettingsError: no exchange plan or node is named, or the flow is of a register.
     """
+    if mapping.slice:
+        raise SettingsError(
+            coded("ZV3203", "a register is compared whole in each run and has no change feed"),
+            place="onec.exchange_plan, onec.exchange_node",
+            remedy=Message("remove both, and let zvirka reconcile it at night"),
+        )
     if not (onec.exchange_plan and onec.exchange_node):
         raise SettingsError(
             coded("ZV3203", "no exchange plan to follow is named"),

@@ -13,19 +13,20 @@ from zvirka.mapping import Mapping
 from zvirka.message import Coded, Message, coded, joined, plural
 from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.failures import OnecError
-from zvirka.onec.mapping_fit import Missing, asked_of, catalog_entity, missing_in
+from zvirka.onec.mapping_fit import Missing, asked_of, catalog_entity, missing_in, record_entity
 from zvirka.onec.odata_queries import Queries
 from zvirka.onec.open_source import open_schemas, open_session
 from zvirka.onec.paging import PageReader
 from zvirka.onec.related_values import ContactLines
-from zvirka.onec.schema import Schema, SchemaCache
+from zvirka.onec.schema import Entity, Schema, SchemaCache
 from zvirka.onec.session import OnecSession
+from zvirka.onec.slice_check import slice_findings
 from zvirka.onec.source_layout import SourceLayout
+from zvirka.onec.timed_finding import timed
 from zvirka.onec.undelivered import REGISTER, OutboxReader
 from zvirka.settings.model import ErpSettings, OnecSettings, Settings
 from zvirka.settings.profiles import counterparty_profiles, mapping_of
 
-_SLOW_SECONDS = 30.0
 _SAMPLE = 500
 
 
@@ -53,11 +54,14 @@ def _findings(
     except OnecError as error:
         yield failed("1C connection", error)
         return
-    yield _timed("1C connection", Message("1C answers and $metadata can be read"), started)
+    yield timed("1C connection", Message("1C answers and $metadata can be read"), started)
     yield _session(onec, session)
     missing = missing_in(schema, mapping, schemas.all_names)
     yield from _composition(schema, mapping, missing, profiles)
     if missing:
+        return
+    if mapping.slice:
+        yield from slice_findings(onec, mapping, session, schemas)
         return
     reader = PageReader(
         session,
@@ -122,7 +126,7 @@ def _composition(
     schema: Schema, mapping: Mapping, missing: list[Missing], profiles: dict[str, Mapping]
 ) -> Iterator[Finding]:
     name = catalog_entity(mapping)
-    entity = schema.entity(name)
+    entity = record_entity(schema, mapping)
     if entity is None:
         yield Finding("failure", name, _lacks(missing[0]), _remedy(missing[0]))
         return
@@ -131,8 +135,27 @@ def _composition(
         name,
         Message("the catalogue is published, {count} properties", count=len(entity.properties)),
     )
+    if not mapping.slice:
+        yield from _catalogue(schema, mapping, entity, missing, profiles)
+    for field in mapping.fields:
+        lacks = [one for one in missing if one.field == field.name]
+        for one in lacks:
+            yield Finding("failure", f"onec.fields.{field.name}", _lacks(one), _remedy(one))
+        if not lacks:
+            yield Finding("ok", f"onec.fields.{field.name}", Message("its names are in the schema"))
+
+
+def _catalogue(
+    schema: Schema,
+    mapping: Mapping,
+    entity: Entity,
+    missing: list[Missing],
+    profiles: dict[str, Mapping],
+) -> Iterator[Finding]:
+    """Which profile fits, and whether there is a Code."""
+    name = entity.name
     if not entity.has("Code"):
-        needed = mapping.key == "code"
+        needed = "code" in mapping.key
         yield Finding(
             "failure" if needed else "ok",
             name,
@@ -150,12 +173,6 @@ def _composition(
             coded("ZV1310", "the mapping does not fit"),
             _advice(schema, profiles),
         )
-    for field in mapping.fields:
-        lacks = [one for one in missing if one.field == field.name]
-        for one in lacks:
-            yield Finding("failure", f"onec.fields.{field.name}", _lacks(one), _remedy(one))
-        if not lacks:
-            yield Finding("ok", f"onec.fields.{field.name}", Message("its names are in the schema"))
 
 
 def _lacks(one: Missing) -> Coded:
@@ -176,7 +193,7 @@ def _advice(schema: Schema, profiles: dict[str, Mapping]) -> Message:
     """Which profile fits: one whose key exists and that lacks least of what it names."""
 
     def keyed(lacks: list[Missing], mapping: Mapping) -> bool:
-        return all(one.field != mapping.key for one in lacks)
+        return all(one.field not in mapping.key for one in lacks)
 
     lacking = {name: missing_in(schema, mapping) for name, mapping in profiles.items()}
     fitting = [name for name, mapping in profiles.items() if keyed(lacking[name], mapping)]
@@ -211,7 +228,7 @@ def _reading(layout: SourceLayout, onec: OnecSettings) -> Iterator[Finding]:
     text: Message = plural("{count} record in scope", "{count} records in scope", count=count)
     if layout.where:
         text = Message("{what} ({where})", what=text, where=layout.where)
-    yield _timed("counterparties", text, started, empty=not count)
+    yield timed("counterparties", text, started, empty=not count)
     if not layout.reader.counts:
         yield Finding(
             "ok", "$count", Message("not served by this publication; keys are counted instead")
@@ -226,7 +243,7 @@ def _reading(layout: SourceLayout, onec: OnecSettings) -> Iterator[Finding]:
         return
     seconds = max(time.monotonic() - started, 1e-3)
     weight = (layout.reader.session.traffic.bytes - before) / max(1, len(rows))
-    yield _timed(
+    yield timed(
         "reading",
         Message(
             "counterparties read: {count} in {seconds} s, {weight} bytes each; at this pace all of"
@@ -289,7 +306,7 @@ def _related(layout: SourceLayout) -> Iterator[Finding]:
                 ),
                 Message("add the section {place} to the OData composition", place=place.name),
             )
-        yield _timed(subject, Message("related values can be read"), started)
+        yield timed(subject, Message("related values can be read"), started)
 
 
 def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
@@ -364,28 +381,6 @@ def _exchange(session: OnecSession, onec: OnecSettings, mapping: Mapping) -> Fin
         number=str(received),
     )
     return Finding("ok", "exchange plan", ready)
-
-
-def _timed(subject: str, text: Message, started: float, *, empty: bool = False) -> Finding:
-    seconds = time.monotonic() - started
-    if empty:
-        return Finding(
-            "warning",
-            subject,
-            coded("ZV1313", "{what}", what=text),
-            Message("check onec.scope and the user's rights"),
-        )
-    if seconds > _SLOW_SECONDS:
-        return Finding(
-            "warning",
-            subject,
-            coded("ZV1505", "{what}, but it took {seconds} s", what=text, seconds=round(seconds)),
-            Message(
-                "the first request after idle is slow; if the next check is as slow, look at"
-                " the load of the 1C server"
-            ),
-        )
-    return Finding("ok", subject, text)
 
 
 def _span(seconds: float) -> Message:

@@ -19,7 +19,7 @@ from zvirka.errors import ZvirkaError
 from zvirka.now import Now, utc_now
 from zvirka.receiver.access import Tokens, check_type, read_body
 from zvirka.receiver.batching import Batcher, BusyError, Taker
-from zvirka.receiver.ingest import LEFT, IngestResult
+from zvirka.receiver.earlier_messages import LEFT, IngestResult
 from zvirka.receiver.payload import PayloadReader, PayloadRefusal
 from zvirka.receiver.signature import HEADER, Signatures
 

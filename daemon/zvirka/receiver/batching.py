@@ -18,7 +18,7 @@ from loguru import logger
 
 from zvirka.errors import ZvirkaError
 from zvirka.message import Message, coded
-from zvirka.receiver.ingest import IngestResult
+from zvirka.receiver.earlier_messages import IngestResult
 from zvirka.receiver.payload import WebhookMessage
 
 BATCH = 256

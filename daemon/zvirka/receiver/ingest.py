@@ -32,45 +32,36 @@ from zvirka.erp.sql.upsert import Effect, Upsert, UpsertRequest, waves
 from zvirka.errors import StoreError, ZvirkaError
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.migration import WRITES as JOURNAL_WRITES
+from zvirka.journal.receipt_order import (
+    Stamps,
+    corrected_since,
+    last_stamps,
+    seen_messages,
+    written_since,
+)
 from zvirka.journal.receipts import (
     SETTLED_LATER,
     Opened,
     Opening,
     OpenReceipt,
-    SeenMessage,
     Settlement,
-    Stamps,
     chain_tip,
-    corrected_since,
-    is_ahead,
-    last_stamps,
     open_receipts,
-    seen_messages,
     settle_receipts,
     unsettled_receipts,
-    written_since,
 )
 from zvirka.mapping import Mapping
 from zvirka.message import Message
 from zvirka.policy import Policy
+from zvirka.receiver.earlier_messages import LEFT, Earlier, IngestResult, clock_note
 from zvirka.receiver.payload import WebhookMessage
 
 ATTEMPTS = 3
 """How often a store transaction that lost a deadlock is tried."""
 RECOVERED_AT_ONCE = 256
 WROTE = frozenset({Effect.CREATED, Effect.UPDATED, Effect.RESTORED, Effect.DELETED})
-STALE, LEFT = "stale", "left"
-"""Outcomes besides the store's own: older than what the store holds; left to reconciliation."""
-
 
 T = TypeVar("T")
-
-
-class IngestResult(msgspec.Struct, frozen=True):
-    """What became of one webhook: the outcome of its receipt, without personal data in it."""
-
-    outcome: str
-    detail: str = ""
 
 
 class Ingest:
@@ -297,7 +288,7 @@ class Ingest:
                     results[number] = result
             upserted = self._upsert.apply(store, [requests[number] for number in fresh])
             for number, done in zip(fresh, upserted, strict=True):
-                detail = done.detail or _clock_note(messages[number])
+                detail = done.detail or clock_note(messages[number])
                 results[number] = IngestResult(str(done.effect), detail)
                 if done.effect not in SETTLED_LATER:
                     known.note(messages[number])
@@ -340,54 +331,6 @@ class _RowsError(Exception):
     def __init__(self, result: IngestResult) -> None:
         self.result = result
         super().__init__(result.detail)
-
-
-class Earlier(msgspec.Struct, frozen=True):
-    """What receipts say of the messages that were taken in before."""
-
-    stamps: Stamps
-    messages: dict[str, SeenMessage]
-
-    def copy(self) -> Earlier:
-        """A copy to note further messages in."""
-        parts = msgspec.structs.asdict(self.stamps)
-        return Earlier(
-            Stamps(**{name: dict(part) for name, part in parts.items()}), dict(self.messages)
-        )
-
-    def result(self, message: WebhookMessage) -> IngestResult | None:
-        """What becomes of a message that is not news; ``None`` when it is to be written.
-
-        A messageId stands for one message: sent again it changes nothing, and another body under
-        it is taken only with a newer stamp, as the outbox of 1C sends the state of that moment.
-        """
-        seen = self.messages.get(message.message_id or "")
-        if seen is not None and seen.payload_digest == message.digest:
-            return IngestResult(STALE, Message("this message was taken in before"))
-        if message.stamp is not None:
-            ahead = is_ahead(message.stamp, message.received_at)
-            if message.stamp < self.stamps.newest(message.ref, message.key, ahead=ahead):
-                return IngestResult(STALE, Message("a newer message was taken in"))
-        if seen is not None and (message.stamp or 0) <= (seen.stamp or 0):
-            return IngestResult(Effect.FAILED, Message("messageId belongs to another message"))
-        return None
-
-    def note(self, message: WebhookMessage) -> None:
-        """Count a message that was taken in."""
-        if message.message_id:
-            self.messages[message.message_id] = SeenMessage(message.stamp, message.digest)
-        if message.stamp is not None:
-            ahead = is_ahead(message.stamp, message.received_at)
-            self.stamps.note(message.ref, message.key, message.stamp, ahead=ahead)
-
-
-def _clock_note(message: WebhookMessage) -> str:
-    """A note for the receipt if the sender's clock is ahead."""
-    if message.stamp is None or not is_ahead(message.stamp, message.received_at):
-        return ""
-    minutes = round((message.stamp / 1000 - message.received_at.timestamp()) / 60)
-    logger.warning("the clock of 1C is ahead of this machine's", minutes=minutes)
-    return Message("the clock of 1C is {minutes} minutes ahead", minutes=minutes)
 
 
 def _openings(messages: Sequence[WebhookMessage]) -> list[Opening]:

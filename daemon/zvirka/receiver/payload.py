@@ -70,18 +70,13 @@ class WebhookMessage(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any]
 
 
-def is_pushed(mapping: Mapping) -> bool:
-    """Whether the push module tells of this catalogue: the pairing key travels in its messages."""
-    return mapping.key == "ref" or bool(mapping.field(mapping.key).payload)
-
-
 class PayloadReader:
     """Reads bodies by one mapping."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._fields = {field.payload: field.name for field in mapping.fields if field.payload}
         self._payloads = {name: payload for payload, name in self._fields.items()}
-        self._key = mapping.key
+        [self._key] = mapping.key
         self._decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Written)
 
     def read(self, body: bytes, received_at: datetime) -> WebhookMessage:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from loguru import logger
-from sqlalchemy import URL, Engine
+from sqlalchemy import Engine
 
+from zvirka.database_address import database_identity
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.references import references_of
 from zvirka.erp.sharing import sharing_of
-from zvirka.erp.sql.engines import store_url
+from zvirka.erp.sql.engines import database_of
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.joined_apps import Unavailable, by_exact_path
 from zvirka.journal.engine import journal_url, open_engine, schema_of
@@ -28,7 +28,7 @@ from zvirka.policy import Policy
 from zvirka.receiver.access import tokens_of
 from zvirka.receiver.api import create_app
 from zvirka.receiver.ingest import Ingest
-from zvirka.receiver.payload import PayloadReader, is_pushed
+from zvirka.receiver.payload import PayloadReader
 from zvirka.receiver.signature import signatures_of
 from zvirka.reconcile.links import Links
 from zvirka.settings.model import Settings
@@ -97,7 +97,7 @@ def receiver_apps(
                 continue  # 1C posts to the ERP itself
             try:
                 of_flow = mapping_of(flow)
-                if not is_pushed(of_flow):
+                if not of_flow.is_pushed:
                     continue
                 app = receiver_app(flow, of_flow, who=who, clock=clock)
                 apps[flow.receiver.path] = opened.enter_context(app)
@@ -124,7 +124,7 @@ def receiver_app(
         SettingsError, JournalError, StoreError, LockHeldError: as :func:`serve`.
     """
     tokens = tokens_of(settings.receiver)
-    if not is_pushed(mapping):
+    if not mapping.is_pushed:
         raise SettingsError(
             coded(
                 "ZV3308",
@@ -156,7 +156,8 @@ def receiver_app(
         policy = Policy.of(settings.policy, soft_delete=layout.soft is not None)
         address = journal_url(settings)
         # A journal in a schema of its own does not see the ERP's tables.
-        shared = not schema_of(address) and same_database(address, store_url(settings.erp))
+        same = database_identity(address) == database_of(settings.erp)
+        shared = same and not schema_of(address)
         ingest = Ingest(
             journal,
             store,
@@ -187,16 +188,3 @@ def _disposed(opened: tuple[Engine, T]) -> Iterator[tuple[Engine, T]]:
         yield opened
     finally:
         opened[0].dispose()
-
-
-def same_database(one: URL, other: URL) -> bool:
-    """Whether two addresses lead to one database, so that one transaction can span both."""
-    if one.get_backend_name() != other.get_backend_name():
-        return False
-    if one.get_backend_name() == "sqlite":
-        return _path(one) is not None and _path(one) == _path(other)
-    return (one.host, one.port, one.database) == (other.host, other.port, other.database)
-
-
-def _path(url: URL) -> Path | None:
-    return Path(url.database).resolve() if url.database and url.database != ":memory:" else None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from zvirka.mapping import Attribute, Mapping
+from zvirka.mapping import Mapping
 from zvirka.message import Message
 from zvirka.onec.protocol import Source
+from zvirka.reconcile.key_search import find_keys, searched_field
+from zvirka.reconcile.run_conditions import in_words
 from zvirka.reconcile.snapshot import Absence, AbsenceBasis, CompleteSnapshot, Unproven
 
 STILL_THERE = Message("1C still has it, out of scope or turned into a group: left alone")
@@ -43,7 +45,9 @@ def absence_of(
     Raises:
         SourceError: 1C does not answer. A question without an answer proves nothing.
     """
-    if mapping.key == "ref":
+    if mapping.slice:  # the key is all that identifies a record
+        refs, namesakes = (), ()
+    if mapping.key_is_ref:
         refs = list(dict.fromkeys([*refs, key]))
     try:
         if any(source.exists(ref) for ref in refs):
@@ -51,15 +55,14 @@ def absence_of(
     except ValueError:
         return Unproven(CANNOT_ASK)
     asked = [f"Ref_Key {ref}" for ref in refs]
-    if mapping.key != "ref":
+    if not mapping.key_is_ref:
         if any(not has_client(ref) and source.exists(ref) for ref in namesakes):
             return Unproven(KEY_IN_USE if refs else STILL_THERE)
-        home = mapping.field(mapping.key).source
-        if isinstance(home, Attribute) and not home.via:
-            found = source.find(mapping.key, [key])
+        if (field := searched_field(mapping)) is not None:
+            found = find_keys(source, mapping, [key])
             if any(not has_client(one.ref) for one in found):
                 return Unproven(KEY_IN_USE if refs else STILL_THERE)
-            asked.append(f"{home.name} {key}")
+            asked.append(f"{in_words(field.source)} {key}")
         elif not refs or not isinstance(basis, CompleteSnapshot):
             return Unproven(CANNOT_ASK)
     return Absence(", ".join(asked))

@@ -17,8 +17,8 @@ def anchor(settings: Settings, journal: Journal, *, between_runs: bool = False) 
     """Write the head down where the settings say, and have it timestamped.
 
     Returns:
-        The head; ``None`` when there is none yet. What could not be done is logged, and done after
-        the next run.
+        The head; ``None`` for an empty chain. What fails is logged and done again after the next
+        run.
     """
     head = journal.head()
     if head is None:

@@ -238,8 +238,8 @@ def _different(pair: Pair, wanted: Counterparty, client: Client) -> Difference:
     fields = _differing(pair, wanted, client)
     another_key = wanted.key != client.key
     another_ref = client.ref not in {None, wanted.ref}
-    if not fields and another_key and pair.mapping.key != "ref":
-        fields = (FieldDifference(pair.mapping.key, wanted.key, client.key),)
+    if not fields and another_key and not pair.mapping.key_is_ref:
+        fields = (FieldDifference(pair.mapping.key_name, wanted.key, client.key),)
     note = ""
     if another_ref:
         note = Message("the record was re-created in 1C: same key, another Ref_Key")

@@ -1,7 +1,8 @@
 """The rule of two people: an approval is carried out when a second person gives it.
 
-Whoever asked for the run counts for neither. The first approval is recorded as a run of its own,
-which lists what it approves; the second one carries it out when it approves no more than that.
+The person who asked for the run is neither of the two. The first approval is recorded as a run of
+its own, which lists what it approves; the second one carries it out when it approves no more than
+that.
 """
 
 from __future__ import annotations

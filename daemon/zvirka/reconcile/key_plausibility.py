@@ -12,10 +12,10 @@ from itertools import islice
 from zvirka.erp.protocol import Store
 from zvirka.errors import SettingsError
 from zvirka.findings import Finding
-from zvirka.identity import canonical_key
-from zvirka.mapping import Attribute, Mapping
+from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.onec.protocol import Source
+from zvirka.reconcile.key_search import find_keys, searched_field
 
 FILLED = 5
 """A store with fewer active clients is too small to judge by."""
@@ -102,16 +102,19 @@ def key_findings(source: Source, store: Store, mapping: Mapping, least: float) -
 def _keys_of_1c(source: Source, mapping: Mapping) -> list[str]:
     """The keys of the first page; none where the key is no attribute of the counterparty."""
     for page in islice(source.objects(), 1):
-        if mapping.key == "ref":
+        if mapping.key_is_ref:
             return list(page.refs)
-        return [key for key in map(canonical_key, page.values.get(mapping.key, ())) if key]
+        parts = [page.values[name] for name in mapping.key if name in page.values]
+        if len(parts) == len(mapping.key):
+            rows = (dict(zip(mapping.key, row, strict=True)) for row in zip(*parts, strict=True))
+            keys = map(mapping.key_of, page.refs, rows)
+            return [key for key in keys if key]
     return []
 
 
 def _known(source: Source, mapping: Mapping, keys: Sequence[str]) -> int:
-    if mapping.key == "ref":
+    if mapping.key_is_ref:
         return sum(source.exists(key) for key in keys)
-    home = mapping.field(mapping.key).source
-    if not isinstance(home, Attribute) or home.via:
+    if searched_field(mapping) is None:
         return len(keys)
-    return len({party.key for party in source.find(mapping.key, keys)})
+    return len({party.key for party in find_keys(source, mapping, keys)})

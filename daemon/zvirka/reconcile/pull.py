@@ -63,7 +63,8 @@ def pull(
         StagingError: the staging cannot be written.
     """
     pulled, scanned = None, False
-    if not full and mirror.known and _is_recent(environment, mirror, now):
+    light = not full and not environment.mapping.slice
+    if light and mirror.known and _is_recent(environment, mirror, now):
         try:
             pulled = _light(environment, source, mirror, counted, now, scan)
             scanned = True

@@ -18,7 +18,7 @@ def facts_of(environment: Environment) -> Facts:
         flow=settings.name,
         base=without_credentials(settings.onec.url),
         catalog=mapping.catalog,
-        key=mapping.key,
+        key=mapping.key_name,
         scope=mapping.scope,
         writer=settings.erp.writer,
         deletion_mark=settings.policy.deletion_mark,

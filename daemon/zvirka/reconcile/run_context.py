@@ -20,7 +20,7 @@ from zvirka.staging.source_mirror import SourceMirror
 class RunContext:
     """One run and everything that is open for it. Phases return what they find.
 
-    ``suppressions`` are by Ref_Key, or by key where there is none.
+    ``suppressions`` are by Ref_Key, or by key for clients without one.
     """
 
     environment: Environment

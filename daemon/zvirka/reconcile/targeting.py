@@ -12,8 +12,8 @@ import msgspec
 
 from zvirka.domain import Client, Counterparty, Trigger
 from zvirka.errors import UsageError
-from zvirka.mapping import Attribute
 from zvirka.message import Message, coded
+from zvirka.reconcile.key_search import find_keys, is_searchable, searched_field
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.run_context import RunContext
 from zvirka.staging.candidates import Candidate
@@ -76,10 +76,10 @@ def check_targets(context: RunContext, targets: Targets) -> None:
 
 
 def _searchable(context: RunContext, field: str) -> bool:
-    if field not in context.mapping.names:
-        return False
-    home = context.mapping.field(field).source
-    return isinstance(home, Attribute) and not home.via
+    mapping = context.mapping
+    if field == "code" and len(mapping.key) > 1:
+        return searched_field(mapping) is not None
+    return field in mapping.names and is_searchable(mapping.field(field))
 
 
 def stage_named(context: RunContext, targets: Targets) -> Named:
@@ -150,6 +150,8 @@ def _named(
 
 
 def _found(context: RunContext, field: str, values: Sequence[str]) -> list[Counterparty]:
+    if field == "code" and len(context.mapping.key) > 1:
+        return find_keys(context.source, context.mapping, values)
     return context.source.find(field, list(values)) if values else []
 
 
@@ -170,7 +172,7 @@ def _read_clients(
 
 
 def _keys_of(context: RunContext, refs: Iterable[str]) -> Iterable[str]:
-    return refs if context.mapping.key == "ref" else ()
+    return refs if context.mapping.key_is_ref else ()
 
 
 def _successors(
@@ -180,9 +182,8 @@ def _successors(
     clients: dict[str, Client],
 ) -> list[Counterparty]:
     """Counterparties created again in 1C under the key of a named one that is gone."""
-    key = context.mapping.key
-    if key == "ref" or not _searchable(context, key):
+    if searched_field(context.mapping) is None:
         return []
     rows = context.matching.pairing.remembered_rows([ref for ref in refs if ref not in records])
     keys = {clients[row].key for row in rows.values() if row in clients} - {""}
-    return context.source.find(key, sorted(keys)) if keys else []
+    return find_keys(context.source, context.mapping, sorted(keys))

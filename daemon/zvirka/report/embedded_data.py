@@ -77,7 +77,7 @@ def unpacked(text: bytes) -> Embedded | None:
 
 
 def embedded_in(path: Path) -> Embedded | None:
-    """The report embedded in an HTML file or a workbook; ``None`` when there is none.
+    """The report embedded in an HTML file or a workbook; ``None`` without one.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,7 +1,7 @@
 """Checks a report file: the report is rendered from the journal again and compared.
 
-The same sealed run, format, language and time zone give the same bytes, so any change to a file is
-found, wherever it is. The run is the one the file itself names: a browser or a person may have
+The same sealed run, format, language and time zone give the same bytes, so any change anywhere in
+a file is found. The run is the one the file itself names: a browser or a person may have
 renamed it. This binds the file to the journal; the digest chain proves that the journal itself was
 not changed (:mod:`zvirka.journal.chain`), and the caller checks both.
 

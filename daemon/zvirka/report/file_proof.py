@@ -16,16 +16,8 @@ from zvirka.report.anchor_check import Anchors
 from zvirka.report.embedded_data import Embedded, embedded_in
 from zvirka.report.file_check import first_difference
 from zvirka.report.period_proof import prove_period, read_period
-from zvirka.report.proof import (
-    ProofStep,
-    Verdict,
-    broken,
-    content_of_report,
-    not_checked,
-    prove,
-    proven,
-    read_report,
-)
+from zvirka.report.proof import ProofStep, Verdict, broken, not_checked, prove, proven
+from zvirka.report.read_back import content_of_report, read_report
 
 _PAGE = re.compile(r"(zvirka-run-\d{6,})-p\d+(?: ?\(\d+\))?\.html", re.IGNORECASE)
 

@@ -7,9 +7,9 @@ A cell that a spreadsheet would take for a formula (it begins with ``= + - @``, 
 forms, a tab or a line break) gets an apostrophe in front. So does such a sign behind a ``;``, a
 ``,``, a tab, a quote or a line break within a cell, for a file opened with the other separator is
 split there. A phone (``+380 44 123-45-67``), a number and a dash alone stay as they are: they name
-no function, cell or program, and whoever reads the file gets back what the journal holds. Excel,
-opening the file by a double click, shows ``+380441234567`` and ``00123456`` as numbers; the XLSX
-keeps them as text.
+no function, cell or program, and a program that reads the file gets back what the journal holds.
+Excel, opening the file by a double click, shows ``+380441234567`` and ``00123456`` as numbers; the
+XLSX keeps them as text.
 """
 
 from __future__ import annotations

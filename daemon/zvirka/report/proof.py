@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from zvirka.domain import Correction, Difference, Outcome
-from zvirka.errors import NOT_JSON, JournalError, UsageError
+from zvirka.errors import JournalError
 from zvirka.i18n import N_
 from zvirka.journal.column_types import canonical
 from zvirka.journal.digests import (
@@ -32,13 +30,14 @@ from zvirka.journal.digests import (
     settlement_digest,
 )
 from zvirka.journal.keyring import Keyring
-from zvirka.journal.records import DifferenceEntry, RunRecord, Write
-from zvirka.journal.row_mapping import facts_from, fault_from, run_from
+from zvirka.journal.records import RunRecord
+from zvirka.journal.row_mapping import run_from
 from zvirka.journal.sealed_memory import sealed_from
 from zvirka.journal.sealing import section_digest
-from zvirka.message import Message, coded, loaded, stored
+from zvirka.message import stored
 from zvirka.report.content import ReportContent
-from zvirka.report.format_json import CHECK, VERSION, Report, mended
+from zvirka.report.format_json import CHECK, mended
+from zvirka.report.read_back import content_of_report, record_of, sentence_of
 
 
 class Verdict(StrEnum):
@@ -73,82 +72,6 @@ def broken(text: str, **values: object) -> ProofStep:
     return ProofStep(Verdict.BROKEN, text, values)
 
 
-def read_report(document: bytes, place: Path) -> Any:
-    """The report of a JSON document.
-
-    Raises:
-        UsageError: it is not one, or of a version without a seal.
-    """
-    try:
-        version = msgspec.json.decode(document, type=_Versioned).version
-        if version == VERSION:
-            return msgspec.json.decode(document, type=Report)
-    except NOT_JSON as error:
-        raise UsageError(
-            coded(
-                "ZV3511",
-                "the file is not a report of zvirka, or damaged ({kind})",
-                kind=type(error).__name__,
-            ),
-            place=str(place),
-            remedy=Message(
-                "take the file as zvirka wrote it, or check the report with the journal:"
-                " zvirka audit verify --report FILE"
-            ),
-        ) from None
-    raise UsageError(
-        coded(
-            "ZV3511",
-            "a report of format version {version} does not carry its seal (version"
-            " {version2} does)",
-            version=version,
-            version2=VERSION,
-        ),
-        place=str(place),
-        remedy=Message("check it with the journal: zvirka audit verify --report FILE"),
-    )
-
-
-def content_of_report(report: Any) -> ReportContent:
-    """The content as it was rendered from."""
-    head = {name: getattr(report.run, name, None) for name in RunRecord.__struct_fields__}
-    chain = {name: getattr(report.chain, name) for name in report.chain.__struct_fields__}
-    run = RunRecord(
-        **{**head, **chain, "id": report.run.id, "facts": report.facts, "error": report.fault}
-    )
-    run = _with_messages(run, _record(report.seal.record) if report.seal else None)
-    held = [_entry(part) for part in report.differences]
-
-    def entries(numbers: Collection[int] | None = None) -> Iterator[DifferenceEntry]:
-        for entry in held:
-            if numbers is None or entry.difference.number in numbers:
-                yield entry
-
-    return ReportContent(
-        run=run,
-        tallies=report.tallies,
-        nights=report.nights,
-        entries=entries,
-        seal=report.seal,
-    )
-
-
-def _with_messages(run: RunRecord, record: dict[str, Any] | None) -> RunRecord:
-    """The run with the messages of its record, of which the report has the English text."""
-    try:
-        facts = facts_from(json.loads(record["facts"])) if record else run.facts
-        error = fault_from(json.loads(record["error"])) if record else run.error
-        reason = loaded(record["reason"]) if record else run.reason
-    except (KeyError, ValueError, TypeError):
-        return run
-    return msgspec.structs.replace(
-        run,
-        facts=facts if facts == run.facts else run.facts,
-        error=error if error == run.error else run.error,
-        reason=reason if reason == run.reason else run.reason,
-    )
-
-
 def prove(report: Any, keys: Keyring | None) -> Iterator[ProofStep]:
     """Check a report against its own seal, and the seal against the keys."""
     seal, chain, run = report.seal, report.chain, report.run.id
@@ -157,7 +80,7 @@ def prove(report: Any, keys: Keyring | None) -> Iterator[ProofStep]:
         return
     content = content_of_report(report)
     whole = sha256(seal.record.encode()).hexdigest() == chain.digest
-    record = _record(seal.record) if whole else None
+    record = record_of(seal.record) if whole else None
     if record is None:
         yield broken(N_("Run %(run)s: its record does not match its digest."), run=run)
         return
@@ -195,26 +118,13 @@ def prove(report: Any, keys: Keyring | None) -> Iterator[ProofStep]:
     )
 
 
-class _Versioned(msgspec.Struct):
-    version: int
-
-
-def _record(text: str) -> dict[str, Any] | None:
-    """The columns of the run that the digest covers."""
-    try:
-        columns, _signature_before = json.loads(text)
-        return dict(columns)
-    except (ValueError, TypeError):
-        return None
-
-
 def _signature(run: RunRecord, keys: Keyring | None) -> ProofStep:
     if keys is None:
         return not_checked(
             N_(
-                "Run %(run)s: its signature was not checked. The rows match the digest, but whoever"
-                " changes the rows can compute it too: give the public key with --key, or compare"
-                " the digest with the one in the alert of that night."
+                "Run %(run)s: its signature was not checked. The rows match the digest, but"
+                " somebody who changes the rows can compute it too: give the public key with"
+                " --key, or compare the digest with the one in the alert of that night."
             ),
             run=run.id,
         )
@@ -306,7 +216,7 @@ def _difference_digest(part: Any, run: int, salt: str | None) -> str:
         "run_id": run,
         **{name: getattr(part, name) for name in ("number", "key", "ref", "row", "name")},
         **{name: getattr(part, name) for name in ("kind", "cause")},
-        **{name: stored(_sentence(part, name)) for name in ("note", "evidence")},
+        **{name: stored(sentence_of(part, name)) for name in ("note", "evidence")},
         "action": part.action or "",
         "rows": _text(part, "rows"),
         "fields": _text(part, "fields"),
@@ -324,20 +234,13 @@ def _correction_digests(part: Any, run: int, number: int, salt: str | None) -> t
     row = {name: getattr(part, name) for name in part.__struct_fields__}
     row |= {"run_id": run, "number": number}
     row |= {"before": _text(part, "before"), "after": _text(part, "after")}
-    row["detail"] = stored(_sentence(part, "detail"))
+    row["detail"] = stored(sentence_of(part, "detail"))
     if salt is not None:
         row["values_digest"] = correction_values_digest(salt, row)
     elif part.before or part.after:
         return "", ""
     settled = settlement_digest(row) if part.settled_by is not None else ""
     return correction_row_digest(row), settled
-
-
-def _sentence(part: Any, name: str) -> str:
-    """A sentence as the journal holds it, if its English text is the one shown."""
-    shown: str = getattr(part, name)
-    sealed = loaded(part.stored.get(name, ""))
-    return sealed if sealed == shown else shown
 
 
 def _text(part: Any, name: str) -> str:
@@ -363,40 +266,3 @@ def _counts_altered(content: ReportContent, outcomes: dict[str, int]) -> Iterato
         yield broken(
             N_("Run %(run)s: the counts are not those of its differences."), run=content.run.id
         )
-
-
-def _entry(part: Any) -> DifferenceEntry:
-    """One difference as it was rendered from."""
-    fields = _stored(part, "fields")
-    rows = _stored(part, "rows")
-    known = {name: getattr(part, name) for name in Difference.__struct_fields__}
-    difference = msgspec.convert(
-        {**msgspec.to_builtins(known), "fields": fields, "rows": rows}, Difference, strict=False
-    )
-    difference = msgspec.structs.replace(
-        difference, note=_sentence(part, "note"), evidence=_sentence(part, "evidence")
-    )
-    writes = tuple(map(_write, part.corrections))
-    return DifferenceEntry(difference, writes, part.values_digest, part.check)
-
-
-def _write(part: Any) -> Write:
-    known = {name: getattr(part, name) for name in Correction.__struct_fields__}
-    known |= {"before": _stored(part, "before"), "after": _stored(part, "after")}
-    outcome = Outcome(
-        correction=part.id, state=part.state, detail=_sentence(part, "detail"), row=part.written_row
-    )
-    return Write(
-        Correction(**known),
-        outcome,
-        part.intended_at,
-        part.settled_at,
-        part.settled_by,
-        part.values_digest,
-        part.check[:CHECK],
-        part.check[CHECK:],
-    )
-
-
-def _stored(part: Any, name: str) -> Any:
-    return json.loads(part.stored[name]) if name in part.stored else getattr(part, name)

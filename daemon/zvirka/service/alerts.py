@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,6 +34,9 @@ from zvirka.settings.model import AlertSettings, Settings
 CONDITIONS = ("failed", "held", "differences", "stale")
 
 _MOST_WAITING = 50
+_SHOWN = 10
+"""So many flows are named in a message."""
+
 _KEPT_FOR = timedelta(days=7)
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=1)
@@ -153,6 +156,21 @@ class Alerts:
         if head is not None:
             body = f"{body}\n{_head_line(language, head)}"
         self._queue("unit", "raised", body, now, unit=unit)
+        self._save()
+
+    def tell_untaken(self, flows: Sequence[str], now: datetime) -> None:
+        """Queue the message that no worker takes these due flows, or that all are taken again."""
+        known = self._state.active.get("untaken")
+        if bool(flows) == (known is not None):
+            return
+        language = self._settings.alerts.language
+        if flows:
+            self._state.active["untaken"] = Active("untaken", now)
+            shown = ", ".join(flows[:_SHOWN]) + (" …" if len(flows) > _SHOWN else "")
+            self._queue("untaken", "raised", say(language, "waiting_flows", flows=shown), now)
+        else:
+            del self._state.active["untaken"]
+            self._queue("untaken", "cleared", "", now)
         self._save()
 
     def flush(self, now: datetime) -> None:

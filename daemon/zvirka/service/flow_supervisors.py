@@ -8,7 +8,7 @@ limits of :mod:`zvirka.service.run_slots` hold for all together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from loguru import logger
@@ -16,8 +16,8 @@ from loguru import logger
 from zvirka.errors import ZvirkaError
 from zvirka.now import Now
 from zvirka.service.alert_texts import say
-from zvirka.service.metrics import Exposition, Metrics
-from zvirka.service.run_slots import RunSlots
+from zvirka.service.metrics import Exposed, Exposition
+from zvirka.service.run_slots import RunSlots, Slots
 from zvirka.service.supervisor import Supervisor
 from zvirka.service.systemd_notify import ServiceNotifier
 from zvirka.settings.flow_order import by_references, referred_by
@@ -35,19 +35,22 @@ class Parts:
     """What the service is made of; tests replace it.
 
     ``make`` makes the supervisor of a flow. ``report_broken`` tells people of a flow whose settings
-    or journal cannot be used.
+    or journal cannot be used. ``slots`` bound how many runs go together;
+    ``beside`` has metrics that are no flow's.
     """
 
     make: Callable[[Settings, ServiceNotifier, FlowSlots], Supervisor]
     report_broken: Callable[[str, ZvirkaError], None]
     notifier: ServiceNotifier
     now: Now
+    slots: Slots = field(default_factory=RunSlots)
+    beside: tuple[Exposed, ...] = ()
 
 
 class FlowSlots:
     """Lets a run begin once the flows it refers to have run and the limits allow it."""
 
-    def __init__(self, slots: RunSlots, is_ahead: Callable[[str], bool]) -> None:
+    def __init__(self, slots: Slots, is_ahead: Callable[[str], bool]) -> None:
         self._slots = slots
         self._is_ahead = is_ahead
 
@@ -73,7 +76,7 @@ class FlowSupervisors:
 
     def __init__(self, flows: Flows, parts: Parts) -> None:
         self._parts = parts
-        self._slots = FlowSlots(RunSlots(), self._waits_for_parents)
+        self._slots = FlowSlots(parts.slots, self._waits_for_parents)
         self._supervisors: dict[str, Supervisor] = {}
         self._statuses: dict[str, str] = {}
         self._alive: set[str] = set()
@@ -191,7 +194,9 @@ class FlowSupervisors:
             if name in self._supervisors:
                 self._supervisors[name].reload(lambda new=new: new)  # type: ignore[misc]
                 continue
-            one = self._parts.make(new, _OfFlow(name, self), self._slots)
+            watchdog = self._parts.notifier.watchdog_seconds
+            notifier = _OfFlow(name, self._statuses, self._alive, watchdog)
+            one = self._parts.make(new, notifier, self._slots)
             self._supervisors[name] = one
             if started:
                 self._start(name)
@@ -228,8 +233,8 @@ class FlowSupervisors:
             self.close()
             self._exposition, self._listen = exposition, listen
 
-    def _metrics(self) -> list[Metrics]:
-        return [one.metrics for one in list(self._supervisors.values())]
+    def _metrics(self) -> list[Exposed]:
+        return [*(one.metrics for one in list(self._supervisors.values())), *self._parts.beside]
 
     def _by_lateness(self, now: datetime) -> list[str]:
         due = {name: one.due_since(now) or _LAST for name, one in self._supervisors.items()}
@@ -258,29 +263,33 @@ class FlowSupervisors:
         )
 
 
+@dataclass(frozen=True)
 class _OfFlow:
-    """The :class:`ServiceNotifier` of one flow: what it says is put together by the service."""
+    """The :class:`ServiceNotifier` of one flow: collects what the service then tells systemd.
 
-    def __init__(self, name: str, all_flows: FlowSupervisors) -> None:
-        self._name = name
-        self._all = all_flows
-        self.watchdog_seconds = all_flows._parts.notifier.watchdog_seconds
+    ``statuses`` and ``alive_flows`` are shared by all flows of the service.
+    """
+
+    name: str
+    statuses: dict[str, str]
+    alive_flows: set[str]
+    watchdog_seconds: float | None
 
     def ready(self, status: str) -> None:
         """Remember the status."""
-        self._all._statuses[self._name] = status
+        self.statuses[self.name] = status
 
     def reloading(self) -> None:
         """Nothing: the service tells it once."""
 
     def status(self, text: str) -> None:
         """Remember the status."""
-        self._all._statuses[self._name] = text
+        self.statuses[self.name] = text
 
     def alive(self) -> None:
         """Remember that the flow makes progress."""
-        self._all._alive.add(self._name)
+        self.alive_flows.add(self.name)
 
     def stopping(self, status: str) -> None:
         """Remember the status."""
-        self._all._statuses[self._name] = status
+        self.statuses[self.name] = status

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from math import nan
 from pathlib import Path
+from typing import Protocol
 
 from loguru import logger
 from prometheus_client import CollectorRegistry, Gauge, Metric, start_http_server, write_to_textfile
@@ -125,10 +126,16 @@ def _counted(counts: Mapping[str, int] | None, word: str) -> float:
     return nan if counts is None else counts.get(word, 0)
 
 
+class Exposed(Protocol):
+    """Something with metrics of its own: :class:`Metrics` of a flow, or of the workers."""
+
+    registry: CollectorRegistry
+
+
 class _EveryFlow(Collector):
     """The metrics of all flows, a family once with the samples of each flow."""
 
-    def __init__(self, metrics: Callable[[], Iterable[Metrics]]) -> None:
+    def __init__(self, metrics: Callable[[], Iterable[Exposed]]) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
@@ -148,13 +155,13 @@ class Exposition:
 
     Args:
         listen: HOST:PORT.
-        metrics: gives those of each flow.
+        metrics: gives those of each flow, and of the workers.
 
     Raises:
         SettingsError: the address cannot be listened on.
     """
 
-    def __init__(self, listen: str, metrics: Callable[[], Iterable[Metrics]]) -> None:
+    def __init__(self, listen: str, metrics: Callable[[], Iterable[Exposed]]) -> None:
         host, port = address_of(listen, "metrics.listen")
         registry = CollectorRegistry()
         registry.register(_EveryFlow(metrics))

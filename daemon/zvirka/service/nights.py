@@ -118,8 +118,8 @@ class Nights:
 
         Args:
             runs: the daemon's own runs of the last days, in any order.
-            last_settled: when a run over everything last finished or was held, whoever asked for
-                it; ``None`` for never.
+            last_settled: when a run over everything, by the daemon or a person, last finished or
+                was held; ``None`` for never.
             now: the time.
         """
         slot = self._slot = self._clock.last_slot(now)

@@ -25,7 +25,8 @@ from zvirka.reconcile.unbegun import record_unbegun
 from zvirka.service.background_task import Threaded
 from zvirka.service.daemon_records import JournalRecords
 from zvirka.service.flow_supervisors import FlowSupervisors, Parts
-from zvirka.service.run_slots import Slots
+from zvirka.service.metrics import Exposed
+from zvirka.service.run_slots import RunSlots, Slots
 from zvirka.service.supervisor import Runner, Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier, ServiceNotifier
 from zvirka.service.timer_followup import prune_as_set, tell_of_broken_flow
@@ -43,6 +44,8 @@ def run_daemon(
     *,
     lenient: Callable[[str], Settings | None] = lambda _: None,
     runner: Runner | None = None,
+    slots: Slots | None = None,
+    beside: tuple[Exposed, ...] = (),
     environ: Mapping[str, str] = os.environ,
     stop_within: float = STOP_WITHIN,
 ) -> int:
@@ -55,6 +58,8 @@ def run_daemon(
         load: gives the settings of all flows; called again at each SIGHUP.
         lenient: gives what of a flow's unusable settings says whom to tell.
         runner: performs the runs; :func:`run_here` by default.
+        slots: bound how many runs go together; :class:`RunSlots` by default.
+        beside: metrics that are no flow's.
         environ: of systemd: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC``.
         stop_within: seconds, see above.
 
@@ -66,7 +71,7 @@ def run_daemon(
     faulthandler.enable()
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def make(settings: Settings, notifier: ServiceNotifier, slots: Slots) -> Supervisor:
+    def make(settings: Settings, notifier: ServiceNotifier, begins: Slots) -> Supervisor:
         supervisor: Supervisor
         supervisor = Supervisor(
             settings,
@@ -79,7 +84,7 @@ def run_daemon(
                 random=SystemRandom(),
                 run_task=Threaded(f"run-{settings.name}", lambda: events.put("look")),
                 look_task=Threaded(f"look-{settings.name}", lambda: events.put("look")),
-                slots=slots,
+                slots=begins,
             ),
         )
         return supervisor
@@ -94,7 +99,8 @@ def run_daemon(
     asked = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGHUP: "reload"}
     for number in asked:
         signal.signal(number, lambda number, _frame: events.put(asked[signal.Signals(number)]))
-    flows = FlowSupervisors(load(), Parts(make, report_broken, Notifier(environ), utc_now))
+    parts = Parts(make, report_broken, Notifier(environ), utc_now, slots or RunSlots(), beside)
+    flows = FlowSupervisors(load(), parts)
     who = "zvirka.service"
     for settings in flows.settings:
         note_settings_of_service(settings, who, utc_now())

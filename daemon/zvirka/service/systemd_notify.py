@@ -16,9 +16,12 @@ from loguru import logger
 
 
 class ServiceNotifier(Protocol):
-    """Reports the state of the service; ``watchdog_seconds`` is the time-out of the watchdog."""
+    """Reports the state of the service."""
 
-    watchdog_seconds: float | None
+    @property
+    def watchdog_seconds(self) -> float | None:
+        """The time-out of the watchdog; None without one."""
+        ...
 
     def ready(self, status: str) -> None:
         """The service works."""

@@ -9,7 +9,10 @@ from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 import pytz
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
+from zvirka.database_address import hosts_of, may_be_read_on_the_way
 from zvirka.errors import SettingsError
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
@@ -38,6 +41,8 @@ def cross_problems(settings: Settings) -> Iterator[Problem]:
     yield from _listen_problems(settings)
     if settings.web.enabled:
         yield from _web_problems(settings.web)
+    if settings.fleet.enabled and _is_sqlite(settings.journal.url or "sqlite:"):
+        yield "journal.url", Message("required by fleet.enabled: a database of PostgreSQL")
 
 
 def cross_warnings(settings: Settings) -> Iterator[Finding]:
@@ -67,6 +72,33 @@ def cross_warnings(settings: Settings) -> Iterator[Finding]:
             coded("ZV3207", "the password goes to 1C unencrypted"),
             Message("publish the base over https"),
         )
+    yield from _database_warnings("erp.url", settings.erp.url)
+    yield from _database_warnings("journal.url", settings.journal.url or "")
+
+
+def _database_warnings(key: str, address: str) -> Iterator[Finding]:
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return  # opening it says what is wrong
+    if not may_be_read_on_the_way(url):
+        return
+    needed = (
+        "sslmode=verify-full&sslrootcert=" if url.get_backend_name() == "postgresql" else "ssl_ca="
+    )
+    yield Finding(
+        "warning",
+        key,
+        coded(
+            "ZV3311",
+            "personal data and the password may go to {host} unencrypted or to another server",
+            host=", ".join(hosts_of(url)),
+        ),
+        Message(
+            "add ?{needed}FILE to the address; FILE is the certificate of the authority",
+            needed=needed,
+        ),
+    )
 
 
 def _onec_problems(onec: OnecSettings) -> Iterator[Problem]:

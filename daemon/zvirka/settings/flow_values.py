@@ -46,7 +46,7 @@ def flow_files(file: Path | None, values: Mapping[str, Any]) -> dict[str, Path]:
     """Return the files of the further flows by name, in the order of their names.
 
     Args:
-        file: ``zvirka.toml``; ``None`` where there is none.
+        file: ``zvirka.toml``; ``None`` without one.
         values: what it holds.
 
     Raises:

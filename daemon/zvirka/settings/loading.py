@@ -244,7 +244,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 
 def _file_warnings(file: Path | None) -> Iterator[Finding]:
-    """Whoever can write the settings can have any SQL run by the user of the service."""
+    """Warn of a file others can write: its SQL is run as the user of the service."""
     if file is not None and file.stat().st_mode & stat.S_IWOTH:
         yield Finding(
             "warning",

@@ -123,7 +123,8 @@ class OnecSettings(Table):
     password_file: Path | None = None
     profile: str = "accounting"
     catalog: str = "Контрагенты"
-    key: str | None = None
+    key: str | Annotated[list[str], Field(min_length=1)] | None = None
+    """``ref``, a field, or the fields that are the pairing key together."""
     scope: str = ""
     groups: Literal["without", "with", "only"] | None = None
     """Whether the groups of a catalogue are records, too; the profile says it if nothing is set."""
@@ -340,6 +341,18 @@ class LogSettings(Table):
     format: Literal["auto", "human", "json", "systemd"] = "auto"
 
 
+class FleetSettings(Table):
+    """``[fleet]``: runs spread over workers on several machines (:mod:`zvirka.fleet`).
+
+    A worker that was not heard of for ``takeover`` counts as dead, and another one takes its run.
+    A flow that has been due for ``alert_after`` and that no worker takes is announced.
+    """
+
+    enabled: bool = False
+    takeover: Timeout = timedelta(seconds=30)
+    alert_after: Duration = timedelta(minutes=30)
+
+
 class ReceiverSettings(Table):
     """``[receiver]``: the ERP-side webhook endpoint."""
 
@@ -424,6 +437,7 @@ class Settings(Table):
     alerts: AlertSettings = AlertSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
+    fleet: FleetSettings = FleetSettings()
     receiver: ReceiverSettings = ReceiverSettings()
     web: WebSettings = WebSettings()
     bsl: BslSettings = BslSettings()

@@ -28,7 +28,7 @@ from zvirka.mapping import (
 from zvirka.message import Message, coded, joined
 from zvirka.package_files import shipped
 from zvirka.settings.explanations import about, did_you_mean, settings_problems, toml_place
-from zvirka.settings.model import FieldSettings, OnecSettings, Settings, Table
+from zvirka.settings.model import ErpSettings, FieldSettings, OnecSettings, Settings, Table
 
 _PLACE = frozenset({"attribute", "contact", "register_type", "kind", "value", "via", "catalog"})
 """The keys that together say where 1C keeps a field."""
@@ -42,8 +42,9 @@ class FieldProfile(Table):
 
     title: str
     catalog: str = "Контрагенты"
-    key: str = "code"
+    key: str | list[str] = "code"
     groups: Literal["without", "with", "only"] = "without"
+    slice: bool = False
     fields: dict[str, FieldSettings]
 
 
@@ -92,8 +93,13 @@ def mapping_of(settings: Settings) -> Mapping:
         for name, field in merged.items()
         if (problem := _field_problem(name, field)) is not None
     ]
-    key = onec.key or profile.key
+    asked = onec.key or profile.key
+    key = (asked,) if isinstance(asked, str) else tuple(asked)
     problems += _key_problems(key, merged, settings.guard.canaries)
+    if profile.slice:
+        problems += _slice_problems(key, merged)
+    if len(key) > 1:
+        problems += _composite_problems(key, settings.erp)
     if problems:
         lines = joined(["", *problems], "\n  ")
         raise SettingsError(
@@ -107,6 +113,7 @@ def mapping_of(settings: Settings) -> Mapping:
         key=key,
         scope=onec.scope,
         groups=onec.groups or profile.groups,
+        slice=profile.slice,
         region=onec.region,
     )
 
@@ -179,8 +186,10 @@ def _field_problem(name: str, field: FieldSettings) -> Message | None:
     return None
 
 
-def _key_problems(key: str, fields: dict[str, FieldSettings], canaries: list[str]) -> list[Message]:
-    if key == "ref":
+def _key_problems(
+    key: tuple[str, ...], fields: dict[str, FieldSettings], canaries: list[str]
+) -> list[Message]:
+    if key == ("ref",):
         return [
             about(
                 "guard.canaries",
@@ -189,13 +198,48 @@ def _key_problems(key: str, fields: dict[str, FieldSettings], canaries: list[str
             for canary in canaries
             if not _is_guid(canary)
         ]
-    if key in fields:
-        if not (fields[key].reference or fields[key].values):
-            return []
+    unknown = [name for name in key if name not in fields]
+    if unknown:
+        expected = Message(
+            'found "{key}", expected ref or one of {names}', key=unknown[0], names=list(fields)
+        )
+        return [about("onec.key", expected)]
+    [first, *more] = key
+    if not more and (fields[first].reference or fields[first].values):
         problem = Message("a reference or an enumeration cannot be the pairing key")
-        return [about(f"onec.fields.{key}", problem)]
-    expected = Message('found "{key}", expected ref or one of {names}', key=key, names=list(fields))
-    return [about("onec.key", expected)]
+        return [about(f"onec.fields.{first}", problem)]
+    return []
+
+
+def _slice_problems(key: tuple[str, ...], fields: dict[str, FieldSettings]) -> list[Message]:
+    """What a register does not have: references to its records, and values kept elsewhere."""
+    found = [
+        about(f"onec.fields.{name}", Message("a register has attributes of its own only"))
+        for name, field in fields.items()
+        if field.via or not field.attribute
+    ]
+    if key == ("ref",):
+        found.append(about("onec.key", Message("a register has no Ref_Key; name its dimensions")))
+    return found
+
+
+def _composite_problems(key: tuple[str, ...], erp: ErpSettings) -> list[Message]:
+    """What cannot be combined with a key of several fields."""
+    found: list[Message] = []
+    if "ref" in key or len(set(key)) < len(key):
+        expected = Message("found {names}, expected fields that differ, without ref", names=key)
+        found.append(about("onec.key", expected))
+    if erp.key != ErpSettings.model_fields["key"].default:
+        problem = Message(
+            "found together with a key of several fields; name their columns in erp.columns"
+        )
+        found.append(about("erp.key", problem))
+    if erp.writer == "webhook":
+        problem = Message(
+            'found "webhook", which finds a client by one field; the key is {names}', names=key
+        )
+        found.append(about("erp.writer", problem))
+    return found
 
 
 def _is_guid(text: str) -> bool:

@@ -145,7 +145,7 @@ def _resolve(
     elif secret.only_file:
         if file_name in table:
             path = Path(str(table[file_name])).expanduser()
-            with suppress(OSError):  # whoever uses the key tells what is wrong with the file
+            with suppress(OSError):  # the code that uses the key reports a broken file
                 _warn_if_open(secret, path, path.stat().st_mode, found)
     elif file_name in table:
         path = Path(str(table[file_name])).expanduser()

@@ -8,6 +8,7 @@ from zvirka.simulator.configurations import ConfigurationKind, PublishedShape, s
 from zvirka.simulator.contracts import CONTRACTS_TYPE, SEVERAL_OWNERS_TYPE
 from zvirka.simulator.nomenclature import NOMENCLATURE_TYPE
 from zvirka.simulator.outbox_register import OUTBOX_TYPE
+from zvirka.simulator.prices import PRICE_LINES_TYPE, PRICES_TYPE
 
 
 def published(
@@ -17,11 +18,18 @@ def published(
     contracts: bool = False,
     several_owners: bool = False,
     nomenclature: bool = False,
+    prices: bool = False,
 ) -> PublishedShape:
     """Return what a configuration publishes, with the register of the extension if loaded."""
     types = shape(kind)
     contract = SEVERAL_OWNERS_TYPE if several_owners else CONTRACTS_TYPE
-    chosen = ((contracts, contract), (nomenclature, NOMENCLATURE_TYPE), (outbox, OUTBOX_TYPE))
+    chosen = (
+        (contracts, contract),
+        (nomenclature, NOMENCLATURE_TYPE),
+        (prices, PRICES_TYPE),
+        (prices, PRICE_LINES_TYPE),
+        (outbox, OUTBOX_TYPE),
+    )
     more = tuple(type_ for is_there, type_ in chosen if is_there)
     return msgspec.structs.replace(types, types=(*types.types, *more))
 

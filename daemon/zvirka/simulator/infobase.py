@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -30,11 +30,13 @@ from zvirka.simulator.configurations import (
 from zvirka.simulator.contact_kind_rows import default_kind, kind_of, kind_rows
 from zvirka.simulator.contracts import CONTRACTS, invented_contracts
 from zvirka.simulator.exchange import ExchangePlan
+from zvirka.simulator.initial_content import Content
 from zvirka.simulator.invented import Invented
 from zvirka.simulator.invented_texts import contact_fields
 from zvirka.simulator.lines import LineTable, Table
 from zvirka.simulator.nomenclature import NOMENCLATURE, invented_nomenclature
 from zvirka.simulator.outbox_register import OUTBOX, OutboxRegister
+from zvirka.simulator.prices import PRICES, PriceRegister
 from zvirka.simulator.raw_catalogue import RawCatalogue, blank, save
 from zvirka.simulator.simulated_catalogue import (
     Catalogue,
@@ -42,28 +44,6 @@ from zvirka.simulator.simulated_catalogue import (
     SimulatedCatalogue,
     SmallTable,
 )
-
-
-class Content(Protocol):
-    """What a base begins with: catalogues, and the numbers given out to new objects after them."""
-
-    @property
-    def seed(self) -> int:
-        """The seed of the invented part."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """How many objects each catalogue begins with."""
-        ...
-
-    def catalogue(self, type_: EntityType) -> Catalogue:
-        """Return the catalogue of that type, filled."""
-        ...
-
-    def code(self, index: int) -> str:
-        """Return the Код of the object of that number."""
-        ...
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -92,6 +72,7 @@ class Infobase:
         self.plan = ExchangePlan()
         self.outbox = OutboxRegister()
         """Messages of the extension; published only where the shape has the register."""
+        self.prices = PriceRegister()
         self.tables: dict[str, Table] = {}
         self._content = content
         self._code_width = code_width
@@ -112,11 +93,13 @@ class Infobase:
         contracts: int | None = None,
         several_owners: bool = False,
         nomenclature: int | None = None,
+        prices: bool = False,
     ) -> Infobase:
         """A base of that many invented counterparties, groups not counted.
 
         ``outbox``: the extension is loaded, and its register published. ``contracts`` and
-        ``nomenclature``: how many to invent; ``None`` does not publish the catalogue.
+        ``nomenclature``: how many to invent; ``None`` does not publish the catalogue. ``prices``:
+        publish their register, with prices of the goods.
         """
         types = published(
             profile,
@@ -124,6 +107,7 @@ class Infobase:
             contracts=contracts is not None,
             several_owners=several_owners,
             nomenclature=nomenclature is not None,
+            prices=prices,
         )
         groups = group_count(counterparties) if types.folders else 0
         content = Invented(profile, seed, counterparties + groups, groups)
@@ -132,8 +116,11 @@ class Infobase:
             owners = list(base.refs())
             for made in invented_contracts(seed, contracts, owners, several=several_owners):
                 base.load(CONTRACTS, made)
-        for made in invented_nomenclature(seed, nomenclature or 0):
+        goods = list(invented_nomenclature(seed, nomenclature or 0))
+        for made in goods:
             base.load(NOMENCLATURE, made)
+        if prices:
+            base.prices.invent(seed, [one.ref for one in goods if not one.values["IsFolder"]])
         return base
 
     @property
@@ -155,6 +142,8 @@ class Infobase:
                 for missing in type_.properties:
                     row.setdefault(missing.name, default_of(missing))
             self.tables[type_.name] = SmallTable(type_, self.plan.rows)
+        elif type_.name.startswith(PRICES):
+            self.tables[type_.name] = SmallTable(type_, [])
         elif type_.name == OUTBOX:
             self.tables[OUTBOX] = self.outbox.table
         elif type_.name == REGISTER:
@@ -186,7 +175,7 @@ class Infobase:
         """The counterparty of that Ref_Key.
 
         Raises:
-            KeyError: there is none.
+            KeyError: the base has no such counterparty.
         """
         with self.lock:
             record = self._object(self.counterparties, ref)

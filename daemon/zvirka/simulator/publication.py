@@ -27,6 +27,7 @@ from zvirka.simulator.odata_answers import (
     tombstone,
     turned,
 )
+from zvirka.simulator.prices import PRICES
 from zvirka.simulator.query_options import Options
 from zvirka.simulator.refusals import (
     BAD_URL,
@@ -108,6 +109,8 @@ class Publication:
         if match is None:
             raise OdataRefusal(BAD_URL, f"Ошибка разбора пути {first}")
         table = self._table(match.group(1))
+        if rest and match.group(1) == PRICES:
+            table, rest = self.base.prices.virtual(rest[0]), rest[1:]
         if rest == ["$count"] and match.group(2) is None:
             return self._count(table, asked)
         if match.group(2) is not None:

@@ -32,7 +32,7 @@ class RawCatalogue:
         """The attributes of an object.
 
         Raises:
-            KeyError: there is none.
+            KeyError: the catalogue has no such object.
         """
         with self._lock:
             return self._object(ref).values

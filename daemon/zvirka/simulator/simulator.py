@@ -29,6 +29,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     ``*select_changes*.xml`` to serve in their place. ``licences`` limits the open sessions.
     ``outbox`` publishes the register of the extension, to be filled through ``base.outbox``.
     ``contracts`` and ``nomenclature`` publish these catalogues with so many objects;
+    ``prices`` publishes the register of the prices of these goods;
     with ``several_owners`` not only a counterparty can be the owner of a contract.
     ``code_width`` pads a written Код with spaces to a fixed length. ``metadata_bytes`` pads
     ``$metadata``. An empty ``password`` is replaced by a random one. ``gzip`` compresses answers
@@ -52,6 +53,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     contracts: int | None = None
     several_owners: bool = False
     nomenclature: int | None = None
+    prices: bool = False
     gzip: bool = True
     certificate: Path | None = None
 
@@ -98,6 +100,7 @@ class Simulator:
                 contracts=options.contracts,
                 several_owners=options.several_owners,
                 nomenclature=options.nomenclature,
+                prices=options.prices,
             )
         self.publication = Publication(
             self.base,

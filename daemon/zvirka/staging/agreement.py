@@ -290,7 +290,7 @@ def _fingerprint(mapping: Mapping) -> str:
     """A digest of what the stable digests depend on: the fields, their order, trimming, the key."""
     parts = [
         mapping.catalog,
-        mapping.key,
+        mapping.key_name,
         [
             (field.name, field.source, mapping.comparison(field) is Comparison.EXACT)
             for field in mapping.fields

@@ -39,7 +39,7 @@ _ORPHANS = "scratch.orphan"
 class Candidate(msgspec.Struct, frozen=True):
     """A pair, or one half of a pair, that may be a difference.
 
-    ``ref`` and ``row`` name the two sides, empty where there is none. ``agreed_wanted`` and
+    ``ref`` and ``row`` name the two sides; empty where a side is absent. ``agreed_wanted`` and
     ``agreed_client`` say whether that side is as it was at the last agreement, ``None`` if there
     was none. ``refs`` and ``rows`` name all that share a key which occurs more than once.
 
@@ -215,7 +215,7 @@ class Candidates:
             WHERE ref IS NOT NULL
             """
         )
-        # The client of a counterparty that is gone stays its client, whoever has its key now.
+        # The client of a deleted counterparty stays its client, even if another has its key now.
         run(
             f"""
             CREATE TABLE {_ORPHANS} AS

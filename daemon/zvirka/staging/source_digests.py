@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from zvirka.identity import duckdb_trimmed
+from zvirka.identity import duckdb_joined_key, duckdb_part, duckdb_trimmed
+from zvirka.mapping import Field
 from zvirka.staging.database import Staging, parts
 
 _PARTITION = 100_000
@@ -69,19 +70,30 @@ class SourceDigests:
         """
 
     def _key_of(self, lines: str) -> str:
-        staging = self._staging
-        if staging.mapping.key == "ref":
+        fields = self._staging.mapping.key_fields
+        if not fields:
             return "o.ref::VARCHAR"
-        number = staging.number[staging.mapping.key]
+        texts = [self._text_of(field, lines) for field in fields]
+        if len(texts) == 1:
+            return f"coalesce({duckdb_trimmed(texts[0])}, '')"
+        return duckdb_joined_key(
+            [
+                duckdb_part(text, is_ref=bool(field.reference))
+                for field, text in zip(fields, texts, strict=True)
+            ]
+        )
+
+    def _text_of(self, field: Field, lines: str) -> str:
+        """The value of a field, as it stands."""
+        number = self._staging.number[field.name]
         if number in self._attributes:
-            return f"coalesce({duckdb_trimmed(f'o.f{number}')}, '')"
-        link = getattr(staging.mapping.fields[number].source, "via", "")
+            return f"o.f{number}"
+        link = getattr(field.source, "via", "")
         holder = f"o.l{self._links.index(link)}" if link else "o.ref"
-        first = f"""
+        return f"""
             (
                 SELECT arg_min(value, ord)
                 FROM {lines} lines
                 WHERE lines.ref = {holder} AND lines.field = {number}
             )
         """
-        return f"coalesce({duckdb_trimmed(first)}, '')"

@@ -54,7 +54,7 @@ class StoreScan:
 
     def __init__(self, staging: Staging) -> None:
         self._staging = staging
-        self._key = duckdb_key("key", is_ref=staging.mapping.key == "ref")
+        self._key = duckdb_key("key", is_ref=staging.mapping.key_is_ref)
         self._image = f"hash({self._key}, image)"
         self.forget()
 

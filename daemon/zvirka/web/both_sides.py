@@ -11,6 +11,7 @@ from starlette.responses import Response
 from zvirka.comparison import field_differences
 from zvirka.errors import ZvirkaError
 from zvirka.reconcile.environment import Environment
+from zvirka.reconcile.key_search import find_keys
 from zvirka.web.pages import LONGEST_KEY, show_life
 from zvirka.web.request_context import RequestContext
 
@@ -62,7 +63,7 @@ def read_both(environment: Environment, key: str) -> BothSides:
     mapping = environment.mapping
     with environment.open_source() as source:
         source.preflight()
-        records = source.find(mapping.key, [key])
+        records = find_keys(source, mapping, [key])
     with closing(environment.open_store()) as store:
         clients = store.read_keys([key])
         wanted = dict(records[0].values) if records else dict.fromkeys(mapping.names)

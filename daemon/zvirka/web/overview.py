@@ -84,7 +84,7 @@ def overview(context: RequestContext) -> Response:
 
 
 def stop(context: RequestContext) -> Response:
-    """Ask the run under way, whoever began it, to stop at its next safe place."""
+    """Ask the run in progress, of any command and person, to stop at its next safe place."""
     _ = context.words.gettext
     number = context.number("run")
     with context.journal.writing() as connection:

@@ -10,6 +10,7 @@ from loguru import logger
 from starlette.applications import Starlette
 
 from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.fleet.performing import perform_at_worker
 from zvirka.joined_apps import below_paths
 from zvirka.journal.standing import flow_state
 from zvirka.mapping import Mapping
@@ -37,7 +38,7 @@ def page(
     """
     if len(settings.flows) == 1:
         with open_environment(settings, mapping) as environment:
-            yield create_app(environment, origins=origins)
+            yield create_app(environment, performed=perform_at_worker, origins=origins)
         return
     with ExitStack() as opened:
         first = opened.enter_context(open_environment(settings, mapping))
@@ -50,6 +51,7 @@ def page(
         apps = {
             name: create_app(
                 environment,
+                performed=perform_at_worker,
                 origins=origins if name == settings.name else None,
                 sign_ins=sign_ins,
                 flow=name,

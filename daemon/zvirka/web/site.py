@@ -136,7 +136,7 @@ def create_app(
         sessions=sign_ins.sessions,
         attempts=sign_ins.attempts,
         worker=worker,
-        key=environment.mapping.key,
+        key=environment.mapping.key_name,
         language=environment.settings.report.language,
         timezone=environment.settings.schedule.timezone,
         https=https,

@@ -1,6 +1,6 @@
 """Runs inside the container: a simulated 1C whose faults are set by files.
 
-``/run/onec/faults.json`` holds attributes of the simulator's Faults and is read anew when it
+``/run/onec/faults.json`` holds attributes of the simulator's Faults and is read again when it
 changes; ``--drip`` serves, instead of 1C, an answer that never ends: a byte a second.
 """
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.cli.lines import run
 
+pytestmark = pytest.mark.long
+
 
 def test_demo_twice_in_one_directory_begins_again(
     settled: Path, capsys: pytest.CaptureFixture[str]

@@ -122,6 +122,7 @@ def test_ctrl_c_is_130(
     assert capsys.readouterr().err.strip() == "Interrupted."
 
 
+@pytest.mark.long
 def test_simulator_ends_by_sigint_in_good_order(settled: Path) -> None:
     environ = {**os.environ, "ZVIRKA_SIMULATOR_PASSWORD": "marked"}
     line = [sys.executable, "-m", "zvirka.cli", "simulate", "--counterparties", "5", "--json"]
@@ -138,6 +139,7 @@ def test_simulator_ends_by_sigint_in_good_order(settled: Path) -> None:
         assert process.wait(10) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("line", [["config", "show"], ["runs"], ["--help"], ["plan", "--help"]])
 def test_closed_output_is_141_as_in_shells_and_never_means_differences(
     line: list[str], settled: Path

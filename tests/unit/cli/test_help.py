@@ -38,7 +38,7 @@ WANTED = {
     "audit verify", "audit rotate-key", "audit anchor", "audit history", "audit export", "prune",
     "config show", "config check",
     "demo", "simulate", "serve", "daemon", "bsl render", "systemd install", "alert",
-    "web hash-password", "feed", "flows", "init",
+    "web hash-password", "feed", "flows", "init", "worker", "fleet status",
     "systemd uninstall", "upgrade", "backup", "restore",
     "simulated list", "simulated create", "simulated edit", "simulated delete",
 }  # fmt: skip
@@ -53,6 +53,7 @@ def test_the_commands_are_those_that_are_promised() -> None:
     assert set(ALL) == WANTED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_command_has_help_with_an_example_that_can_be_typed(
     name: str, capsys: pytest.CaptureFixture[str]
@@ -87,6 +88,7 @@ def test_command_is_documented(name: str) -> None:
     assert f"## zvirka {name}\n" in REFERENCE.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("line", ["--help", "reconcile --help", "audit verify --help"])
 def test_help_starts_without_the_heavy_libraries(line: str) -> None:
     program = (
@@ -121,6 +123,7 @@ def test_options_of_every_command_stand_before_or_after_its_name(
         assert shown.startswith("Error: ")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [

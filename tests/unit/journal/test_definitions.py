@@ -35,6 +35,7 @@ def ended(journal: Journal, status: RunStatus, **seen: object) -> int:
     return run
 
 
+@pytest.mark.long
 def test_every_run_is_judged_alike_in_python_and_in_sql(journal: Journal) -> None:
     assert fill_with_every_run(journal) == 360
     assert_runs_agree(journal)

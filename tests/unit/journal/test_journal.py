@@ -560,6 +560,7 @@ def test_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
     open_journal(settings(tmp_path, report={"signing_key_file": path})).close()
 
 
+@pytest.mark.long
 def test_a_journal_in_step_is_opened_without_alembic(tmp_path: Path) -> None:
     open_journal(settings(tmp_path)).close()
     program = (

@@ -78,6 +78,7 @@ def other(value: Any) -> Any:
     return value[:-1] + ("1" if value[-1:] != "1" else "2")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=lambda name: name)
 def test_one_changed_value_in_any_row_of_any_column_is_named(
     copy: tuple[Journal, sqlite3.Connection], table: str, column: str

@@ -1,6 +1,6 @@
 """Cassettes: what 1C answers, one behaviour a file, recorded against the simulator.
 
-Normal runs only replay. ``ZVIRKA_RECORD=1 pytest tests/unit/onec/test_cassettes.py`` records anew
+Normal runs only replay. ``ZVIRKA_RECORD=1 pytest tests/unit/onec/test_cassettes.py`` records again
 what changed in the conversation; read the diff before you commit it. Credentials never get in.
 """
 

@@ -161,6 +161,7 @@ def test_a_message_keeps_names_and_keys_and_loses_values() -> None:
     assert text == f"Поле 'КодПоЕДРПОУ' '…' … guid'{guid}'"
 
 
+@pytest.mark.long
 @given(st.text(), st.from_regex(r"[0-9]{5,12}", fullmatch=True), st.text())
 def test_no_long_number_survives_in_a_message(before: str, number: str, after: str) -> None:
     text = safe_message(f"{before} {number} {after}")

@@ -1,4 +1,4 @@
-"""Kinds of contact information are found by whichever property names them in this base."""
+"""Kinds of contact information are found by the property that names them in this base."""
 
 from __future__ import annotations
 

@@ -166,6 +166,7 @@ def test_a_code_left_out_of_the_rows_carries_the_pages_all_the_same(
     assert sorted(refs) == sorted(row["Ref_Key"] for row in base.rows)
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 1499), min_size=1, max_size=12), st.integers(5_000, 40_000))
 def test_the_last_row_moved_or_deleted_after_its_page_skips_no_other(
@@ -188,6 +189,7 @@ def test_the_last_row_moved_or_deleted_after_its_page_skips_no_other(
     assert {str(UUID(int=number)) for number in range(1500)} - touched <= refs
 
 
+@pytest.mark.long
 def test_an_order_that_never_holds_is_an_error_and_no_snapshot() -> None:
     base = OneSet([f"{number:06}" for number in range(5000)])
 

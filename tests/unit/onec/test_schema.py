@@ -1,4 +1,4 @@
-"""The schema: trimmed, understood, cached, and read anew when it must be."""
+"""The schema: trimmed, understood, cached, and read again when it must be."""
 
 from __future__ import annotations
 

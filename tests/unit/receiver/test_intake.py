@@ -12,7 +12,7 @@ import pytest
 from zvirka.errors import StoreError, ZvirkaError
 from zvirka.receiver import batching as intake_module
 from zvirka.receiver.batching import Batcher, BusyError
-from zvirka.receiver.ingest import IngestResult
+from zvirka.receiver.earlier_messages import IngestResult
 from zvirka.receiver.payload import WebhookMessage
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)

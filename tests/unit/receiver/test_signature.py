@@ -14,7 +14,7 @@ import pytest
 from zvirka.errors import SettingsError
 from zvirka.receiver.access import Tokens
 from zvirka.receiver.api import create_app
-from zvirka.receiver.ingest import IngestResult
+from zvirka.receiver.earlier_messages import IngestResult
 from zvirka.receiver.payload import PayloadReader, PayloadRefusal, WebhookMessage
 from zvirka.receiver.signature import HEADER, WINDOW, Signatures, sign, signatures_of
 from zvirka.settings.model import ReceiverSettings, Settings

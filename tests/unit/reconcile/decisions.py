@@ -110,7 +110,7 @@ def client_of(row: str, *, active: bool = True, **values: Any) -> Client:
 
 
 def environment_of(directory: Path, store: MemoryStore, **tables: Any) -> Environment:
-    """The surroundings of a run; whoever calls closes the journal."""
+    """The surroundings of a run; the caller closes the journal."""
     settings: Settings = world.settings(directory, **tables)
 
     def no_source() -> Any:
@@ -123,7 +123,6 @@ def environment_of(directory: Path, store: MemoryStore, **tables: Any) -> Enviro
         open_source=no_source,
         open_store=lambda: store,
         open_writer=lambda _: MemoryWriter(store),
-        open_feed=no_source,
         now=lambda: NOW,
     )
 

@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,6 +118,7 @@ def matched(
         return pairs, found
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(PARTIES, CLIENTS)
 def test_every_party_and_every_client_is_paired_at_most_once(
@@ -127,6 +129,7 @@ def test_every_party_and_every_client_is_paired_at_most_once(
     assert max(Counter(row for _, row in pairs).values(), default=1) == 1
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(PARTIES, CLIENTS, st.booleans())
 def test_nobody_is_forgotten(
@@ -148,6 +151,7 @@ def test_nobody_is_forgotten(
             assert str(number) in paired_rows | told_rows or key in doubled_keys
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(PARTIES, CLIENTS)
 def test_equal_sides_have_no_candidate_of_their_own(
@@ -208,6 +212,7 @@ def two_nights(draw: st.DrawFn) -> tuple[list[Party], list[Client], list[Party],
     return parties, clients, later, moved + draw(st.lists(newcomers, max_size=2))
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(two_nights(), st.booleans())
 def test_setting_aside_what_is_quiet_changes_nothing(

@@ -45,11 +45,13 @@ def foreign(row: str, key: str) -> Client:
 # -- confirm --------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_first_load_creates_every_client(both: Memory) -> None:
     assert {one.key for one in both.store.rows.values()} == {"1", "2", "3"}
     assert both.run().causes == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("targeted", [False, True])
 def test_a_change_in_1c_and_an_edit_in_the_erp_have_their_causes(
     both: Memory, targeted: bool
@@ -68,6 +70,7 @@ def test_a_change_in_1c_and_an_edit_in_the_erp_have_their_causes(
     assert run.exit_code == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("targeted", [False, True])
 def test_a_client_that_arrives_during_the_run_is_no_create(both: Memory, targeted: bool) -> None:
     ref = both.source.put("4", "Щойно надіслано")
@@ -84,6 +87,7 @@ def test_a_client_that_arrives_during_the_run_is_no_create(both: Memory, targete
     assert len(both.store.by_key("4")) == 1
 
 
+@pytest.mark.long
 def test_a_partial_snapshot_only_suspects(both: Memory) -> None:
     both.source.drop(ref_of(both, "1"))
     both.source.restricted = True
@@ -92,6 +96,7 @@ def test_a_partial_snapshot_only_suspects(both: Memory) -> None:
     assert all(client.active for client in both.store.rows.values())
 
 
+@pytest.mark.long
 def test_two_counterparties_under_one_key_are_reported(both: Memory) -> None:
     refs = [both.source.put("9", name) for name in ("Перший", "Другий")]
     for run in (both.run(), both.run(Command.RESYNC, targets=Targets(refs=tuple(refs)))):
@@ -100,6 +105,7 @@ def test_two_counterparties_under_one_key_are_reported(both: Memory) -> None:
         assert all(ref in difference.note for ref in refs)
 
 
+@pytest.mark.long
 def test_a_second_row_under_a_key_is_reported_by_code_as_in_a_night(both: Memory) -> None:
     both.store.put(foreign("90", "1"))
     for run in (both.run(), both.run(Command.RESYNC, targets=Targets(codes=("1",)))):
@@ -107,6 +113,7 @@ def test_a_second_row_under_a_key_is_reported_by_code_as_in_a_night(both: Memory
         assert (difference.kind, difference.rows) == (Kind.DUPLICATE, ("90",))
 
 
+@pytest.mark.long
 def test_more_deletions_than_allowed_are_held_before_1c_is_asked(both: Memory) -> None:
     settings = both.environment.settings
     assert settings.guard.max_deletes > 3
@@ -126,6 +133,7 @@ def test_more_deletions_than_allowed_are_held_before_1c_is_asked(both: Memory) -
     assert (run.status, run.exit_code) == ("held", 3)
 
 
+@pytest.mark.long
 def test_a_client_under_a_new_key_is_moved_or_proposed(both: Memory) -> None:
     both.source.drop(ref_of(both, "1"))
     both.source.put("8", "Назва 1", tax_id="12345671")
@@ -142,6 +150,7 @@ WITHOUT_SEARCH = msgspec.structs.replace(
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("evidence", [CompleteSnapshot(3), NamedOnly()])
 def test_an_absence_needs_every_reference_and_the_key(
     both: Memory, evidence: CompleteSnapshot | NamedOnly
@@ -199,6 +208,7 @@ def test_a_key_1c_cannot_search_is_absent_from_a_complete_snapshot_only(both: Me
 # -- targets --------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", ["code", "ref"])
 def test_a_resync_touches_only_what_was_named(both: Memory, by: str) -> None:
     for key in "12":
@@ -214,6 +224,7 @@ def test_a_resync_touches_only_what_was_named(both: Memory, by: str) -> None:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", ["code", "ref"])
 def test_a_resync_deletes_what_is_gone(both: Memory, by: str) -> None:
     ref = ref_of(both, "2")
@@ -225,6 +236,7 @@ def test_a_resync_deletes_what_is_gone(both: Memory, by: str) -> None:
     assert [client.active for client in both.store.by_key("2")] == [False]
 
 
+@pytest.mark.long
 def test_a_code_changed_in_1c_is_found_by_the_old_one(both: Memory) -> None:
     both.source.put("7", "Назва 2", ref=ref_of(both, "2"), tax_id="12345672")
     row = both.store.by_key("2")[0].row
@@ -233,6 +245,7 @@ def test_a_code_changed_in_1c_is_found_by_the_old_one(both: Memory) -> None:
     assert [client.row for client in both.store.by_key("7")] == [row]
 
 
+@pytest.mark.long
 def test_the_feed_passes_over_what_nobody_knows_and_a_person_is_told(both: Memory) -> None:
     targets = Targets(refs=("00000000-0000-0000-0000-0000000000ff",))
     fed = both.run(Command.RESYNC, trigger=Trigger.FEED, targets=targets)
@@ -244,6 +257,7 @@ def test_the_feed_passes_over_what_nobody_knows_and_a_person_is_told(both: Memor
 # -- guard ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("deletes", "changes", "held"),
     [
@@ -275,6 +289,7 @@ def test_what_is_past_a_limit_is_held(
 # -- verify ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_reads_back_otherwise_did_not_take(
     both: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +309,7 @@ def test_what_reads_back_otherwise_did_not_take(
     assert [(f.field, f.read_back) for f in difference.fields] == [("name", "Інше")]
 
 
+@pytest.mark.long
 def test_what_was_written_and_verified_is_agreed_on(both: Memory) -> None:
     for name in ("Перша", "Друга"):
         ref = both.source.put("1", name, ref=ref_of(both, "1"), tax_id="12345671")

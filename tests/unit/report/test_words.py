@@ -28,6 +28,7 @@ EN = Words("en")
 _PART = re.compile(r"%\(\w+\)s|\{\w+\}")
 
 
+@pytest.mark.long
 def test_every_message_of_the_sources_has_its_ukrainian_and_nothing_else_is_there() -> None:
     catalogue = {message.id for message in ukrainian() if message.id}
     assert set(named()) == catalogue

@@ -290,6 +290,7 @@ def mailbox() -> Iterator[tuple[int, list[dict[str, str]]]]:
         server.server_close()
 
 
+@pytest.mark.long
 def test_apprise_carries_a_message_to_a_real_endpoint(tmp_path: Path) -> None:
     with mailbox() as (port, taken):
         config = settings(tmp_path, alerts={"urls": [f"json://127.0.0.1:{port}/zvirka"]})

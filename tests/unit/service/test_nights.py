@@ -33,6 +33,7 @@ def fails(error: Exception) -> Act:
     return act
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", ["02:30", "03:00", "03:30", "03:59"])
 @pytest.mark.parametrize("change", [SPRING, AUTUMN])
 def test_exactly_one_run_a_night_across_a_clock_change(
@@ -129,6 +130,7 @@ def test_jitter_moves_the_start_and_keeps_it_one_run(
     assert {request.trigger for request, _ in world.runs} == {"schedule"}
 
 
+@pytest.mark.long
 def test_quiet_hours_put_off_a_catch_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(Hours(NOON), goes_well)
     quiet = {"quiet_from": "08:00", "quiet_to": "20:00"}

@@ -18,6 +18,8 @@ from zvirka.errors import LockHeldError, StoreError
 from zvirka.onec.failures import AccessDeniedError, MaintenanceLockError, TimedOutError
 from zvirka.reconcile.request import Request, Summary
 
+pytestmark = pytest.mark.long
+
 NOON = datetime(2026, 10, 10, 9, tzinfo=UTC)
 FAULTS = [
     TimedOutError(),

@@ -23,7 +23,7 @@ canaries = ["000000001"]
 [receiver]
 path = "/hook"
 [journal]
-url = "postgresql://zvirka@db/zvirka"
+url = "postgresql://zvirka@db/zvirka?sslmode=verify-full"
 [metrics]
 textfile = "zvirka.prom"
 [bases.hq]
@@ -31,9 +31,9 @@ url = "https://1c.example.com/hq"
 user = "odata"
 password_file = "hq.password"
 [stores.erp]
-url = "postgresql://erp@db/erp"
+url = "postgresql://erp@db/erp?sslmode=verify-full"
 [stores.other]
-url = "postgresql://erp@db/other"
+url = "postgresql://erp@db/other?sslmode=verify-full"
 """
 BRANCH = """
 [onec]
@@ -71,7 +71,7 @@ def test_a_flow_takes_its_own_tables_its_base_and_what_holds_for_all(tmp_path: P
     for settings in (main, branch):
         assert settings.onec.password is not None
         assert settings.onec.password.get_secret_value() == "word of the base"
-        assert settings.erp.url == "postgresql://erp@db/erp"
+        assert settings.erp.url == "postgresql://erp@db/erp?sslmode=verify-full"
     assert (main.guard.max_deletes, branch.guard.max_deletes) == (7, 3)
     assert (main.guard.canaries, branch.guard.canaries) == (["000000001"], [])
     assert (main.schedule.at, branch.schedule.at) == ("02:30", "04:00")

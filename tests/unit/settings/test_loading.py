@@ -309,6 +309,22 @@ def test_doubtful_settings_are_warned_of(tmp_path: Path) -> None:
     assert subjects == {"onec.url", "onec.password", "onec.verify_tls"}
 
 
+def test_databases_on_other_machines_are_warned_of_unless_encrypted(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    remote, local = "postgresql://zvirka@db.example.com/x", "postgresql://zvirka@127.0.0.1/x"
+    for erp, journal, told in (
+        (remote, remote, ["erp.url", "journal.url"]),
+        (local, f"{remote}?sslmode=verify-full", []),
+        ("mariadb+pymysql://zvirka@db.example.com/x", local, ["erp.url"]),
+    ):
+        environ = {"ZVIRKA_ERP__URL": erp, "ZVIRKA_JOURNAL__URL": journal}
+        environ["ZVIRKA_ERP__TABLE"] = "clients"
+        warnings = load_settings(file, environ).warnings
+        assert [finding.subject for finding in warnings] == told
+        assert all("db.example.com" in finding.text for finding in warnings)
+        assert all("zvirka" not in finding.text for finding in warnings)
+
+
 def test_settings_that_everybody_can_change_are_warned_of(tmp_path: Path) -> None:
     """They hold SQL that is run as the user of the service."""
     file = written(tmp_path)

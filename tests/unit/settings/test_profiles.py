@@ -8,7 +8,7 @@ import pytest
 
 from zvirka.errors import ExitCode, SettingsError
 from zvirka.mapping import Attribute, Comparison, ContactLine, Mapping, RegisterLine
-from zvirka.settings.model import Settings
+from zvirka.settings.model import ErpSettings, OnecSettings, Settings
 from zvirka.settings.profiles import (
     counterparty_profiles,
     mapping_of,
@@ -46,7 +46,16 @@ def refused(**onec: object) -> str:
 
 
 def test_the_profiles_are_those_the_documentation_names() -> None:
-    shipped = ["accounting", "contracts", "custom", "kz", "legacy", "nomenclature", "trade"]
+    shipped = [
+        "accounting",
+        "contracts",
+        "custom",
+        "kz",
+        "legacy",
+        "nomenclature",
+        "prices",
+        "trade",
+    ]
     assert profile_names() == shipped
     assert counterparty_profiles() == ["accounting", "custom", "kz", "legacy", "trade"]
 
@@ -60,7 +69,7 @@ def test_every_profile_gives_the_fields_of_the_webhook(name: str) -> None:
     if name == "trade":
         del wanted["code"]
     assert fields == wanted
-    assert found.key == ("ref" if name == "trade" else "code")
+    assert found.key_name == ("ref" if name == "trade" else "code")
     assert found.field("phone").compare is Comparison.PHONE
     assert found.field("email").compare is Comparison.EMAIL
     assert {found.field(n).compare for n in ("name", "tax_id", "address")} == {Comparison.TRIMMED}
@@ -106,9 +115,28 @@ def test_further_fields_come_after_those_of_the_profile() -> None:
 
 
 def test_any_field_can_pair_both_sides() -> None:
-    assert mapping(profile="trade", key="tax_id").key == "tax_id"
+    assert mapping(profile="trade", key="tax_id").key == ("tax_id",)
     assert "onec.key" in refused(key="edrpou")
     assert "onec.key" in refused(fields={"code": False})
+
+
+def test_several_fields_can_be_the_key_together() -> None:
+    found = mapping(key=["tax_id", "name"])
+    assert (found.key, found.key_name) == (("tax_id", "name"), "tax_id + name")
+    assert mapping(key=["code"]).fingerprint() == mapping().fingerprint()
+    for wrong in (["tax_id", "edrpou"], ["tax_id", "ref"], ["tax_id", "tax_id"]):
+        assert "onec.key" in refused(key=wrong)
+
+
+def test_a_key_of_several_fields_excludes_what_knows_one() -> None:
+    onec = OnecSettings(url="http://1c/base", key=["tax_id", "name"])
+    for erp in (
+        ErpSettings(url="sqlite://", key="edrpou"),
+        ErpSettings(url="sqlite://", writer="webhook"),
+    ):
+        with pytest.raises(SettingsError) as error:
+            mapping_of(Settings(onec=onec, erp=erp))
+        assert error.value.code == "ZV3209"
 
 
 def test_catalogue_region_and_scope_reach_the_mapping() -> None:
@@ -137,7 +165,7 @@ def test_canary_must_be_able_to_be_a_key() -> None:
     with pytest.raises(SettingsError, match=r"guard\.canaries"):
         mapping({"canaries": ["000000001"]}, profile="trade")
     guid = "0f9e375d-6e83-11e5-96ed-0025907c0298"
-    assert mapping({"canaries": [guid]}, profile="trade").key == "ref"
+    assert mapping({"canaries": [guid]}, profile="trade").key == ("ref",)
 
 
 def test_unknown_profile_is_guessed_at() -> None:
@@ -158,7 +186,7 @@ def test_profile_of_ones_own_is_a_file(tmp_path: Path) -> None:
 
 def test_a_field_may_refer_to_a_flow_or_list_its_values() -> None:
     found = mapping(profile="contracts", fields={"kind": {"values": {"Прочее": "other", "": 0}}})
-    assert (found.catalog, found.key) == ("ДоговорыКонтрагентов", "ref")
+    assert (found.catalog, found.key) == ("ДоговорыКонтрагентов", ("ref",))
     assert found.field("counterparty").reference == "main"
     assert found.field("kind").values == (("Прочее", "other"), ("", "0"))
     text = refused(
@@ -179,3 +207,12 @@ def test_settings_that_are_newer_do_not_change_the_digest_of_an_older_mapping() 
     )
     changed = mapping(profile="legacy", fields={"tax_id": {"values": {"a": "b"}}})
     assert changed.fingerprint() != mapping(profile="legacy").fingerprint()
+
+
+def test_a_register_has_a_key_of_dimensions_and_attributes_of_its_own() -> None:
+    found = mapping(profile="prices")
+    assert (found.slice, found.key) == (True, ("item", "kind", "variant"))
+    assert "onec.key" in refused(profile="prices", key="ref")
+    assert "onec.fields.phone" in refused(
+        profile="prices", fields={"phone": {"contact": "Телефон"}}
+    )

@@ -117,7 +117,7 @@ def test_what_is_not_called_an_example_is_the_default() -> None:
 def test_example_as_it_stands_loads() -> None:
     loaded = load_settings(EXAMPLE, {})
     assert loaded.warnings == ()
-    assert mapping_of(loaded.settings).key == "code"
+    assert mapping_of(loaded.settings).key_name == "code"
 
 
 def test_example_with_everything_set_is_valid() -> None:

@@ -1,4 +1,4 @@
-"""The invented counterparties: believable, and the same whoever asks for however many."""
+"""The invented counterparties: believable, and the same in every call, for any number of them."""
 
 from __future__ import annotations
 
@@ -133,6 +133,7 @@ COMPUTED = [kind for kind in ConfigurationKind if kind is not ConfigurationKind.
 """Of Kazakhstan no million is computed."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", COMPUTED)
 @pytest.mark.parametrize(("counterparties", "seed"), [(120, 1), (450, 2026)])
 def test_computed_and_invented_bases_are_equal(

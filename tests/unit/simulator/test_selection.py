@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ def plain(table: Table, where: Node | None) -> list[dict[str, Any]]:
     return [row for row in rows if holds(row)]
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(bases, writes, filters, orders)
 def test_a_selection_holds_the_rows_its_filter_admits_in_the_order_asked(
@@ -151,6 +153,7 @@ def test_lines_are_those_of_their_owners_by_owner_and_number(
     assert len(owners) == len(numbers)
 
 
+@pytest.mark.long
 @given(bases, writes)
 @settings(max_examples=40, deadline=None)
 def test_going_back_to_a_backup_undoes_every_write(

@@ -58,6 +58,7 @@ def staged(directory: Path, pages: list[Scanned]) -> list[Any]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "lengths",
     [

@@ -52,6 +52,7 @@ def test_a_rejection_is_asked_for_the_same_way(page: PageClient) -> None:
     assert (request.command, request.parent, request.reason) == ("reject", run, "стара копія 1С")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reason", ["", "   ", "\n"])
 @pytest.mark.parametrize("deed", ["approve", "reject"])
 def test_without_a_reason_nothing_is_done(page: PageClient, deed: str, reason: str) -> None:
@@ -135,6 +136,7 @@ class Slow:
         return Summary(run=1, command=request.command, status="finished", exit_code=0)
 
 
+@pytest.mark.long
 def test_one_run_at_a_time_and_everybody_sees_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ def test_an_auditor_is_shown_no_buttons_for_it(page: PageClient) -> None:
     assert "/resync" not in page.get("/runs/1/1").text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", [*ACTIONS, "/sign-out", "/counterparty", "/runs/1/search"])
 @pytest.mark.parametrize("token", ["", "x", "None"])
 def test_a_form_without_the_token_of_its_session_does_nothing(

@@ -111,6 +111,7 @@ def test_paging_keeps_what_was_chosen(page: PageClient) -> None:
     assert 'href="/runs?status=finished&amp;before=2"' in page.get("/runs?status=finished").text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("query", "numbers"),
     [
@@ -132,6 +133,7 @@ def test_differences_are_narrowed_by_the_address(
     assert shown(page.get(f"/runs/{run}?{query}").text) == numbers
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("text", "numbers"),
     [
@@ -308,6 +310,7 @@ def test_the_language_is_chosen_and_kept(page: PageClient) -> None:
     assert f'href="/runs/{run}?kind=extra&amp;lang=uk"' in page.get(f"/runs/{run}?kind=extra").text
 
 
+@pytest.mark.long
 def test_outside_text_is_only_text_on_every_page(page: PageClient) -> None:
     run = hostile_run(page.journal)
     pages = [page.get("/runs").text, page.get(f"/runs/{run}").text]

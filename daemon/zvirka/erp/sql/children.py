@@ -7,7 +7,6 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Insert,
     Select,
@@ -73,7 +72,7 @@ def _locked(connection: Connection, child: Child, parents: Sequence[Any]) -> Sel
     """Parent and primary key of the child rows of some clients, locked."""
     pk = child.parent if child.pk is None else child.pk
     statement = select(child.parent, pk).where(
-        among(connection, child.parent, parents), *_predicate(child)
+        among(connection, child.parent, parents), *child.predicate
     )
     return statement.order_by(pk).with_for_update()
 
@@ -81,7 +80,7 @@ def _locked(connection: Connection, child: Child, parents: Sequence[Any]) -> Sel
 def _change(child: Child, columns: Sequence[str]) -> Update:
     """Update one child row."""
     values = dict(child.on_update) | set_of(child.table, columns)
-    statement = update(child.table).values(values).where(*_predicate(child))
+    statement = update(child.table).values(values).where(*child.predicate)
     statement = statement.where(child.parent == bindparam("zv_parent", type_=child.parent.type))
     if child.pk is None:
         return statement
@@ -94,7 +93,3 @@ def _create(child: Child, columns: Sequence[str]) -> Insert:
     values |= {column.name: value for column, value in child.where}
     values[child.parent.name] = bindparam("zv_parent", type_=child.parent.type)
     return insert(child.table).values(values | set_of(child.table, columns))
-
-
-def _predicate(child: Child) -> list[ColumnElement[bool]]:
-    return [column == value for column, value in child.where]

@@ -13,7 +13,14 @@ from zoneinfo import ZoneInfo
 
 from zvirka.domain import EMPTY_DATE, ZERO_REF
 from zvirka.erp.sql.mapped_column import OWN, MappedColumn
-from zvirka.erp.sql.typed_values import EXACT, UnstorableError, column_key, column_value, is_day
+from zvirka.erp.sql.typed_values import (
+    EXACT,
+    UnstorableError,
+    changed,
+    column_value,
+    is_day,
+    refused,
+)
 from zvirka.identity import canonical_key, trimmed
 from zvirka.message import Message
 
@@ -173,10 +180,16 @@ def _spelled(held: object) -> str:
 
 
 def storable_key(target: MappedColumn, key: str, *, nul: bool) -> Any:
-    """What to write for a canonical pairing key, which is never cut.
+    """What to write for a canonical pairing key, or a part of one, which is never cut.
 
     Raises:
-        UnstorableError: too long, or it would read back as another text.
+        UnstorableError: too long, or it would read back as another text: «000000001» from a number.
     """
     value, _ = storable(target, key, nul=nul)
-    return value if target.is_text else column_key(target.column, key)
+    if value is None or target.is_text or target.values:
+        return value
+    if isinstance(value, float) or getattr(target.column.type, "scale", None):
+        raise changed(target.column)
+    if _spelled(value) != key:
+        raise refused(target.column)
+    return value

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from zvirka.database_address import Identity, database_identity
 from zvirka.erp.sql.missing_rights import name_user_in_errors
 from zvirka.errors import SettingsError, StoreError
 from zvirka.message import Message, coded
@@ -59,18 +60,13 @@ def store_name(url: URL, table: str) -> str:
     return f"{url.get_backend_name()}:{where}#{table}"
 
 
-def database_of(erp: ErpSettings) -> tuple[str, str, int | None, str]:
-    """Return the identity of a database: equal for two addresses of the same one.
+def database_of(erp: ErpSettings) -> Identity:
+    """The identity of the store's database.
 
     Raises:
         SettingsError: the URL cannot be used.
     """
-    url = store_url(erp)
-    backend = url.get_backend_name().replace("mysql", "mariadb")
-    name = url.database or ""
-    if backend == "sqlite" and name:
-        name = str(Path(name).resolve())
-    return backend, (url.host or "").lower(), url.port, name
+    return database_identity(store_url(erp))
 
 
 def store_engine(erp: ErpSettings) -> Engine:

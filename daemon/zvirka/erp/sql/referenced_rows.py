@@ -76,11 +76,15 @@ class ReferencedRows:
 
 
 def _select(connection: Connection, parent: Parent, refs: Sequence[str]) -> Any:
-    if takes_any_text(parent.ref):  # an index over the column finds both spellings
-        values: list[Any] = [*refs, *(ref.upper() for ref in refs)]
-    else:
-        values = column_values(parent.ref, refs)
+    values = ref_values(parent, refs)
     return select(parent.ref, parent.pk).where(among(connection, parent.ref, values))
+
+
+def ref_values(parent: Parent, refs: Sequence[str]) -> list[Any]:
+    """Ref_Keys as the column of the parent's Ref_Key may hold them."""
+    if takes_any_text(parent.ref):  # an index over the column finds both spellings
+        return [*refs, *(ref.upper() for ref in refs)]
+    return column_values(parent.ref, refs)
 
 
 def living_references(

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from zvirka.domain import Action, Correction, Values
-from zvirka.erp.sql.conversion import storable, storable_key
+from zvirka.erp.sql.conversion import storable
 from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.referenced_rows import ReferencedRows
 from zvirka.erp.sql.table_layout import Child, TableLayout
@@ -68,8 +68,10 @@ def prepare(
         return RowValues(correction, row, {})
     key = correction.key if correction.action is Action.CREATE else correction.new_key
     required = layout.required if correction.action is Action.CREATE else frozenset()
-    convert = _Conversion(required | {layout.key_field} if partly else layout.fields, nul, parents)
-    after = layout.with_canonical_key(correction.after)
+    convert = _Conversion(
+        required | set(layout.key.fields) if partly else layout.fields, nul, parents
+    )
+    after = layout.key.with_canonical(correction.after)
     values = convert(layout.columns.values(), after)
     if key:
         _add_key(layout, key, correction.ref, values, nul=nul)
@@ -123,7 +125,7 @@ class _Conversion:
 
 def _add_key(layout: TableLayout, key: str, ref: str, values: dict[str, Any], *, nul: bool) -> None:
     """The key is written as it is compared, whatever 1C pads it with."""
-    values[layout.key.name] = storable_key(layout.key_column, key, nul=nul)
+    values |= layout.key.column_values(key, nul=nul)
     if layout.ref is not None and ref and layout.ref.name not in values:
         values[layout.ref.name] = column_value(layout.ref, ref)
 

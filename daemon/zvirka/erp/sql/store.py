@@ -17,7 +17,7 @@ from zvirka.erp.sql.shared_rows import SharedRows
 from zvirka.erp.sql.store_queries import Reading, conflicting_rows, rows_with_key
 from zvirka.erp.sql.streaming import scanned
 from zvirka.erp.sql.table_layout import TableLayout
-from zvirka.erp.sql.typed_values import UnstorableError, column_key, takes_any_text
+from zvirka.erp.sql.typed_values import takes_any_text
 from zvirka.message import Message
 
 
@@ -49,7 +49,7 @@ class SqlStore:
     def key_column(self) -> str:
         """The column of the pairing key, with its table and type."""
         key = self._layout.key
-        return f"{key.table.name}.{key.name} ({key.type})"
+        return f"{key.label} ({key.types})"
 
     def shape(self) -> dict[str, str]:
         """Type by ``table.column`` of the tables as they were reflected."""
@@ -62,14 +62,10 @@ class SqlStore:
 
     def unfit_key(self, keys: Iterable[str]) -> str:
         """The first key the key column cannot hold as it is; '' when it can hold them all."""
-        if takes_any_text(self._layout.key):
+        key_columns = self._layout.key
+        if all(takes_any_text(part.column) for part in key_columns.parts):
             return ""
-        for key in keys:
-            try:
-                column_key(self._layout.key, key)
-            except UnstorableError:
-                return key
-        return ""
+        return next((key for key in keys if not key_columns.fits(key)), "")
 
     def newest(self, size: int) -> list[Client]:
         """Up to ``size`` owned rows, those with the greatest primary keys.
@@ -177,11 +173,12 @@ class SqlStore:
         Raises:
             StoreError: the store cannot be read.
         """
-        statement = rows_with_key(self._layout, key, clean=not thorough and self._keys_are_clean)
         try:
+            clean = not thorough and self._keys_are_clean
             with self._engine.connect() as connection:
+                statement = rows_with_key(connection, self._layout, key, clean=clean)
                 found = connection.execute(statement).all()
-                return [row for row, held in found if self._layout.canonical_key(held) == key]
+                return [row for row, held in found if self._layout.key.canonical(held) == key]
         except SQLAlchemyError as error:
             raise store_error(error, self.name) from None
 

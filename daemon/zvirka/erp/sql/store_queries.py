@@ -23,17 +23,15 @@ from sqlalchemy import (
     func,
     literal,
     not_,
-    or_,
     select,
 )
 
 from zvirka.domain import Client, Correction
 from zvirka.erp.protocol import IMAGE_SEPARATOR
-from zvirka.erp.sql.expressions import AsText, Same, Trimmed, admin_sql, among, field_text
+from zvirka.erp.sql.expressions import AsText, Same, admin_sql, among, field_text
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.erp.sql.typed_values import (
     UnstorableError,
-    column_key,
     column_value,
     column_values,
     takes_any_text,
@@ -101,7 +99,7 @@ class Reading:
     @property
     def key(self) -> ColumnElement[str]:
         """The pairing key as text, as it stands."""
-        return AsText(self._rows.c[self.layout.key.name])
+        return self.layout.key.text(self._rows)
 
     @property
     def ref(self) -> ColumnElement[Any]:
@@ -189,7 +187,7 @@ class Reading:
         """Owned clients by pairing key; ``clean`` says no stored key needs trimming to match."""
         found: list[Client] = []
         for chunk in chunks(keys):
-            where = self._has_key(connection, chunk, clean=clean)
+            where = self.layout.key.among(connection, self._rows, chunk, clean=clean)
             wanted = set(chunk)
             found += [
                 client
@@ -206,42 +204,28 @@ class Reading:
         found: list[tuple[Any, str, str]] = []
         for chunk in chunks(keys):
             statement = select(pk, self.row, self.key).select_from(self._rows)
-            where = self._has_key(connection, chunk, clean=clean)
+            where = self.layout.key.among(connection, self._rows, chunk, clean=clean)
             wanted = set(chunk)
             for stored_row, row, text in connection.execute(statement.where(where)):
-                key = self.layout.canonical_key(text)
+                key = self.layout.key.canonical(text)
                 if key in wanted:
                     found.append((stored_row, row, key))
         return found
 
-    def _has_key(self, connection: Connection, keys: Sequence[str], *, clean: bool) -> Any:
-        """A condition that holds for every row with one of these keys, and for few others.
-
-        A collation may take two texts for one, so the caller compares the keys again.
-        """
-        column = self._rows.c[self.layout.key.name]
-        if clean:
-            where: Any = among(connection, column, column_values(self.layout.key, keys, column_key))
-        else:
-            where = canonical_key_of(self.layout, column).in_(list(keys))
-        return or_(where, column.is_(None)) if "" in keys else where
-
     def keys_are_clean(self, connection: Connection) -> bool:
         """Whether every stored key is canonical, so that an index can find it."""
-        if not takes_any_text(self.layout.key):
+        unclean = self.layout.key.unclean(self._rows)
+        if unclean is None:
             return True
-        column = self._rows.c[self.layout.key.name]
-        canonical = canonical_key_of(self.layout, column)
-        unclean = select(literal(1)).select_from(self._rows)
-        unclean = unclean.where(column.is_not(None), not_(Same(AsText(column), canonical)))
-        return connection.execute(unclean.limit(1)).first() is None
+        found = select(literal(1)).select_from(self._rows).where(unclean).limit(1)
+        return connection.execute(found).first() is None
 
     def _fetch(self, connection: Connection, statement: Rows) -> list[Client]:
         fields = self.layout.fields
         return [
             Client(
                 row=row,
-                key=self.layout.canonical_key(key),
+                key=self.layout.key.canonical(key),
                 ref=canonical_key(ref, is_ref=True) or None,
                 active=bool(active),
                 values=dict(zip(fields, values, strict=True)),
@@ -250,14 +234,8 @@ class Reading:
         ]
 
 
-def canonical_key_of(layout: TableLayout, column: ColumnElement[Any]) -> ColumnElement[str]:
-    """SQL for :meth:`TableLayout.canonical_key` of the key column; NULL stays NULL."""
-    key = Trimmed(column, layout.blanks)
-    return func.lower(key) if layout.key_is_ref else key
-
-
 def _owned_rows(layout: TableLayout) -> FromClause:
-    names = {layout.pk.name, layout.key.name}
+    names = {layout.pk.name, *layout.key.names}
     names |= {mapped.column.name for mapped in layout.columns.values()}
     if layout.ref is not None:
         names.add(layout.ref.name)
@@ -272,13 +250,11 @@ def _is_single(child: Child) -> bool:
     return child.pk is not None and child.pk.name == child.parent.name
 
 
-def rows_with_key(layout: TableLayout, key: str, *, clean: bool) -> Rows:
+def rows_with_key(connection: Connection, layout: TableLayout, key: str, *, clean: bool) -> Rows:
     """Primary key and pairing key, as it stands, of rows, owned or not, that may have that key."""
-    if clean:
-        where: Any = layout.key.in_(column_values(layout.key, [key], column_key))
-    else:
-        where = canonical_key_of(layout, layout.key) == key
-    return select(AsText(layout.pk), AsText(layout.key)).where(where).order_by(layout.pk)
+    where = layout.key.among(connection, layout.table, [key], clean=clean)
+    text = layout.key.text(layout.table)
+    return select(AsText(layout.pk), text).where(where).order_by(layout.pk)
 
 
 def conflicting_rows(layout: TableLayout, correction: Correction) -> list[Select[Any]]:

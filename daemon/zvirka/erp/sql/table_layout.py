@@ -7,7 +7,7 @@ names of columns.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,13 +27,14 @@ from zvirka.erp.sharing import ALONE, Sharing
 from zvirka.erp.sql.conversion import held_text
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import admin_sql, storable_blanks
+from zvirka.erp.sql.key_columns import KeyColumns
 from zvirka.erp.sql.mapped_column import MappedColumn, Parent
 from zvirka.erp.sql.reflection import reflect
 from zvirka.erp.sql.related_tables import Referring, read_parents, read_referring
 from zvirka.erp.sql.soft_delete import SoftDelete, constant, soft_delete
 from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
 from zvirka.errors import SettingsError
-from zvirka.identity import BLANKS, canonical_key
+from zvirka.identity import BLANKS
 from zvirka.mapping import Field, Mapping
 from zvirka.message import Message, coded, joined
 from zvirka.settings.model import (
@@ -66,6 +67,11 @@ class Child:
     on_create: Constants
     on_update: Constants
 
+    @property
+    def predicate(self) -> list[ColumnElement[bool]]:
+        """The conditions that select the client's row among those of its parent."""
+        return [column == value for column, value in self.where]
+
 
 @dataclass(frozen=True)
 class TableLayout:
@@ -74,8 +80,7 @@ class TableLayout:
     name: str
     table: Table
     pk: Column[Any]
-    key: Column[Any]
-    key_is_ref: bool
+    key: KeyColumns
     ref: Column[Any] | None
     owned: ColumnElement[bool]
     soft: SoftDelete | None
@@ -92,30 +97,6 @@ class TableLayout:
     blanks: str = BLANKS
     """The characters SQL trims from a key: those of them the database can hold."""
 
-    def canonical_key(self, text: str | None) -> str:
-        """A stored pairing key, or one of 1C, as it is compared and written."""
-        return canonical_key(text, is_ref=self.key_is_ref)
-
-    @cached_property
-    def key_field(self) -> str:
-        """The mapped field that is the pairing key; '' when it is Ref_Key."""
-        found = (name for name, mapped in self.columns.items() if mapped.column is self.key)
-        return "" if self.key_is_ref else next(found, "")
-
-    @cached_property
-    def key_column(self) -> MappedColumn:
-        """The column of the pairing key. A key is never cut: it would name another record."""
-        kind = self.key.type
-        limit = kind.length if isinstance(kind, String) else None
-        return MappedColumn(self.key_field or "ref", self.key, limit, truncate=False, unique=True)
-
-    def with_canonical_key(self, values: Values) -> dict[str, str | None]:
-        """The values with the key, if they hold it, as it is stored."""
-        found = dict(values)
-        if self.key_field in found:
-            found[self.key_field] = self.canonical_key(found[self.key_field])
-        return found
-
     @cached_property
     def required(self) -> frozenset[str]:
         """Fields without which no client can be created."""
@@ -127,7 +108,7 @@ class TableLayout:
     def unique_fields(self) -> list[tuple[str, ...]]:
         """Groups of mapped fields that are unique as a group; the pairing key always is."""
         fields = {mapped.column.name: name for name, mapped in self.columns.items()}
-        groups = [*(unique.columns for unique in self.uniques), (self.key.name,)]
+        groups = [*(unique.columns for unique in self.uniques), self.key.names]
         found = [
             tuple(fields[column] for column in group)
             for group in groups
@@ -147,7 +128,7 @@ class TableLayout:
         They are of the column's type, and cut where the mapping says truncate. The key is in its
         canonical form.
         """
-        fitted = self.with_canonical_key(values)
+        fitted = self.key.with_canonical(values)
         for name in fitted.keys() & self._converting.keys():
             fitted[name] = held_text(self._converting[name], fitted[name])
         return fitted
@@ -210,18 +191,17 @@ def read_layout(
         for field, settings in own_columns(erp, mapping, table).items()
     }
     ref = table.c[erp.ref] if erp.ref else None
-    key_is_ref = mapping.key == "ref"
+    key = _key_columns(erp, mapping, table, columns, blanks)
     return TableLayout(
         name=name,
         table=table,
         pk=table.c[erp.primary_key],
-        key=table.c[erp.key],
-        key_is_ref=key_is_ref,
-        ref=table.c[erp.key] if key_is_ref and ref is None else ref,
+        key=key,
+        ref=key.parts[0].column if key.is_ref and ref is None else ref,
         owned=admin_sql(erp.owned) if erp.owned.strip() else true(),
         soft=soft_delete(erp.delete, table),
         fields=mapping.names,
-        columns=columns,
+        columns=columns | {part.field: part for part in key.parts if len(key.parts) > 1},
         children=tuple(
             _child(child, erp, children[child], mapping, set(columns)) for child in erp.children
         ),
@@ -232,6 +212,19 @@ def read_layout(
         sharing=sharing,
         blanks=blanks,
     )
+
+
+def _key_columns(
+    erp: ErpSettings, mapping: Mapping, table: Table, columns: dict[str, MappedColumn], blanks: str
+) -> KeyColumns:
+    """The columns of the pairing key, with limits that hold for a key."""
+    if len(mapping.key) > 1:
+        parts = tuple(replace(columns[name], truncate=False) for name in mapping.key)
+    else:
+        column = table.c[erp.key]
+        limit = column.type.length if isinstance(column.type, String) else None
+        parts = (MappedColumn(mapping.key[0], column, limit, truncate=False, unique=True),)
+    return KeyColumns(parts, mapping.key_is_ref, blanks)
 
 
 def own_columns(erp: ErpSettings, mapping: Mapping, table: Table) -> dict[str, ColumnSettings]:
@@ -245,7 +238,7 @@ def own_columns(erp: ErpSettings, mapping: Mapping, table: Table) -> dict[str, C
     for field in mapping.names:
         if field in erp.columns:
             found[field] = erp.columns[field]
-        elif field == mapping.key:
+        elif (field,) == mapping.key:
             found[field] = ColumnSettings(column=erp.key)
         elif field not in in_children and field in table.c:
             found[field] = ColumnSettings(column=field)
@@ -256,7 +249,8 @@ def layout_problems(
     erp: ErpSettings, mapping: Mapping, table: Table, children: dict[str, Table]
 ) -> Iterator[Message]:
     """Everything the mapping names and the tables do not have, a sentence each."""
-    wanted = [("erp.primary_key", erp.primary_key), ("erp.key", erp.key)]
+    wanted = [("erp.primary_key", erp.primary_key)]
+    wanted += [("erp.key", erp.key)] if len(mapping.key) == 1 else []
     if erp.ref:
         wanted.append(("erp.ref", erp.ref))
     if erp.delete.mode == "soft":
@@ -288,19 +282,35 @@ def layout_problems(
             yield Message(
                 "field {field} has no column ({key})", field=field, key=f"erp.columns.{field}"
             )
-        elif mapping.field(field).reference and field not in own:
-            yield Message(
-                "field {field} is a reference, which must be in table {table} ({key})",
-                field=field,
-                table=table.name,
-                key=f"erp.columns.{field}",
-            )
+    yield from _misplaced(mapping, table, homes - set(own))
     for field in [*erp.columns, *(f for child in erp.children.values() for f in child.columns)]:
         if field not in mapping.names:
             yield Message(
                 "field {field} is not mapped from 1C ({key})",
                 field=field,
                 key=f"onec.fields.{field}",
+            )
+
+
+def _misplaced(mapping: Mapping, table: Table, elsewhere: Collection[str]) -> Iterator[Message]:
+    """What a child table cannot hold."""
+    for field in mapping.fields:
+        if field.name not in elsewhere:
+            continue
+        place = f"erp.columns.{field.name}"
+        if field.reference:
+            yield Message(
+                "field {field} is a reference, which must be in table {table} ({key})",
+                field=field.name,
+                table=table.name,
+                key=place,
+            )
+        elif len(mapping.key) > 1 and field.name in mapping.key:
+            yield Message(
+                "field {field} is part of the key, which must be in table {table} ({key})",
+                field=field.name,
+                table=table.name,
+                key=place,
             )
 
 

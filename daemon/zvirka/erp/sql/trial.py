@@ -19,8 +19,8 @@ from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
-from zvirka.erp.sql.transaction import Transaction
-from zvirka.erp.sql.typed_values import some_value
+from zvirka.erp.sql.transaction import KEY_TAKEN, Transaction
+from zvirka.erp.sql.typed_values import is_day, some_value
 from zvirka.findings import Finding
 from zvirka.message import Message, coded, joined
 
@@ -32,6 +32,9 @@ ALMOST = {
     "zv-check-и": Message("accents (й and и)"),
     "zv-check-й ": Message("spaces at the end"),
 }
+
+Key = tuple[str, ...]
+"""The parts of a pairing key; mostly there is one."""
 
 SAMPLES = {"phone": "+380440000000", "email": "check@example.com", "tax_id": "00000000"}
 """Values of the usual fields that a check constraint would take."""
@@ -83,14 +86,15 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
     created: Client | None = None
     some = _some_client(connection, reading)
     samples = _parent_refs(connection, layout)
-    outcome = _tried(connection, transaction, _creation(layout, _fitting_key(layout), samples))
-    if isinstance(outcome, Outcome) and outcome.waits:
+    wanted = _creation(layout, _fitting_key(layout, samples), samples)
+    outcome = _tried(connection, transaction, wanted)
+    if isinstance(outcome, Outcome) and (outcome.waits or outcome.detail == KEY_TAKEN):
         text = coded("ZV2213", "a create could not be tried: {detail}", detail=outcome.detail)
         yield Finding("warning", "rights", text, Message("check again when there is one"))
         return
     if isinstance(outcome, Outcome) and outcome.state is not OutcomeState.APPLIED:
         # The invented key or values may break a rule that 1C's own keep.
-        keys = list(_likely_keys(layout, some))
+        keys = list(_likely_keys(layout, some, samples))
         # A view does not say which columns are required: at last all of them are given a value.
         tries = [_creation(layout, key, samples, some) for key in keys]
         for wanted in [*tries, _whole(layout, keys, samples, some)]:
@@ -116,25 +120,36 @@ def _trials(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
 
 
 def _parent_refs(connection: Connection, layout: TableLayout) -> dict[str, str]:
-    """For each reference field the Ref_Key of some row it may refer to, if there is any."""
+    """For each reference field the Ref_Key of some row it may refer to, if there is any.
+
+    Where the field is part of the key, a row that nothing refers to comes first: its key is free.
+    """
     found: dict[str, str] = {}
     for field, mapped in layout.columns.items():
         if mapped.parent is not None:
-            ref = mapped.parent.ref
+            rows = mapped.parent.pk.table.alias()
+            ref = rows.c[mapped.parent.ref.name]
             some = select(AsText(ref)).where(AsText(ref) != "").limit(1)
-            found[field] = connection.execute(some).scalar() or REF
+            free = some.where(
+                rows.c[mapped.parent.pk.name].not_in(
+                    select(mapped.column).where(mapped.column.is_not(None))
+                )
+            )
+            asked = [free, some] if field in layout.key.fields else [some]
+            answers = (connection.execute(one).scalar() for one in asked)
+            found[field] = next((answer for answer in answers if answer), REF)
     return found
 
 
 def _creation(
-    layout: TableLayout, key: str, parents: Mapping[str, str], like: Client | None = None
+    layout: TableLayout, key: Key, parents: Mapping[str, str], like: Client | None = None
 ) -> Correction:
     """A create of a client of ours; what is unique apart, with the values of ``like``."""
-    key = REF if layout.key_is_ref else key
     after: dict[str, str | None] = dict.fromkeys(layout.fields)
+    parts = dict(zip(layout.key.names, key, strict=True))
     for field, mapped in layout.columns.items():
-        if mapped.column.name == layout.key.name:
-            after[field] = key
+        if mapped.column.name in parts:
+            after[field] = parts[mapped.column.name]
         elif like is not None and not mapped.unique:
             after[field] = like.values[field]
         elif not mapped.column.nullable:
@@ -142,14 +157,14 @@ def _creation(
     for child in layout.children:  # a child row is inserted only where it has a value
         for mapped in child.columns:
             after[mapped.field] = _sample(mapped)
-    return Correction(id=1, action=Action.CREATE, key=key, ref=REF, after=after)
+    return Correction(id=1, action=Action.CREATE, key=layout.key.join(key), ref=REF, after=after)
 
 
 def _whole(
-    layout: TableLayout, keys: list[str], parents: Mapping[str, str], like: Client | None
+    layout: TableLayout, keys: list[Key], parents: Mapping[str, str], like: Client | None
 ) -> Correction:
     """A create in which every field has a value of its own, of the form that ``like`` has."""
-    plain = _creation(layout, keys[0] if keys else _fitting_key(layout), parents)
+    plain = _creation(layout, keys[0] if keys else _fitting_key(layout, parents), parents)
     there = {} if like is None else like.values
     after = {
         field: value
@@ -169,12 +184,34 @@ def _sample(mapped: MappedColumn) -> str:
     return SAMPLES.get(mapped.field, "zvirka")[: mapped.max_length]
 
 
-def _likely_keys(layout: TableLayout, some: Client | None) -> Iterator[str]:
+def _likely_keys(
+    layout: TableLayout, some: Client | None, parents: Mapping[str, str]
+) -> Iterator[Key]:
     """Keys of the forms that 1C gives, first of all of the form the store has."""
-    if some is not None:
-        yield _changed(some.key)
-    limit = layout.key_column.max_length
-    yield from (key for key in LIKELY if limit is None or len(key) <= limit)
+    if layout.key.is_ref:
+        yield (REF,)
+        return
+    parts = layout.key.parts
+    there = None if some is None else layout.key.split(some.key)
+    if there is not None:
+        yield tuple(
+            _changed(text) if _is_free(part) else text
+            for part, text in zip(parts, there, strict=True)
+        )
+    for likely in LIKELY:
+        if all(_takes(part, likely) for part in parts):
+            yield tuple(
+                likely if _is_free(part) else _fitting_part(part, parents) for part in parts
+            )
+
+
+def _is_free(part: MappedColumn) -> bool:
+    """Whether any text may stand in this part of a key."""
+    return part.parent is None and not part.values
+
+
+def _takes(part: MappedColumn, text: str) -> bool:
+    return part.max_length is None or len(text) <= part.max_length or not _is_free(part)
 
 
 def _changed(key: str) -> str:
@@ -183,10 +220,22 @@ def _changed(key: str) -> str:
     return key[:half] + "".join("9" if char.isdigit() else char for char in key[half:])
 
 
-def _fitting_key(layout: TableLayout) -> str:
-    kind = layout.key.type
+def _fitting_key(layout: TableLayout, parents: Mapping[str, str]) -> Key:
+    if layout.key.is_ref:
+        return (REF,)
+    return tuple(_fitting_part(part, parents) for part in layout.key.parts)
+
+
+def _fitting_part(part: MappedColumn, parents: Mapping[str, str]) -> str:
+    kind = part.column.type
+    if part.parent is not None:
+        return parents.get(part.field, REF)
+    if part.values:
+        return part.values[0][0]
     if isinstance(kind, Uuid):
         return REF
+    if is_day(part.column):
+        return some_value(part.column)
     if not isinstance(kind, String):
         return "2147483647"
     return KEY if kind.length is None else KEY[-kind.length :]
@@ -246,25 +295,31 @@ def _told(
 
 
 def _collation(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
-    """Whether the key column, with our client in it, answers to almost the same key."""
-    kind = layout.key.type
-    if not isinstance(kind, String) or isinstance(kind, Uuid) or _fitting_key(layout) != KEY:
-        return
-    blind = [
-        what
-        for almost, what in ALMOST.items()
-        if connection.execute(select(layout.pk).where(layout.key == almost).limit(1)).first()
-    ]
-    if blind:
-        yield Finding(
-            "warning",
-            "collation",
-            coded(
-                "ZV2209",
-                "the key {name} does not tell apart {what}: keys of 1C that differ only so collide"
-                " where they must be unique",
-                name=f"{layout.table.name}.{layout.key.name}",
-                what=blind,
-            ),
-            Message("give the column a binary or case-sensitive collation"),
-        )
+    """Whether the key columns, with our client in it, answer to almost the same key."""
+    for part in layout.key.parts:
+        kind = part.column.type
+        is_text = isinstance(kind, String) and not isinstance(kind, Uuid)
+        if layout.key.is_ref or not is_text or _fitting_part(part, {}) != KEY:
+            continue
+        blind = [
+            what
+            for almost, what in ALMOST.items()
+            if connection.execute(select(layout.pk).where(part.column == almost).limit(1)).first()
+        ]
+        if blind:
+            yield _blind(part, blind)
+
+
+def _blind(part: MappedColumn, blind: list[Message]) -> Finding:
+    return Finding(
+        "warning",
+        "collation",
+        coded(
+            "ZV2209",
+            "the key {name} does not tell apart {what}: keys of 1C that differ only so collide"
+            " where they must be unique",
+            name=f"{part.column.table.name}.{part.column.name}",
+            what=blind,
+        ),
+        Message("give the column a binary or case-sensitive collation"),
+    )

@@ -81,7 +81,7 @@ def column_value(column: Column[Any], value: str) -> Any:
     """
     if takes_any_text(column):
         if isinstance(column.type, Enum) and value not in column.type.enums:
-            raise _refused(column)  # MySQL takes a digit for the number of a member
+            raise refused(column)  # MySQL takes a digit for the number of a member
         return value
     parse = _PARSERS.get(_kind(column))
     if parse is None:
@@ -91,19 +91,18 @@ def column_value(column: Column[Any], value: str) -> Any:
     except UnstorableError:
         raise
     except (ValueError, KeyError, InvalidOperation):
-        raise _refused(column) from None
+        raise refused(column) from None
 
 
 def column_values(
     column: Column[Any],
     texts: Iterable[str],
-    convert: Callable[[Column[Any], str], Any] = column_value,
 ) -> list[Any]:
     """The texts as the column's type; those that are not of it are in no row and are left out."""
     found = []
     for text in texts:
         try:
-            found.append(convert(column, text))
+            found.append(column_value(column, text))
         except UnstorableError:
             continue
     return found
@@ -122,35 +121,20 @@ def takes_any_text(column: Column[Any]) -> bool:
     return _kind(column) is str or isinstance(column.type, NullType)
 
 
-def column_key(column: Column[Any], key: str) -> Any:
-    """A canonical pairing key as the Python type of its column.
-
-    Raises:
-        UnstorableError: the key would read back as another text: «000000001» from a number.
-    """
-    value = column_value(column, key)
-    kind = _kind(column)
-    if kind is float or (kind is Decimal and getattr(column.type, "scale", None)):
-        raise _changed(column)
-    if kind is Decimal:
-        value = Decimal(_whole_number(column, key))
-    if str(value) != key:
-        raise _refused(column)
-    return value
-
-
 def is_day(column: Column[Any]) -> bool:
     """Whether the column holds dates, with or without a time of day."""
     return _kind(column) in {date, datetime}
 
 
-def _refused(column: Column[Any]) -> UnstorableError:
+def refused(column: Column[Any]) -> UnstorableError:
+    """The refusal of a text that is not of the column's type."""
     return UnstorableError(
         Message("column {column} does not take such a value", column=column.name)
     )
 
 
-def _changed(column: Column[Any]) -> UnstorableError:
+def changed(column: Column[Any]) -> UnstorableError:
+    """The refusal of a value that a column of numbers would not keep as it is."""
     return UnstorableError(
         Message("column {column} holds numbers and would change the value", column=column.name)
     )
@@ -158,10 +142,10 @@ def _changed(column: Column[Any]) -> UnstorableError:
 
 def _any_number(column: Column[Any], value: str) -> Decimal:
     if len(value) > _MOST_CHARACTERS:
-        raise _refused(column)
+        raise refused(column)
     if not _NUMBER.fullmatch(value):
         Decimal(value)
-        raise _changed(column)
+        raise changed(column)
     number = Decimal(value)
     return number or abs(number)  # no -0: not every database keeps the sign
 
@@ -174,7 +158,7 @@ def _number(column: Column[Any], value: str) -> Decimal:
         return number
     significant = len(number.normalize(EXACT).as_tuple().digits)
     if significant > digits or not _SMALLEST <= abs(number) < 10**digits:
-        raise _changed(column)
+        raise changed(column)
     return number
 
 
@@ -184,9 +168,9 @@ def _whole_number(column: Column[Any], value: str) -> int:
     number = _any_number(column, value)
     whole = int(number)
     if number != whole:
-        raise _changed(column)
+        raise changed(column)
     if whole not in _INTEGERS:
-        raise _refused(column)
+        raise refused(column)
     return whole
 
 
@@ -196,13 +180,13 @@ def _truth(_column: Column[Any], value: str) -> bool:
 
 def _moment(column: Column[Any], value: str) -> datetime:
     if not _MOMENT.fullmatch(value):
-        raise _refused(column)
+        raise refused(column)
     return datetime.fromisoformat(value).replace(microsecond=0)
 
 
 def _time(column: Column[Any], value: str) -> time:
     if not _TIME.fullmatch(value):
-        raise _refused(column)
+        raise refused(column)
     return time.fromisoformat(re.split("[T ]", value)[-1]).replace(microsecond=0)
 
 

@@ -138,7 +138,9 @@ class Upsert:
         wanted = {request.key: request.ref for request in requests}
         # A row that another program wrote as 1C pads its code is found through the index, too.
         as_sent = {
-            request.values.get(self._layout.key_field) or request.key for request in requests
+            request.values.get(field) or request.key
+            for request in requests
+            for field in self._layout.key.fields
         }
         keys = [*wanted, *sorted(as_sent - wanted.keys())]
         by_key: dict[str, list[Client]] = defaultdict(list)
@@ -159,7 +161,7 @@ class Upsert:
     @property
     def _keeps_ref(self) -> bool:
         """Whether the store has a column for Ref_Key besides the pairing key."""
-        return self._layout.ref is not None and not self._layout.key_is_ref
+        return self._layout.ref is not None and not self._layout.key.is_ref
 
     def _by_refs(self, connection: Connection, refs: Sequence[str]) -> list[Client]:
         column = self._layout.ref
@@ -228,8 +230,8 @@ class Upsert:
     def _change(
         self, number: int, request: UpsertRequest, client: Client
     ) -> UpsertResult | Correction:
-        key_field = self._layout.key_field
-        wanted = {name: value for name, value in request.values.items() if name != key_field}
+        fields = self._layout.key.fields
+        wanted = {name: value for name, value in request.values.items() if name not in fields}
         after: dict[str, str | None] = {}
         if not holds(self._mapping, self._layout.fitting(wanted), client.values):
             differing = field_differences(self._mapping, wanted, client.values)

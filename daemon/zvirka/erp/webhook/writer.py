@@ -286,8 +286,9 @@ class WebhookWriter:
 
     def _message(self, correction: Correction) -> dict[str, Any]:
         values = {**correction.before, **correction.after}
-        if self._mapping.key in values:
-            values[self._mapping.key] = canonical_key(values[self._mapping.key])
+        for name in self._mapping.key:
+            if name in values:
+                values[name] = canonical_key(values[name])
         data = {
             field.payload: values.get(field.name) or ""
             for field in self._mapping.fields

@@ -1,0 +1,128 @@
+"""The daemon's runs, performed by workers.
+
+:class:`FleetRunner` is what :mod:`zvirka.service.supervisor` calls for a run, in a thread of the
+flow that waits for the end. One thread for all flows speaks with the queue, so that a thousand
+waiting flows need one connection. The night itself stays with the daemon: it says which flow is
+due, when a failure is tried again, and what a missed night means.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from loguru import logger
+
+from zvirka.errors import RunInterrupted, ZvirkaError
+from zvirka.fleet.fleet_watch import FleetWatch
+from zvirka.fleet.order_queue import OrderQueue, OrderState, order_queue
+from zvirka.fleet.orders import Order, Result
+from zvirka.message import coded
+from zvirka.reconcile.request import Request, Summary
+from zvirka.service.watchdog import Pulse
+from zvirka.settings.model import Settings
+
+_LOOK_SECONDS = 1.0
+
+
+@dataclass
+class _Waiting:
+    """A flow's thread that waits for its order."""
+
+    order: Order
+    settings: Settings
+    pulse: Pulse
+    number: int | None = None
+    result: Result | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+class FleetRunner:
+    """Performs runs by ordering them from workers; the queue may be away for a while.
+
+    Args:
+        settings: of any flow of the installation.
+        watch: looks at the workers meanwhile.
+        look_seconds: how often the queue is asked.
+    """
+
+    def __init__(
+        self, settings: Settings, watch: FleetWatch, look_seconds: float = _LOOK_SECONDS
+    ) -> None:
+        self._settings = settings
+        self._watch = watch
+        self._look_seconds = look_seconds
+        self._lock = threading.Lock()
+        self._waiting: list[_Waiting] = []
+        threading.Thread(target=self._body, name="fleet", daemon=True).start()
+
+    def __call__(self, settings: Settings, request: Request, pulse: Pulse) -> Summary:
+        """Order a run, and wait for its end.
+
+        A daemon that stops leaves the order where it is; after its next start it takes it up.
+
+        Raises:
+            ZvirkaError: the run could not begin.
+            RunInterrupted: the daemon stops.
+        """
+        waiting = _Waiting(Order.of(settings, request), settings, pulse)
+        with self._lock:
+            self._waiting.append(waiting)
+        waiting.over.wait()
+        if waiting.result is None:
+            raise RunInterrupted(coded("ZV5503", "the process was told to stop"))
+        return waiting.result.runs()[settings.name]
+
+    def _body(self) -> None:
+        while True:
+            try:
+                with ExitStack() as opened:
+                    queue = opened.enter_context(order_queue(self._settings))
+                    while True:
+                        self._look(queue)
+                        time.sleep(self._look_seconds)
+            except ZvirkaError as error:
+                # The night goes on once the database is back; nothing was lost.
+                logger.error("the queue cannot be used", cause=error.cause)
+            self._keep_alive()
+            time.sleep(self._look_seconds)
+
+    def _keep_alive(self) -> None:
+        """Let flows go whose daemon stops; waiting for a database is no standstill of the rest."""
+        with self._lock:
+            waiting = list(self._waiting)
+        for one in waiting:
+            one.pulse.advance(0)
+            if one.pulse.stop.is_set():
+                self._release(one, None)
+
+    def _look(self, queue: OrderQueue) -> None:
+        """Place what is new, and tell those whose order is over."""
+        self._keep_alive()
+        with self._lock:
+            waiting = list(self._waiting)
+        for one in waiting:
+            if one.number is None:
+                one.number = queue.place(one.order, one.settings)
+                logger.info("a run is ordered", flow=one.order.flow, order=one.number)
+        self._watch.look(queue.status)
+        states = queue.states([one.number for one in waiting if one.number is not None])
+        for one in waiting:
+            if one.number is not None:
+                self._tell(one, states[one.number])
+
+    def _tell(self, one: _Waiting, state: OrderState) -> None:
+        if state.place == "over":
+            self._release(one, state.result)
+        elif state.place == "waits":
+            one.pulse.phase("queued")
+        else:
+            one.pulse.phase("elsewhere")
+
+    def _release(self, one: _Waiting, result: Result | None) -> None:
+        with self._lock:
+            self._waiting.remove(one)
+        one.result = result
+        one.over.set()

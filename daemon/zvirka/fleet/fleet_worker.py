@@ -1,0 +1,288 @@
+"""``zvirka worker``: takes orders from the queue and performs each in a process of its own.
+
+Threads cannot be aborted and processes can, so the worker itself only waits: for orders, for its
+processes and for signals. What Procrastinate leaves to its users is done here: orders of workers
+that died are put back (:meth:`FleetWorker._sweep`), and the worker connects again after the
+database was away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+import msgspec
+import psycopg
+from loguru import logger
+from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.exceptions import ConnectorException, JobAborted, UniqueViolation
+from procrastinate.job_context import AbortReason
+from procrastinate.jobs import Job, Status
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from procrastinate.worker import Worker
+
+from zvirka.errors import JournalError
+from zvirka.fleet.order_queue import TASK
+from zvirka.fleet.orders import Order, Result, lost_run, order_from, result_from, to_json
+from zvirka.fleet.queue_database import asynchronous_queue, prepare, queue_of
+from zvirka.settings.model import Settings
+
+STOP_SECONDS = 25.0
+"""How long the process of a run may take to end after SIGTERM, until it is killed."""
+
+KEPT_HOURS = 24
+"""How long orders that are over are kept: they hold reasons and whom a run was about."""
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+"""When an order that is put back may begin: at once, whatever the clock of this machine says."""
+
+_SWEEPING = 0x7A76_6972_7377  # «zvirsw»
+_FORGET_SECONDS = 3600.0
+_CONNECTIONS = 4
+_OVER = (ConnectorException, psycopg.Error, OSError)
+
+Launch = Callable[[Order], Awaitable["RunProcess"]]
+"""Starts the process of a run."""
+
+
+class RunProcess:
+    """The process of a run under way.
+
+    Args:
+        process: reads nothing more, writes a result to standard output and ends.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def result(self) -> Result:
+        """Wait for its end; a process that ended without a word is a lost run."""
+        written, _ = await self._process.communicate()
+        with suppress(msgspec.DecodeError, msgspec.ValidationError, IndexError):
+            return result_from(msgspec.json.decode(written.splitlines()[-1]))
+        return lost_run(f"exit code {self._process.returncode}")
+
+    def stop(self) -> None:
+        """Ask it to end at the next safe place."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+
+@dataclass(frozen=True)
+class Employment:
+    """How a worker works: which queues (``None``: all), how many runs at once.
+
+    ``poll`` is how often it looks for orders whose lane has become free, which nobody announces.
+    """
+
+    queues: Sequence[str] | None = None
+    concurrency: int = 1
+    poll: float = 1.0
+
+
+class FleetWorker:
+    """One worker until it is told to stop.
+
+    Args:
+        settings: of any flow of the installation.
+        employment: queues and concurrency.
+        launch: starts the process of a run.
+    """
+
+    def __init__(self, settings: Settings, employment: Employment, launch: Launch) -> None:
+        self._settings = settings
+        self._employment = employment
+        self._launch = launch
+        self._takeover = settings.fleet.takeover.total_seconds()
+        self._stopping = asyncio.Event()
+        self._worker: Worker | None = None
+
+    def stop(self) -> None:
+        """Begin to stop: the runs under way are ended and their orders put back."""
+        self._stopping.set()
+        if self._worker is not None:
+            self._worker.stop()  # type: ignore[no-untyped-call]
+
+    async def serve(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Take orders until :meth:`stop`; while the database is away, wait for it.
+
+        Raises:
+            JournalError: the queue cannot be reached at the start.
+        """
+        prepare(self._settings)
+        first = True
+        while not self._stopping.is_set():
+            try:
+                if not first:
+                    await asyncio.to_thread(prepare, self._settings)
+                await self._work(ready if first else lambda: None)
+            except (*_OVER, JournalError) as error:
+                logger.error("the queue cannot be used", kind=type(error).__name__)
+            first = False
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 1.0)
+
+    async def _work(self, ready: Callable[[], None]) -> None:
+        """Take orders as long as the database answers."""
+        connections = _CONNECTIONS + self._employment.concurrency
+        app = asynchronous_queue(self._settings, connections=connections)
+        app.task(name=TASK, pass_context=True, retry=_PutBack())(self._run)
+        queues = self._employment.queues
+        async with app.open_async():
+            self._worker = Worker(
+                app,
+                queues=None if queues is None else [queue_of(one) for one in queues],
+                concurrency=self._employment.concurrency,
+                fetch_job_polling_interval=self._employment.poll,
+                abort_job_polling_interval=1.0,
+                shutdown_graceful_timeout=0,
+                install_signal_handlers=False,
+                update_heartbeat_interval=self._takeover / 4,
+                stalled_worker_timeout=self._takeover,
+            )
+            if self._stopping.is_set():
+                return
+            beside = asyncio.create_task(self._look_after(app, self._worker, ready))
+            try:
+                await self._worker.run()  # type: ignore[no-untyped-call]
+            finally:
+                beside.cancel()
+                with suppress(asyncio.CancelledError, *_OVER):
+                    await beside
+
+    # -- one order -------------------------------------------------------------------------------
+
+    async def _run(self, context: JobContext, flow: str, order: dict[str, Any]) -> None:
+        """Perform an order; it is put back when the worker has to stop."""
+        job = context.job.id
+        try:
+            asked = order_from(order)
+        except msgspec.ValidationError:
+            logger.error("another version of zvirka wrote this order", job=job, flow=flow)
+            await self._keep(context, lost_run("an order of another version"))
+            return
+        process = await self._launch(asked)
+        logger.info("a run begins", job=job, flow=flow, attempt=context.job.attempts + 1)
+        waiting = asyncio.ensure_future(process.result())
+        try:
+            result = await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            result = await _end(process, waiting)
+            if context.abort_reason() is not AbortReason.USER_REQUEST:
+                logger.info("the worker stops and puts the order back", job=job, flow=flow)
+                raise _Handover from None
+            await self._keep(context, result)
+            raise JobAborted from None
+        logger.info("a run has ended", job=job, flow=flow)
+        await self._keep(context, result)
+
+    async def _keep(self, context: JobContext, result: Result) -> None:
+        await context.app.connector.execute_query_async(
+            _KEEP, job=context.job.id, place=socket.gethostname(), content=to_json(result)
+        )
+
+    # -- beside the orders -----------------------------------------------------------------------
+
+    async def _look_after(self, app: App, worker: Worker, ready: Callable[[], None]) -> None:
+        """Say who the worker is; put back orders of dead workers; forget what is long over."""
+        while worker.worker_id is None:
+            await asyncio.sleep(0.02)
+        await app.connector.execute_query_async(
+            _INTRODUCE,
+            id=worker.worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=list(worker.queues) if worker.queues is not None else None,
+            concurrency=self._employment.concurrency,
+        )
+        ready()
+        forgotten = float("-inf")
+        while True:
+            await self._sweep(app)
+            if time.monotonic() - forgotten > _FORGET_SECONDS:
+                forgotten = time.monotonic()
+                await app.job_manager.delete_old_jobs(
+                    nb_hours=KEPT_HOURS,
+                    include_failed=True,
+                    include_cancelled=True,
+                    include_aborted=True,
+                )
+            await asyncio.sleep(self._takeover / 4)
+
+    async def _sweep(self, app: App) -> None:
+        """Put the orders of dead workers back into the queue.
+
+        One worker does it at a time: a second one would put back what a third has just taken.
+        """
+        connector = app.connector
+        assert isinstance(connector, PsycopgConnector)
+        async with connector.pool.connection() as alone:
+            taken = await alone.execute("SELECT pg_try_advisory_xact_lock(%s)", (_SWEEPING,))
+            if await taken.fetchone() != (True,):
+                return
+            stalled = await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._takeover)
+            for job in stalled:
+                logger.warning("a worker died; its order is put back", job=job.id, lane=job.lock)
+                await self._put_back(app, job)
+
+    async def _put_back(self, app: App, job: Job) -> None:
+        try:
+            await app.job_manager.retry_job(job, retry_at=_LONG_AGO)
+        except UniqueViolation:
+            # The same night was ordered again in between. Left as it is, it would block its lane.
+            await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=False)
+
+
+_KEEP: LiteralString = """
+    INSERT INTO fleet_results(job, place, content)
+    VALUES (%(job)s, %(place)s, %(content)s)
+    ON CONFLICT (job) DO UPDATE
+    SET place = EXCLUDED.place, content = EXCLUDED.content, ended = now()
+"""
+_INTRODUCE: LiteralString = """
+    INSERT INTO fleet_workers(id, host, pid, queues, concurrency)
+    VALUES (%(id)s, %(host)s, %(pid)s, %(queues)s, %(concurrency)s)
+    ON CONFLICT (id) DO NOTHING
+"""
+
+
+class _Handover(Exception):  # noqa: N818 - it says what happens to the order
+    """The worker stops; another one performs the order."""
+
+
+class _PutBack(BaseRetryStrategy):
+    """Only an order whose worker stops is tried again: a failed run is for the night to judge."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """At once, or not at all."""
+        del job
+        return RetryDecision(retry_at=_LONG_AGO) if isinstance(exception, _Handover) else None
+
+
+async def _end(process: RunProcess, waiting: asyncio.Future[Result]) -> Result:
+    process.stop()
+    try:
+        return await asyncio.wait_for(asyncio.shield(waiting), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        return await waiting
+
+
+def stop_at_signals(worker: FleetWorker) -> None:
+    """Let SIGTERM and SIGINT stop the worker of this event loop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)

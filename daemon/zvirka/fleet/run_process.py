@@ -1,0 +1,156 @@
+"""The process of one ordered run: ``python -m zvirka.fleet.run_process --flow NAME``.
+
+It reads the order from standard input and writes the result to standard output, one line of JSON
+each: reasons and tax ids do not belong into a command line, which every user of a machine can
+read. SIGTERM ends the run at its next safe place. It also ends there when the connection that
+holds its lane is lost: then another machine may have taken the order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import msgspec
+
+from zvirka.errors import JournalError, RunInterrupted, ZvirkaError
+from zvirka.fleet.orders import Order, Result, order_from, to_json
+from zvirka.journal.run_lock import HeldLock, lane_lock
+from zvirka.logs import configure_logs
+from zvirka.message import coded
+from zvirka.reconcile.environment import Environment, open_environment
+from zvirka.reconcile.feeding import follow_together, readers_of_the_node
+from zvirka.reconcile.request import Summary
+from zvirka.reconcile.run import perform
+from zvirka.service.run_daemon import run_here
+from zvirka.service.run_slots import lanes_of
+from zvirka.service.watchdog import Pulse
+from zvirka.settings.loading import load_flows
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
+from zvirka.settings.secrets import secret_values
+
+_LANE_SECONDS = 120.0
+"""How long a run waits for its lane: that of a dead worker is free once PostgreSQL notices."""
+
+_LOOK_SECONDS = 5.0
+_GRACE_SECONDS = 10.0
+"""How long a run may take to its next safe place after SIGTERM."""
+
+
+def main(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """Perform the order that stands on standard input."""
+    parser = argparse.ArgumentParser(prog="zvirka.fleet.run_process")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--flow", required=True)
+    asked = parser.parse_args(arguments)
+    order = order_from(msgspec.json.decode(sys.stdin.buffer.readline()))
+    pulse = Pulse(time.monotonic)
+    _end_at_sigterm(pulse)
+    try:
+        result = Result(summaries=_perform(asked.config, order, environ, pulse))
+    except ZvirkaError as error:
+        result = Result.refused(error)
+    except KeyboardInterrupt:
+        cause = coded("ZV5503", "the process was told to stop")
+        result = Result.refused(RunInterrupted(cause))
+    sys.stdout.buffer.write(msgspec.json.encode(to_json(result)) + b"\n")
+    return 0
+
+
+def _perform(
+    config: Path | None, order: Order, environ: Mapping[str, str], pulse: Pulse
+) -> dict[str, Summary]:
+    flows = load_flows(config, environ)
+    if order.flow in flows.broken:
+        raise flows.broken[order.flow]
+    settings = flows.loaded[order.flow].settings
+    configure_logs(
+        settings.log, stream=sys.stderr, environ=environ, secrets=secret_values(settings)
+    )
+    return perform_order(settings, order, pulse)
+
+
+def perform_order(settings: Settings, order: Order, pulse: Pulse) -> dict[str, Summary]:
+    """Perform an order while holding the lanes of its flows; return its runs by flow.
+
+    Raises:
+        ZvirkaError: the run could not begin.
+    """
+    lanes, request = lanes_of(settings.flows), order.request
+    flows = [settings] if request is not None else readers_of_the_node(settings)
+    command = request.command.value if request is not None else "feed"
+    with ExitStack() as locks:
+        # In one order everywhere, so that two feeds never wait for each other.
+        for lane in sorted({lanes[flow.name] for flow in flows}):
+            lock = lane_lock(settings, lane, who=order.who, command=command, wait=_LANE_SECONDS)
+            locks.enter_context(_watched(locks.enter_context(lock), pulse.stop.set))
+        if request is None:
+            return _feed(settings, order.who, pulse)
+        if order.is_night:
+            return {settings.name: run_here(settings, request, pulse)}
+        with open_environment(settings, mapping_of(settings), progress=pulse) as environment:
+            return {settings.name: perform(replace(environment, stop=pulse.stop), request)}
+
+
+def _feed(settings: Settings, who: str, pulse: Pulse) -> dict[str, Summary]:
+    """The runs of one message of the feed; a flow that failed is raised after the others ran."""
+
+    @contextmanager
+    def open_flow(flow: Settings) -> Iterator[Environment]:
+        with open_environment(flow, mapping_of(flow), progress=pulse) as environment:
+            yield replace(environment, stop=pulse.stop)
+
+    followed = follow_together(readers_of_the_node(settings), open_flow, who=who)
+    for failure in followed.failures.values():
+        raise failure
+    return followed.runs
+
+
+@contextmanager
+def _watched(lane: HeldLock, lost: Callable[[], None]) -> Iterator[None]:
+    """Look every few seconds whether the lane is still held."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            try:
+                lane.check()
+            except JournalError:
+                lost()
+                return
+
+    watch = threading.Thread(target=look, name="lane", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join(_LOOK_SECONDS)
+
+
+def _end_at_sigterm(pulse: Pulse) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        pulse.stop.set()
+        # Before the first phase nothing looks at `stop`: the run waits for a lock or for 1C.
+        signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS if pulse.name else 0.1)
+
+    def run_out(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGALRM, run_out)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,59 @@
+"""The daemon and the commands of people with workers: who decides, who runs, who is told."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from tests.integration.fleet_world import Fleet, fleet
+from tests.integration.service_world import KYIV
+
+NOW = datetime.now(KYIV)
+DUE = f'[schedule]\nat = "{NOW:%H:%M}"\n'
+
+
+def cli(world: Fleet, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zvirka.cli", *command, "--config", str(world.file)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_the_daemon_orders_its_nights_from_workers(tmp_path: Path) -> None:
+    with fleet(tmp_path, flows=2, servers=2, extra=DUE) as world:
+        first = world.start("daemon")
+        orders = "SELECT count(*) FROM procrastinate_jobs"
+        world.wait(lambda: world.count(orders) == 2, "no night is ordered")
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(30) == 0, "a daemon that stops leaves its orders where they are"
+        world.start("daemon")
+        world.worker()
+        for name in world.names:
+            world.wait(lambda name=name: bool(world.runs(name)), "no night is run")  # type: ignore[misc]
+            world.wait(lambda name=name: world.runs(name)[0][0] == "finished", "it does not end")  # type: ignore[misc]
+        assert world.count(orders) == 2
+        assert world.runs("f0") == [("finished", "schedule", "zvirka daemon")]
+        assert [world.clients(name) for name in world.names] == [8, 8]
+
+
+def test_a_person_asks_a_worker_and_learns_where_it_runs(tmp_path: Path) -> None:
+    with fleet(tmp_path) as world:
+        here = cli(world, "plan", "--flow", "f0", "--json")
+        assert (here.returncode, here.stderr) == (1, "")
+        world.worker()
+        done = cli(world, "resync", "--all", "--flow", "f0", "--reason", "a test", "--json")
+        assert done.returncode == 0, done.stderr
+        assert "worker runs it" in done.stderr or "Виконує" in done.stderr
+        assert json.loads(done.stdout)["run"] == 2
+        assert world.clients("f0") == 8
+        nothing = cli(world, "approve", "1", "--flow", "f0", "--reason", "a test")
+        assert nothing.returncode == 64
+        assert "ZV5401" in nothing.stderr
+        assert [run[0] for run in world.runs("f0")] == ["finished", "finished"]

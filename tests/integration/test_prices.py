@@ -1,0 +1,157 @@
+"""Prices: the slice of a register, whose records have no Ref_Key and cease without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.databases import BACKENDS, fresh
+from tests.integration.engine_world import World
+from tests.integration.store_shapes import SERIAL, Shape
+from zvirka.domain import Cause, Kind, Mode
+from zvirka.errors import SettingsError
+from zvirka.onec.open_source import open_feed
+from zvirka.onec.source_check import check_source
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
+from zvirka.simulator import Simulator, SimulatorOptions
+from zvirka.simulator.prices import PRICES, RETAIL, WHOLESALE
+
+GOODS = """
+CREATE TABLE goods(
+    id {serial}, code VARCHAR(20) NOT NULL UNIQUE, ref CHAR(36) UNIQUE, name VARCHAR(200)
+)
+"""
+TABLE = """
+CREATE TABLE prices(
+    id {serial}, item_id INTEGER NOT NULL REFERENCES goods(id), kind VARCHAR(20) NOT NULL,
+    variant CHAR(36), price NUMERIC(12, 2), currency CHAR(36),
+    is_active BOOLEAN NOT NULL DEFAULT TRUE
+)
+"""
+KINDS = {RETAIL: "retail", WHOLESALE: "wholesale"}
+GOODS_SETTINGS: dict[str, Any] = {
+    "table": "goods",
+    "ref": "ref",
+    "delete": {"mode": "hard"},
+    "columns": {"name": "name"},
+}
+
+
+@contextmanager
+def shop_of(directory: Path, backend: str) -> Iterator[World]:
+    """Six goods in the store already, and twelve prices of them in 1C."""
+    options = SimulatorOptions(counterparties=1, nomenclature=6, prices=True, seed=3)
+    with Simulator(options) as simulator:
+        url = fresh(backend, directory)
+        onec = {"url": simulator.url, "user": simulator.user, "password": simulator.password}
+        goods = Settings.model_validate(
+            {
+                "name": "nomenclature",
+                "state_dir": directory / "goods",
+                "onec": {**onec, "profile": "nomenclature"},
+                "erp": {"url": url, **GOODS_SETTINGS},
+            }
+        )
+        prices = Settings.model_validate(
+            {
+                "name": "prices",
+                "state_dir": directory / "state",
+                "onec": {**onec, "profile": "prices", "fields": {"kind": {"values": KINDS}}},
+                "erp": {"url": url, "table": "prices", "columns": {"item": "item_id"}},
+                "guard": {"max_change_share": 1.0, "max_delete_share": 0.5},
+            }
+        ).among({"nomenclature": goods})
+        mapping = mapping_of(prices)
+        shape = Shape("prices", backend, prices.erp, mapping, {})
+        made = World(directory, simulator, shape, prices, mapping)
+        shape.sql(GOODS.format(serial=SERIAL[backend]))
+        for number, ref in enumerate(items(made)):
+            shape.sql(f"INSERT INTO goods(code, ref) VALUES ('{number}', '{ref}')")
+        shape.sql(TABLE.format(serial=SERIAL[backend]))
+        yield made
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Iterator[World]:
+    with shop_of(tmp_path, "sqlite") as made:
+        yield made
+
+
+def items(made: World) -> list[str]:
+    goods = made.base.nomenclature
+    return [ref for ref in goods.refs() if not goods.get(ref)["IsFolder"]]
+
+
+def stored(made: World) -> dict[tuple[str, str], float]:
+    rows = made.shape.sql(
+        """
+        SELECT g.ref, p.kind, p.price FROM prices p JOIN goods g ON g.id = p.item_id
+        WHERE p.is_active
+        """
+    )
+    return {(ref, kind): float(price) for ref, kind, price in rows}
+
+
+def in_1c(made: World) -> dict[tuple[str, str], float]:
+    lines = made.base.prices.in_force("2026-11-25T23:59:59")
+    return {(line["Номенклатура_Key"], KINDS[line["ВидЦены_Key"]]): line["Цена"] for line in lines}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_prices_are_set_changed_and_cease(tmp_path: Path, backend: str) -> None:
+    with shop_of(tmp_path, backend) as market:
+        first = market.run()
+        assert (first.exit_code, len(stored(market))) == (0, 12)
+        assert stored(market) == in_1c(market)
+        one, two, three, *_ = items(market)
+        prices = market.base.prices
+        prices.set(one, RETAIL, 19.5, day="2026-11-24")
+        prices.set(two, RETAIL, 25, day="2026-11-26")  # tomorrow
+        prices.withdraw(three, WHOLESALE)
+        change = market.run()
+        assert (change.exit_code, market.row(change.run).mode) == (0, Mode.FULL)
+        kinds = sorted((d.kind, d.cause) for d in market.differences(change.run))
+        assert kinds == [
+            (Kind.DIFFERENT, Cause.MISSED_UPDATE),
+            (Kind.EXTRA, Cause.MISSED_DELETE),
+        ]
+        assert stored(market) == in_1c(market)
+        assert len(stored(market)) == 11
+        assert market.run().causes == {}
+
+
+def test_an_empty_register_deletes_nothing(market: World) -> None:
+    market.run()
+    market.base.prices.clear()
+    held = market.run()
+    assert held.exit_code == 3
+    assert len(stored(market)) == 12
+
+
+def test_a_slice_that_is_refused_fails_the_run_and_changes_nothing(market: World) -> None:
+    market.run()
+    market.simulator.faults.denied = {PRICES}
+    assert market.run().exit_code == 2
+    assert len(stored(market)) == 12
+
+
+def test_check_proves_the_slice(market: World, tmp_path: Path) -> None:
+    findings = check_source(market.settings.onec, market.mapping, tmp_path / "cache")
+    assert [one for one in findings if one.level == "failure"] == []
+    assert "12 records" in " ".join(str(one.text) for one in findings if one.subject == "slice")
+    market.simulator.faults.denied = {PRICES}
+    refused = check_source(market.settings.onec, market.mapping, tmp_path / "cache")
+    assert [one.subject for one in refused if one.level == "failure"] == ["slice"]
+
+
+def test_a_register_is_not_pushed_and_has_no_feed(market: World) -> None:
+    assert not market.mapping.is_pushed
+    feed = open_feed(market.settings.onec, market.mapping)
+    with pytest.raises(SettingsError) as error, feed:
+        pass
+    assert error.value.code == "ZV3203"
