@@ -48,9 +48,9 @@ CREATE TABLE contracts (
 class Night(msgspec.Struct, frozen=True):
     """What one night took.
 
-    ``ends`` are the seconds from the daemon's start to the end of each flow's last run, ``peak_mb`` the
-    daemon's peak memory, ``requests`` the most that one base was asked, ``cpu`` the daemon's
-    seconds of processor time.
+    ``ends`` are the seconds from the daemon's start to the end of each flow's last run,
+    ``peak_mb`` the daemon's peak memory, ``requests`` the most that one base was asked, ``cpu``
+    the daemon's seconds of processor time.
     """
 
     ends: dict[str, float]

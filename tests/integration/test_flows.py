@@ -292,6 +292,27 @@ def test_two_flows_of_one_table_must_tell_their_rows_apart(
     assert all(level == "ok" for level, _ in checked())
 
 
+def test_all_flows_are_backed_up_into_one_directory_and_restored_one_by_one(
+    bases: tuple[Simulator, Simulator], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = configure(tmp_path, bases)
+    approve_first_loads(file, "main", "branch")
+    (tmp_path / "kept").mkdir()
+    capsys.readouterr()
+    kept = ["backup", str(tmp_path / "kept"), "--config", str(file), "--all-flows", "--json"]
+    assert main(kept) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {name: one["runs"] for name, one in told.items()} == {"main": 2, "branch": 2}
+    assert len({one["file"] for one in told.values()}) == 2
+    assert "branch" in Path(told["branch"]["file"]).name
+    journal = tmp_path / "state/flows/branch/journal.db"
+    for part in journal.parent.glob("journal.db*"):
+        part.unlink()
+    back = ["restore", told["branch"]["file"], "--config", str(file), "--flow", "branch"]
+    assert main(back) == 0
+    assert _statuses(journal) == ["held", "finished"]
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     "line",

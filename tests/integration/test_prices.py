@@ -18,6 +18,7 @@ from zvirka.domain import Cause, Kind, Mode
 from zvirka.erp.references import references_of
 from zvirka.erp.sql.store_check import check_store
 from zvirka.errors import SettingsError
+from zvirka.onec.open_source import open_feed
 from zvirka.onec.source_check import check_source
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
@@ -185,6 +186,7 @@ def test_check_tries_a_price_in_the_store(market: World, taken: bool) -> None:
 
 def test_a_register_is_not_pushed_and_has_no_feed(market: World) -> None:
     assert not market.mapping.is_pushed
-    with market.environment() as environment, pytest.raises(SettingsError) as error:
-        environment.open_feed().__enter__()
+    feed = open_feed(market.settings.onec, market.mapping)
+    with pytest.raises(SettingsError) as error, feed:
+        pass
     assert error.value.code == "ZV3203"

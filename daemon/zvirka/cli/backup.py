@@ -25,6 +25,7 @@ _WAIT = 600.0
     epilog=examples("""
         zvirka backup /backup
         zvirka backup /backup/before-upgrade.zvirka
+        zvirka backup /backup --all-flows
     """),
 )
 def backup(
@@ -39,15 +40,17 @@ def backup(
 ) -> int:
     """Write journal, agreement, embedded store and settings into one file.
 
-    The daemon and the receiver may go on working. Reports are not part of it: `zvirka report`
-    writes them again. The file holds personal data: mode 0600.
+    The daemon and the receiver may go on working. --all-flows writes a file for each flow into a
+    directory, and `zvirka restore FILE --flow NAME` puts one back. Reports are not part of it:
+    `zvirka report` writes them again. The file holds personal data: mode 0600.
     """
     from zvirka.backup.making import back_up
 
     call: Invocation = context.obj
     file = target
     if target.is_dir():
-        file = target / f"zvirka-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zvirka"
+        flow = "".join(f"-{name}" for name in call.common.flows)
+        file = target / f"zvirka{flow}-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zvirka"
     # Root opens the file before it becomes the user of the service.
     stream = _opened(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:

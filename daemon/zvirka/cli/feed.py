@@ -35,7 +35,7 @@ def feed(context: typer.Context, wait: WaitOption = None) -> int:
 
     Needs onec.exchange_plan and onec.exchange_node. The changes are confirmed to 1C only after the
     run is in the journal; until then 1C sends them again. Flows that read the same node of a base
-    take its changes together; naming one of them is enough; --all-flows leaves out flows without an
+    take its changes together; naming one of them is enough. --all-flows leaves out flows without an
     exchange plan.
     """
     call: Invocation = context.obj

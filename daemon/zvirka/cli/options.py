@@ -167,7 +167,10 @@ class CliCommand(TyperCommand):
 
 
 _OF_ONE_FLOW = frozenset({"run", "out", "target", "source"})
-"""Parameters that several flows cannot share: the number of a run, and a file."""
+"""Parameters that several flows cannot share: the number of a run, and a file.
+
+A target that is a directory can be shared: each flow writes a file of its own into it.
+"""
 
 
 def _require_many(ctx: Any) -> None:
@@ -176,7 +179,9 @@ def _require_many(ctx: Any) -> None:
     Raises:
         UsageError: it names a run, which is another one in each flow, or one file for all.
     """
-    given = sorted(name for name in _OF_ONE_FLOW if ctx.params.get(name) is not None)
+    given = {name for name in _OF_ONE_FLOW if ctx.params.get(name) is not None}
+    if "target" in given and Path(ctx.params["target"]).is_dir():
+        given.discard("target")
     if given:
         raise UsageError(
             coded("ZV3503", "a run or a file belongs to one flow, and several were given"),

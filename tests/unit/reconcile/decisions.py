@@ -123,7 +123,6 @@ def environment_of(directory: Path, store: MemoryStore, **tables: Any) -> Enviro
         open_source=no_source,
         open_store=lambda: store,
         open_writer=lambda _: MemoryWriter(store),
-        open_feed=no_source,
         now=lambda: NOW,
     )
 
