@@ -193,6 +193,6 @@ def test_clients_are_created_corrected_deleted_and_undone_by_all_parts(firms: Wo
     assert undone.exit_code == 0
     assert by_names(firms) == before
     firms.base.update(two, Description="Філія 3")
-    named = firms.resync("30000001~002")
+    named = firms.resync("30000001~003")
     assert named.exit_code == 0
     assert by_names(firms)["30000001~003"] == "Філія 3"
