@@ -31,7 +31,7 @@ from zvirka.bsl.render import address, render
 from zvirka.cli.texts import Messages
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
-from zvirka.receiver.payload import PayloadReader, is_pushed
+from zvirka.receiver.payload import PayloadReader
 from zvirka.receiver.run_receiver import receiver_app
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of, profile_names
@@ -94,7 +94,7 @@ def test_no_placeholder_is_left_and_the_keys_are_the_mappings_own(tmp_path: Path
 def test_push_and_pull_agree_for_every_profile(tmp_path: Path, profile: str) -> None:
     made = settings(onec={"url": "http://1c/base", "profile": profile})
     mapping = mapping_of(made)
-    if not is_pushed(mapping):
+    if not mapping.is_pushed:
         with pytest.raises(SettingsError, match=mapping.catalog), receiver_app(made, mapping):
             pass
         return

@@ -75,6 +75,7 @@ def scanned_keys(shape: Shape) -> list[str]:
         store.close()
 
 
+@pytest.mark.long
 def test_parts_that_look_alike_when_joined_are_clients_of_their_own(branches: Shape) -> None:
     # MariaDB's collation takes «A» and «a» for one in a unique constraint.
     pairs = [pair for pair in ALIKE if branches.backend != "mariadb" or pair[0] != "A"]
@@ -174,6 +175,7 @@ def by_names(here: World) -> dict[str, str]:
     return {key: values["name"] for key, values in here.in_store().items()}
 
 
+@pytest.mark.long
 def test_clients_are_created_corrected_deleted_and_undone_by_all_parts(firms: World) -> None:
     assert firms.run().exit_code == 0
     before = by_names(firms)

@@ -409,7 +409,8 @@ def test_every_example_of_settings_is_loaded(page: Path, number: int, tmp_path: 
         for key, value in least.items()
         if key not in values.get(table, {}) and f"{key}_file" not in values.get(table, {})
     }
-    if page.name.startswith("flows.") and number:  # the file of a flow beside the first block
+    # Beside the first block, whole files of flows.
+    if page.name.startswith("flows.") and number and "onec" in values:
         file.write_text(blocks(page, "toml")[0], "utf-8")
         (tmp_path / "flows").mkdir()
         (tmp_path / "flows/other.toml").write_text(text, "utf-8")

@@ -9,11 +9,17 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from tests.integration.fleet_world import Fleet, fleet
 from tests.integration.service_world import KYIV
 
-NOW = datetime.now(KYIV)
-DUE = f'[schedule]\nat = "{NOW:%H:%M}"\n'
+pytestmark = pytest.mark.long
+
+
+def due() -> str:
+    """The schedule of a night that begins now."""
+    return f'[schedule]\nat = "{datetime.now(KYIV):%H:%M}"\n'
 
 
 def cli(world: Fleet, *command: str) -> subprocess.CompletedProcess[str]:
@@ -27,7 +33,7 @@ def cli(world: Fleet, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_daemon_orders_its_nights_from_workers(tmp_path: Path) -> None:
-    with fleet(tmp_path, flows=2, servers=2, extra=DUE) as world:
+    with fleet(tmp_path, flows=2, servers=2, extra=due()) as world:
         first = world.start("daemon")
         orders = "SELECT count(*) FROM procrastinate_jobs"
         world.wait(lambda: world.count(orders) == 2, "no night is ordered")

@@ -35,6 +35,8 @@ from zvirka.service.run_slots import lanes_of
 from zvirka.service.watchdog import Pulse
 from zvirka.settings.model import Settings
 
+pytestmark = pytest.mark.long
+
 EDITED = 4
 """So many clients of each store are edited before each night."""
 

@@ -21,6 +21,7 @@ from zvirka.settings.model import AlertSettings
 LATER = timedelta(minutes=5)
 
 
+@pytest.mark.long
 def test_a_due_flow_that_nothing_takes_is_shown_counted_and_announced_once(
     tmp_path: Path,
 ) -> None:

@@ -15,6 +15,8 @@ from zvirka.fleet.orders import Order
 from zvirka.message import Message
 from zvirka.reconcile.request import Request
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Fleet]:

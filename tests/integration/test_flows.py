@@ -292,6 +292,7 @@ def test_two_flows_of_one_table_must_tell_their_rows_apart(
     assert all(level == "ok" for level, _ in checked())
 
 
+@pytest.mark.long
 def test_all_flows_are_backed_up_into_one_directory_and_restored_one_by_one(
     bases: tuple[Simulator, Simulator], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

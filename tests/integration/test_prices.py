@@ -106,6 +106,7 @@ def in_1c(made: World) -> dict[tuple[str, str], float]:
     return {(line["Номенклатура_Key"], KINDS[line["ВидЦены_Key"]]): line["Цена"] for line in lines}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_prices_are_set_changed_and_cease(tmp_path: Path, backend: str) -> None:
     with shop_of(tmp_path, backend) as market:

@@ -161,6 +161,7 @@ def test_one_message_serves_all_flows_of_its_base(tmp_path: Path) -> None:
         assert [*follow_both(both).runs] == ["contracts"]
 
 
+@pytest.mark.long
 def test_a_flow_that_fails_keeps_the_message_and_not_the_other_flows(tmp_path: Path) -> None:
     with flows(tmp_path, onec=NODE) as both:
         both.run("main")
@@ -189,6 +190,7 @@ def test_a_flow_that_fails_keeps_the_message_and_not_the_other_flows(tmp_path: P
         assert follow_both(both) == Followed({}, {})
 
 
+@pytest.mark.long
 def test_the_command_reads_each_node_once_and_a_base_out_of_reach_keeps_nobody_waiting(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,8 @@ from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
 
+pytestmark = pytest.mark.long
+
 TABLE = """
 CREATE TABLE clients(
     id {serial}, base VARCHAR(10) NOT NULL, ref CHAR(36) NOT NULL, code VARCHAR(20),

@@ -65,8 +65,9 @@ def test_the_run_that_approves_a_held_plan_is_good(journal: Journal) -> None:
 
 @pytest.mark.parametrize("outcome", [None, *OutcomeState])
 @pytest.mark.parametrize("disposition", Disposition)
-def test_only_a_correction_read_back_as_wanted_settles_a_difference(
+def test_only_a_link_or_a_correction_read_back_as_wanted_settles_a_difference(
     disposition: Disposition, outcome: OutcomeState | None
 ) -> None:
-    settled = disposition is Disposition.CORRECT and outcome is OutcomeState.APPLIED
+    corrected = disposition is Disposition.CORRECT and outcome is OutcomeState.APPLIED
+    settled = corrected or disposition is Disposition.LINKED
     assert is_left(disposition, outcome) is not settled
