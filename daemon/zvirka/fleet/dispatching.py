@@ -76,16 +76,20 @@ class FleetRunner:
         return waiting.result.runs()[settings.name]
 
     def _body(self) -> None:
+        away = False
         while True:
             try:
                 with ExitStack() as opened:
                     queue = opened.enter_context(order_queue(self._settings))
                     while True:
                         self._look(queue)
+                        away = False
                         time.sleep(self._look_seconds)
             except ZvirkaError as error:
                 # The night goes on once the database is back; nothing was lost.
-                logger.error("the queue cannot be used", cause=error.cause)
+                if not away:
+                    logger.error("the queue cannot be used", cause=error.cause)
+                away = True
             self._keep_alive()
             time.sleep(self._look_seconds)
 

@@ -111,14 +111,17 @@ class FleetWorker:
             JournalError: the queue cannot be reached at the start.
         """
         prepare(self._settings)
-        first = True
+        first, told = True, False
         while not self._stopping.is_set():
             try:
                 if not first:
                     await asyncio.to_thread(prepare, self._settings)
+                told = False
                 await self._work(ready if first else lambda: None)
             except (*_OVER, JournalError) as error:
-                logger.error("the queue cannot be used", kind=type(error).__name__)
+                if not told:  # once, and not for every second it is away
+                    logger.error("the queue cannot be used", kind=type(error).__name__)
+                told = True
             first = False
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), 1.0)
