@@ -81,7 +81,7 @@ def _taking(world: Fleet, length: int) -> str:
         connection.execute(
             """
             INSERT INTO procrastinate_jobs(queue_name, task_name, lock, status)
-            SELECT 'q' || number % 200, 'zvirka.run', 'lane ' || number % 200,
+            SELECT 'q' || number %% 200, 'zvirka.run', 'lane ' || number %% 200,
                 (CASE WHEN number < 10 THEN 'doing' ELSE 'todo' END)::procrastinate_job_status
             FROM generate_series(0, %s) AS number
             """,
