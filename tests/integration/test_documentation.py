@@ -44,6 +44,7 @@ ELSEWHERE = {
     r"zvirka demo": "takes seconds: tests/integration/test_demo_directory.py",
     r"zvirka simulate( |$)": "serves until Ctrl+C: tests/integration/test_simulator_process.py",
     r"zvirka (serve|daemon)": "serves until Ctrl+C: tests/integration/test_service_daemon.py",
+    r"zvirka (worker|fleet status)": "takes workers: tests/integration/test_fleet_*.py",
     r"zvirka web hash-password": "asks on a terminal: tests/unit/web",
     r"zvirka alert ": "tells of a unit of systemd: tests/system/test_booted.py",
 }
@@ -314,6 +315,7 @@ SCENES: dict[str, Scene] = {
     "docs/howto/mariadb.md": sql_database("mariadb"),
     "docs/howto/webhook.md": webhook,
     "docs/howto/flows.md": flows,
+    "docs/howto/fleet.md": plain,
     "docs/howto/install.md": install,
     "docs/howto/troubleshoot.md": plain,
     "docs/tutorial.md": tutorial,
