@@ -181,6 +181,7 @@ def story(demo: Demo, language: str) -> Iterator[Step]:
         "flows",
     )
     yield 64, "fleet status", {}
+    yield 64, "worker", {}
     yield from steps(
         "runs",
         f"report {done} --format html --format md --out out",
