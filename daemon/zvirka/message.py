@@ -104,7 +104,7 @@ def loaded(text: str) -> str:
     try:
         made: Message = _decoded(json.loads(text))
         return made
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return text  # altered: the seal says so, a report must still be possible
 
 

@@ -308,7 +308,7 @@ def _pruned(connection: Connection) -> _Pruned:
             said = json.loads(text)
             pruned.runs.update(dict.fromkeys(said["pruned"], at))
             pruned.receipt = max(pruned.receipt, said["pruned_receipts"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue  # reported elsewhere: the digest of this run does not match
     return pruned
 

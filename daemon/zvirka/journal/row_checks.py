@@ -170,7 +170,7 @@ def is_canonical(text: str) -> bool:
     """Whether a text is the JSON that the journal writes."""
     try:
         return canonical(json.loads(text)) == text
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

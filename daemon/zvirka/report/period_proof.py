@@ -82,5 +82,5 @@ def _seal(report: Any) -> int:
     """The place of a run in the chain; its record was checked before."""
     try:
         return int(json.loads(report.seal.record)[0]["seal"])
-    except (AttributeError, ValueError, TypeError, KeyError, IndexError):
+    except (AttributeError, ValueError, TypeError, KeyError, IndexError, RecursionError):
         return 0

@@ -150,7 +150,7 @@ def _run_altered(run: RunRecord, record: dict[str, Any]) -> Iterator[ProofStep]:
                 "error": json.loads(record["error"]),
             }
         )
-    except (KeyError, ValueError, TypeError, JournalError):
+    except (KeyError, ValueError, TypeError, RecursionError, JournalError):
         yield broken(N_("Run %(run)s: its record does not match its digest."), run=run.id)
         return
     for name in RunRecord.__struct_fields__:
@@ -251,7 +251,7 @@ def _text(part: Any, name: str) -> str:
         return canonical(shown)
     try:
         return str(text) if canonical(mended(json.loads(text))) == canonical(shown) else ""
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
 
 

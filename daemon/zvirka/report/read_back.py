@@ -91,7 +91,7 @@ def record_of(text: str) -> dict[str, Any] | None:
     try:
         columns, _signature_before = json.loads(text)
         return dict(columns)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
 
 
@@ -101,7 +101,7 @@ def _with_messages(run: RunRecord, record: dict[str, Any] | None) -> RunRecord:
         facts = facts_from(json.loads(record["facts"])) if record else run.facts
         error = fault_from(json.loads(record["error"])) if record else run.error
         reason = loaded(record["reason"]) if record else run.reason
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return run
     return msgspec.structs.replace(
         run,
