@@ -54,8 +54,8 @@ def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
     that this one does not write are deleted: the Configurator would load them.
 
     Raises:
-        SettingsError: the module cannot tell of this catalogue, 1C cannot post to the address, or a
-            value cannot stand in the module.
+        SettingsError: the module does not push this catalogue, 1C cannot post to the address, or a
+            value cannot be written into the module.
         ZvirkaError: a file cannot be written or is somebody else's, or a shipped module is damaged.
     """
     if not mapping.is_pushed:

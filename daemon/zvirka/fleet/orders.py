@@ -158,7 +158,7 @@ def order_from(plain: dict[str, Any]) -> Order:
     """The order that :func:`to_json` made plain.
 
     Raises:
-        msgspec.ValidationError: it is none; another version of zvirka wrote it.
+        msgspec.ValidationError: the content is not one that this version of zvirka writes.
     """
     order = msgspec.convert(plain, Order)
     request = order.request
@@ -172,7 +172,7 @@ def result_from(plain: dict[str, Any]) -> Result:
     """The result that :func:`to_json` made plain.
 
     Raises:
-        msgspec.ValidationError: it is none; another version of zvirka wrote it.
+        msgspec.ValidationError: the content is not one that this version of zvirka writes.
     """
     result = msgspec.convert(plain, Result, dec_hook=_path)
     return msgspec.structs.replace(

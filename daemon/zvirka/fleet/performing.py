@@ -58,7 +58,7 @@ class Fleet(Protocol):
 
 @contextmanager
 def fleet_of(settings: Settings) -> Iterator[Fleet | None]:
-    """The workers of a flow; ``None`` where there are none: the run is then performed here.
+    """The workers of a flow; ``None`` without workers: the caller then performs the run itself.
 
     Raises:
         SettingsError: ``[fleet]`` is enabled without the extra, or without PostgreSQL.
@@ -75,7 +75,7 @@ def fleet_of(settings: Settings) -> Iterator[Fleet | None]:
 
 
 def perform_at_worker(environment: Environment, request: Request) -> Summary:
-    """Perform a run of the page at a worker, or here where there is none.
+    """Perform a run of the page at a worker, or here if no worker is alive.
 
     Raises:
         ZvirkaError: the run could not begin, or the queue cannot be reached.

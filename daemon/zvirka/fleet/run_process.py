@@ -48,7 +48,7 @@ _GRACE_SECONDS = 10.0
 
 
 def main(arguments: list[str], environ: Mapping[str, str]) -> int:
-    """Perform the order that stands on standard input."""
+    """Read an order from standard input and perform it."""
     parser = argparse.ArgumentParser(prog="zvirka.fleet.run_process")
     parser.add_argument("--config", type=Path)
     parser.add_argument("--flow", required=True)

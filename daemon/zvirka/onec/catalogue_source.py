@@ -24,13 +24,10 @@ from zvirka.onec.odata_queries import Queries, all_of, any_of, canonical
 from zvirka.onec.paging import PageReader
 from zvirka.onec.protocol import LineBatch, ObjectBatch, SourceTraffic, Undelivered, VersionBatch
 from zvirka.onec.related_values import ContactLines
-from zvirka.onec.schema import SchemaCache
+from zvirka.onec.schema import CONTRADICTIONS, SchemaCache
 from zvirka.onec.session import OnecSession
 from zvirka.onec.source_layout import SourceLayout, proven_schema
 from zvirka.onec.undelivered import OutboxReader
-
-CONTRADICTIONS = (failures.NameNotFoundError, failures.NotInCompositionError)
-"""1C does not have what the schema says it has."""
 
 _CONTROL_ROWS = 20
 
@@ -77,14 +74,12 @@ class CatalogueSource:
 
     def __exit__(self, *exc: object) -> None:
         """Finish the session; a cached schema that 1C contradicted is read again next time."""
-        if any(isinstance(one, CONTRADICTIONS) for one in exc):
-            self._schemas.forget()
+        self._schemas.forget_if_contradicted(*exc)
         self.session.__exit__(*exc)
 
     def shape(self) -> dict[str, str]:
         """Type by name of what the publication has of the mapped entities, as last read."""
-        seen = self._schemas.seen
-        return seen.shape if seen is not None else {}
+        return self._schemas.shape()
 
     # -- what the schema says --------------------------------------------------------------------
 

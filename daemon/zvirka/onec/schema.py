@@ -24,7 +24,7 @@ from pyodata.v2.model import MetadataBuilder
 from pyodata.v2.service import Service
 
 from zvirka.message import coded
-from zvirka.onec.failures import NotOdataError
+from zvirka.onec.failures import NameNotFoundError, NotInCompositionError, NotOdataError
 from zvirka.private_files import create_private_file, make_private_directory
 
 _EDMX = "http://schemas.microsoft.com/ado/2007/06/edmx"
@@ -213,6 +213,10 @@ def _document(kept: dict[str, list[Any]], edm: str, wanted: set[str]) -> bytes:
     return text
 
 
+CONTRADICTIONS = (NameNotFoundError, NotInCompositionError)
+"""Errors by which 1C says that a schema is no longer its own."""
+
+
 class SchemaCache:
     """Keeps the trimmed schema of one publication on disk.
 
@@ -256,10 +260,15 @@ class SchemaCache:
             self._write(edmx)
         return schema
 
-    def forget(self) -> None:
-        """Remove the file: 1C says otherwise by now."""
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+    def shape(self) -> dict[str, str]:
+        """Type by name of what was loaded last; empty before."""
+        return self.seen.shape if self.seen is not None else {}
+
+    def forget_if_contradicted(self, *raised: object) -> None:
+        """Remove the file if 1C said by this error that the schema is no longer its own."""
+        if any(isinstance(one, CONTRADICTIONS) for one in raised):
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
 
     def _cached(self) -> Schema | None:
         try:

@@ -22,13 +22,13 @@ from zvirka.identity import canonical_part, joined_key, trimmed
 from zvirka.mapping import Attribute, Mapping
 from zvirka.message import coded
 from zvirka.onec import failures
-from zvirka.onec.catalogue_source import CONTRADICTIONS, counterparties
+from zvirka.onec.catalogue_source import counterparties
 from zvirka.onec.decoding import Row, RowDecoder
 from zvirka.onec.mapping_fit import catalog_entity, is_guid, record_entity
 from zvirka.onec.odata_queries import Queries, all_of, any_of
 from zvirka.onec.paging import PageReader, Selection
 from zvirka.onec.protocol import LineBatch, ObjectBatch, SourceTraffic, Undelivered, VersionBatch
-from zvirka.onec.schema import Entity, SchemaCache
+from zvirka.onec.schema import CONTRADICTIONS, Entity, SchemaCache
 from zvirka.onec.session import OnecSession
 from zvirka.onec.source_layout import proven_schema
 
@@ -86,7 +86,7 @@ class SliceLayout:
         return str(uuid5(_NAMESPACE, name))
 
     def some_value(self, name: str) -> str | None:
-        """A value of a property that one of the first records has, ``None`` when there is none."""
+        """The first value of a property among the first records; ``None`` if all are empty."""
         query = self.reader.queries.page(
             self.entity, self.shape.select, top=_FEW, where=self.where, order=self._dimensions
         )
@@ -179,14 +179,12 @@ class SliceSource:
 
     def __exit__(self, *exc: object) -> None:
         """Finish the session; a cached schema that 1C contradicted is read again next time."""
-        if any(isinstance(one, CONTRADICTIONS) for one in exc):
-            self._schemas.forget()
+        self._schemas.forget_if_contradicted(*exc)
         self.session.__exit__(*exc)
 
     def shape(self) -> dict[str, str]:
         """Type by name of what the publication has of the register, as last read."""
-        seen = self._schemas.seen
-        return seen.shape if seen is not None else {}
+        return self._schemas.shape()
 
     @cached_property
     def layout(self) -> SliceLayout:

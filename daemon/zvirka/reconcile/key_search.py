@@ -12,7 +12,7 @@ from zvirka.onec.protocol import Source
 
 
 def searched_field(mapping: Mapping) -> Field | None:
-    """The field of the key that 1C can be searched by; ``None`` when there is none."""
+    """The field of the key by which 1C can be searched; ``None`` if it has no such field."""
     return next((field for field in mapping.key_fields if is_searchable(field)), None)
 
 

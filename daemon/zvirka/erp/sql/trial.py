@@ -206,7 +206,7 @@ def _likely_keys(
 
 
 def _is_free(part: MappedColumn) -> bool:
-    """Whether any text may stand in this part of a key."""
+    """Whether this part of a key may hold any text."""
     return part.parent is None and not part.values
 
 
