@@ -90,8 +90,10 @@ class Table(BaseModel):
 class FieldSettings(Table):
     """``[onec.fields.NAME]``: where 1C keeps the field and how it is compared.
 
-    Exactly one of ``attribute``, ``contact`` (a Тип) and ``register`` (a Тип) says where. What is
-    left out comes from the profile; see :func:`zvirka.settings.profiles.mapping_of`.
+    Exactly one of ``attribute``, ``contact`` (a Тип), ``register`` (a Тип of the register
+    КонтактнаяИнформация, or of the ``information_register`` that is named beside it) and
+    ``information_register`` says where. What is left out comes from the profile; see
+    :func:`zvirka.settings.profiles.mapping_of`.
     ``reference`` is the flow that a reference attribute points to. ``values`` are 1C's values of
     an enumeration with the store's.
     """
@@ -99,6 +101,11 @@ class FieldSettings(Table):
     attribute: str | None = None
     contact: str | None = None
     register_type: str | None = Field(default=None, alias="register")
+    information_register: str | None = None
+    owner: str = "Объект"
+    """The property of the register's record that names the object."""
+    prefer_empty: Annotated[list[str], Field(max_length=4)] = []
+    """Of several records of a register, one in which these are empty counts first."""
     kind: str = ""
     value: str = "Представление"
     via: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from zvirka.simulator.barcodes import BARCODES_TYPE, OWNED_BARCODES_TYPE
 from zvirka.simulator.configurations import ConfigurationKind, PublishedShape, shape
 from zvirka.simulator.contracts import CONTRACTS_TYPE, SEVERAL_OWNERS_TYPE
 from zvirka.simulator.nomenclature import NOMENCLATURE_TYPE
@@ -19,6 +20,7 @@ def published(
     several_owners: bool = False,
     nomenclature: bool = False,
     prices: bool = False,
+    barcodes: str = "none",
 ) -> PublishedShape:
     """Return what a configuration publishes, with the register of the extension if loaded."""
     types = shape(kind)
@@ -28,6 +30,8 @@ def published(
         (nomenclature, NOMENCLATURE_TYPE),
         (prices, PRICES_TYPE),
         (prices, PRICE_LINES_TYPE),
+        (barcodes == "reference", BARCODES_TYPE),
+        (barcodes == "composite", OWNED_BARCODES_TYPE),
         (outbox, OUTBOX_TYPE),
     )
     more = tuple(type_ for is_there, type_ in chosen if is_there)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
+from zvirka.simulator.barcodes import BARCODES, BARCODES_TYPE, BarcodeRegister
 from zvirka.simulator.composition import group_count, published
 from zvirka.simulator.configurations import (
     CONTACTS,
@@ -73,6 +74,7 @@ class Infobase:
         self.outbox = OutboxRegister()
         """Messages of the extension; published only where the shape has the register."""
         self.prices = PriceRegister()
+        self.barcodes = BarcodeRegister(types.type(BARCODES) or BARCODES_TYPE)
         self.tables: dict[str, Table] = {}
         self._content = content
         self._code_width = code_width
@@ -94,12 +96,13 @@ class Infobase:
         several_owners: bool = False,
         nomenclature: int | None = None,
         prices: bool = False,
+        barcodes: str = "none",
     ) -> Infobase:
         """A base of that many invented counterparties, groups not counted.
 
         ``outbox``: the extension is loaded, and its register published. ``contracts`` and
-        ``nomenclature``: how many to invent; ``None`` does not publish the catalogue. ``prices``:
-        publish their register, with prices of the goods.
+        ``nomenclature``: how many to invent; ``None`` does not publish the catalogue. ``prices``
+        and ``barcodes``: publish their registers, with those of the goods.
         """
         types = published(
             profile,
@@ -108,6 +111,7 @@ class Infobase:
             several_owners=several_owners,
             nomenclature=nomenclature is not None,
             prices=prices,
+            barcodes=barcodes,
         )
         groups = group_count(counterparties) if types.folders else 0
         content = Invented(profile, seed, counterparties + groups, groups)
@@ -119,8 +123,11 @@ class Infobase:
         goods = list(invented_nomenclature(seed, nomenclature or 0))
         for made in goods:
             base.load(NOMENCLATURE, made)
+        items = [one.ref for one in goods if not one.values["IsFolder"]]
         if prices:
-            base.prices.invent(seed, [one.ref for one in goods if not one.values["IsFolder"]])
+            base.prices.invent(seed, items)
+        if barcodes != "none":
+            base.barcodes.invent(seed, items)
         return base
 
     @property
@@ -146,6 +153,8 @@ class Infobase:
             self.tables[type_.name] = SmallTable(type_, [])
         elif type_.name == OUTBOX:
             self.tables[OUTBOX] = self.outbox.table
+        elif type_.name == BARCODES:
+            self.tables[BARCODES] = self.barcodes.table
         elif type_.name == REGISTER:
             section = TabularSection(CONTACTS, ())
             self.tables[REGISTER] = LineTable(self._catalogue(COUNTERPARTIES), section, type_)

@@ -29,7 +29,8 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     ``*select_changes*.xml`` to serve in their place. ``licences`` limits the open sessions.
     ``outbox`` publishes the register of the extension, to be filled through ``base.outbox``.
     ``contracts`` and ``nomenclature`` publish these catalogues with so many objects;
-    ``prices`` publishes the register of the prices of these goods;
+    ``prices`` publishes the register of the prices of these goods, ``barcodes`` that of their
+    barcodes, whose owner is a reference to goods or of a composite type;
     with ``several_owners`` not only a counterparty can be the owner of a contract.
     ``code_width`` pads a written Код with spaces to a fixed length. ``metadata_bytes`` pads
     ``$metadata``. An empty ``password`` is replaced by a random one. ``gzip`` compresses answers
@@ -54,6 +55,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     several_owners: bool = False
     nomenclature: int | None = None
     prices: bool = False
+    barcodes: Literal["none", "reference", "composite"] = "none"
     gzip: bool = True
     certificate: Path | None = None
 
@@ -101,6 +103,7 @@ class Simulator:
                 several_owners=options.several_owners,
                 nomenclature=options.nomenclature,
                 prices=options.prices,
+                barcodes=options.barcodes,
             )
         self.publication = Publication(
             self.base,
