@@ -130,9 +130,10 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     def is_pushed(self) -> bool:
         """Whether the push module tells of this catalogue: the key travels in its messages.
 
-        A message names its counterparty by one field, so a key of several never does.
+        A message names its counterparty by one field, so a key of several never does. The module
+        does not send groups.
         """
-        if self.slice:
+        if self.slice or self.groups == "only":
             return False
         fields = self.key_fields
         return self.key_is_ref or (len(fields) == 1 and bool(fields[0].payload))

@@ -26,6 +26,7 @@ _STANDARD = {
     "DeletionMark": "ПометкаУдаления",
     "Parent_Key": "Родитель",
     "Owner_Key": "Владелец",
+    "Owner": "Владелец",
     "IsFolder": "ЭтоГруппа",
     "DataVersion": "ВерсияДанных",
     "Predefined": "Предопределенный",
