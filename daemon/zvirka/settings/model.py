@@ -196,10 +196,12 @@ class DeleteSettings(Table):
     """``[erp.delete]``: what a delete means in the store.
 
     ``None`` is NULL. A column of dates (``deleted_at``) is NULL where active and gets the time of
-    the deletion, unless ``deleted`` says otherwise.
+    the deletion, unless ``deleted`` says otherwise. The mode ``empty`` writes NULL into the columns
+    of ``empty`` and leaves the rest of the row; a row in which all of them are NULL is deleted.
     """
 
-    mode: Literal["soft", "hard"] = "soft"
+    mode: Literal["soft", "hard", "empty"] = "soft"
+    empty: list[str] = []
     column: str = "is_active"
     active: Constant | None = True
     deleted: Constant = False
