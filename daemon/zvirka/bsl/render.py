@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from zvirka.bsl.field_calls import field_lines, literal, objects
-from zvirka.bsl.further_catalogues import FurtherCatalogue, further_catalogues
+from zvirka.bsl.pushed_catalogues import FurtherCatalogue, further_catalogues
 from zvirka.bsl.output_directory import OutputFile, write_all
 from zvirka.bsl.push_address import (
     address,
@@ -57,7 +57,7 @@ def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
     """Write both variants, the processings and the guide into ``out``.
 
     One module tells of all catalogues of the base: that of these settings, and those of the other
-    flows (:func:`zvirka.bsl.further_catalogues.further_catalogues`).
+    flows (:func:`zvirka.bsl.pushed_catalogues.further_catalogues`).
 
     The module that holds the secrets is readable by its owner only. Files of an earlier rendering
     that this one does not write are deleted: the Configurator would load them.

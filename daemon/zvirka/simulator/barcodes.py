@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from zvirka.simulator.configurations import EntityType, Property, default_of
+from zvirka.simulator.further_catalogues import NOMENCLATURE
 from zvirka.simulator.invented import mix
-from zvirka.simulator.nomenclature import NOMENCLATURE
 from zvirka.simulator.simulated_catalogue import SmallTable
 
 BARCODES = "InformationRegister_ШтрихкодыНоменклатуры"

@@ -15,7 +15,7 @@ import msgspec
 
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
 from zvirka.simulator.barcodes import BARCODES, BARCODES_TYPE, BarcodeRegister
-from zvirka.simulator.composition import group_count, published
+from zvirka.simulator.composition import NOTHING_FURTHER, Further, group_count, published
 from zvirka.simulator.configurations import (
     CONTACTS,
     COUNTERPARTIES,
@@ -29,13 +29,17 @@ from zvirka.simulator.configurations import (
     default_of,
 )
 from zvirka.simulator.contact_kind_rows import default_kind, kind_of, kind_rows
-from zvirka.simulator.contracts import CONTRACTS, invented_contracts
 from zvirka.simulator.exchange import ExchangePlan
+from zvirka.simulator.further_catalogues import (
+    CONTRACTS,
+    NOMENCLATURE,
+    invented_contracts,
+    invented_nomenclature,
+)
 from zvirka.simulator.initial_content import Content
 from zvirka.simulator.invented import Invented
 from zvirka.simulator.invented_texts import contact_fields
 from zvirka.simulator.lines import LineTable, Table
-from zvirka.simulator.nomenclature import NOMENCLATURE, invented_nomenclature
 from zvirka.simulator.outbox_register import OUTBOX, OutboxRegister
 from zvirka.simulator.prices import PRICES, PriceRegister
 from zvirka.simulator.raw_catalogue import RawCatalogue, blank, save
@@ -91,42 +95,24 @@ class Infobase:
         seed: int,
         *,
         code_width: int = 0,
-        outbox: bool = False,
-        contracts: int | None = None,
-        several_owners: bool = False,
-        nomenclature: int | None = None,
-        prices: bool = False,
-        barcodes: str = "none",
+        further: Further = NOTHING_FURTHER,
     ) -> Infobase:
-        """A base of that many invented counterparties, groups not counted.
-
-        ``outbox``: the extension is loaded, and its register published. ``contracts`` and
-        ``nomenclature``: how many to invent; ``None`` does not publish the catalogue. ``prices``
-        and ``barcodes``: publish their registers, with those of the goods.
-        """
-        types = published(
-            profile,
-            outbox=outbox,
-            contracts=contracts is not None,
-            several_owners=several_owners,
-            nomenclature=nomenclature is not None,
-            prices=prices,
-            barcodes=barcodes,
-        )
+        """A base of that many invented counterparties, groups not counted, and what is further."""
+        types = published(profile, further)
         groups = group_count(counterparties) if types.folders else 0
         content = Invented(profile, seed, counterparties + groups, groups)
         base = cls(types, content, code_width=code_width)
-        if contracts is not None:
-            owners = list(base.refs())
-            for made in invented_contracts(seed, contracts, owners, several=several_owners):
+        if further.contracts is not None:
+            owners, several = list(base.refs()), further.several_owners
+            for made in invented_contracts(seed, further.contracts, owners, several=several):
                 base.load(CONTRACTS, made)
-        goods = list(invented_nomenclature(seed, nomenclature or 0))
+        goods = list(invented_nomenclature(seed, further.nomenclature or 0))
         for made in goods:
             base.load(NOMENCLATURE, made)
         items = [one.ref for one in goods if not one.values["IsFolder"]]
-        if prices:
+        if further.prices:
             base.prices.invent(seed, items)
-        if barcodes != "none":
+        if further.barcodes != "none":
             base.barcodes.invent(seed, items)
         return base
 
