@@ -16,7 +16,6 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from zvirka.bsl.field_calls import field_lines, literal, objects
-from zvirka.bsl.pushed_catalogues import FurtherCatalogue, further_catalogues
 from zvirka.bsl.output_directory import OutputFile, write_all
 from zvirka.bsl.push_address import (
     address,
@@ -25,6 +24,7 @@ from zvirka.bsl.push_address import (
     secret_text,
     signature_key,
 )
+from zvirka.bsl.pushed_catalogues import FurtherCatalogue, further_catalogues
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
