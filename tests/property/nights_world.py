@@ -20,7 +20,7 @@ from tests.integration.engine_world import World, world
 from zvirka.domain import Command, Correction, Difference, Disposition, Outcome, OutcomeState
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql import engines
-from zvirka.erp.sql.transaction import LEFT_AS_IT_WAS
+from zvirka.erp.write_refusals import LEFT_AS_IT_WAS
 from zvirka.errors import UsageError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.engine import open_engine
