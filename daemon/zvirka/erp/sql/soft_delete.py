@@ -24,7 +24,8 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from zvirka.erp.sql.expressions import admin_sql
 from zvirka.message import Message
-from zvirka.settings.model import Constant, DeleteSettings, SqlExpression
+from zvirka.settings.model import DeleteSettings
+from zvirka.settings.value_types import Constant, SqlExpression
 
 
 @dataclass(frozen=True)
