@@ -161,6 +161,7 @@ def test_the_pasted_module_serves_the_object_modules_of_both(
     assert erp.actions[-1] == "delete"
 
 
+@pytest.mark.long
 def test_the_rendered_modules_pass_the_checks_of_the_shipped(modules: dict[str, str]) -> None:
     for name, source in modules.items():
         assert errors(parse(source)) == [], name

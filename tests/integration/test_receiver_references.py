@@ -106,6 +106,7 @@ def test_an_empty_reference_and_an_empty_date_are_null(tmp_path: Path) -> None:
         assert both.sql("SELECT firm_id, signed FROM contracts") == [(None, None)]
 
 
+@pytest.mark.long
 def test_goods_wait_for_their_group_and_a_barcode_for_the_night(tmp_path: Path) -> None:
     with goods_of(tmp_path, goods=1) as made, receiver_of(made.settings) as client:
         goods = made.base.nomenclature
