@@ -19,6 +19,7 @@ _CONTEXT.set_forkserver_preload(
         "zvirka.erp.sql.writer",
         "zvirka.fleet.fleet_worker",
         "zvirka.fleet.run_process",
+        "zvirka.receiver.run_receiver",
     ]
 )
 
