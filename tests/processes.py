@@ -17,6 +17,7 @@ _CONTEXT.set_forkserver_preload(
         "zvirka.cli.app",
         "zvirka.reconcile.run",
         "zvirka.erp.sql.writer",
+        "zvirka.receiver.run_receiver",
     ]
 )
 

@@ -48,6 +48,9 @@ def main() -> None:
         console.print(_plain(title, writer.measure(CORRECTIONS)))
     if "receiver" in parts:
         console.print(_plain("webhooks into SQLite", receiver.measure(RECEIVER_SECONDS)))
+        for number in (1, 2):
+            found = receiver.measure(RECEIVER_SECONDS, receivers=number, postgresql=True)
+            console.print(_plain("webhooks into PostgreSQL (target of two: ≥ 0.8 × one)", found))
     if "holding" in parts:
         bases = BASES // 5 if quick else BASES
         title = f"a holding: {bases} bases, counterparties and contracts of each"

@@ -1,7 +1,8 @@
-"""How many webhooks a second the receiver takes in durably, asked by 32 clients at a time.
+"""How many webhooks a second receivers take in durably, asked by 32 clients at a time.
 
-The server runs in a process of its own over SQLite files, store and journal, as shipped. The load
-comes from raw sockets: an HTTP client library would cost more than the server does.
+Each server runs in a process of its own: one over SQLite files, store and journal, as shipped; or
+one and two over PostgreSQL, store and journal in two databases. The load comes from raw sockets: an
+HTTP client library would cost more than the server does.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from sqlalchemy import create_engine, text
 
+from tests.integration.databases import fresh
+from tests.integration.store_shapes import SHAPES
 from zvirka.mapping import Attribute, Field, Mapping
 from zvirka.settings.model import Settings
 
@@ -51,32 +56,37 @@ serve(
 """
 
 
-def measure(seconds: float = 10.0, directory: Path | None = None) -> dict[str, Any]:
-    """Load a receiver for so long; return what was taken in and how long an answer took.
+def measure(
+    seconds: float = 10.0,
+    directory: Path | None = None,
+    *,
+    receivers: int = 1,
+    postgresql: bool = False,
+) -> dict[str, Any]:
+    """Load receivers for so long; return what was taken in and how long an answer took.
 
     ``per_second`` counts answers 200; ``stored`` and ``receipts`` are counted in the databases
     afterwards and must both equal ``taken`` (``true`` says they do). Times in milliseconds.
     """
-    with tempfile.TemporaryDirectory(dir=directory) as made:
-        settings = _settings(Path(made))
-        command = [sys.executable, "-c", SERVER]
-        command += [settings.model_dump_json(by_alias=True), msgspec.json.encode(MAPPING).decode()]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            host, _, port = settings.receiver.listen.partition(":")
-            started = time.perf_counter()
-            waits = asyncio.run(_load(host, int(port), seconds, settings.receiver.path))
-            took = time.perf_counter() - started
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-        stored = _count(settings.erp.url, "SELECT COUNT(DISTINCT code) FROM clients")
-        journal = f"sqlite:///{settings.state_dir}/journal.db"
-        receipts = _count(journal, "SELECT COUNT(*) FROM receipt WHERE outcome = 'created'")
+    with tempfile.TemporaryDirectory(dir=directory) as made, ExitStack() as running:
+        folder = Path(made)
+        tables, mapping = _on_postgresql(folder) if postgresql else _on_sqlite(folder)
+        all_settings = [_settings(folder / str(number), tables) for number in range(receivers)]
+        addresses = [running.enter_context(_server(settings, mapping)) for settings in all_settings]
+        started = time.perf_counter()
+        waits = asyncio.run(_load(addresses, seconds, all_settings[0].receiver.path))
+        took = time.perf_counter() - started
+        running.close()
+        stored = _count(
+            all_settings[0].erp.url,
+            f"SELECT COUNT(DISTINCT {all_settings[0].erp.key or 'code'}) FROM clients",
+        )
+        receipts = _count(
+            tables["journal"]["url"], "SELECT COUNT(*) FROM receipt WHERE outcome = 'created'"
+        )
     waits.sort()
     return {
+        "receivers": receivers,
         "concurrency": CONCURRENCY,
         "cores": os.cpu_count(),
         "seconds": round(took, 2),
@@ -90,23 +100,50 @@ def measure(seconds: float = 10.0, directory: Path | None = None) -> dict[str, A
     }
 
 
-def _settings(directory: Path) -> Settings:
+def _on_sqlite(folder: Path) -> tuple[dict[str, Any], Mapping]:
+    journal = {"url": f"sqlite:///{folder}/journal.db"}
+    return {"erp": {"url": f"sqlite:///{folder}/clients.db"}, "journal": journal}, MAPPING
+
+
+def _on_postgresql(folder: Path) -> tuple[dict[str, Any], Mapping]:
+    shape = SHAPES["production"]("postgresql", folder)
+    return {"erp": shape.erp, "journal": {"url": fresh("postgresql", folder)}}, shape.mapping
+
+
+def _settings(directory: Path, tables: dict[str, Any]) -> Settings:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return Settings.model_validate(
-        {
-            "state_dir": str(directory),
-            "onec": {"url": "http://1c.example/base"},
-            "erp": {"url": f"sqlite:///{directory}/clients.db"},
-            "receiver": {"listen": f"127.0.0.1:{port}"},
-        }
-    )
+    base = {
+        "state_dir": str(directory),
+        "onec": {"url": "http://1c.example/base"},
+        "receiver": {"listen": f"127.0.0.1:{port}"},
+    }
+    return Settings.model_validate(base | tables)
 
 
-async def _load(host: str, port: int, seconds: float, path: str) -> list[float]:
+@contextmanager
+def _server(settings: Settings, mapping: Mapping) -> Iterator[tuple[str, int]]:
+    """A receiver that serves; its host and port."""
+    command = [sys.executable, "-c", SERVER]
+    command += [settings.model_dump_json(by_alias=True), msgspec.json.encode(mapping).decode()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        host, _, port = settings.receiver.listen.partition(":")
+        yield host, int(port)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+async def _load(addresses: Sequence[tuple[str, int]], seconds: float, path: str) -> list[float]:
     until = time.perf_counter() + seconds
-    clients = [_client(host, port, path, number, until) for number in range(CONCURRENCY)]
+    clients = [
+        _client(*addresses[number % len(addresses)], path, number, until)
+        for number in range(CONCURRENCY)
+    ]
     return [wait for waits in await asyncio.gather(*clients) for wait in waits]
 
 
@@ -164,4 +201,6 @@ def _count(url: str, statement: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0), indent=2))
+    for_seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+    for number in (1, 2):
+        print(json.dumps(measure(for_seconds, receivers=number, postgresql=True), indent=2))

@@ -131,11 +131,15 @@ class World:
 
 @contextmanager
 def receiver(
-    directory: Path, mapping: Mapping = MAPPING, now: datetime = NOW, **tables: Any
+    directory: Path,
+    mapping: Mapping = MAPPING,
+    now: datetime = NOW,
+    who: str = "zvirka",
+    **tables: Any,
 ) -> Iterator[World]:
     made = settings(directory, **tables)
     with (
-        receiver_app(made, mapping, clock=lambda: now) as app,
+        receiver_app(made, mapping, clock=lambda: now, who=who) as app,
         running(app) as address,
         httpx.Client(base_url=address, timeout=30) as client,
     ):

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.integration.web_site import serving
 from tests.unit.report.sample import STORY, failed_run, held_run, hostile_run, nights, story_run
 from tests.unit.web.page_client import PageClient, open_page, settings_of
+from tests.unit.web.test_workers_page import busy_fleet
 from zvirka.domain import Command
 from zvirka.journal.beats import BeatName, put_beat
 from zvirka.journal.events import EventKind, add_event
@@ -50,6 +51,7 @@ class Site:
             "records": "/records",
             "start": "/start",
             "settings": "/settings",
+            "workers": "/workers",
             "work": "/work",
             "nothing": "/nothing",
         }
@@ -75,7 +77,9 @@ class Site:
 @contextmanager
 def sample_site(directory: Path, *, many: int = 5) -> Iterator[Site]:
     """Serve the page; ``many`` nights are older than the runs that :class:`Site` names."""
-    with open_page(directory, performed=perform, policy={"approvals": 2}) as made:
+    with open_page(
+        directory, performed=perform, policy={"approvals": 2}, workers=busy_fleet
+    ) as made:
         nights(made.journal, many)
         story, held, failed, hostile = (
             one(made.journal) for one in (story_run, held_run, failed_run, hostile_run)

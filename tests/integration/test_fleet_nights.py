@@ -26,7 +26,7 @@ from tests.integration.cut_proxy import CutProxy
 from tests.integration.fleet_world import Fleet, fleet
 from zvirka.domain import RunStatus, Trigger
 from zvirka.errors import ZvirkaError
-from zvirka.fleet.dispatching import FleetRunner
+from zvirka.fleet.dispatching import Dispatcher
 from zvirka.fleet.fleet_watch import FleetWatch
 from zvirka.now import utc_now
 from zvirka.reconcile.request import Request, Summary
@@ -59,7 +59,7 @@ class Nights:
         self.proxy = CutProxy(world.journal)
         self.workers = [self.start(through) for through in (False, False, True)]
         first = next(iter(self.settings.values()))
-        self.runner = FleetRunner(first, FleetWatch(first, utc_now), look_seconds=0.1)
+        self.dispatcher = Dispatcher(first, FleetWatch(first, utc_now), look_seconds=0.1)
         self.befell: list[str] = []
 
     def start(self, through_proxy: bool) -> Popen[bytes]:
@@ -87,7 +87,7 @@ class Nights:
         request = Request(trigger=Trigger.SCHEDULE, who="zvirka daemon", wait=60)
         for _ in range(20):
             try:
-                ended: Summary = self.runner(settings, request, Pulse(time.monotonic))
+                ended = self.perform(settings, request)
             except ZvirkaError as error:
                 assert error.passing, str(error)
                 continue
@@ -95,6 +95,18 @@ class Nights:
                 return
             assert ended.passing or ended.status is RunStatus.INTERRUPTED, ended.error
         raise AssertionError(f"the night of {settings.name} is lost\n{self.world.log}")
+
+    def perform(self, settings: Settings, request: Request) -> Summary:
+        over = threading.Event()
+        runs = self.dispatcher.runs_of(settings.name, over.set)
+        runs.begin(settings, request, Pulse(time.monotonic))
+        over.wait()
+        ending = runs.take()
+        assert ending is not None
+        if ending.error is not None:
+            raise ending.error
+        assert ending.value is not None
+        return ending.value
 
     def trouble(self, over: threading.Event, pause: float) -> None:
         """Until the nights are over: kill a worker, cut one off, take the database away."""

@@ -60,6 +60,9 @@ def test_a_due_flow_that_nothing_takes_is_shown_counted_and_announced_once(
             world.wait(lambda: queue.states([number])[number].place == "runs", "nothing takes it")
             (worker,) = fleet_status(settings).workers
             assert (worker.flows, worker.alive, worker.queues) == (["f0"], True, None)
+            (begun,) = (run.since for run in worker.runs)
+            assert begun is not None
+            assert timedelta(0) <= datetime.now(UTC) - begun < timedelta(minutes=1)
             now += LATER
             watch.look(queue.status)
             assert sent[1:] == ["zvirka, f0: workers take due flows again"]

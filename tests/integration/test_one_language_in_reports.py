@@ -15,6 +15,7 @@ from starlette.routing import Route
 from tests.foreign_words import cyrillic_in, latin_in, visible_in_page
 from tests.unit.report.sample import failed_run, held_run, quiet_run, sample_book, story_run
 from tests.unit.web.page_client import PageClient, open_page
+from tests.unit.web.test_workers_page import busy_fleet
 from zvirka.i18n import LANGUAGES
 from zvirka.journal.journal import Journal
 from zvirka.message import Message
@@ -86,7 +87,7 @@ def test_reports_are_in_one_language(tmp_path: Path, language: str) -> None:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[PageClient]:
-    with open_page(tmp_path) as made:
+    with open_page(tmp_path, workers=busy_fleet) as made:
         fill(made.journal)
         made.sign_in("taras")
         yield made

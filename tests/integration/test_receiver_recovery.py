@@ -348,10 +348,13 @@ def test_a_full_disk_of_the_journal_is_explained_as_to_a_run(filled: Station) ->
         filled.ingest.take(long)
 
 
-def test_a_second_writer_cannot_fork_the_chain(filled: Station, tmp_path: Path) -> None:
+def test_a_second_writer_that_takes_no_turns_cannot_fork_the_chain(
+    filled: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = Station(tmp_path)
     try:
         other.ingest.recover()
+        monkeypatch.setattr(ingest_module, "is_followed", lambda *_: False)
         filled.ingest.take([message(body("create", code="9"))])
         with pytest.raises(JournalError, match="make sure only one zvirka writes to it"):
             other.ingest.take([message(body("create", code="10"))])

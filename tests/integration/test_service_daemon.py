@@ -137,13 +137,17 @@ def test_a_journal_that_cannot_be_opened_stops_the_start_with_its_reason(
 HANGS = """
 import sys, time
 from pathlib import Path
+from zvirka.service.background_task import Threaded, own_thread
+from zvirka.service.flow_runs import RunsHere
 from zvirka.service.run_daemon import run_daemon
 from zvirka.settings.loading import load_flows
 file = Path(sys.argv[1])
 def hang(settings, request, pulse):
     (file.parent / "hangs").touch()
     time.sleep(10_000)
-sys.exit(run_daemon(lambda: load_flows(file, {}), runner=hang, stop_within=1))
+def runs(flow, wake):
+    return RunsHere(hang, Threaded(own_thread(flow), wake))
+sys.exit(run_daemon(lambda: load_flows(file, {}), runs=runs, stop_within=1))
 """
 
 

@@ -18,6 +18,7 @@ from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
 from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import JournalRecords
+from zvirka.service.flow_runs import RunsHere
 from zvirka.service.supervisor import Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier
 from zvirka.service.watchdog import Pulse
@@ -68,12 +69,11 @@ def watch_over(
         world.settings,
         SupervisorPorts(
             records=JournalRecords(lambda: world.settings),
-            runner=run,
             notifier=Notifier({}),
             now=hours,
             monotonic=hours.monotonic,
             random=Random(3),
-            run_task=AtOnce(),
+            runs=RunsHere(run, AtOnce()),
             look_task=AtOnce(),
             send=send,
         ),

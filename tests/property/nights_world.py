@@ -157,7 +157,7 @@ class Nights:
         self._last_taker = 0
         policy = Policy.of(self.world.settings.policy, soft_delete=layout.soft is not None)
 
-        def taker(number: int) -> Ingest:
+        def taker() -> Ingest:
             return Ingest(
                 self.journal,
                 engine,
@@ -166,12 +166,10 @@ class Nights:
                 policy,
                 self.world.clock,
                 shared=False,
-                # The lock goes from one machine to the other and back.
-                keep_lock=lambda: self._last_taker == number,
             )
 
         self._taker = taker
-        self._takers = [taker(0), taker(1)]
+        self._takers = [taker(), taker()]
         self.outbox: list[bytes] = []
         self.foreign = self.foreign_now()
         self.unexplained: dict[int, tuple[Row | None, Row | None]] = {}
@@ -244,7 +242,7 @@ class Nights:
         setattr(taker, "_settle" if after_the_store else "_in_store", killed)
         with suppress(Killed):
             taker.take(self._messages(numbers))
-        self._takers[self._last_taker] = self._taker(self._last_taker)
+        self._takers[self._last_taker] = self._taker()
 
     def _settle_what_a_kill_left(self) -> None:
         """What the receiver does at its start; a run may have come before."""

@@ -48,14 +48,14 @@ def _by_workers(settings: Settings) -> dict[str, Any]:
     from zvirka.fleet.extra import require_fleet
 
     require_fleet(settings)
-    from zvirka.fleet.dispatching import FleetRunner
+    from zvirka.fleet.dispatching import Dispatcher
     from zvirka.fleet.fleet_watch import FleetWatch
     from zvirka.now import utc_now
     from zvirka.service.run_slots import FreeSlots
 
     watch = FleetWatch(settings, utc_now)
     return {
-        "runner": FleetRunner(settings, watch),
+        "runs": Dispatcher(settings, watch).runs_of,
         "slots": FreeSlots(),
         "beside": (watch,),
     }

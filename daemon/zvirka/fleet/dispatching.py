@@ -1,17 +1,17 @@
 """The daemon's runs, performed by workers.
 
-:class:`FleetRunner` is what :mod:`zvirka.service.supervisor` calls for a run, in a thread of the
-flow that waits for the end. One thread for all flows speaks with the queue, so that a thousand
-waiting flows need one connection. The night itself stays with the daemon: it says which flow is
-due, when a failure is tried again, and what a missed night means.
+One thread for all flows speaks with the queue, so that a thousand waiting flows need one thread
+and one connection. The night itself stays with the daemon: it says which flow is due, when a
+failure is tried again, and what a missed night means.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from loguru import logger
 
@@ -21,6 +21,8 @@ from zvirka.fleet.order_queue import OrderQueue, OrderState, order_queue
 from zvirka.fleet.orders import Order, Result
 from zvirka.message import coded
 from zvirka.reconcile.request import Request, Summary
+from zvirka.service.background_task import Ending
+from zvirka.service.flow_runs import FlowRuns
 from zvirka.service.watchdog import Pulse
 from zvirka.settings.model import Settings
 
@@ -29,17 +31,17 @@ _LOOK_SECONDS = 1.0
 
 @dataclass
 class _Waiting:
-    """A flow's thread that waits for its order."""
+    """A flow that waits for its order; ``ended`` is called when it is over."""
 
     order: Order
     settings: Settings
     pulse: Pulse
+    ended: Callable[[], None]
     number: int | None = None
-    result: Result | None = None
-    over: threading.Event = field(default_factory=threading.Event)
+    ending: Ending[Summary] | None = None
 
 
-class FleetRunner:
+class Dispatcher:
     """Performs runs by ordering them from workers; the queue may be away for a while.
 
     Args:
@@ -58,22 +60,14 @@ class FleetRunner:
         self._waiting: list[_Waiting] = []
         threading.Thread(target=self._body, name="fleet", daemon=True).start()
 
-    def __call__(self, settings: Settings, request: Request, pulse: Pulse) -> Summary:
-        """Order a run, and wait for its end.
+    def runs_of(self, flow: str, ended: Callable[[], None]) -> FlowRuns:
+        """The runs of a flow, as orders."""
+        del flow
+        return _OrderedRuns(self._add, ended)
 
-        A daemon that stops leaves the order where it is; after its next start it takes it up.
-
-        Raises:
-            ZvirkaError: the run could not begin.
-            RunInterrupted: the daemon stops.
-        """
-        waiting = _Waiting(Order.of(settings, request), settings, pulse)
+    def _add(self, waiting: _Waiting) -> None:
         with self._lock:
             self._waiting.append(waiting)
-        waiting.over.wait()
-        if waiting.result is None:
-            raise RunInterrupted(coded("ZV5503", "the process was told to stop"))
-        return waiting.result.runs()[settings.name]
 
     def _body(self) -> None:
         away = False
@@ -126,7 +120,43 @@ class FleetRunner:
             one.pulse.phase("elsewhere")
 
     def _release(self, one: _Waiting, result: Result | None) -> None:
+        """End the wait of a flow; without a result the daemon stops."""
         with self._lock:
             self._waiting.remove(one)
-        one.result = result
-        one.over.set()
+        try:
+            if result is None:
+                raise RunInterrupted(coded("ZV5503", "the process was told to stop"))
+            one.ending = Ending(value=result.runs()[one.order.flow])
+        except (ZvirkaError, KeyError) as error:
+            one.ending = Ending(error=error)
+        one.ended()
+
+
+class _OrderedRuns:
+    """:class:`FlowRuns` of one flow, performed by workers.
+
+    A daemon that stops leaves an order where it is; after its next start it takes it up.
+    """
+
+    def __init__(self, add: Callable[[_Waiting], None], ended: Callable[[], None]) -> None:
+        self._add = add
+        self._ended = ended
+        self._waiting: _Waiting | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an order is not over or its result was not yet taken."""
+        return self._waiting is not None
+
+    def begin(self, settings: Settings, request: Request, pulse: Pulse) -> None:
+        """Order a run; only when not busy."""
+        waiting = _Waiting(Order.of(settings, request), settings, pulse, self._ended)
+        self._waiting = waiting
+        self._add(waiting)
+
+    def take(self) -> Ending[Summary] | None:
+        """How the run has ended, once."""
+        if self._waiting is None or self._waiting.ending is None:
+            return None
+        ending, self._waiting = self._waiting.ending, None
+        return ending

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, LiteralString
 
+import msgspec
 from procrastinate import App
 
 from zvirka.fleet.queue_database import guarded, opened_queue, queue_of
@@ -14,14 +16,20 @@ from zvirka.service.run_slots import server_of
 from zvirka.settings.model import Settings
 
 _WORKERS: LiteralString = """
-    SELECT worker.id, host, pid, queues, concurrency, since, last_heartbeat AS heard,
+    SELECT host, pid, queues, concurrency, since, last_heartbeat AS heard,
         last_heartbeat > now() - make_interval(secs => %(takeover)s) AS alive,
-        ARRAY(
-            SELECT job.args ->> 'flow'
-            FROM procrastinate_jobs job
-            WHERE job.worker_id = worker.id AND job.status = 'doing'
-            ORDER BY 1
-        ) AS flows
+        (
+            SELECT coalesce(jsonb_agg(run ORDER BY run ->> 'flow'), '[]')
+            FROM (
+                SELECT
+                    jsonb_build_object('flow', job.args ->> 'flow', 'since', max(event.at)) AS run
+                FROM procrastinate_jobs job
+                LEFT JOIN procrastinate_events event
+                    ON event.job_id = job.id AND event.type = 'started'
+                WHERE job.worker_id = worker.id AND job.status = 'doing'
+                GROUP BY job.id
+            ) run
+        ) AS runs
     FROM fleet_workers worker
     JOIN procrastinate_workers USING (id)
     ORDER BY host, pid, worker.id
@@ -62,16 +70,20 @@ def read_status(app: App, settings: Settings) -> FleetStatus:
     orders = connector.execute_query_all(_ORDERS)
     ((now,),) = (row.values() for row in connector.execute_query_all(_NOW))
     workers = [
-        WorkerLine(**{name: value for name, value in row.items() if name != "id"}) for row in rows
+        msgspec.convert({name: row[name] for name in WorkerLine.__struct_fields__}, WorkerLine)
+        for row in rows
     ]
     servers = {queue_of(server_of(flow)): server_of(flow) for flow in settings.flows.values()}
-    servers |= {row["queue"]: servers.get(row["queue"], row["queue"]) for row in orders}
+    of_queue: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in orders:
+        of_queue[row["queue"]].append(row)
+    servers |= {queue: servers.get(queue, queue) for queue in of_queue}
     return FleetStatus(
         workers,
         [
             _queue(
                 server,
-                [row for row in orders if row["queue"] == queue],
+                of_queue.get(queue, []),
                 sum(one.alive and (one.queues is None or queue in one.queues) for one in workers),
                 now - settings.fleet.alert_after,
             )

@@ -23,14 +23,14 @@ from zvirka.settings.model import Settings
 TASK = "zvirka.run"
 
 _STATES: LiteralString = """
-    SELECT job.id, job.status::text AS status, worker.host, result.content,
-        (
-            SELECT count(*)
-            FROM procrastinate_jobs other
-            WHERE other.status = 'todo' AND other.queue_name = job.queue_name
-                AND (other.priority, -other.id) > (job.priority, -job.id)
-        ) AS ahead
+    SELECT job.id, job.status::text AS status, worker.host, result.content, place.ahead
     FROM procrastinate_jobs job
+    LEFT JOIN (
+        SELECT id,
+            row_number() OVER (PARTITION BY queue_name ORDER BY priority DESC, id) - 1 AS ahead
+        FROM procrastinate_jobs
+        WHERE status = 'todo'
+    ) place ON place.id = job.id
     LEFT JOIN fleet_workers worker ON worker.id = job.worker_id AND job.status = 'doing'
     LEFT JOIN fleet_results result ON result.job = job.id
     WHERE job.id = ANY(%(jobs)s)

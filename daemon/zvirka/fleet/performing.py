@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from loguru import logger
@@ -13,6 +14,7 @@ from loguru import logger
 from zvirka.domain import Command
 from zvirka.fleet.extra import require_fleet
 from zvirka.fleet.orders import Order, Result
+from zvirka.fleet.status_lines import FleetStatus
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
@@ -72,6 +74,20 @@ def fleet_of(settings: Settings) -> Iterator[Fleet | None]:
 
     with order_queue(settings) as queue:
         yield _Workers(queue, settings) if queue.takers(settings) else None
+
+
+def workers_of(settings: Settings) -> Callable[[], FleetStatus] | None:
+    """What reads the status of the workers for the page; ``None`` without ``[fleet]``.
+
+    Raises:
+        SettingsError: ``[fleet]`` is enabled without the extra.
+    """
+    if not settings.fleet.enabled:
+        return None
+    require_fleet(settings)
+    from zvirka.fleet.fleet_status import fleet_status
+
+    return partial(fleet_status, settings)
 
 
 def perform_at_worker(environment: Environment, request: Request) -> Summary:

@@ -7,8 +7,15 @@ from datetime import datetime
 import msgspec
 
 
+class RunAtWorker(msgspec.Struct, frozen=True):
+    """The run of a flow that a worker performs, and since when."""
+
+    flow: str
+    since: datetime | None
+
+
 class WorkerLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker: ``heard`` is its last heartbeat, ``flows`` those it runs; no queues: all."""
+    """A worker: ``heard`` is its last heartbeat, ``runs`` what it performs; no queues: all."""
 
     host: str
     pid: int
@@ -17,7 +24,12 @@ class WorkerLine(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     heard: datetime
     alive: bool
-    flows: list[str]
+    runs: list[RunAtWorker]
+
+    @property
+    def flows(self) -> list[str]:
+        """The flows it runs."""
+        return [run.flow for run in self.runs]
 
 
 class QueueLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -354,6 +354,10 @@ class Words:
         shown = format_timedelta(-passed, add_direction=True, locale=self.locale)
         return str(shown).replace("\u00a0", " ")
 
+    def duration(self, passed: timedelta) -> str:
+        """How long: «8 hours»."""
+        return str(format_timedelta(passed, locale=self.locale)).replace("\u00a0", " ")
+
     def day(self, moment: datetime) -> str:
         """The date alone, in digits."""
         return str(format_datetime(self.local(moment), self._digits, locale=self.locale))

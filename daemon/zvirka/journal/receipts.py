@@ -2,9 +2,9 @@
 
 Opening and settling are each a link of one chain: a link's digest covers the link before it, so
 a receipt that is changed, removed or inserted later breaks the walk of
-:mod:`zvirka.journal.receipt_checks`. One process writes receipts at a time and holds the chain's
-tip (:mod:`zvirka.receiver.ingest`); a unique ``previous_digest`` keeps a second one from forking
-it.
+:mod:`zvirka.journal.receipt_checks`. One process writes receipts at a time
+(:mod:`zvirka.journal.receiver_turns`) and remembers the chain's tip; a unique ``previous_digest``
+keeps a second one from forking it.
 
 Functions take a connection where they are part of the caller's transaction, an engine where they
 only look.
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, or_, select, union_all, update
 
 from zvirka.journal.column_types import as_utc
 from zvirka.journal.digests import digest_of
@@ -34,7 +34,8 @@ SETTLED_LATER = ("failed", "refused", "held", "left")
 """Outcomes that left the store without this change, so that an older message may still apply."""
 
 _CHUNK = 500
-_LAST = 2048
+_LAST = 512
+"""The tip is among so many: the largest batch has half of them, and is settled before the next."""
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +144,7 @@ def chain_tip(connection: Connection) -> str:
     receipts = RECEIPT.c
     latest = (
         select(
+            receipts.id,
             receipts.digest,
             receipts.previous_digest,
             receipts.settled_digest,
@@ -150,17 +152,28 @@ def chain_tip(connection: Connection) -> str:
         )
         .order_by(receipts.id.desc())
         .limit(_LAST)
+        .cte("latest")
     )
-    followed: set[str] = set()
-    links: list[str] = []
-    for digest, previous, settled, settled_previous in connection.execute(latest):
-        links.append(digest)
-        followed.add(previous)
-        if settled:
-            links.append(settled)
-            followed.add(settled_previous)
-    unfollowed = [link for link in links if link not in followed]
-    return (unfollowed or links or [GENESIS])[0]
+    settled = latest.c.settled_digest != ""
+    links = union_all(
+        select(latest.c.id, latest.c.digest.label("link")),
+        select(latest.c.id, latest.c.settled_digest).where(settled),
+    ).subquery()
+    followed = union_all(
+        select(latest.c.previous_digest), select(latest.c.settled_previous).where(settled)
+    )
+    unfollowed = select(links.c.link).where(links.c.link.not_in(followed))
+    for statement in (unfollowed.order_by(links.c.id.desc()), select(latest.c.digest)):
+        tip: str | None = connection.execute(statement.limit(1)).scalar()
+        if tip is not None:
+            return tip
+    return GENESIS
+
+
+def is_followed(connection: Connection, tip: str) -> bool:
+    """Whether a receipt was opened after ``tip``, with which no receipt was left open."""
+    statement = select(RECEIPT.c.id).where(RECEIPT.c.previous_digest == tip).limit(1)
+    return connection.execute(statement).first() is not None
 
 
 def unsettled_receipts(connection: Connection) -> list[OpenReceipt]:

@@ -44,6 +44,8 @@ class Facts(msgspec.Struct, kw_only=True):
     base: str = ""
     """The publication's URL, without credentials."""
     store: str = ""
+    machine: str | msgspec.UnsetType = msgspec.UNSET
+    """The machine that performed the run, where runs are spread over several."""
     catalog: str = ""
     key: str = ""
     scope: str = ""

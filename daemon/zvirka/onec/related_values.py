@@ -34,16 +34,32 @@ _LINES = 58_000
 """The most days and lines that an order encodes, so that it stays below :data:`_LAST`."""
 
 
-def order_of(line: int, since: str | None, today: date) -> int | None:
-    """The order of a contact line among those of its kind; ``None`` while it is not in force.
+def orders_of(
+    lines: Sequence[int], since: Sequence[str | None], today: date
+) -> Sequence[int | None]:
+    """The order of each contact line among those of its kind; ``None`` while it is not in force.
 
     БСП takes the latest beginning that is not in the future, and of equal ones the lowest line.
+
+    Args:
+        lines: the number of each line.
+        since: the day from which it counts, as 1C writes a date; ``None``: always.
+        today: the date in the base's own time zone.
     """
+    behind = {begin: _behind(begin, today) for begin in set(since)}
+    return [
+        None if (first := behind[begin]) is None else first + min(line, _LINES - 1)
+        for line, begin in zip(lines, since, strict=True)
+    ]
+
+
+def _behind(since: str | None, today: date) -> int | None:
+    """The order of the first line with this beginning."""
     day = date.fromisoformat(since[:10]) if since else date.min
     if day > today:
         return None
     newest = min(_DAYS, max(0, (day - _FIRST_DAY).days))
-    return (_DAYS - newest) * _LINES + min(line, _LINES - 1)
+    return (_DAYS - newest) * _LINES
 
 
 def _begins(name: str, since: date, until: date) -> str:
@@ -257,11 +273,7 @@ class ContactLines:
         lines: list[int] = list(map(shape.getter("LineNumber"), rows))
         if not self._dated:
             return lines
-        today = self._today()
-        return [
-            order_of(line, since, today)
-            for line, since in zip(lines, shape.texts(rows, _SINCE), strict=True)
-        ]
+        return orders_of(lines, shape.texts(rows, _SINCE), self._today())
 
     def taking_effect(self, since: date) -> Iterator[list[str]]:
         """Owners of lines in force from a day after ``since`` and not after today."""

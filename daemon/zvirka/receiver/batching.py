@@ -25,13 +25,23 @@ BATCH = 256
 """Messages of one transaction at most."""
 WAITING = 4096
 """Messages that may wait; more are turned away, to come again later."""
+LOOK_SECONDS = 5.0
+"""How often the databases are looked at after a batch could not be taken in."""
+
+
+Draw = Callable[[], Sequence[WebhookMessage]]
+"""Gives the messages of a batch, once."""
 
 
 class Taker(Protocol):
     """What takes a batch in, e.g. a :class:`zvirka.receiver.ingest.Ingest`."""
 
-    def take(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
-        """Take a batch in; see :meth:`zvirka.receiver.ingest.Ingest.take`."""
+    def take_drawn(self, draw: Draw) -> list[IngestResult]:
+        """Take a batch in; see :meth:`zvirka.receiver.ingest.Ingest.take_drawn`."""
+        ...
+
+    def look(self) -> None:
+        """Whether a batch could be taken in; see :meth:`zvirka.receiver.ingest.Ingest.look`."""
         ...
 
 
@@ -91,29 +101,64 @@ class Batcher:
 
     async def _work(self) -> None:
         while True:
-            await self._arrived.wait()
-            self._arrived.clear()
+            await self._arrival()
             while self._queue:
-                size = min(BATCH, len(self._queue))
-                await self._take([self._queue.popleft() for _ in range(size)])
+                await self._take(self._queue)
             if self._closing:
                 return
 
-    async def _take(self, batch: list[Waiting]) -> None:
-        messages = [message for message, _ in batch]
+    async def _arrival(self) -> None:
+        """Wait for messages.
+
+        In trouble, look whether it is over: a load balancer that asks for our health sends no
+        messages until then.
+        """
+        while not self._arrived.is_set():
+            try:
+                await asyncio.wait_for(self._arrived.wait(), LOOK_SECONDS if self.trouble else None)
+            except TimeoutError:
+                await self._look()
+        self._arrived.clear()
+
+    async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            results = await loop.run_in_executor(self._thread, self._ingest.take, messages)
+            await loop.run_in_executor(self._thread, self._ingest.look)
         except ZvirkaError as error:
+            self.trouble = error.cause
+        except Exception as error:
+            self.trouble = _unexpected(error).cause
+        else:
+            self.trouble = ""
+            logger.info("webhooks can be taken in again")
+
+    async def _take(self, source: deque[Waiting]) -> None:
+        """Take in a batch of what waits in ``source``.
+
+        It is drawn in the thread once that may write: what came while another receiver had its
+        turn is in it, too. The event loop only appends meanwhile.
+        """
+        batch: list[Waiting] = []
+
+        def draw() -> list[WebhookMessage]:
+            batch.extend(source.popleft() for _ in range(min(BATCH, len(source))))
+            return [message for message, _ in batch]
+
+        loop = asyncio.get_running_loop()
+        try:
+            results = await loop.run_in_executor(self._thread, self._ingest.take_drawn, draw)
+        except ZvirkaError as error:
+            if not batch:  # there was no turn
+                draw()
             self._refuse(batch, error)
             return
         except Exception as error:
-            if len(batch) == 1:
-                self._refuse(batch, _unexpected(error))
+            if len(batch) <= 1:
+                self._refuse(batch or [source.popleft()], _unexpected(error))
                 return
             # One message broke the batch: take each alone, so that the others succeed.
             for single in batch:
-                await self._take([single])
+                await self._take(deque([single]))
             return
         self.trouble = ""
         for (_, future), result in zip(batch, results, strict=True):

@@ -2,36 +2,22 @@
 
 Store and journal in one database share one transaction. In two (the default: two SQLite files)
 the receipts are on disk as open first, then the store is written, then the receipts are settled;
-what a crash left open is settled at the next start, or before the next batch.
+what a crash left open is settled at the next start, or before the next batch, by whichever receiver
+of the journal has its turn then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
 
 import msgspec
 from loguru import logger
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError, StatementError
 
-from zvirka.erp.sql.database_errors import (
-    is_passing,
-    is_row_fault,
-    is_row_wait,
-    row_reason,
-    store_error,
-)
-from zvirka.erp.sql.engines import WRITES as STORE_WRITES
-from zvirka.erp.sql.engines import wait_briefly
-from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.upsert import Effect, Upsert, UpsertRequest, waves
 from zvirka.errors import StoreError, ZvirkaError
-from zvirka.journal.error_messages import guarded
-from zvirka.journal.migration import WRITES as JOURNAL_WRITES
 from zvirka.journal.receipt_order import (
     Stamps,
     corrected_since,
@@ -46,30 +32,28 @@ from zvirka.journal.receipts import (
     OpenReceipt,
     Settlement,
     chain_tip,
+    is_followed,
     open_receipts,
     settle_receipts,
     unsettled_receipts,
 )
+from zvirka.journal.receiver_turns import SoleTurns, Turns
 from zvirka.mapping import Mapping
 from zvirka.message import Message
 from zvirka.policy import Policy
 from zvirka.receiver.earlier_messages import LEFT, Earlier, IngestResult, clock_note
 from zvirka.receiver.payload import WebhookMessage
+from zvirka.receiver.store_transactions import RowsError, StoreTransactions
 
-ATTEMPTS = 3
-"""How often a store transaction that lost a deadlock is tried."""
 RECOVERED_AT_ONCE = 256
 WROTE = frozenset({Effect.CREATED, Effect.UPDATED, Effect.RESTORED, Effect.DELETED})
-
-T = TypeVar("T")
 
 
 class Ingest:
     """One process's way from messages to store and receipts. Not for several threads at a time.
 
-    ``shared`` says that ``journal`` and ``store`` are engines of one database. ``keep_lock`` is
-    asked before each batch: it answers whether the receiver's lock was held all the time, and
-    raises LockHeldError when another receiver has it by now. Without it nothing is asked.
+    ``shared`` says that ``journal`` and ``store`` are engines of one database. ``turns`` keeps
+    other receivers of the journal away during a batch; without it there are none.
     ``linked_flow`` as :class:`Upsert` takes it.
     """
 
@@ -84,18 +68,15 @@ class Ingest:
         *,
         shared: bool,
         linked_flow: Callable[[str], str] = lambda _: "",
-        keep_lock: Callable[[], bool] = lambda: True,
+        turns: Turns | None = None,
     ) -> None:
-        self._journal = journal
-        self._store = store
-        self._layout = layout
         self._policy = policy
         self._clock = clock
         self._shared = shared
-        self._keep_lock = keep_lock
+        self._turns = turns or SoleTurns(journal)
         self._tip: str | None = None
-        with _as_store_error(layout.name), store.connect() as connection:
-            clean = Reading(layout).keys_are_clean(connection)
+        self._transactions = StoreTransactions(store, layout, self._turns.check)
+        clean = self._transactions.keys_are_clean()
         self._upsert = Upsert(layout, mapping, policy, clean=clean, linked_flow=linked_flow)
 
     def recover(self) -> int:
@@ -107,8 +88,14 @@ class Ingest:
 
         Raises:
             JournalError, StoreError: a database cannot be used; everything stays as it was.
+            LockHeldError: another receiver does not end its turn.
         """
-        with _writing_journal(self._journal) as connection:
+        with self._turns.turn():
+            return self._recover()
+
+    def _recover(self) -> int:
+        # Nobody ends a turn with a batch under way: what is open is nobody's.
+        with self._turns.writing() as connection:
             tip = chain_tip(connection)
             left = unsettled_receipts(connection)
             late = [r for r in left if written_since(connection, r.received_at)]
@@ -145,21 +132,40 @@ class Ingest:
         Raises:
             JournalError, StoreError: a database cannot be used. Nothing of the batch counts as
                 taken in; a part of it may be in the store, and is repeated without harm.
-            LockHeldError: another receiver works on this journal.
+            LockHeldError: another receiver does not end its turn.
         """
-        if not self._keep_lock():
-            # Another receiver may have written since.
-            self._tip = None
+        return self.take_drawn(lambda: messages)
+
+    def take_drawn(self, draw: Callable[[], Sequence[WebhookMessage]]) -> list[IngestResult]:
+        """Take in the messages that ``draw`` gives once it is our turn; see :meth:`take`."""
+        with self._turns.turn():
+            try:
+                if not self._is_at_the_end():
+                    self._recover()
+                messages = draw()
+                if self._shared:
+                    return self._at_once(messages)
+                return self._in_steps(messages)
+            except BaseException:
+                # What the database holds of the chain is only certain after reading it again.
+                self._tip = None
+                raise
+
+    def look(self) -> None:
+        """Make sure that a batch could be taken in now.
+
+        Raises:
+            JournalError, StoreError, LockHeldError: as :meth:`take`.
+        """
+        self.take([])
+        self._transactions.look()
+
+    def _is_at_the_end(self) -> bool:
+        """Whether our tip is still that of the chain: no other receiver has had a turn since."""
         if self._tip is None:
-            self.recover()
-        try:
-            if self._shared:
-                return self._at_once(messages)
-            return self._in_steps(messages)
-        except BaseException:
-            # What the database holds of the chain is only certain after reading it again.
-            self._tip = None
-            raise
+            return False
+        with self._turns.reading() as connection:
+            return not is_followed(connection, self._tip)
 
     def _at_once(
         self, messages: Sequence[WebhookMessage], *, brief: bool = False
@@ -175,19 +181,19 @@ class Ingest:
             return results, settle_receipts(connection, settlements, tip, self._clock())
 
         try:
-            results, self._tip = self._in_store(work, brief=brief)
-        except _RowsError as error:
+            results, self._tip = self._transactions.perform(work, brief=brief)
+        except RowsError as error:
             if len(messages) > 1:
                 half = len(messages) // 2
                 first = self._at_once(messages[:half], brief=True)
                 return first + self._at_once(messages[half:], brief=True)
             alone = [error.result]
-            results, self._tip = self._in_store(work)
+            results, self._tip = self._transactions.perform(work)
         return results
 
     def _in_steps(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
         assert self._tip is not None
-        with _writing_journal(self._journal) as connection:
+        with self._turns.writing() as connection:
             opened, self._tip = open_receipts(connection, _openings(messages), self._tip)
         return self._finish(opened, messages)
 
@@ -201,10 +207,10 @@ class Ingest:
         """The store, and then the outcomes, for receipts that are on disk already."""
         earlier = self._earlier(messages)
         try:
-            results = self._in_store(
+            results = self._transactions.perform(
                 lambda store: self._judge(store, messages, earlier), brief=brief
             )
-        except _RowsError as error:
+        except RowsError as error:
             if len(messages) > 1:
                 half = len(messages) // 2
                 first = self._finish(opened[:half], messages[:half], brief=True)
@@ -219,13 +225,13 @@ class Ingest:
     def _settle(self, opened: Sequence[Opened], results: Sequence[IngestResult]) -> None:
         assert self._tip is not None
         settlements = _settlements(opened, results)
-        with _writing_journal(self._journal) as connection:
+        with self._turns.writing() as connection:
             self._tip = settle_receipts(connection, settlements, self._tip, self._clock())
 
     def _earlier(self, messages: Sequence[WebhookMessage]) -> Earlier:
-        # Only this process writes receipts, so this may be read before the store is locked.
+        # Nobody else writes receipts now, so this may be read before the store is locked.
         stamped = [message for message in messages if message.stamp is not None]
-        with guarded(_place(self._journal)), self._journal.connect() as connection:
+        with self._turns.reading() as connection:
             refs, keys = [m.ref for m in stamped], [m.key for m in stamped]
             return Earlier(
                 last_stamps(connection, refs, keys) if stamped else Stamps(),
@@ -260,7 +266,7 @@ class Ingest:
         }
         if not received:
             return frozenset()
-        with guarded(_place(self._journal)), self._journal.connect() as connection:
+        with self._turns.reading() as connection:
             return corrected_since(connection, received)
 
     def _write(
@@ -299,39 +305,6 @@ class Ingest:
         gone = message.action == "delete" or marked
         return UpsertRequest(key=message.key, ref=message.ref, gone=gone, values=message.values)
 
-    def _in_store(self, work: Callable[[Connection], T], *, brief: bool = False) -> T:
-        """Do work in one transaction; ``brief`` is not to wait long for locks.
-
-        Raises:
-            StoreError: the store cannot be used.
-            _RowsError: the trouble is that of one message.
-        """
-        attempt = 1
-        with _as_store_error(self._layout.name):
-            while True:
-                try:
-                    with _writing(self._store) as connection:
-                        if brief:
-                            wait_briefly(connection)
-                        return work(connection)
-                except StatementError as error:
-                    if attempt == ATTEMPTS or not is_passing(error):
-                        if is_row_wait(error):
-                            raise _RowsError(IngestResult(LEFT, row_reason(error))) from None
-                        if is_row_fault(error):
-                            result = IngestResult(Effect.FAILED, row_reason(error))
-                            raise _RowsError(result) from None
-                        raise
-                attempt += 1
-
-
-class _RowsError(Exception):
-    """Some message of a batch keeps the others from being committed; its result if it is alone."""
-
-    def __init__(self, result: IngestResult) -> None:
-        self.result = result
-        super().__init__(result.detail)
-
 
 def _openings(messages: Sequence[WebhookMessage]) -> list[Opening]:
     return [
@@ -353,29 +326,3 @@ def _openings(messages: Sequence[WebhookMessage]) -> list[Opening]:
 def _settlements(opened: Sequence[Opened], results: Sequence[IngestResult]) -> list[Settlement]:
     pairs = zip(opened, results, strict=True)
     return [Settlement(receipt, result.outcome, result.detail) for receipt, result in pairs]
-
-
-@contextmanager
-def _writing(engine: Engine) -> Iterator[Connection]:
-    with engine.connect() as connection:
-        writing = connection.execution_options(**{STORE_WRITES: True, JOURNAL_WRITES: True})
-        with writing.begin():
-            yield writing
-
-
-@contextmanager
-def _writing_journal(engine: Engine) -> Iterator[Connection]:
-    with guarded(_place(engine)), _writing(engine) as connection:
-        yield connection
-
-
-@contextmanager
-def _as_store_error(place: str) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise store_error(error, place) from None
-
-
-def _place(journal: Engine) -> str:
-    return journal.url.render_as_string()

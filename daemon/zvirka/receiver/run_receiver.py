@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,10 +16,10 @@ from zvirka.erp.open_store import open_layout
 from zvirka.erp.references import references_of
 from zvirka.erp.sharing import sharing_of
 from zvirka.erp.sql.engines import database_of
-from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.errors import LockHeldError, SettingsError, ZvirkaError
 from zvirka.joined_apps import Unavailable, by_exact_path
 from zvirka.journal.engine import journal_url, open_engine, schema_of
-from zvirka.journal.run_lock import receiver_lock
+from zvirka.journal.receiver_turns import receiver_turns
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.net import address_of, serve_applications
@@ -60,7 +60,7 @@ def serve(
     Raises:
         SettingsError: no token on an open address, or a store the receiver must not write.
         JournalError, StoreError: a database cannot be used.
-        LockHeldError: another receiver works on this journal.
+        LockHeldError: another receiver works on this journal, which is on SQLite.
         ZvirkaError: a port cannot be opened.
     """
     with receiver_apps(settings, mapping, further, who=who, clock=clock, on_taken=on_taken) as app:
@@ -148,7 +148,7 @@ def receiver_app(
         open_layout, references=references, referring=referring, sharing=sharing_of(settings)
     )
     with (
-        receiver_lock(settings, who=who, now=clock) as keep_lock,
+        receiver_turns(settings, who=who, now=clock) as turns,
         # The store first: where both are one SQLite file, an embedded store creates it.
         _disposed(opened(settings.erp, mapping)) as (store, layout),
         _disposed(open_engine(settings)) as (journal, _),
@@ -166,10 +166,11 @@ def receiver_app(
             policy,
             clock,
             shared=shared,
-            keep_lock=keep_lock,
+            turns=turns,
             linked_flow=lambda row: Links(settings).flow_of(row),
         )
-        ingest.recover()
+        with suppress(LockHeldError):  # then it is settled in the first turn
+            ingest.recover()
         yield create_app(
             ingest,
             PayloadReader(mapping),

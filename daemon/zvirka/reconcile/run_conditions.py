@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
 
 from zvirka.journal.run_facts import Facts, FieldFact
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
@@ -17,6 +20,7 @@ def facts_of(environment: Environment) -> Facts:
     return Facts(
         flow=settings.name,
         base=without_credentials(settings.onec.url),
+        machine=socket.gethostname() if settings.fleet.enabled else msgspec.UNSET,
         catalog=mapping.catalog,
         key=mapping.key_name,
         scope=mapping.scope,

@@ -52,6 +52,8 @@ def request_lines(findings: ReportContent, words: Words) -> list[Line]:
     ]
     if findings.run.parent is not None:
         lines.append((_("Concerns the run"), f"№ {findings.run.parent}"))
+    if findings.run.facts.machine:
+        lines.append((_("Machine"), str(findings.run.facts.machine)))
     if findings.run.facts.targets:
         lines.append((_("Asked for"), "; ".join(findings.run.facts.targets)))
     if findings.run.facts.pruned:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from random import SystemRandom
 
 from loguru import logger
@@ -22,12 +23,13 @@ from zvirka.reconcile.noting import note_settings_of_service
 from zvirka.reconcile.request import Request, Summary
 from zvirka.reconcile.run import perform
 from zvirka.reconcile.unbegun import record_unbegun
-from zvirka.service.background_task import Threaded
-from zvirka.service.daemon_records import JournalRecords
+from zvirka.service.background_task import Background, Threaded, own_thread, thread_pool
+from zvirka.service.daemon_records import JournalRecords, Situation
+from zvirka.service.flow_runs import FlowRuns, RunsHere, RunsOf
 from zvirka.service.flow_supervisors import FlowSupervisors, Parts
 from zvirka.service.metrics import Exposed
 from zvirka.service.run_slots import RunSlots, Slots
-from zvirka.service.supervisor import Runner, Supervisor, SupervisorPorts
+from zvirka.service.supervisor import Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier, ServiceNotifier
 from zvirka.service.timer_followup import prune_as_set, tell_of_broken_flow
 from zvirka.service.watchdog import Pulse
@@ -35,15 +37,23 @@ from zvirka.settings.loading import Flows
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 
+_LOOK_THREADS = 4
+"""So many flows look into their journals together; a thousand flows need no more."""
+
 STOP_WITHIN = 15.0
 """Seconds a run may take to leave after SIGTERM; the unit's TimeoutStopSec is longer."""
+
+
+def runs_here(flow: str, ended: Callable[[], None]) -> FlowRuns:
+    """The runs of a flow, performed in a thread of this process."""
+    return RunsHere(run_here, Threaded(own_thread(f"run-{flow}"), ended))
 
 
 def run_daemon(
     load: Callable[[], Flows],
     *,
     lenient: Callable[[str], Settings | None] = lambda _: None,
-    runner: Runner | None = None,
+    runs: RunsOf = runs_here,
     slots: Slots | None = None,
     beside: tuple[Exposed, ...] = (),
     environ: Mapping[str, str] = os.environ,
@@ -57,7 +67,7 @@ def run_daemon(
     Args:
         load: gives the settings of all flows; called again at each SIGHUP.
         lenient: gives what of a flow's unusable settings says whom to tell.
-        runner: performs the runs; :func:`run_here` by default.
+        runs: performs the runs; :func:`runs_here` by default.
         slots: bound how many runs go together; :class:`RunSlots` by default.
         beside: metrics that are no flow's.
         environ: of systemd: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC``.
@@ -70,24 +80,11 @@ def run_daemon(
     # systemd's watchdog ends a hung process by SIGABRT: then the log says where it hung.
     faulthandler.enable()
     events: queue.SimpleQueue[str] = queue.SimpleQueue()
+    wake, looks = partial(events.put, "look"), thread_pool("look", _LOOK_THREADS)
 
     def make(settings: Settings, notifier: ServiceNotifier, begins: Slots) -> Supervisor:
-        supervisor: Supervisor
-        supervisor = Supervisor(
-            settings,
-            SupervisorPorts(
-                records=JournalRecords(lambda: supervisor.settings),
-                runner=runner or run_here,
-                notifier=notifier,
-                now=utc_now,
-                monotonic=time.monotonic,
-                random=SystemRandom(),
-                run_task=Threaded(f"run-{settings.name}", lambda: events.put("look")),
-                look_task=Threaded(f"look-{settings.name}", lambda: events.put("look")),
-                slots=begins,
-            ),
-        )
-        return supervisor
+        look_task: Threaded[Situation] = Threaded(looks, wake)
+        return _supervisor(settings, notifier, begins, runs(settings.name, wake), look_task)
 
     def report_broken(flow: str, error: ZvirkaError) -> None:
         settings = lenient(flow)
@@ -129,6 +126,30 @@ def run_daemon(
     return int(ExitCode.IN_SYNC)
 
 
+def _supervisor(
+    settings: Settings,
+    notifier: ServiceNotifier,
+    slots: Slots,
+    runs: FlowRuns,
+    look_task: Background[Situation],
+) -> Supervisor:
+    supervisor: Supervisor
+    supervisor = Supervisor(
+        settings,
+        SupervisorPorts(
+            records=JournalRecords(lambda: supervisor.settings),
+            notifier=notifier,
+            now=utc_now,
+            monotonic=time.monotonic,
+            random=SystemRandom(),
+            runs=runs,
+            look_task=look_task,
+            slots=slots,
+        ),
+    )
+    return supervisor
+
+
 def run_here(settings: Settings, request: Request, pulse: Pulse) -> Summary:
     """Perform one run with the parts of the settings; the pulse is its progress and its stop.
 
@@ -155,10 +176,13 @@ def _perform(settings: Settings, request: Request, pulse: Pulse) -> Summary:
 
 
 def _next(events: queue.SimpleQueue[str], seconds: float) -> str:
-    try:
-        return events.get(timeout=seconds)
-    except queue.Empty:
-        return "look"
+    """The next event; what has ended meanwhile is looked at together."""
+    with suppress(queue.Empty):
+        event = events.get(timeout=seconds)
+        while event == "look":
+            event = events.get_nowait()
+        return event
+    return "look"
 
 
 def _cut_off() -> None:

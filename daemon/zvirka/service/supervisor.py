@@ -29,6 +29,7 @@ from zvirka.service.alerts import Alerts, Send
 from zvirka.service.background_task import Background, Ending
 from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import Records, Situation
+from zvirka.service.flow_runs import FlowRuns
 from zvirka.service.metrics import Metrics
 from zvirka.service.nights import Due, Nights, night_result
 from zvirka.service.run_slots import FreeSlots, Slots
@@ -36,9 +37,6 @@ from zvirka.service.status_line import status_line
 from zvirka.service.systemd_notify import ServiceNotifier
 from zvirka.service.watchdog import Pulse, patience
 from zvirka.settings.model import Settings
-
-Runner = Callable[[Settings, Request, Pulse], Summary]
-"""Performs one run; :func:`zvirka.service.run_daemon.run_here` except in tests."""
 
 _LOOK_EVERY = timedelta(minutes=5)
 _LONGEST_PAUSE = 60.0
@@ -54,18 +52,17 @@ MOST_REPEATS = 2
 class SupervisorPorts:
     """What the supervision of a flow needs from outside; tests replace it.
 
-    ``monotonic`` gives seconds that never jump; ``run_task`` does the runs, ``look_task``
+    ``monotonic`` gives seconds that never jump; ``runs`` performs the runs, ``look_task``
     the queries of the journal; ``slots`` says when a run may begin beside those of other flows;
     ``send`` delivers alerts (``None``: apprise).
     """
 
     records: Records
-    runner: Runner
     notifier: ServiceNotifier
     now: Now
     monotonic: Callable[[], float]
     random: Random
-    run_task: Background[Summary]
+    runs: FlowRuns
     look_task: Background[Situation]
     slots: Slots = field(default_factory=FreeSlots)
     send: Send | None = None
@@ -90,7 +87,7 @@ class Supervisor:
         self._situation = Situation()
         self._failure: tuple[str, str] | None = None
         self._looked: datetime | None = None
-        self._look_began = 0.0
+        self._look_began: float | None = None
         self._note = ""
         self._told = ""
         self._stopping = False
@@ -102,7 +99,7 @@ class Supervisor:
     @property
     def running(self) -> bool:
         """Whether a run is in progress."""
-        return self._ports.run_task.busy
+        return self._ports.runs.busy
 
     def due_since(self, now: datetime) -> datetime | None:
         """The slot of a run that is due and has not begun; ``None`` when none is."""
@@ -129,7 +126,7 @@ class Supervisor:
     def step(self) -> None:
         """Do one step: collect what has ended, start what is due, report the status."""
         now = self._ports.now()
-        run, look = self._ports.run_task, self._ports.look_task
+        run, look = self._ports.runs, self._ports.look_task
         if (ending := run.take()) is not None:
             self._take_up(ending, now)
             self._looked = None
@@ -228,7 +225,7 @@ class Supervisor:
         )
         logger.info("a run begins", flow=settings.name, trigger=trigger)
         pulse.phase("preflight")
-        self._ports.run_task.begin(lambda: self._ports.runner(settings, request, pulse))
+        self._ports.runs.begin(settings, request, pulse)
 
     def _take_up(self, ending: Ending[Summary], now: datetime) -> None:
         self._ports.slots.give_back(self.settings)
@@ -260,6 +257,7 @@ class Supervisor:
         known = self._situation
 
         def look() -> Situation:
+            self._look_began = self._ports.monotonic()
             try:
                 self._ports.records.beat(now, due)
                 situation = self._ports.records.situation(now)
@@ -275,7 +273,7 @@ class Supervisor:
             return situation
 
         self._looked = now
-        self._look_began = self._ports.monotonic()
+        self._look_began = None  # it may wait for those of other flows
         self._ports.look_task.begin(look)
 
     def _take_in(self, seen: Ending[Situation]) -> None:
@@ -302,8 +300,8 @@ class Supervisor:
         if self.running and self.pulse.silence() > longest:
             logger.error("the run makes no progress", phase=self.pulse.name)
             return False
-        busy = self._ports.look_task.busy
-        return not (busy and self._ports.monotonic() - self._look_began > longest)
+        began = self._look_began if self._ports.look_task.busy else None
+        return began is None or self._ports.monotonic() - began <= longest
 
     def _status(self) -> str:
         language = self.settings.report.language

@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from zvirka.domain import Standing
 from zvirka.errors import NoSuchRunError
+from zvirka.fleet.status_lines import FleetStatus
 from zvirka.i18n import LANGUAGES
 from zvirka.i18n.words import COMMANDS, PHASES, SUPPRESSIONS, Words
 from zvirka.journal.journal import Journal
@@ -60,6 +61,7 @@ class WebContext:
     """What the page works with. ``https`` says that browsers come over TLS.
 
     ``flow`` is the name of the flow where there are several, and ``flows`` gives all of them.
+    ``workers`` gives the workers and their queues where the installation has them.
     """
 
     journal: Journal
@@ -77,6 +79,7 @@ class WebContext:
     now: Callable[[], datetime]
     flow: str
     flows: Callable[[], Sequence[FlowLink]]
+    workers: Callable[[], FleetStatus] | None
 
     @property
     def cookie_name(self) -> str:
@@ -173,6 +176,7 @@ class RequestContext:
             token=self.web.sessions.token(self.session),
             waiting=len(self.journal.held(self.web.now())) if user else 0,
             work=self.web.worker.work if user else None,
+            workers=self.web.workers is not None,
             path=self.path,
             root=self.root,
             flow=self.web.flow,

@@ -10,7 +10,7 @@ from loguru import logger
 from starlette.applications import Starlette
 
 from zvirka.errors import SettingsError, ZvirkaError
-from zvirka.fleet.performing import perform_at_worker
+from zvirka.fleet.performing import perform_at_worker, workers_of
 from zvirka.joined_apps import below_paths
 from zvirka.journal.standing import flow_state
 from zvirka.mapping import Mapping
@@ -38,7 +38,12 @@ def page(
     """
     if len(settings.flows) == 1:
         with open_environment(settings, mapping) as environment:
-            yield create_app(environment, performed=perform_at_worker, origins=origins)
+            yield create_app(
+                environment,
+                performed=perform_at_worker,
+                origins=origins,
+                workers=workers_of(settings),
+            )
         return
     with ExitStack() as opened:
         first = opened.enter_context(open_environment(settings, mapping))
@@ -56,6 +61,7 @@ def page(
                 sign_ins=sign_ins,
                 flow=name,
                 flows=links,
+                workers=workers_of(settings),
             )
             for name, environment in environments.items()
         }

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from zvirka.errors import SettingsError, ZvirkaError
+from zvirka.fleet.status_lines import FleetStatus
 from zvirka.i18n.words import Words
 from zvirka.message import Message, coded
 from zvirka.now import Now
@@ -35,6 +36,7 @@ from zvirka.web import (
     plan_changes,
     signing_in,
     timeline_page,
+    workers_page,
 )
 from zvirka.web import overview as front
 from zvirka.web.request_context import (
@@ -97,6 +99,7 @@ def create_app(
     sign_ins: SignIns | None = None,
     flow: str = "",
     flows: Callable[[], Sequence[FlowLink]] = tuple,
+    workers: Callable[[], FleetStatus] | None = None,
 ) -> Starlette:
     """Return the page's application. Its lifespan ends the current run at a safe place.
 
@@ -107,6 +110,7 @@ def create_app(
         sign_ins: who is signed in, shared by the pages of all flows; of its own by default.
         flow: the flow's name where there are several.
         flows: gives all of them.
+        workers: gives the workers and what waits for them, where there are any.
 
     Raises:
         SettingsError: there are no users, or there is no key to sign the cookies.
@@ -146,6 +150,7 @@ def create_app(
         now=environment.now,
         flow=flow,
         flows=flows,
+        workers=workers,
     )
     return app
 
@@ -185,6 +190,7 @@ def _routes() -> list[Route]:
         post("/verify", downloads.verify),
         get("/settings", pages.settings, role="admin"),
         get("/held", pages.held),
+        get("/workers", workers_page.show_workers),
         get("/counterparty", pages.search),
         post("/counterparty", pages.find_counterparty),
         post("/counterparty/now", both_sides.ask_both, role="admin"),

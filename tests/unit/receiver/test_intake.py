@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from zvirka.errors import StoreError, ZvirkaError
 from zvirka.receiver import batching as intake_module
-from zvirka.receiver.batching import Batcher, BusyError
+from zvirka.receiver.batching import Batcher, BusyError, Draw
 from zvirka.receiver.earlier_messages import IngestResult
 from zvirka.receiver.payload import WebhookMessage
 
@@ -41,9 +40,10 @@ class Slow:
         self.go = threading.Event()
         self.error: Exception | None = None
         self.poison = ""
+        self.looks = 0
 
-    def take(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
-        keys = [m.key for m in messages]
+    def take_drawn(self, draw: Draw) -> list[IngestResult]:
+        keys = [m.key for m in draw()]
         self.batches.append(keys)
         assert self.go.wait(10)
         if self.error is not None:
@@ -51,6 +51,11 @@ class Slow:
         if self.poison in keys:
             raise KeyError(self.poison)
         return [IngestResult(f"done {key}") for key in keys]
+
+    def look(self) -> None:
+        self.looks += 1
+        if self.error is not None:
+            raise self.error
 
 
 async def posted(page: Slow, keys: list[str]) -> list[IngestResult | BaseException]:
@@ -93,6 +98,35 @@ def test_an_unusable_database_fails_the_batch_and_is_told_until_one_goes_through
             page.error = None
             await intake.submit(message("2"))
             assert intake.trouble == ""
+
+    asyncio.run(story())
+
+
+def test_trouble_that_is_over_is_found_without_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load balancer that asks for the health sends no messages while it is bad."""
+    monkeypatch.setattr(intake_module, "LOOK_SECONDS", 0.01)
+
+    async def looked(page: Slow, times: int) -> None:
+        async with asyncio.timeout(10):
+            while page.looks < times:
+                await asyncio.sleep(0.005)
+
+    async def story() -> None:
+        page = Slow()
+        page.go.set()
+        async with Batcher(page) as intake:
+            page.error = StoreError("the store is gone")
+            with pytest.raises(StoreError):
+                await intake.submit(message("1"))
+            await looked(page, 2)
+            assert intake.trouble == "the store is gone"
+            page.error = None
+            await looked(page, page.looks + 1)
+            assert intake.trouble == ""
+            seen = page.looks
+            await asyncio.sleep(0.05)
+            assert page.looks == seen, "nothing is looked at while all is well"
+            await intake.submit(message("2"))
 
     asyncio.run(story())
 

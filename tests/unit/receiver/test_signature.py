@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -14,8 +13,9 @@ import pytest
 from zvirka.errors import SettingsError
 from zvirka.receiver.access import Tokens
 from zvirka.receiver.api import create_app
+from zvirka.receiver.batching import Draw
 from zvirka.receiver.earlier_messages import IngestResult
-from zvirka.receiver.payload import PayloadReader, PayloadRefusal, WebhookMessage
+from zvirka.receiver.payload import PayloadReader, PayloadRefusal
 from zvirka.receiver.signature import HEADER, WINDOW, Signatures, sign, signatures_of
 from zvirka.settings.model import ReceiverSettings, Settings
 from zvirka.settings.profiles import mapping_of
@@ -124,8 +124,11 @@ def test_an_empty_key_is_a_mistake_of_the_settings() -> None:
 class Accepting:
     """A page that takes everything in."""
 
-    def take(self, messages: Sequence[WebhookMessage]) -> list[IngestResult]:
-        return [IngestResult("updated") for _ in messages]
+    def take_drawn(self, draw: Draw) -> list[IngestResult]:
+        return [IngestResult("updated") for _ in draw()]
+
+    def look(self) -> None:
+        """Nothing is wrong."""
 
 
 @pytest.mark.parametrize(

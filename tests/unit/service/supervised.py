@@ -21,6 +21,7 @@ from zvirka.journal.run_facts import Facts
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import RunView, Situation
+from zvirka.service.flow_runs import RunsHere
 from zvirka.service.nights import NIGHTLY, PastRun
 from zvirka.service.supervisor import Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier
@@ -138,12 +139,11 @@ def daemon(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
         settings,
         SupervisorPorts(
             records=world,
-            runner=world.run,
             notifier=Notifier({}),
             now=world.hours,
             monotonic=world.hours.monotonic,
             random=Random(7),
-            run_task=AtOnce(),
+            runs=RunsHere(world.run, AtOnce()),
             look_task=AtOnce(),
             send=world.send,
         ),

@@ -14,6 +14,7 @@ from tests.unit.service.supervised import World
 from tests.unit.settings.test_flows import BRANCH, installation
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.reconcile.request import Request, Summary
+from zvirka.service.flow_runs import RunsHere
 from zvirka.service.flow_supervisors import FlowSlots, FlowSupervisors, Parts
 from zvirka.service.supervisor import Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier, ServiceNotifier
@@ -67,12 +68,11 @@ class Service:
             settings,
             SupervisorPorts(
                 records=world,
-                runner=run,
                 notifier=notifier,
                 now=self.hours,
                 monotonic=self.hours.monotonic,
                 random=Random(7),
-                run_task=AtOnce(),
+                runs=RunsHere(run, AtOnce()),
                 look_task=AtOnce(),
                 slots=slots,
                 send=world.send,

@@ -19,6 +19,7 @@ from zvirka.journal.run_facts import Facts
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.background_task import Ending
 from zvirka.service.daemon_records import RunView, Situation
+from zvirka.service.flow_runs import RunsHere
 from zvirka.service.status_line import status_line
 from zvirka.service.supervisor import Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier
@@ -171,14 +172,13 @@ def test_the_watchdog_is_fed_while_a_run_moves_and_not_when_it_hangs(
         config,
         SupervisorPorts(
             records=world,
-            runner=world.run,
             notifier=Notifier(
                 {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000000"}
             ),
             now=hours,
             monotonic=hours.monotonic,
             random=Random(1),
-            run_task=GoesOn(),
+            runs=RunsHere(world.run, GoesOn()),
             look_task=AtOnce(),
         ),
     )

@@ -14,6 +14,7 @@ import httpx
 from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
+from zvirka.fleet.status_lines import FleetStatus
 from zvirka.journal.journal import Journal
 from zvirka.reconcile.environment import Environment, open_environment
 from zvirka.reconcile.request import Request, Summary
@@ -112,6 +113,7 @@ def open_page(
     performed: Callable[[Environment, Request], Summary] | None = None,
     base_url: str = "http://localhost:8792",
     policy: Mapping[str, Any] | None = None,
+    workers: Callable[[], FleetStatus] | None = None,
     **web: Any,
 ) -> Iterator[PageClient]:
     """The page over an empty journal, which the test fills."""
@@ -119,6 +121,6 @@ def open_page(
     clock, performing = Clock(), performed or Never()
     with open_environment(settings, mapping_of(settings)) as opened:
         environment = replace(opened, now=clock)
-        app = create_app(environment, performed=performing)
+        app = create_app(environment, performed=performing, workers=workers)
         with TestClient(app, base_url=base_url, follow_redirects=False) as client:
             yield PageClient(environment.journal, environment, clock, performing, client)
