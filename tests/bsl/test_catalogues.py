@@ -202,6 +202,21 @@ def test_a_flow_that_the_module_cannot_serve_is_told(
     assert (f'"{PATH}/goods"' in core_of(tmp_path)) == served
 
 
+def test_the_composition_of_odata_is_that_of_all_flows_of_the_base(tmp_path: Path) -> None:
+    rendered(
+        tmp_path,
+        flow("main", "accounting"),
+        flow("goods", "nomenclature"),
+        flow("prices", "prices"),
+        flow("branch", "contracts", "http://1c.example/branch"),
+    )
+    listed = read(tmp_path / "processing" / "ObjectModule.bsl")
+    for name in ("ШтрихкодыНоменклатуры", "ЦеныНоменклатуры", "ZvirkaOutbox"):
+        assert f'"РегистрСведений.{name}"' in listed
+    assert '"Справочник.Номенклатура"' in listed
+    assert "ДоговорыКонтрагентов" not in listed
+
+
 def test_the_erps_own_webhook_is_asked_for_counterparties_only(tmp_path: Path) -> None:
     webhook = {"url": "sqlite:///c.db", "webhook": {"url": f"https://erp.example{PATH}"}}
     made = rendered(
