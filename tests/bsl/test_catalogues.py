@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.bsl.infobase import CatalogMeta
 from tests.bsl.names import client_data_keys
 from tests.bsl.syntax import errors, parse, read
 from tests.bsl.test_checks import CHECKS
-from tests.bsl.world import ACCOUNTING, KINDS, OBJECT, QUEUE, SETTINGS, Erp, World, queued
+from tests.bsl.world import ACCOUNTING, KINDS, OBJECT, QUEUE, SETTINGS, Erp, World, echo, queued
 from zvirka.bsl.field_calls import payload_keys
 from zvirka.bsl.render import Rendered, render
 from zvirka.cli.texts import Messages
@@ -114,6 +114,27 @@ def test_each_catalogue_goes_to_its_own_path_with_its_own_fields(erp: Erp, world
     world.send_queue()
     assert (erp.actions[-1], erp.paths[-1]) == ("delete", f"{PATH}/contracts")
     assert erp.messages[-1]["clientData"]["Ссылка"] == str(contract.guid)
+    assert world.queue == []
+
+
+def test_a_contract_that_comes_before_its_counterparty_is_sent_again(
+    erp: Erp, world: World
+) -> None:
+    owner = queued(world)
+    signed(world, owner)
+    signed(world, owner)
+    there: list[str] = []
+
+    def answer(message: dict[str, Any]) -> tuple[int, bytes]:
+        owner_ref = message["clientData"].get("Владелец")
+        return (424, b"{}") if owner_ref and not there else echo(message)
+
+    erp.answer = answer
+    world.send_queue()
+    assert len(erp.messages) == 3
+    assert [(row["КодСостояния"], row["Остановлено"]) for row in world.queue] == [(424, False)] * 2
+    there.append("the row of the counterparty")
+    world.send_queue(after=timedelta(minutes=1))
     assert world.queue == []
 
 
