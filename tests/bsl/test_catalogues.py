@@ -110,6 +110,7 @@ def test_each_catalogue_goes_to_its_own_path_with_its_own_fields(erp: Erp, world
     contracts = mapping_of(flow("contracts", "contracts"))
     assert set(second) == set(payload_keys(contracts))
     PayloadReader(contracts).read(erp.bodies[1], datetime.now().astimezone())
+    assert [line[4] for line in world.log_lines()] == ["1", "ДоговорыКонтрагентов 00-1"]
     contract.Удалить()
     world.send_queue()
     assert (erp.actions[-1], erp.paths[-1]) == ("delete", f"{PATH}/contracts")
