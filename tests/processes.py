@@ -17,8 +17,6 @@ _CONTEXT.set_forkserver_preload(
         "zvirka.cli.app",
         "zvirka.reconcile.run",
         "zvirka.erp.sql.writer",
-        "zvirka.fleet.fleet_worker",
-        "zvirka.fleet.run_process",
         "zvirka.receiver.run_receiver",
     ]
 )

@@ -1,8 +1,8 @@
 """``make bench``: every claim about speed and memory, as ratios against a floor of the same run.
 
 ``python -m tests.benchmarks [--quick] [PART …]``: parts are reconciliation, writer, receiver,
-holding, fleet; ``--quick`` leaves the million out, and 40 of the 50 bases. Nothing here passes or
-fails; the targets are printed beside.
+holding, fleet, capacity; ``--quick`` leaves the million and most of the bases out. Nothing here
+passes or fails; the targets are printed beside.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from loguru import logger
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import fleet, holding, receiver, reconciliation, writer
+from tests.benchmarks import capacity, fleet, holding, receiver, reconciliation, writer
 
 SIZES = (100_000, 1_000_000)
 ROUNDS = {100_000: 5, 1_000_000: 1}
@@ -22,8 +22,9 @@ CORRECTIONS = 100_000
 RECEIVER_SECONDS = 10
 BASES = 50
 SLOW_BASES = 12
+CAPACITY = (100, 1000)
 QUEUED = (100, 1000, 10_000)
-PARTS = {"reconciliation", "writer", "receiver", "holding", "fleet"}
+PARTS = {"reconciliation", "writer", "receiver", "holding", "fleet", "capacity"}
 
 
 def main() -> None:
@@ -59,6 +60,9 @@ def main() -> None:
         console.print(
             _plain(title, fleet.measure(SLOW_BASES // 3 if quick else SLOW_BASES, QUEUED))
         )
+    if "capacity" in parts:
+        flows = CAPACITY[:1] if quick else CAPACITY
+        console.print(_plain("nights of many flows at one worker", capacity.measure(flows)))
 
 
 def _reconciliation(size: int, found: dict[str, Any]) -> Table:

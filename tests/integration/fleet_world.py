@@ -49,13 +49,17 @@ class Fleet:
         loaded = load_flows(self.file, {}).loaded
         return {name: one.settings for name, one in loaded.items()}
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start a command of zvirka, with the log of all in one file."""
+    def start(self, *command: str, journal: str = "") -> subprocess.Popen[bytes]:
+        """Start a command of zvirka, with the log of all in one file.
+
+        ``journal`` is another way to the journal, such as a proxy's.
+        """
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "zvirka.cli", *command, "--config", str(self.file)],
                 stdout=log,
                 stderr=log,
+                env={**os.environ, "ZVIRKA_JOURNAL__URL": journal or self.journal},
             )
         self.processes.append(process)
         return process
@@ -180,10 +184,14 @@ url = "sqlite:///{folder}/{name}.db"
             base.__exit__(None, None, None)
 
 
-def children(process: subprocess.Popen[bytes]) -> list[int]:
-    """The processes of the runs of a worker."""
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    return [int(pid) for pid in listed.split()]
+def runs_of(worker: subprocess.Popen[bytes]) -> list[int]:
+    """The processes of the runs of a worker: forks of the server it has started."""
+    return [run for server in _children(worker.pid) for run in _children(server)]
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in listed.split()]
 
 
 def is_alive(pid: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.fleet_world import Fleet, children, fleet, is_alive
+from tests.integration.fleet_world import Fleet, fleet, is_alive, runs_of
 from zvirka.domain import Command, Trigger
 from zvirka.fleet.order_queue import OrderQueue, OrderState, order_queue
 from zvirka.fleet.orders import Order
@@ -67,7 +67,7 @@ def test_another_worker_takes_over_from_one_that_was_killed(world: Fleet) -> Non
     with order_queue(settings) as queue:
         number = place(world, queue, a_night())
         world.wait(lambda: bool(world.runs("f0")), "no run begins")
-        (run,) = children(first)
+        (run,) = runs_of(first)
         second = world.worker()
         first.kill()
         world.wait(lambda: not is_alive(run), "the run outlives its worker", 30)

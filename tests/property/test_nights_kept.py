@@ -94,6 +94,33 @@ def a_late_webhook_brings_a_row_back_whose_code_is_another_clients_by_now(state:
     state.deliver_late_repeated_or_reordered(picks=[28, 23, 16, 7], receiver=1)
 
 
+@kept
+def undo_of_a_run_that_wrote_a_new_ref_key_alone(state: NightsLaw) -> None:
+    state.first_night(shape="embedded", mark="keep", rekey="apply")
+    state.change_code(code="A-1", deliver=False, pick=0, sent=False)
+    state.enter_owned_row(code="A-1", tax="")
+    state.careful_night()
+    state.create(code="A-1", deliver=True, field=("name", "Перший"), sent=True)
+    state.night_in_which_the_erp_edits(field="code", pick=14, steps=38)
+    state.webhooks_during_a_run(command="undo", pick=3, picks=[7, 1], receiver=0, steps=27)
+    state.night_with_a_row_1c_forbids(pick=20)
+    state.delete(deliver=False, pick=22, sent=True)
+    state.create_again(change=False, deliver=False, pick=21, sent=True)
+    state.receiver_killed(after_the_store=False, picks=[19, 13])
+    state.update(deliver=False, field=("email", ""), pick=12, sent=True)
+    state.enter_foreign_row(code="A-3", tax="11111111")
+    state.night_with_a_trigger(action="refuse", pick=20)
+    state.killed_night(steps=23)
+    state.store_is_locked_by_day(command="undo", pick=3, steps=22)
+
+
+@kept
+def a_feed_that_1c_cuts_from_the_first_byte(state: NightsLaw) -> None:
+    state.first_night(shape="embedded", mark="keep", rekey="apply")
+    state.change_code(code="A-1", deliver=False, pick=0, sent=False)
+    state.answers_cut_by_day(after=0, command="feed", pick=0, skip=0)
+
+
 @pytest.mark.parametrize("history", KEPT, ids=lambda history: history.__name__)
 def test_a_kept_history_obeys_the_law(history: History) -> None:
     state = NightsLaw()

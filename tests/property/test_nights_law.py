@@ -255,7 +255,7 @@ class NightsLaw(Days):
             if begin is None:
                 self.nights.run(full=full)
             else:
-                begin(None)
+                self.nights.despite_1c(lambda: begin(None))
         finally:
             for name, value in usual.items():
                 setattr(switches, name, value)

@@ -83,7 +83,7 @@ def _agreed(call: Invocation, found: Pruned) -> bool:
 def _age(text: str) -> timedelta:
     from pydantic import TypeAdapter, ValidationError
 
-    from zvirka.settings.model import Duration
+    from zvirka.settings.value_types import Duration
 
     try:
         age: timedelta = TypeAdapter(Duration).validate_python(text)

@@ -18,7 +18,8 @@ from sqlmodel import Field, SQLModel
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.mapping import Mapping
 from zvirka.private_files import create_private_file
-from zvirka.settings.model import ColumnSettings, DeleteSettings, ErpSettings, SqlExpression
+from zvirka.settings.model import ColumnSettings, DeleteSettings, ErpSettings
+from zvirka.settings.value_types import SqlExpression
 
 TABLE = "clients"
 NOW = "CURRENT_TIMESTAMP"

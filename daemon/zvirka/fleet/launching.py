@@ -1,80 +1,77 @@
-"""Starting the process of a run so that it never outlives its worker for long."""
+"""Starting the process of a run: a fork of a server that has imported zvirka already.
+
+An interpreter of its own would spend more processor time on imports than most quiet runs take.
+The server is that of :mod:`multiprocessing`; it opens nothing and has no threads.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import os
-import signal
-import sys
-from contextlib import suppress
+import multiprocessing
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 
 import msgspec
 
 from zvirka.fleet.fleet_worker import Launch, RunProcess
 from zvirka.fleet.orders import Order, Result, lost_run, result_from, to_json
+from zvirka.fleet.run_process import perform_apart
 
-_PR_SET_PDEATHSIG = 1
+_IMPORTED = ["zvirka.cli.app", "zvirka.fleet.run_process", "zvirka.erp.sql.writer"]
 _LONGEST_RESULT = 16_000_000
 """Bytes; a summary holds counts and names of files."""
 
+_EXIT_SECONDS = 5.0
+
 
 def launcher(config: Path | None) -> Launch:
-    """What starts ``zvirka.fleet.run_process`` with these settings."""
-    worker = os.getpid()
+    """What starts a process for an order, which reads the settings in ``config`` itself."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED)
+    ensure_running()
 
     async def launch(order: Order) -> RunProcess:
-        command = [sys.executable, "-m", "zvirka.fleet.run_process", "--flow", order.flow]
-        if config is not None:
-            command += ["--config", str(config)]
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LONGEST_RESULT,
-            preexec_fn=lambda: end_with(worker),
-            # Ctrl+C at a terminal is for the worker, which passes it on.
-            start_new_session=True,
-        )
-        assert process.stdin is not None
-        process.stdin.write(msgspec.json.encode(to_json(order)) + b"\n")
-        await process.stdin.drain()
-        return _Interpreter(process)
+        reader, writer = context.Pipe(duplex=False)
+        with writer:
+            # Not in the command line: reasons and tax ids are nobody else's business.
+            content = msgspec.json.encode(to_json(order))
+            process = context.Process(
+                target=perform_apart, args=(config, content, writer), daemon=True
+            )
+            process.start()
+        return _Fork(process, reader)
 
     return launch
 
 
-class _Interpreter:
-    """A :class:`RunProcess` with an interpreter of its own."""
+class _Fork:
+    """A :class:`RunProcess` that is a fork of the server."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: ForkServerProcess, reader: Connection) -> None:
         self._process = process
+        self._reader = reader
 
     async def result(self) -> Result:
         """Wait for its end; a process that ended without a word is a lost run."""
-        written, _ = await self._process.communicate()
-        with suppress(msgspec.DecodeError, msgspec.ValidationError, IndexError):
-            return result_from(msgspec.json.decode(written.splitlines()[-1]))
-        return lost_run(f"exit code {self._process.returncode}")
+        with self._reader as reader:
+            loop, spoken = asyncio.get_running_loop(), asyncio.Event()
+            loop.add_reader(reader.fileno(), spoken.set)
+            try:
+                await spoken.wait()
+            finally:
+                loop.remove_reader(reader.fileno())
+            try:
+                return result_from(msgspec.json.decode(reader.recv_bytes(_LONGEST_RESULT)))
+            except (EOFError, OSError, msgspec.DecodeError, msgspec.ValidationError):
+                await asyncio.to_thread(self._process.join, _EXIT_SECONDS)
+                return lost_run(f"exit code {self._process.exitcode}")
 
     def stop(self) -> None:
         """Ask it to end at the next safe place."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        self._process.terminate()
 
     def kill(self) -> None:
         """End it at once."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
-
-
-def end_with(worker: int) -> None:
-    """Have the kernel send SIGTERM to this process when the worker dies, be it by kill -9.
-
-    The run then ends at its next safe place and gives its session of 1C back, before another
-    worker takes its order.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != worker:  # it died in between
-        os.kill(os.getpid(), signal.SIGTERM)
+        self._process.kill()

@@ -1,22 +1,21 @@
-"""The process of one ordered run: ``python -m zvirka.fleet.run_process --flow NAME``.
+"""The process of one ordered run, which a worker starts (:mod:`zvirka.fleet.launching`).
 
-It reads the order from standard input and writes the result to standard output, one line of JSON
-each: reasons and tax ids do not belong into a command line, which every user of a machine can
-read. SIGTERM ends the run at its next safe place. It also ends there when the connection that
-holds its lane is lost: then another machine may have taken the order.
+SIGTERM ends the run at its next safe place. It also ends there when its worker dies, or when the
+connection that holds its lane is lost: then another machine may have taken the order.
 """
 
 from __future__ import annotations
 
-import argparse
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -47,24 +46,27 @@ _GRACE_SECONDS = 10.0
 """How long a run may take to its next safe place after SIGTERM."""
 
 
-def main(arguments: list[str], environ: Mapping[str, str]) -> int:
-    """Read an order from standard input and perform it."""
-    parser = argparse.ArgumentParser(prog="zvirka.fleet.run_process")
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--flow", required=True)
-    asked = parser.parse_args(arguments)
-    order = order_from(msgspec.json.decode(sys.stdin.buffer.readline()))
+def perform_apart(config: Path | None, order: bytes, answer: Connection) -> None:
+    """Perform an order and send the result, both as JSON.
+
+    Args:
+        config: the file of the settings.
+        order: what :func:`zvirka.fleet.orders.order_from` takes.
+        answer: where the worker waits for the result.
+    """
+    os.setsid()  # Ctrl+C at a terminal is for the worker, which passes it on.
     pulse = Pulse(time.monotonic)
-    end_at_sigterm(pulse)
+    _end_at_sigterm(pulse)
+    _end_with_worker()
     try:
-        result = _perform(asked.config, order, environ, pulse)
+        result = _perform(config, order_from(msgspec.json.decode(order)), os.environ, pulse)
     except ZvirkaError as error:
         result = Result.refused(error)
     except KeyboardInterrupt:
         cause = coded("ZV5503", "the process was told to stop")
         result = Result.refused(RunInterrupted(cause))
-    sys.stdout.buffer.write(msgspec.json.encode(to_json(result)) + b"\n")
-    return 0
+    with suppress(BrokenPipeError):  # the worker died
+        answer.send_bytes(msgspec.json.encode(to_json(result)))
 
 
 def _perform(config: Path | None, order: Order, environ: Mapping[str, str], pulse: Pulse) -> Result:
@@ -75,10 +77,10 @@ def _perform(config: Path | None, order: Order, environ: Mapping[str, str], puls
     configure_logs(
         settings.log, stream=sys.stderr, environ=environ, secrets=secret_values(settings)
     )
-    return perform_order(settings, order, pulse)
+    return _perform_order(settings, order, pulse)
 
 
-def perform_order(settings: Settings, order: Order, pulse: Pulse) -> Result:
+def _perform_order(settings: Settings, order: Order, pulse: Pulse) -> Result:
     """Perform an order while holding the lanes of its flows.
 
     Raises:
@@ -132,7 +134,22 @@ def _watched(lane: HeldLock, lost: Callable[[], None]) -> Iterator[None]:
         watch.join(_LOOK_SECONDS)
 
 
-def end_at_sigterm(pulse: Pulse) -> None:
+def _end_with_worker() -> None:
+    """Have the run end at its next safe place when the worker dies, be it by kill -9.
+
+    It then gives its session of 1C back, before another worker takes its order.
+    """
+    worker = multiprocessing.parent_process()
+    assert worker is not None
+
+    def wait() -> None:
+        worker.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="worker", daemon=True).start()
+
+
+def _end_at_sigterm(pulse: Pulse) -> None:
     """Let SIGTERM end the run at its next safe place, and after a while at once."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -145,7 +162,3 @@ def end_at_sigterm(pulse: Pulse) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGALRM, run_out)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))

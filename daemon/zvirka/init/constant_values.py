@@ -8,7 +8,7 @@ from sqlalchemy import Boolean, Column, Date, DateTime, Integer, Numeric
 
 from zvirka.init.erp_database import ErpDatabase
 from zvirka.message import Message
-from zvirka.settings.model import SqlExpression
+from zvirka.settings.value_types import SqlExpression
 
 NOW = SqlExpression(sql="CURRENT_TIMESTAMP")
 

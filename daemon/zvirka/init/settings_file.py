@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zvirka.settings.model import SqlExpression
+from zvirka.settings.value_types import SqlExpression
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _INLINE = frozenset({"where", "on_create", "on_update"})

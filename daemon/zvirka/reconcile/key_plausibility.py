@@ -16,6 +16,7 @@ from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.onec.protocol import Source
 from zvirka.reconcile.key_search import find_keys, searched_field
+from zvirka.staging.pairing import WHOLE, Pairing
 
 FILLED = 5
 """A store with fewer active clients is too small to judge by."""
@@ -24,7 +25,26 @@ _ASKED = 20
 """Clients of the store that ``zvirka check`` asks 1C for, one request each."""
 
 
-def require_storable(column: str, unfit: str) -> None:
+def require_right_key(store: Store, pairing: Pairing, least: float) -> None:
+    """Refuse a run whose key column cannot hold 1C's keys, or holds hardly any of them.
+
+    ``least`` is the share of ``guard.min_key_share``.
+
+    Raises:
+        SettingsError: with the column and examples.
+        StoreError: the store cannot be read.
+    """
+    _require_storable(store.key_column, store.unfit_key(pairing.wanted_keys()))
+    if pairing.sides is not WHOLE:  # nearly everything is unchanged since the last agreement
+        return
+    clients, known = pairing.key_overlap()
+    in_1c = pairing.example_keys(WHOLE.records, EXAMPLES)
+    if in_1c and not _is_plausible(clients, known, least):
+        in_store = pairing.example_keys(WHOLE.clients, EXAMPLES)
+        raise _wrong_column(store.key_column, clients, known, in_store, in_1c)
+
+
+def _require_storable(column: str, unfit: str) -> None:
     """Refuse a key column that cannot hold a key of 1C; ``unfit`` is such a key, or ''.
 
     Raises:
@@ -43,7 +63,7 @@ def require_storable(column: str, unfit: str) -> None:
         )
 
 
-def is_plausible(clients: int, known: int, least: float) -> bool:
+def _is_plausible(clients: int, known: int, least: float) -> bool:
     """Whether enough of the store's keys exist in 1C, or there are too few to judge by.
 
     ``clients`` counts active clients with a key, ``known`` those whose key exists in 1C.
@@ -52,7 +72,7 @@ def is_plausible(clients: int, known: int, least: float) -> bool:
     return not least or clients < FILLED or known >= max(1, least * clients)
 
 
-def wrong_column(
+def _wrong_column(
     column: str, clients: int, known: int, in_store: Sequence[str], in_1c: Sequence[str]
 ) -> SettingsError:
     """The refusal to go on, with example keys of both sides (a Код is no personal data)."""
@@ -86,11 +106,11 @@ def key_findings(source: Source, store: Store, mapping: Mapping, least: float) -
     in_1c = _keys_of_1c(source, mapping)
     newest = [c.key for c in store.newest(_ASKED) if c.active and c.key]
     try:
-        require_storable(store.key_column, store.unfit_key(in_1c))
+        _require_storable(store.key_column, store.unfit_key(in_1c))
         found = {client.key for client in store.read_keys(in_1c)}
         known = _known(source, mapping, newest) if newest and in_1c and not found else len(newest)
-        if not is_plausible(len(newest), known, least):
-            raise wrong_column(store.key_column, len(newest), known, newest, in_1c)
+        if not _is_plausible(len(newest), known, least):
+            raise _wrong_column(store.key_column, len(newest), known, newest, in_1c)
     except SettingsError as error:
         yield Finding("failure", "key", error.cause, error.remedy)
     else:

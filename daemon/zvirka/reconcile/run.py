@@ -39,12 +39,7 @@ from zvirka.reconcile.admission import admitted, check_policy
 from zvirka.reconcile.anchoring import anchor
 from zvirka.reconcile.confirming import Confirmed, confirm, still_wanted
 from zvirka.reconcile.environment import Environment
-from zvirka.reconcile.key_plausibility import (
-    EXAMPLES,
-    is_plausible,
-    require_storable,
-    wrong_column,
-)
+from zvirka.reconcile.key_plausibility import require_right_key
 from zvirka.reconcile.noting import note_schema, note_settings
 from zvirka.reconcile.pull import RESTRICTED, pull
 from zvirka.reconcile.request import Request, Summary
@@ -58,7 +53,6 @@ from zvirka.reconcile.targeting import Named, stage_named
 from zvirka.staging.agreement import Agreement
 from zvirka.staging.candidates import Candidates
 from zvirka.staging.database import Staging
-from zvirka.staging.pairing import WHOLE
 from zvirka.staging.source_mirror import SourceMirror
 
 
@@ -303,21 +297,10 @@ class _Run:
                 scan.read(environment)
         with self._phase("diff"):
             scan.pair(environment)
-            self._require_right_key(context)
+            least = environment.settings.guard.min_key_share
+            require_right_key(context.store, context.matching.pairing, least)
             facts.store_rows, facts.store_active = context.matching.counts()
         return _Staged(pulled.snapshot, pulled.mode)
-
-    def _require_right_key(self, context: RunContext) -> None:
-        store, pairing = context.store, context.matching.pairing
-        require_storable(store.key_column, store.unfit_key(pairing.wanted_keys()))
-        if pairing.sides is not WHOLE:  # nearly everything is unchanged since the last agreement
-            return
-        clients, known = pairing.key_overlap()
-        in_1c = pairing.example_keys(WHOLE.records, EXAMPLES)
-        least = self._environment.settings.guard.min_key_share
-        if in_1c and not is_plausible(clients, known, least):
-            in_store = pairing.example_keys(WHOLE.clients, EXAMPLES)
-            raise wrong_column(store.key_column, clients, known, in_store, in_1c)
 
     def _guard(self, context: RunContext, confirmed: Confirmed) -> None:
         facts = self._facts

@@ -134,8 +134,11 @@ def _reversals(
             continue
         if targets.refs and correction.ref not in targets.refs:
             continue
-        number += 1
         back = _way_back(store, correction, outcome, read_back.get(original, {}))
+        if back.action is Action.UPDATE and not back.after and back.new_key is None:
+            # It wrote a new Ref_Key alone: the old one names an object that 1C has deleted.
+            continue
+        number += 1
         yield _shown(mapping, correction, back, number), back, correction
 
 
@@ -177,7 +180,7 @@ def _way_back(
         active=True,
         before=left,
         after=after,
-        new_key=correction.key if correction.new_key else None,
+        new_key=correction.key if correction.new_key not in {None, correction.key} else None,
     )
 
 

@@ -71,6 +71,20 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class _Files:
+    """``zvirka.toml``, what it holds, and the files of the further flows by name."""
+
+    file: Path | None
+    whole: dict[str, Any]
+    further: dict[str, Path]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all flows; that of ``zvirka.toml`` comes first if it is one."""
+        return names_of(self.whole, self.further)
+
+
+@dataclass(frozen=True)
 class _Sources:
     """What files and environment say for one flow, before secrets and validation.
 
@@ -97,7 +111,11 @@ def load_settings(path: Path | None, environ: Mapping[str, str], flow: str | Non
             values or secrets, keys that contradict each other, all of it in one message; there is
             no such flow, or several and none was asked for.
     """
-    sources = _sources(path, environ, flow)
+    return _load(_files(path, environ), environ, flow)
+
+
+def _load(files: _Files, environ: Mapping[str, str], flow: str | None) -> Loaded:
+    sources = _sources(files, environ, flow)
     values, origins = sources.values, sources.origins
     problems = [*_unknown_variables(sources.environ), *sources.problems]
     secrets = resolve_secrets(values, origins, sources.environ, sources.key_of)
@@ -135,9 +153,10 @@ def load_flows(path: Path | None, environ: Mapping[str, str]) -> Flows:
     """
     found: dict[str, Loaded] = {}
     broken: dict[str, SettingsError] = {}
-    for name in flow_names(path, environ):
+    files = _files(path, environ)
+    for name in files.names:
         try:
-            found[name] = load_settings(path, environ, name)
+            found[name] = _load(files, environ, name)
         except SettingsError as error:
             broken[name] = error
     every = {name: loaded.settings for name, loaded in found.items()}
@@ -159,7 +178,7 @@ def load_leniently(
     file cannot be read at all.
     """
     try:
-        sources = _sources(path, environ, flow)
+        sources = _sources(_files(path, environ), environ, flow)
     except SettingsError:
         return None
     values = sources.values
@@ -182,20 +201,27 @@ def flow_names(path: Path | None, environ: Mapping[str, str]) -> list[str]:
         SettingsError: the file asked for does not exist or cannot be read, or the name of a flow's
             file cannot name a flow.
     """
-    file = find_settings(path, environ)
-    whole = _read_toml(file) if file is not None else {}
-    return names_of(whole, flow_files(file, whole))
+    return _files(path, environ).names
 
 
-def _sources(path: Path | None, environ: Mapping[str, str], flow: str | None) -> _Sources:
+def _files(path: Path | None, environ: Mapping[str, str]) -> _Files:
     file = find_settings(path, environ)
-    whole = _read_toml(file) if file is not None else {}
-    files = flow_files(file, whole)
-    name = chosen(flow, names_of(whole, files), file)
-    own_file = files.get(name)
+    if file is None:
+        return _Files(None, {}, {})
+    whole = _read_toml(file)
+    _anchor_paths(Settings, whole, file.parent)
+    for model, entry in shared_entries(whole):
+        _anchor_paths(model, entry, file.parent)
+    return _Files(file, whole, flow_files(file, whole))
+
+
+def _sources(files: _Files, environ: Mapping[str, str], flow: str | None) -> _Sources:
+    file = files.file
+    name = chosen(flow, files.names, file)
+    own_file = files.further.get(name)
     further = own_file is not None
     environ = environment_of(name, environ, further=further)
-    values, origins, problems = _values(whole, file, name, own_file)
+    values, origins, problems = _values(files.whole, file, name, own_file)
     _lay_environment(values, origins, environ)
     key_of = partial(credential_key, flow=name, further=further, shared=shared_tables(values))
     problems += share(values, origins)
@@ -210,9 +236,6 @@ def _values(
     origins: dict[str, str] = {}
     if file is None:
         return values, origins, []
-    _anchor_paths(Settings, whole, file.parent)
-    for model, entry in shared_entries(whole):
-        _anchor_paths(model, entry, file.parent)
     if own_file is None:
         _lay(values, whole, origins, str(file))
         return values, origins, []

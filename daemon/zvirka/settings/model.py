@@ -3,82 +3,26 @@
 Every key is documented in ``config/zvirka.example.toml``. Durations are written ``90s``, ``15m``,
 ``12h``, ``7d``, ``3y`` and held as ``timedelta``. Secrets are ``SecretStr``, and every secret ``x``
 has a sibling ``x_file`` (:mod:`zvirka.settings.secrets`).
-
-A key has one type, or a validator that accepts several and fails with one sentence: a union would
-report each of its alternatives (:mod:`zvirka.settings.explanations`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    WrapValidator,
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+
+from zvirka.settings.value_types import (
+    COLUMN,
+    OFF,
+    Constant,
+    Duration,
+    Scalar,
+    Share,
+    Timeout,
 )
-from pydantic_core import PydanticCustomError
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
-_LONGEST = 100 * _UNITS["y"]
-
-
-def _duration(value: Any) -> Any:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)\s*([smhdwy])", value.strip())):
-        seconds = int(match[1]) * _UNITS[match[2]]
-        return timedelta(seconds=seconds) if seconds <= _LONGEST else value
-    return value
-
-
-def _timeout(value: Any) -> Any:
-    duration = _duration(value)
-    # Sockets take no more than 24 days.
-    if isinstance(duration, timedelta) and not timedelta(0) < duration <= timedelta(days=1):
-        raise PydanticCustomError("timeout", "a duration of more than 0s and at most 1d")
-    return duration
-
-
-def _off(value: Any) -> Any:
-    return None if value is False or value in ("off", "false") else value
-
-
-def _column(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"column": value}
-    if isinstance(value, dict | BaseModel):
-        return value
-    raise PydanticCustomError("column", "a table or a text in quotes")
-
-
-def _scalar(value: Any, by_union: object) -> Any:
-    del by_union  # it would fail once for each alternative
-    if isinstance(value, str | int | float):
-        return value
-    raise PydanticCustomError("scalar", "a text, a number, true or false")
-
-
-def _constant(value: Any, by_union: object) -> Any:
-    if isinstance(value, SqlExpression):
-        return value
-    if isinstance(value, dict):
-        if value.keys() == {"sql"} and isinstance(value["sql"], str):
-            return SqlExpression(sql=value["sql"])
-        raise PydanticCustomError("constant", 'a table such as {{ sql = "CURRENT_TIMESTAMP" }}')
-    return _scalar(value, by_union)
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Timeout = Annotated[timedelta, BeforeValidator(_timeout)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Scalar = Annotated[str | int | float | bool, WrapValidator(_scalar)]
 
 
 class Table(BaseModel):
@@ -129,7 +73,7 @@ class OnecSettings(Table):
     groups: Literal["without", "with", "only"] | None = None
     """Whether the groups of a catalogue are records, too; the profile says it if nothing is set."""
     region: str = "UA"
-    fields: dict[str, Annotated[FieldSettings | None, BeforeValidator(_off)]] = {}
+    fields: dict[str, Annotated[FieldSettings | None, OFF]] = {}
     """Overrides of the profile; ``NAME = false`` (or ``"off"``) drops a field."""
     verify_tls: bool = True
     ca_file: Path | None = None
@@ -159,16 +103,8 @@ class ColumnSettings(Table):
     truncate: bool = False
 
 
-class SqlExpression(Table):
-    """``{ sql = "CURRENT_TIMESTAMP" }``: an expression the database evaluates."""
-
-    sql: str
-
-
-Column = Annotated[ColumnSettings, BeforeValidator(_column)]
+Column = Annotated[ColumnSettings, COLUMN]
 """A column's settings, or its name alone."""
-
-Constant = Annotated[SqlExpression | str | int | float | bool, WrapValidator(_constant)]
 
 
 class ChildSettings(Table):

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -80,7 +81,7 @@ def resolve_secrets(
     # One of the flow itself counts before one that it shares.
     credentials = {key: files[name] for name in sorted(files) if (key := key_of(name))}
     fix = Message("correct its name in LoadCredential=, or remove it")
-    for secret in _secrets(Settings, ()):
+    for secret in _all_secrets():
         credential = credentials.pop(secret.key, None)
         table = _table(values, secret)
         if table is not None:
@@ -194,6 +195,11 @@ def _table(values: dict[str, Any], secret: _Secret) -> dict[str, Any] | None:
             return None
         table = table.setdefault(step, {})
     return table if isinstance(table, dict) else None
+
+
+@cache
+def _all_secrets() -> tuple[_Secret, ...]:
+    return tuple(_secrets(Settings, ()))
 
 
 def _secrets(

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sqlite3
-import stat
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from tests.unit.journal.world import (
     DAY,
@@ -20,7 +15,6 @@ from tests.unit.journal.world import (
     begin,
     correction,
     difference,
-    key_pair,
     night,
     ref,
     settings,
@@ -36,40 +30,10 @@ from zvirka.domain import (
     Mode,
     Outcome,
     OutcomeState,
-    PlanState,
 )
-from zvirka.errors import JournalError, NoSuchRunError, SettingsError
-from zvirka.journal.chain import verify_chain
-from zvirka.journal.held_runs import Decision
+from zvirka.errors import JournalError, NoSuchRunError
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.run_facts import Facts
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = open_journal(settings(tmp_path))
-    yield opened
-    assert list(verify_chain(opened)) == []
-    opened.close()
-
-
-def test_a_new_journal_is_a_file_only_its_owner_may_read(tmp_path: Path) -> None:
-    journal = open_journal(settings(tmp_path / "state"))
-    begin(journal)
-    assert {
-        path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").iterdir()
-    } == {"journal.db": 0o600, "journal.db-wal": 0o600, "journal.db-shm": 0o600}
-    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
-    journal.close()
-
-
-def test_commits_are_written_through_to_the_disk(journal: Journal) -> None:
-    with journal.engine.connect() as connection:
-        modes = [
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
-        ]
-    assert modes == ["wal", 2, 1, 1]
 
 
 def test_differences_come_back_as_they_were_added_in_batches_by_number(journal: Journal) -> None:
@@ -336,80 +300,6 @@ def test_times_are_kept_as_utc_and_naive_ones_refused(journal: Journal) -> None:
         begin(journal, now=datetime(2026, 11, 24))  # noqa: DTZ001
 
 
-def ended(journal: Journal, command: str, parent: int, status: str = "finished") -> int:
-    run = begin(journal, command, parent=parent)
-    journal.finish(run, status=status, exit_code=0, now=NOW)
-    return run
-
-
-def waiting(journal: Journal, now: datetime = NOW) -> list[int | None]:
-    return [row.id for row in journal.held(now)]
-
-
-def test_a_held_run_waits_until_an_answer_was_carried_out(journal: Journal) -> None:
-    run = night(journal, status="held")
-    assert waiting(journal) == [run]
-    for status in ("failed", "interrupted"):
-        ended(journal, "approve", run, status)
-    answer = begin(journal, "approve", parent=run)
-    assert waiting(journal) == [run]
-    journal.finish(answer, status="finished", exit_code=0, now=NOW)
-    assert waiting(journal) == []
-    decision = journal.decisions([run, answer], NOW)
-    assert decision == {run: Decision(run=run, state=PlanState.APPROVED, by=answer, who="olena")}
-
-
-def test_a_rejection_of_a_part_leaves_the_rest_waiting(journal: Journal) -> None:
-    run = night(journal, status="held")
-    part = begin(journal, "reject", parent=run)
-    journal.set_mode(part, Mode.TARGETED)
-    journal.finish(part, status="finished", exit_code=1, now=NOW)
-    assert waiting(journal) == [run]
-    whole = ended(journal, "reject", run)
-    assert journal.decisions([run], NOW)[run].state is PlanState.REJECTED
-    assert journal.decisions([run], NOW)[run].by == whole
-
-
-def test_the_next_run_over_everything_supersedes_a_held_one(journal: Journal) -> None:
-    run = night(journal, status="held")
-    night(journal, status="failed")
-    partial = begin(journal)
-    journal.finish(partial, status="finished", exit_code=0, now=NOW)
-    one = begin(journal, "resync")
-    journal.set_mode(one, Mode.TARGETED)
-    journal.save_facts(one, Facts(complete=True))
-    journal.finish(one, status="finished", exit_code=0, now=NOW)
-    plan = begin(journal, "plan")
-    journal.save_facts(plan, Facts(complete=True))
-    journal.finish(plan, status="finished", exit_code=0, now=NOW)
-    assert waiting(journal) == [run]
-    other = night(journal, status="held")
-    assert waiting(journal) == [other]
-    complete = night(journal)
-    assert waiting(journal) == []
-    told = journal.decisions([run, other], NOW)
-    assert {one.run: (one.state, one.by) for one in told.values()} == {
-        run: (PlanState.SUPERSEDED, other),
-        other: (PlanState.SUPERSEDED, complete),
-    }
-
-
-def test_an_answer_comes_before_what_would_supersede(journal: Journal) -> None:
-    run = night(journal, status="held")
-    answer = ended(journal, "approve", run)
-    night(journal, status="held")
-    assert journal.decisions([run], NOW)[run].by == answer
-
-
-def test_a_held_run_expires(tmp_path: Path) -> None:
-    made = open_journal(settings(tmp_path, policy={"approval_expires": "3d"}))
-    run = night(made, status="held")
-    assert waiting(made, NOW + 3 * DAY) == [run]
-    assert waiting(made, NOW + 4 * DAY) == []
-    assert made.decisions([run], NOW + 4 * DAY)[run].state is PlanState.EXPIRED
-    made.close()
-
-
 def test_the_last_good_runs_are_finished_and_saw_everything(journal: Journal) -> None:
     good = [night(journal), night(journal)]
     night(journal, status="failed")
@@ -471,119 +361,3 @@ def test_texts_no_database_can_hold_are_recorded_all_the_same(journal: Journal) 
     ((one,),) = journal.differences(run)
     assert (one.name, one.fields) == ("a\ufffdb\ufffdc", fields)
     assert journal.history(key=hostile)[0].fields == fields
-
-
-def test_a_journal_of_a_newer_zvirka_is_refused(tmp_path: Path) -> None:
-    open_journal(settings(tmp_path)).close()
-    with sqlite3.connect(tmp_path / "journal.db") as door:
-        door.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(JournalError, match="newer zvirka") as caught:
-        open_journal(settings(tmp_path))
-    assert caught.value.place == str(tmp_path / "journal.db")
-    assert caught.value.remedy
-
-
-def test_a_file_that_is_no_database_is_told_as_such(tmp_path: Path) -> None:
-    (tmp_path / "journal.db").write_text("this is a shopping list, quite a long one " * 50)
-    with pytest.raises(JournalError, match="damaged, or is no database"):
-        open_journal(settings(tmp_path))
-
-
-def test_a_place_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(JournalError, match="cannot be opened for writing") as caught:
-        open_journal(settings(tmp_path / "file" / "state"))
-    assert "state_dir" in caught.value.remedy
-
-
-def test_a_journal_another_program_locks_is_told_as_such(tmp_path: Path) -> None:
-    journal = open_journal(settings(tmp_path))
-    door = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
-    with journal.engine.connect() as connection:
-        connection.connection.driver_connection.execute("PRAGMA busy_timeout = 50")
-    door.execute("BEGIN IMMEDIATE")
-    with pytest.raises(JournalError, match="locked by another program"):
-        begin(journal)
-    door.execute("ROLLBACK")
-    door.close()
-    assert begin(journal) == 1
-    journal.close()
-
-
-def test_a_journal_that_became_read_only_is_told_as_such(journal: Journal) -> None:
-    with journal.engine.connect() as connection:
-        connection.connection.driver_connection.execute("PRAGMA query_only = ON")
-    with pytest.raises(JournalError, match="read but not written"):
-        begin(journal)
-    with journal.engine.connect() as connection:
-        connection.connection.driver_connection.execute("PRAGMA query_only = OFF")
-
-
-def test_a_full_disk_is_told_as_such_and_loses_nothing(journal: Journal) -> None:
-    run = begin(journal)
-    journal.add_differences(run, [difference(1)])
-    with journal.engine.connect() as connection:
-        driver = connection.connection.driver_connection
-        pages = driver.execute("PRAGMA page_count").fetchone()[0]
-        driver.execute(f"PRAGMA max_page_count = {pages}")
-    many = [difference(number, note="x" * 5000) for number in range(2, 200)]
-    with pytest.raises(JournalError, match="disk of the journal is full") as caught:
-        journal.add_differences(run, many)
-    assert "free some space" in caught.value.remedy
-    assert "ТОВ" not in str(caught.value)
-    assert [one.number for page in journal.differences(run) for one in page] == [1]
-
-
-def test_a_second_writer_is_refused_without_a_value_in_the_message(journal: Journal) -> None:
-    run = begin(journal)
-    journal.add_differences(run, [difference(1)])
-    with pytest.raises(JournalError, match="contradicts what it holds") as caught:
-        journal.add_differences(run, [difference(1)])
-    assert "Мрія" not in repr(caught.value) + str(caught.value)
-    with pytest.raises(JournalError):
-        journal.intend(run, [(5, correction(5))], NOW)
-
-
-@pytest.mark.parametrize("url", ["mysql+pymysql://h/d", "no url at all", "oracle://h/d"])
-def test_only_sqlite_and_postgresql_carry_a_journal(tmp_path: Path, url: str) -> None:
-    with pytest.raises(SettingsError, match="SQLite or PostgreSQL"):
-        open_journal(settings(tmp_path, journal={"url": url}))
-
-
-def test_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "key.pem").write_text("no key")
-    with pytest.raises(SettingsError, match="not an Ed25519 private key"):
-        open_journal(settings(tmp_path, report={"signing_key_file": tmp_path / "key.pem"}))
-    with pytest.raises(SettingsError, match="cannot be read"):
-        open_journal(settings(tmp_path, report={"signing_key_file": tmp_path / "none.pem"}))
-    path, _ = key_pair(tmp_path)
-    open_journal(settings(tmp_path, report={"signing_key_file": path})).close()
-
-
-@pytest.mark.long
-def test_a_journal_in_step_is_opened_without_alembic(tmp_path: Path) -> None:
-    open_journal(settings(tmp_path)).close()
-    program = (
-        "import sys; from pathlib import Path; from tests.unit.journal.world import settings;"
-        "from zvirka.journal.journal import open_journal;"
-        f"open_journal(settings(Path({str(tmp_path)!r})));"
-        "sys.exit('alembic' in sys.modules)"
-    )
-    import subprocess
-    import sys
-
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
-
-
-def test_a_copy_of_the_file_is_a_journal_too(tmp_path: Path) -> None:
-    journal = open_journal(settings(tmp_path))
-    night(journal)
-    with journal.engine.connect() as connection:
-        connection.execute(text("SELECT 1"))
-    journal.close()
-    (tmp_path / "copy").mkdir()
-    shutil.copy(tmp_path / "journal.db", tmp_path / "copy" / "journal.db")
-    copy = open_journal(settings(tmp_path / "copy"))
-    assert list(verify_chain(copy)) == []
-    assert copy.get(1).status == "finished"
-    copy.close()

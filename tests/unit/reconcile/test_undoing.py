@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -152,3 +153,14 @@ def test_a_run_that_wrote_nothing_is_not_undone(environment: Environment) -> Non
     run = corrected(environment)
     with pytest.raises(UsageError, match="changed nothing"):
         check_undoable(environment.journal, run)
+
+
+def test_a_new_ref_key_alone_is_nothing_to_put_back(
+    environment: Environment, store: MemoryStore
+) -> None:
+    """1C created the object again under the same Код: the row got the Ref_Key of the new one."""
+    again = msgspec.structs.replace(renamed("2"), key="000002", after={}, new_key="000002")
+    renamed_again = msgspec.structs.replace(renamed(), new_key="000001")
+    run = corrected(environment, renamed_again, again)
+    assert undone(environment, store, run) == [OutcomeState.APPLIED]
+    assert store.rows["1"].values["name"] == "Стара назва"

@@ -14,8 +14,9 @@ from tests.unit.settings.files import SMALLEST, written
 from zvirka.errors import ExitCode, SettingsError
 from zvirka.settings.effective import duration_text, effective_values
 from zvirka.settings.loading import load_settings
-from zvirka.settings.model import Duration, Settings, SqlExpression
+from zvirka.settings.model import Settings
 from zvirka.settings.places import find_settings
+from zvirka.settings.value_types import Duration, SqlExpression
 
 
 def refused(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -> str:

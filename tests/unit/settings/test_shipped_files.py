@@ -15,8 +15,9 @@ from pydantic_core import PydanticUndefined
 
 from zvirka.package_files import shipped
 from zvirka.settings.loading import load_settings
-from zvirka.settings.model import Settings, SqlExpression
+from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
+from zvirka.settings.value_types import SqlExpression
 
 CONFIG = shipped("config")
 EXAMPLE = CONFIG / "zvirka.example.toml"

@@ -11,7 +11,8 @@ from sqlalchemy.schema import CreateIndex
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
-from zvirka.settings.model import ErpSettings, SqlExpression
+from zvirka.settings.model import ErpSettings
+from zvirka.settings.value_types import SqlExpression
 
 
 def key_column_findings(

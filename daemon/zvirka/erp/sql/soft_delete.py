@@ -18,7 +18,8 @@ from sqlalchemy import (
 )
 
 from zvirka.erp.sql.expressions import admin_sql
-from zvirka.settings.model import Constant, DeleteSettings, SqlExpression
+from zvirka.settings.model import DeleteSettings
+from zvirka.settings.value_types import Constant, SqlExpression
 
 
 @dataclass(frozen=True)

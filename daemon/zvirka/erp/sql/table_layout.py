@@ -37,12 +37,8 @@ from zvirka.errors import SettingsError
 from zvirka.identity import BLANKS
 from zvirka.mapping import Field, Mapping
 from zvirka.message import Message, coded, joined
-from zvirka.settings.model import (
-    ChildSettings,
-    ColumnSettings,
-    Constant,
-    ErpSettings,
-)
+from zvirka.settings.model import ChildSettings, ColumnSettings, ErpSettings
+from zvirka.settings.value_types import Constant
 
 Constants = tuple[tuple[str, Any], ...]
 """Column name → value or SQL expression."""

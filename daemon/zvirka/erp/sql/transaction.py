@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Container, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
@@ -17,43 +17,25 @@ from zvirka.erp.sql.database_errors import is_row_fault, row_reason
 from zvirka.erp.sql.ordering import Unit
 from zvirka.erp.sql.referenced_rows import ReferencedRows, living_references
 from zvirka.erp.sql.row_values import RowValues, prepare
-from zvirka.erp.sql.statements import Statements
+from zvirka.erp.sql.row_writing import ChangedError, KeyDoubledError, NotOwnedError, RowWriting
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.typed_values import UnstorableError, column_values
+from zvirka.erp.write_refusals import (
+    CHANGED,
+    CIRCLE,
+    CREATES_STOPPED,
+    GONE,
+    KEY_DOUBLED,
+    KEY_HELD,
+    KEY_TAKEN,
+    KEY_TWICE,
+    LEFT_AS_IT_WAS,
+    NO_RESTORE,
+    NOT_OWNED,
+    NOT_OWNED_SO,
+)
 from zvirka.message import Message, joined
-
-GONE = Message("the row is gone, or no longer owned")
-CHANGED = Message("the row changed since it was scanned")
-KEY_TAKEN = Message("a client with this key is there by now")
-KEY_TWICE = Message("another correction of this batch creates the same key")
-KEY_HELD = Message("another client holds the new key")
-NO_RESTORE = Message("the store deletes for good, there is nothing to restore")
-NOT_OWNED = Message(
-    "the created row would not be owned; complete erp.on_create so that erp.owned holds"
-)
-KEY_DOUBLED = Message("another row has the same key after the create, which was taken back")
-CREATES_STOPPED = Message(
-    "not created: an earlier create of this run ended with two rows under one key"
-)
-CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED"
-NOT_OWNED_SO = Message("the row would not be owned any more with these values")
-LEFT_AS_IT_WAS = Message(
-    "the database took the statement and left the row as it was (a trigger or a rule)"
-)
-CIRCLE = Message("clients exchange a unique value in a circle")
-
-
-class ChangedError(Exception):
-    """Fewer rows were written than statements sent: some row is not as scanned."""
-
-
-class KeyDoubledError(Exception):
-    """A create ended with two rows under one key."""
-
-
-class _NotOwnedError(Exception):
-    """A row created would be invisible, and would be created again every night."""
 
 
 class _TriedError(Exception):
@@ -63,7 +45,7 @@ class _TriedError(Exception):
 _WHY: dict[type[Exception], Message] = {
     ChangedError: CHANGED,
     KeyDoubledError: KEY_DOUBLED,
-    _NotOwnedError: NOT_OWNED,
+    NotOwnedError: NOT_OWNED,
 }
 
 
@@ -98,11 +80,10 @@ class Transaction:
         self._clean = clean
         self._doubled = doubled
         self._partly = partly
-        self._statements = Statements(layout, connection)
+        self._rows = RowWriting(connection, layout, reading, clean=clean)
         self._nul = connection.dialect.name != "postgresql"
         self._children = Children(connection, layout)
         self._parents = ReferencedRows(connection, layout.columns.values())
-        self._texts: dict[Any, str] = {}
 
     def bulk(self, corrections: Sequence[Correction]) -> list[Outcome]:
         """Corrections in any order: one statement per kind, one by one only where that fails."""
@@ -110,7 +91,7 @@ class Transaction:
         for group in _by_statement(ready):
             try:
                 outcomes += self._write(group)
-            except (ChangedError, KeyDoubledError, _NotOwnedError):
+            except (ChangedError, KeyDoubledError, NotOwnedError):
                 outcomes += [self._single(row_values) for row_values in group]
             except StatementError as error:
                 if not is_row_fault(error):
@@ -135,8 +116,8 @@ class Transaction:
                 ready.append(self._row_values(correction))
         outcomes: list[Outcome] = []
         for group in _by_statement(ready):
-            if len(group) > 1 and self._statements.bulk_update.takes(group[0].values):
-                self._change(group, judged=False)
+            if len(group) > 1 and self._rows.statements.bulk_update.takes(group[0].values):
+                self._rows.change(group, judged=False)
                 outcomes += self._applied(group, [row_values.row for row_values in group])
         return outcomes
 
@@ -149,17 +130,17 @@ class Transaction:
         if len(ready) < 2 or len(ready) < len(unit):
             return outcomes + [self._single(row_values) for row_values in ready]
         try:
-            with self._savepoint():
-                parked = [self._park(row_values) for row_values in ready]
+            with self._rows.savepoint():
+                parked = [self._rows.park(row_values) for row_values in ready]
                 outcomes = [o for p in parked if not p.parked for o in self._write([p])]
                 outcomes += [o for p in parked if p.parked for o in self._write([p])]
-                self._require_owned([p.row for p in parked if p.parked])
+                self._rows.require_owned([p.row for p in parked if p.parked])
                 return outcomes
         except ChangedError:
             return [
                 _outcome(p.correction, OutcomeState.NOT_CONVERGING, LEFT_AS_IT_WAS) for p in ready
             ]
-        except _NotOwnedError:
+        except NotOwnedError:
             return [_outcome(p.correction, OutcomeState.REFUSED, NOT_OWNED_SO) for p in ready]
         except StatementError as error:
             if not is_row_fault(error):
@@ -246,7 +227,7 @@ class Transaction:
         natural = column_values(self._layout.pk, rows)
         if not natural:
             return {}
-        self._connection.execute(self._statements.lock(natural)).all()
+        self._connection.execute(self._rows.statements.lock(natural)).all()
         self._children.lock(natural)
         return {client.row: client for client in self._reading.by_rows(self._connection, rows)}
 
@@ -269,7 +250,7 @@ class Transaction:
         except KeyDoubledError:
             self._doubled.append(correction.key)
             return _outcome(correction, OutcomeState.FAILED, KEY_DOUBLED)
-        except _NotOwnedError:
+        except NotOwnedError:
             return _outcome(correction, OutcomeState.REFUSED, NOT_OWNED)
         except StatementError as error:
             if not is_row_fault(error):
@@ -307,14 +288,14 @@ class Transaction:
         """Try a correction, take it back, and say why it was refused, if it was."""
         try:
             row_values = self._row_values(correction)
-            with self._savepoint():
+            with self._rows.savepoint():
                 self._write([row_values])
                 raise _TriedError
         except _TriedError:
             return joined(row_values.left_out.values()) if row_values.left_out else None
         except UnstorableError as refusal:
             return refusal.reason
-        except (ChangedError, KeyDoubledError, _NotOwnedError) as refusal:
+        except (ChangedError, KeyDoubledError, NotOwnedError) as refusal:
             return _WHY[type(refusal)]
         except StatementError as error:
             if not is_row_fault(error):
@@ -323,11 +304,11 @@ class Transaction:
 
     def _write(self, group: list[RowValues]) -> list[Outcome]:
         """Write corrections of one shape, all or none of them."""
-        with self._savepoint():
+        with self._rows.savepoint():
             if group[0].correction.action is Action.CREATE:
-                rows = self._create(group)
+                rows = self._rows.create(group)
             else:
-                self._change(group, judged=True)
+                self._rows.change(group, judged=True)
                 rows = [row_values.row for row_values in group]
             self._children.write(group, rows)
         return self._applied(group, rows)
@@ -339,99 +320,12 @@ class Transaction:
                 correction=row_values.correction.id,
                 state=OutcomeState.APPLIED,
                 detail=_remarks(row_values),
-                row=self._texts.get(row) or str(row_values.values.get(pk, row)),
+                row=self._rows.texts.get(row) or str(row_values.values.get(pk, row)),
                 left_out=tuple(row_values.left_out),
                 waits=row_values.waits,
             )
             for row_values, row in zip(group, rows, strict=True)
         ]
-
-    def _create(self, group: list[RowValues]) -> list[Any]:
-        """Insert clients and find each new row by its key: the order of rows means nothing.
-
-        Raises:
-            _NotOwnedError: a new row is not owned, or its key reads back as another.
-            KeyDoubledError: another row has the key by now.
-            ChangedError: fewer rows were created than statements sent.
-        """
-        statement = self._statements.create(tuple(group[0].values))
-        created = self._connection.execute(
-            statement,
-            [row_values.values for row_values in group],
-            execution_options={"preserve_rowcount": True},
-        )
-        if 0 <= created.rowcount < len(group):
-            raise ChangedError
-        keys = [row_values.correction.key for row_values in group]
-        found: dict[str, list[Any]] = defaultdict(list)
-        for row, text, key in self._reading.rows_of_keys(self._connection, keys, clean=self._clean):
-            found[key].append(row)
-            self._texts[row] = text
-        if any(len(found[key]) > 1 for key in keys):
-            raise KeyDoubledError
-        if not all(found[key] for key in keys):
-            raise _NotOwnedError
-        return [found[key][0] for key in keys]
-
-    def _require_owned(self, rows: list[Any]) -> None:
-        owned = self._connection.execute(self._statements.owned_among(rows)).all()
-        if len(owned) < len(rows):
-            raise _NotOwnedError
-
-    def _change(self, group: list[RowValues], *, judged: bool) -> None:
-        action, active, columns = group[0].shape
-        parked = group[0].parked
-        gone = action is Action.DELETE and self._layout.soft is None
-        alone = gone or parked
-        bulk_update = None if alone else self._statements.change_in_bulk(group, judged=judged)
-        if bulk_update is not None:
-            written = self._connection.execute(bulk_update).rowcount
-        else:
-            statement: Any = (
-                self._statements.remove(active)
-                if gone
-                else self._statements.change(action, active, columns, parked=parked)
-            )
-            if statement is None:
-                return
-            parameters = [self._statements.parameters(row_values) for row_values in group]
-            written = self._connection.execute(statement, parameters).rowcount
-        if written != len(group):
-            raise ChangedError
-
-    def _park(self, row_values: RowValues) -> RowValues:
-        """Empty the unique columns a client gives up, and expect them empty from here on."""
-        correction = row_values.correction
-        fields = [name for name in correction.after if self._gives_up(name, row_values)]
-        if not fields:
-            return row_values
-        columns = [self._layout.columns[name].column.name for name in fields]
-        statement = self._statements.change(Action.UPDATE, correction.active, columns)
-        empty = RowValues(correction, row_values.row, dict.fromkeys(columns))
-        parameters = self._statements.parameters(empty)
-        if statement is None or self._connection.execute(statement, [parameters]).rowcount != 1:
-            raise ChangedError
-        before = {**correction.before, **dict.fromkeys(fields)}
-        expecting = msgspec.structs.replace(correction, before=before)
-        return msgspec.structs.replace(row_values, correction=expecting, parked=True)
-
-    def _gives_up(self, field: str, row_values: RowValues) -> bool:
-        mapped = self._layout.columns.get(field)
-        if mapped is None or not mapped.column.nullable:
-            return False
-        if mapped.column.name not in row_values.values:
-            return False
-        correction = row_values.correction
-        changes = correction.before.get(field) != correction.after[field]
-        return changes and mapped.unique
-
-    @contextmanager
-    def _savepoint(self) -> Iterator[None]:
-        """All or nothing, with the constraints PostgreSQL would only check at the very end."""
-        with self._connection.begin_nested():
-            yield
-            if self._connection.dialect.name == "postgresql":
-                self._connection.exec_driver_sql(CHECK_NOW)
 
 
 def _is_held(correction: Correction, why: Container[str]) -> bool:

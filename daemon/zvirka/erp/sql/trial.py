@@ -19,8 +19,9 @@ from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
-from zvirka.erp.sql.transaction import KEY_TAKEN, Transaction
+from zvirka.erp.sql.transaction import Transaction
 from zvirka.erp.sql.typed_values import is_day, some_value
+from zvirka.erp.write_refusals import KEY_TAKEN
 from zvirka.findings import Finding
 from zvirka.message import Message, coded, joined
 

@@ -15,9 +15,10 @@ from zvirka.erp.sql.database_errors import is_hopeless, is_passing, store_error
 from zvirka.erp.sql.engines import WRITES, end_failed, wait_briefly
 from zvirka.erp.sql.isolation import Isolation, Work
 from zvirka.erp.sql.ordering import Unit, arrange
+from zvirka.erp.sql.row_writing import ChangedError
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
-from zvirka.erp.sql.transaction import ChangedError, Transaction
+from zvirka.erp.sql.transaction import Transaction
 
 ATTEMPTS = 3
 """How often a transaction that lost a deadlock is tried."""

@@ -18,7 +18,9 @@ from zvirka.domain import Action, Client, Correction, Outcome, OutcomeState
 from zvirka.erp.protocol import Allowed, always_allowed
 from zvirka.erp.sql.ordering import arrange
 from zvirka.erp.sql.store import SqlStore
-from zvirka.erp.sql.transaction import (
+from zvirka.erp.webhook.endpoint import Endpoint, EndpointAnswer, Reply
+from zvirka.erp.webhook.rate import RequestRate
+from zvirka.erp.write_refusals import (
     CHANGED,
     CREATES_STOPPED,
     GONE,
@@ -26,8 +28,6 @@ from zvirka.erp.sql.transaction import (
     KEY_TAKEN,
     NO_RESTORE,
 )
-from zvirka.erp.webhook.endpoint import Endpoint, EndpointAnswer, Reply
-from zvirka.erp.webhook.rate import RequestRate
 from zvirka.errors import StoreError
 from zvirka.identity import canonical_key, trimmed
 from zvirka.mapping import Mapping
