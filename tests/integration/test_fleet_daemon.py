@@ -6,10 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from tests.integration.fleet_world import Fleet, fleet
 from tests.integration.service_world import KYIV
@@ -47,6 +49,26 @@ def test_the_daemon_orders_its_nights_from_workers(tmp_path: Path) -> None:
         assert world.count(orders) == 2
         assert world.runs("f0") == [("finished", "schedule", "zvirka daemon")]
         assert [world.clients(name) for name in world.names] == [8, 8]
+
+
+def test_flows_that_wait_need_neither_a_thread_nor_a_query_each(tmp_path: Path) -> None:
+    with fleet(tmp_path, flows=16, servers=2, counterparties=1, extra=due()) as world:
+        daemon = world.start("daemon")
+        orders = "SELECT count(*) FROM procrastinate_jobs"
+        world.wait(lambda: world.count(orders) == 16, "no nights are ordered", seconds=150)
+        status = Path(f"/proc/{daemon.pid}/status").read_text()
+        (threads,) = (line.split()[1] for line in status.splitlines() if line[:7] == "Threads")
+        assert int(threads) < 16
+        time.sleep(5)  # each flow has looked into its journal after its start
+        before = transactions(world)
+        time.sleep(5)
+        assert transactions(world) - before < 5 * 16 / 2
+
+
+def transactions(world: Fleet) -> int:
+    """How many transactions the database has had; a query outside of one counts, too."""
+    query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = :name"
+    return int(world.queue(query, name=make_url(world.journal).database)[0][0])
 
 
 def test_a_person_asks_a_worker_and_learns_where_it_runs(tmp_path: Path) -> None:

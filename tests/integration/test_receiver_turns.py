@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,15 @@ from sqlalchemy import Connection, create_engine, text
 from tests import processes
 from tests.integration import receiver_child
 from tests.integration.databases import fresh
-from tests.integration.receiver_world import PATH, STAMP, World, new_body, receiver, settings
+from tests.integration.receiver_world import (
+    PATH,
+    STAMP,
+    World,
+    new_body,
+    receiver,
+    running,
+    settings,
+)
 from tests.integration.store_shapes import SHAPES, Shape
 from tests.integration.test_receiver_kill import free_port
 from zvirka.erp.sql.upsert import Upsert, UpsertRequest, UpsertResult
@@ -32,6 +40,9 @@ from zvirka.journal.engine import open_engine
 from zvirka.journal.receipt_checks import verify_receipts
 from zvirka.journal.run_lock import receiver_lock
 from zvirka.receiver import batching
+from zvirka.receiver.run_receiver import receiver_apps
+from zvirka.settings.model import Settings
+from zvirka.settings.profiles import mapping_of
 
 TERMINATE = """
     SELECT pg_terminate_backend(pid)
@@ -339,3 +350,33 @@ def test_a_restore_is_refused_while_a_receiver_waits_for_messages(machines: Mach
         machines.receiver("two"),
     ):
         pytest.fail("a receiver works on a journal that is being restored")
+
+
+def test_the_receivers_of_further_flows_take_turns_too(tmp_path: Path) -> None:
+    journal = fresh("postgresql", tmp_path)
+
+    def flow(machine: str, name: str) -> Settings:
+        return settings(
+            tmp_path / machine,
+            erp={"url": f"sqlite:///{tmp_path}/{name}.db"},
+            journal={"url": journal, "schema": f"zvirka_{name}"},
+            receiver={"path": f"/{name}"},
+        )
+
+    with ExitStack() as opened:
+        clients = []
+        for machine in ("one", "two"):
+            first, further = flow(machine, "first"), flow(machine, "further")
+            app = opened.enter_context(receiver_apps(first, mapping_of(first), [further]))
+            address = opened.enter_context(running(app))
+            clients.append(opened.enter_context(httpx.Client(base_url=address, timeout=30)))
+        for stamp, path in enumerate(("/first", "/further") * 2):
+            for client in clients:
+                answer = client.post(path, json=new_body("create", STAMP + stamp))
+                assert answer.status_code == 200, answer.text
+    for name in ("first", "further"):
+        found, _ = open_engine(flow("one", name))
+        with found.connect() as connection:
+            assert connection.execute(text("SELECT count(*) FROM receipt")).scalar() == 4
+        assert list(verify_receipts(found)) == []
+        found.dispose()

@@ -44,11 +44,15 @@ def fleet(site: Site) -> Iterator[Site]:
 
 def asked(site: Site, *command: str) -> dict[str, Any]:
     """What a command says that the service's user types."""
-    answer = site.machine.run(
-        *("systemd-run", "--quiet", "--wait", "--pipe", "--uid=zvirka"),
-        *(f"--setenv=ZVIRKA_ONEC__PASSWORD={PASSWORD}", "/opt/zvirka/bin/zvirka", *command),
-        *("--json", "--config", "/etc/zvirka/zvirka.toml"),
-    )
+    try:
+        answer = site.machine.run(
+            *("systemd-run", "--quiet", "--wait", "--pipe", "--uid=zvirka"),
+            *(f"--setenv=ZVIRKA_ONEC__PASSWORD={PASSWORD}", "/opt/zvirka/bin/zvirka", *command),
+            *("--json", "--config", "/etc/zvirka/zvirka.toml"),
+        )
+    except AssertionError as error:
+        error.add_note(site.machine.log("zvirka-worker.service"))
+        raise
     said: dict[str, Any] = json.loads(answer)
     return said
 

@@ -42,7 +42,8 @@ FLOORS = (
     {"settings", "i18n", "policy"},
     {"report", "staging", "onec", "erp", "journal", "simulator", "bsl", "logs"},
     {"reconcile", "backup"},
-    {"cli", "web", "service", "receiver", "fleet", "demonstration", "demonstration_flows", "init"},
+    {"web", "service", "receiver", "fleet", "demonstration", "demonstration_flows", "init"},
+    {"cli"},  # a command starts each of the others
 )
 SIDEWAYS = {
     ("policy", "settings"),  # it is read from them
@@ -51,13 +52,6 @@ SIDEWAYS = {
     ("report", "journal"),  # a report is rendered from the journal
     ("fleet", "service"),  # workers perform the nights of the daemon
     ("web", "fleet"),  # what is asked for on the page goes to workers, too
-    ("cli", "fleet"),
-    ("cli", "web"),  # a command starts each of the others
-    ("cli", "service"),
-    ("cli", "receiver"),
-    ("cli", "demonstration"),
-    ("cli", "init"),
-    ("cli", "demonstration_flows"),
     ("demonstration", "demonstration_flows"),  # its second part
     ("demonstration_flows", "init"),
     ("demonstration", "init"),  # the demo leaves a settings file

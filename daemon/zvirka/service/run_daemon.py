@@ -121,7 +121,7 @@ def run_daemon(
     for settings in flows.settings:
         # The page then says that the daemon was stopped, not that it is silent.
         with suppress(ZvirkaError):
-            JournalRecords(lambda settings=settings: settings).beat(utc_now(), None)  # type: ignore[misc]
+            JournalRecords(lambda settings=settings: settings).stopped(utc_now())  # type: ignore[misc]
     logger.info("the daemon stops")
     return int(ExitCode.IN_SYNC)
 
