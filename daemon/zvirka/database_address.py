@@ -44,7 +44,7 @@ def hosts_of(url: URL) -> tuple[str, ...]:
 
 
 def may_be_read_on_the_way(url: URL) -> bool:
-    """Whether a connection to another machine may be unencrypted, or to anybody's server.
+    """Whether others on the network could read a connection to another machine, or answer it.
 
     libpq's default ``prefer`` encrypts only if the server offers it. PyMySQL verifies a certificate
     only if the address names an authority.

@@ -53,13 +53,19 @@ class ContactLine(msgspec.Struct, frozen=True, tag_field="home", tag="contact"):
 
 
 class RegisterLine(msgspec.Struct, frozen=True, tag_field="home", tag="register"):
-    """A record of an information register of older trade bases (dimensions Объект, Тип, Вид)."""
+    """A record of an information register that names the object in its property ``object``.
 
-    type: str
+    ``type`` and ``kind`` choose records by Тип and Вид, where the register has them. Of several
+    records one with the properties of ``prefer_empty`` empty counts first, the first of them most;
+    then, without a ``type``, the one with the lowest value.
+    """
+
+    type: str = ""
     kind: str = ""
     value: str = "Представление"
     register: str = "КонтактнаяИнформация"
     object: str = "Объект"
+    prefer_empty: tuple[str, ...] = ()
 
 
 FieldSource = Attribute | ContactLine | RegisterLine
@@ -124,9 +130,10 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     def is_pushed(self) -> bool:
         """Whether the push module tells of this catalogue: the key travels in its messages.
 
-        A message names its counterparty by one field, so a key of several never does.
+        A message names its counterparty by one field, so a key of several never does. The module
+        does not send groups.
         """
-        if self.slice:
+        if self.slice or self.groups == "only":
             return False
         fields = self.key_fields
         return self.key_is_ref or (len(fields) == 1 and bool(fields[0].payload))
@@ -167,7 +174,11 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
             del content["slice"]
         for field in content["fields"]:
             # Newer than version 0.1: unset, they must not change the digest of an older mapping.
-            for name in ("reference", "values"):
-                if not field[name]:
-                    del field[name]
+            for holder, name in (
+                (field, "reference"),
+                (field, "values"),
+                (field["source"], "prefer_empty"),
+            ):
+                if not holder.get(name, True):
+                    del holder[name]
         return hashlib.sha256(msgspec.json.encode(content)).hexdigest()

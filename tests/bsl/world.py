@@ -42,7 +42,7 @@ QUEUE = Register(
     ("Ссылка",),
     (
         "Идентификатор", "Действие", "Код", "Данные", "Порядок", "Создано", "Попыток",
-        "СледующаяПопытка", "ЗанятоДо", "КодСостояния", "Ошибка", "Остановлено",
+        "СледующаяПопытка", "ЗанятоДо", "КодСостояния", "Ошибка", "Остановлено", "Справочник",
     ),
 )  # fmt: skip
 SETTINGS = Register("ZvirkaSettings", ("Имя",), ("Значение",))
@@ -109,8 +109,8 @@ def running_erp(tls: ssl.SSLContext | None = None) -> Iterator[Erp]:
 class World:
     """An infobase of one configuration with the push module in it.
 
-    ``modules`` are common modules by name; ``object_module`` belongs to Контрагенты; without it
-    the subscriptions of the extension are wired.
+    ``modules`` are common modules by name; ``object_module`` belongs to the catalogues it was
+    ``pasted`` into; without it the subscriptions of the extension are wired.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class World:
         modules: dict[str, str],
         object_module: str = "",
         registers: tuple[Register, ...] = (),
+        pasted: tuple[str, ...] = ("Контрагенты",),
     ) -> None:
         self.now = datetime(2026, 1, 31, 22, 15, 7, 42000)  # noqa: DTZ001
         self.base = Infobase(*(catalogs or (ACCOUNTING, KINDS)), registers=registers)
@@ -128,7 +129,7 @@ class World:
             self.names[name] = self.base.modules[name] = Module(source, self.names)
         if object_module:
             self.base.open_object = lambda this: (
-                Module(object_module, self.names, this) if this.meta.name == "Контрагенты" else None
+                Module(object_module, self.names, this) if this.meta.name in pasted else None
             )
         self.log = directory / "zvirka-push.log"
         if "ВидыКонтактнойИнформации" in self.base.catalogs:

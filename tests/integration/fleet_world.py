@@ -42,6 +42,13 @@ class Fleet:
         return self.folder / "zvirka.toml"
 
     @property
+    def script(self) -> Path:
+        """What a package installs as ``zvirka``; not every one guards it by ``__name__``."""
+        script = self.folder / "zvirka"
+        script.write_text("import sys\nfrom zvirka.cli import main\nsys.exit(main())\n")
+        return script
+
+    @property
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
@@ -56,7 +63,7 @@ class Fleet:
         """
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "zvirka.cli", *command, "--config", str(self.file)],
+                [sys.executable, str(self.script), *command, "--config", str(self.file)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "ZVIRKA_JOURNAL__URL": journal or self.journal},

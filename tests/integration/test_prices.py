@@ -47,7 +47,7 @@ GOODS_SETTINGS: dict[str, Any] = {
 
 
 @contextmanager
-def shop_of(directory: Path, backend: str) -> Iterator[World]:
+def shop_of(directory: Path, backend: str, **delete: Any) -> Iterator[World]:
     """Six goods in the store already, and twelve prices of them in 1C."""
     options = SimulatorOptions(counterparties=1, nomenclature=6, prices=True, seed=3)
     with Simulator(options) as simulator:
@@ -66,7 +66,12 @@ def shop_of(directory: Path, backend: str) -> Iterator[World]:
                 "name": "prices",
                 "state_dir": directory / "state",
                 "onec": {**onec, "profile": "prices", "fields": {"kind": {"values": KINDS}}},
-                "erp": {"url": url, "table": "prices", "columns": {"item": "item_id"}},
+                "erp": {
+                    "url": url,
+                    "table": "prices",
+                    "columns": {"item": "item_id"},
+                    "delete": delete,
+                },
                 "guard": {"max_change_share": 1.0, "max_delete_share": 0.5},
             }
         ).among({"nomenclature": goods})
@@ -95,10 +100,14 @@ def stored(made: World) -> dict[tuple[str, str], float]:
     rows = made.shape.sql(
         """
         SELECT g.ref, p.kind, p.price FROM prices p JOIN goods g ON g.id = p.item_id
-        WHERE p.is_active
+        WHERE p.is_active AND p.price IS NOT NULL
         """
     )
     return {(ref, kind): float(price) for ref, kind, price in rows}
+
+
+def all_rows(made: World) -> list[tuple[Any, ...]]:
+    return made.shape.sql("SELECT id, kind, price, currency FROM prices ORDER BY id")
 
 
 def in_1c(made: World) -> dict[tuple[str, str], float]:
@@ -128,6 +137,77 @@ def test_prices_are_set_changed_and_cease(tmp_path: Path, backend: str) -> None:
         assert stored(market) == in_1c(market)
         assert len(stored(market)) == 11
         assert market.run().causes == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_price_that_has_ceased_is_emptied_and_the_row_stays(tmp_path: Path, backend: str) -> None:
+    with shop_of(tmp_path, backend, mode="empty", empty=["price", "currency"]) as market:
+        market.run()
+        first, *_ = items(market)
+        prices = market.base.prices
+        before = all_rows(market)
+        prices.withdraw(first, WHOLESALE)
+        ceased = market.run()
+        assert (ceased.exit_code, len(stored(market))) == (0, 11)
+        [gone] = market.differences(ceased.run)
+        assert (gone.kind, gone.cause) == (Kind.EXTRA, Cause.MISSED_DELETE)
+        emptied = [row for row in all_rows(market) if row not in before]
+        [(price, currency)] = [row[2:4] for row in emptied]
+        assert (price, currency, len(all_rows(market))) == (None, None, 12)
+        assert market.run().causes == {}
+
+        undone = market.run("undo", parent=ceased.run, reason="test")
+        assert (undone.exit_code, all_rows(market)) == (0, before)
+        assert market.run().causes == {Cause.UNDONE: 1}
+        assert all_rows(market) == before
+        again = market.resync()
+        assert (again.exit_code, len(stored(market))) == (0, 11)
+
+        prices.set(first, WHOLESALE, 7.5, day="2026-11-24")
+        back = market.run()
+        assert (back.exit_code, stored(market)) == (0, in_1c(market))
+        assert [d.kind for d in market.differences(back.run)] == [Kind.INACTIVE]
+        assert market.run().causes == {}
+        market.run("undo", parent=back.run, reason="test")
+        assert len(stored(market)) == 11
+        assert len(all_rows(market)) == 12
+
+
+@pytest.mark.parametrize("mode", ["soft", "hard", "empty"])
+def test_an_undone_deletion_is_remembered_by_its_key(tmp_path: Path, mode: str) -> None:
+    """A store without a column for Ref_Key forgets the one of a row that is gone."""
+    with shop_of(tmp_path, "sqlite", mode=mode, empty=["price"]) as market:
+        market.run()
+        market.base.prices.withdraw(items(market)[0], RETAIL)
+        ceased = market.run()
+        market.run()
+        market.run("undo", parent=ceased.run, reason="test")
+        before = all_rows(market)
+        for _ in range(2):
+            assert market.run().causes == {Cause.UNDONE: 1}
+        assert all_rows(market) == before
+
+
+@pytest.mark.parametrize(
+    ("table", "empty", "told"),
+    [
+        (TABLE, [], "names no column"),
+        (TABLE, ["prise"], "has no column prise"),
+        (TABLE, ["is_active"], "an undo could not fill it again"),
+        (TABLE, ["kind"], "an undo could not fill it again"),
+        (TABLE.replace("price NUMERIC(12, 2)", "price NUMERIC(12, 2) NOT NULL"), ["price"], "NULL"),
+    ],
+)
+def test_columns_that_a_deletion_cannot_empty_are_told(
+    tmp_path: Path, table: str, empty: list[str], told: str
+) -> None:
+    with shop_of(tmp_path, "sqlite", mode="empty", empty=empty) as market:
+        market.shape.sql("DROP TABLE prices")
+        market.shape.sql(table.format(serial=SERIAL["sqlite"]))
+        run = market.run()
+        assert run.exit_code != 0
+        assert told in str(run.error)
 
 
 def test_an_empty_register_deletes_nothing(market: World) -> None:

@@ -16,6 +16,9 @@ EXPOSURE = 1.5
 SERVICES = (
     "zvirka.service",
     "zvirka-receiver.service",
+    "zvirka-web.service",
+    "zvirka-feed.service",
+    "zvirka-worker.service",
     "zvirka-reconcile.service",
     "zvirka-resync@000000123.service",
     "zvirka-alert@zvirka.service.service",

@@ -26,6 +26,7 @@ _STANDARD = {
     "DeletionMark": "ПометкаУдаления",
     "Parent_Key": "Родитель",
     "Owner_Key": "Владелец",
+    "Owner": "Владелец",
     "IsFolder": "ЭтоГруппа",
     "DataVersion": "ВерсияДанных",
     "Predefined": "Предопределенный",
@@ -75,7 +76,7 @@ def objects(mapping: Mapping) -> tuple[str, ...]:
             names.append(f"РегистрСведений.{source.register}")
         elif source.catalog:
             names.append(f"Справочник.{source.catalog}")
-        if not isinstance(source, Attribute):
+        if not isinstance(source, Attribute) and source.type:
             names.append(f"Справочник.{KINDS_CATALOG}")
     return (*dict.fromkeys(names), "РегистрСведений.ZvirkaOutbox")
 

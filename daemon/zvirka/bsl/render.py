@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 import msgspec
-from pydantic import SecretStr
 
 from zvirka.bsl.field_calls import field_lines, literal, objects
 from zvirka.bsl.output_directory import OutputFile, write_all
+from zvirka.bsl.push_address import (
+    address,
+    checked_address,
+    credentials_of,
+    secret_text,
+    signature_key,
+)
+from zvirka.bsl.pushed_catalogues import FurtherCatalogue, further_catalogues
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
@@ -50,6 +56,9 @@ class Rendered(msgspec.Struct, frozen=True):
 def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
     """Write both variants, the processings and the guide into ``out``.
 
+    One module tells of all catalogues of the base: that of these settings, and those of the other
+    flows (:func:`zvirka.bsl.pushed_catalogues.further_catalogues`).
+
     The module that holds the secrets is readable by its owner only. Files of an earlier rendering
     that this one does not write are deleted: the Configurator would load them.
 
@@ -68,10 +77,15 @@ def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
             place="onec.key",
             remedy=Message("let zvirka reconcile it at night; only one field can name a client"),
         )
+    further, left_out = further_catalogues(settings, mapping)
+    names = dict.fromkeys(
+        name for one in (mapping, *(one.mapping for one in further)) for name in objects(one)
+    )
     blocks = {
         "settings": _settings_lines(settings, mapping),
         "fields": list(field_lines(mapping)),
-        "objects": [f"Имена.Добавить({literal(name)});" for name in objects(mapping)],
+        "catalogues": [line for one in further for line in _catalogue_lines(one)],
+        "objects": [f"Имена.Добавить({literal(name)});" for name in names],
     }
     source = shipped("bsl")
     files = []
@@ -81,7 +95,8 @@ def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
             continue
         text = template.read_text(encoding="utf-8")
         if name in _CORE:
-            text = _filled(_filled(text, "settings", blocks), "fields", blocks)
+            for block in ("settings", "fields", "catalogues"):
+                text = _filled(text, block, blocks)
         elif name == _PROCESSING:
             text = _filled(text, "objects", blocks)
         elif name == _EXTENSION:
@@ -92,24 +107,18 @@ def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
         files.append(OutputFile(written_as, text, private=name in _CORE))
     deleted = write_all(out, files)
     written = [out / file.name for file in files]
-    return Rendered(written, deleted, list(_warnings(settings, mapping, out)))
-
-
-def address(settings: Settings) -> str:
-    """Return the URL 1C posts to: ``bsl.address``, else the ERP's webhook, else our receiver."""
-    if settings.bsl.address:
-        return settings.bsl.address
-    if settings.erp.webhook is not None:
-        return settings.erp.webhook.url
-    return f"http://{settings.receiver.listen}{settings.receiver.path}"
+    scoped = any(one.scope for one in (mapping, *(one.mapping for one in further)))
+    warnings = list(_warnings(settings, out, scoped=scoped))
+    warnings += [("bsl_flow_left_out", {"flow": flow}) for flow in left_out]
+    return Rendered(written, deleted, warnings)
 
 
 def _warnings(
-    settings: Settings, mapping: Mapping, out: Path
+    settings: Settings, out: Path, *, scoped: bool
 ) -> Iterator[tuple[str, dict[str, str]]]:
     url = urlsplit(address(settings))
     credentials = credentials_of(settings)
-    if credentials.token or credentials.password or _signature_key(settings):
+    if credentials.token or credentials.password or signature_key(settings):
         yield "bsl_secrets", {"directory": str(out)}
     host = url.hostname or ""
     if is_loopback(host):
@@ -118,12 +127,20 @@ def _warnings(
         yield "bsl_unencrypted", {"address": f"http://{url.netloc.rpartition('@')[2]}"}
     if not settings.bsl.base:
         yield "bsl_no_base", {}
-    if mapping.scope:
+    if scoped:
         yield "bsl_scope", {}
 
 
+def _catalogue_lines(catalogue: FurtherCatalogue) -> Iterator[str]:
+    """The statements that tell the module of one more catalogue."""
+    yield "Поля = Новый Массив;"
+    yield from field_lines(catalogue.mapping)
+    yield f'Описание = Новый Структура("Путь, Поля", {literal(catalogue.path)}, Поля);'
+    yield f"Результат.Вставить({literal(catalogue.mapping.catalog)}, Описание);"
+
+
 def _settings_lines(settings: Settings, mapping: Mapping) -> list[str]:
-    url = _checked(address(settings))
+    url = checked_address(address(settings))
     secure = url.scheme == "https"
     path = url.path or settings.receiver.path
     bsl = settings.bsl
@@ -137,11 +154,11 @@ def _settings_lines(settings: Settings, mapping: Mapping) -> list[str]:
         "ЗащищенноеСоединение": _boolean(secure),
         "ФайлСертификатов": literal(bsl.server_ca),
         "ФайлСертификатаКлиента": literal(bsl.client_certificate),
-        "ПарольСертификатаКлиента": literal(_secret(bsl.certificate_password)),
+        "ПарольСертификатаКлиента": literal(secret_text(bsl.certificate_password)),
         "Токен": literal(credentials.token),
         "Пользователь": literal(credentials.user),
         "Пароль": literal(credentials.password),
-        "КлючПодписи": literal(_signature_key(settings)),
+        "КлючПодписи": literal(signature_key(settings)),
         "ПроксиСервер": literal(proxy),
         "ПроксиПорт": str(proxy_port),
         "ПроксиПользователь": literal(""),
@@ -155,85 +172,6 @@ def _settings_lines(settings: Settings, mapping: Mapping) -> list[str]:
         "ИмяСправочника": literal(mapping.catalog),
     }
     return [f"Результат.Вставить({literal(name)}, {value});" for name, value in values.items()]
-
-
-def _checked(address: str) -> SplitResult:
-    """The address in its parts.
-
-    Raises:
-        SettingsError: it is not one 1C can post to.
-    """
-    url = urlsplit(address)
-    try:
-        port = url.port
-    except ValueError:
-        port = -1
-    if url.scheme not in {"http", "https"} or not url.hostname or port == -1:
-        raise SettingsError(
-            coded("ZV3402", "the address for the push module is not an HTTP URL"),
-            place="bsl.address",
-            remedy=Message('write it whole, e.g. "https://erp.example.com/api/webhook/1c/clients"'),
-        )
-    if _is_unspecified(url.hostname):
-        raise SettingsError(
-            coded(
-                "ZV3403",
-                "1C cannot post to {hostname}: it means every address of a machine, not one",
-                hostname=url.hostname,
-            ),
-            place="bsl.address",
-            remedy=Message("set bsl.address to the name or address 1C reaches the receiver by"),
-        )
-    return url
-
-
-def _is_unspecified(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What 1C shows the receiver: a bearer token, else user and password; empty where unset."""
-
-    token: str = ""
-    user: str = ""
-    password: str = ""
-
-
-def credentials_of(settings: Settings) -> Credentials:
-    """Return the credentials that belong to the address 1C posts to.
-
-    ``bsl.user`` first, then those written into the address, then the ERP's own when 1C posts to
-    the ERP's webhook, then the receiver's token.
-    """
-    url = urlsplit(address(settings))
-    if settings.bsl.user:
-        return Credentials("", settings.bsl.user, _secret(settings.bsl.password))
-    if url.username:
-        return Credentials("", unquote(url.username), unquote(url.password or ""))
-    webhook = settings.erp.webhook
-    if webhook is not None and address(settings) == webhook.url:
-        if webhook.token:
-            return Credentials(webhook.token.get_secret_value())
-        if webhook.user:
-            return Credentials("", webhook.user, _secret(webhook.password))
-    if settings.receiver.tokens:
-        return Credentials(settings.receiver.tokens[0].get_secret_value())
-    return Credentials()
-
-
-def _signature_key(settings: Settings) -> str:
-    """Return the key our receiver checks; the ERP's own webhook knows nothing of it."""
-    webhook = settings.erp.webhook
-    if webhook is not None and address(settings) == webhook.url:
-        return ""
-    return _secret(settings.receiver.signature_key)
-
-
-def _secret(value: SecretStr | None) -> str:
-    return value.get_secret_value() if value else ""
 
 
 def _has_jobs(bsl: BslSettings) -> bool:

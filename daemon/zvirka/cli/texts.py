@@ -143,6 +143,10 @@ SENTENCES: dict[str, str] = {
     "bsl_scope": N_(
         "the push module sends every counterparty; onec.scope does not narrow what it sends"
     ),
+    "bsl_flow_left_out": N_(
+        "the push module does not serve the flow {flow}: it has another server, token or signature"
+        " key, or a catalogue that another flow has; its changes are found at night"
+    ),
     "chain_good": N_("The chain is whole up to run {run}, digest {digest}."),
     "chain_bad": N_("The chain is broken"),
     "signed_count": N_("Runs signed with a trusted key: {signed}; not signed so: {unsigned}."),

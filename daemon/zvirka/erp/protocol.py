@@ -96,6 +96,11 @@ class Store(Protocol):
         ...
 
     @property
+    def emptied(self) -> tuple[str, ...]:
+        """The fields that a delete empties in the row it leaves; as a rule none."""
+        ...
+
+    @property
     def has_ref(self) -> bool:
         """Whether the store keeps the Ref_Key; without, the journal remembers the pairing."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, LiteralString
@@ -73,13 +74,16 @@ def read_status(app: App, settings: Settings) -> FleetStatus:
         for row in rows
     ]
     servers = {queue_of(server_of(flow)): server_of(flow) for flow in settings.flows.values()}
-    servers |= {row["queue"]: servers.get(row["queue"], row["queue"]) for row in orders}
+    of_queue: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in orders:
+        of_queue[row["queue"]].append(row)
+    servers |= {queue: servers.get(queue, queue) for queue in of_queue}
     return FleetStatus(
         workers,
         [
             _queue(
                 server,
-                [row for row in orders if row["queue"] == queue],
+                of_queue.get(queue, []),
                 sum(one.alive and (one.queues is None or queue in one.queues) for one in workers),
                 now - settings.fleet.alert_after,
             )

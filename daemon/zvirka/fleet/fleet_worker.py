@@ -71,7 +71,7 @@ class RunProcess(Protocol):
 
 @dataclass(frozen=True)
 class Employment:
-    """How a worker works: which queues (``None``: all), how many runs at once.
+    """What a worker takes: from which queues (``None``: all), and how many runs at once.
 
     ``poll`` is how often it looks for orders whose lane has become free, which nobody announces.
     """

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.forkserver import ensure_running
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 
@@ -30,7 +34,8 @@ def launcher(config: Path | None) -> Launch:
     """What starts a process for an order, which reads the settings in ``config`` itself."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
-    ensure_running()
+    with _no_script():
+        ensure_running()
 
     async def launch(order: Order) -> RunProcess:
         reader, writer = context.Pipe(duplex=False)
@@ -40,10 +45,22 @@ def launcher(config: Path | None) -> Launch:
             process = context.Process(
                 target=perform_apart, args=(config, content, writer), daemon=True
             )
-            process.start()
+            with _no_script():
+                process.start()
         return _Fork(process, reader)
 
     return launch
+
+
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """Keep multiprocessing from running the script ``zvirka`` in children, where it would begin."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 class _Fork:

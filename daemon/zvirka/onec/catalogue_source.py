@@ -20,14 +20,12 @@ from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder, decode_ref
-from zvirka.onec.odata_queries import Queries, all_of, any_of, canonical
-from zvirka.onec.paging import PageReader
+from zvirka.onec.odata_queries import all_of, any_of, canonical
 from zvirka.onec.protocol import LineBatch, ObjectBatch, SourceTraffic, Undelivered, VersionBatch
 from zvirka.onec.related_values import ContactLines
-from zvirka.onec.schema import CONTRADICTIONS, SchemaCache
-from zvirka.onec.session import OnecSession
+from zvirka.onec.schema import CONTRADICTIONS
+from zvirka.onec.source_access import SourceAccess
 from zvirka.onec.source_layout import SourceLayout, proven_schema
-from zvirka.onec.undelivered import OutboxReader
 
 _CONTROL_ROWS = 20
 
@@ -36,59 +34,40 @@ class CatalogueSource:
     """One session with the catalogue: see :class:`zvirka.onec.protocol.Source` for each method.
 
     Args:
-        session: the conversation with 1C; entered and left with the catalogue.
+        access: the session, entered and left with the catalogue, and how it is read.
         mapping: which fields, and where they live.
-        schemas: the cached schema of the publication.
-        page_bytes: what a page should weigh.
-        max_url: the longest URL the web server takes.
-        allowed_only: read only the rows the user may see.
         today: the date in the base's own time zone, which says what contact lines are in force.
     """
 
     def __init__(
-        self,
-        session: OnecSession,
-        mapping: Mapping,
-        schemas: SchemaCache,
-        *,
-        page_bytes: int = 4_000_000,
-        max_url: int = 2000,
-        allowed_only: bool = False,
-        today: Callable[[], date] = date.today,
+        self, access: SourceAccess, mapping: Mapping, *, today: Callable[[], date] = date.today
     ) -> None:
-        self.session = session
-        self.traffic: SourceTraffic = session.traffic
+        self._access = access
+        self.session = access.session
+        self.traffic: SourceTraffic = access.session.traffic
         """What was asked of 1C so far."""
         self.mapping = mapping
-        self.restricted = allowed_only
+        self.restricted = access.allowed_only
         """Rows may be missing without a word: a snapshot is never complete."""
         self._controls: dict[str, str | None] = {}
-        self._schemas = schemas
         self._today = today
-        self._page_bytes = page_bytes
-        self._max_url = max_url
 
     def __enter__(self) -> CatalogueSource:
         self.session.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Finish the session; a cached schema that 1C contradicted is read again next time."""
-        self._schemas.forget_if_contradicted(*exc)
-        self.session.__exit__(*exc)
+        self._access.leave(*exc)
 
     def shape(self) -> dict[str, str]:
         """Type by name of what the publication has of the mapped entities, as last read."""
-        return self._schemas.shape()
+        return self._access.schemas.shape()
 
     # -- what the schema says --------------------------------------------------------------------
 
     def _laid(self, *, fresh: bool = False) -> SourceLayout:
-        schema = proven_schema(self._schemas, self.mapping, fresh=fresh)
-        queries = Queries(schema, allowed_only=self.restricted)
-        reader = PageReader(
-            self.session, queries, page_bytes=self._page_bytes, max_url=self._max_url
-        )
+        schema = proven_schema(self._access.schemas, self.mapping, fresh=fresh)
+        reader = self._access.reader(schema)
         return SourceLayout(reader, schema, self.mapping, today=self._today)
 
     @cached_property
@@ -247,13 +226,7 @@ class CatalogueSource:
 
     def undelivered(self) -> Iterator[Undelivered]:
         """What waits in the outbox of the extension, the newest first; needs no $metadata."""
-        outbox = OutboxReader(
-            self.session,
-            page_bytes=self._page_bytes,
-            max_url=self._max_url,
-            allowed_only=self.restricted,
-        )
-        return outbox.newest()
+        return self._access.outbox().newest()
 
 
 def _collated(text: str | None) -> str:

@@ -107,7 +107,9 @@ class RowDecoder:
             return list(map(str, column))
         if kind == "Edm.Boolean":
             return [None if value is None else str(value).lower() for value in column]
-        return list(map(_as_text, column))
+        found = list(map(bytes, column))
+        text_of = {raw: _as_text(raw) for raw in set(found)}  # few dates and numbers differ
+        return [text_of[raw] for raw in found]
 
 
 def _list_of(inner: RowDecoder) -> Any:
@@ -143,8 +145,8 @@ def _kind(edm: str, name: str) -> Any:
     return bool | None if edm == "Edm.Boolean" else msgspec.Raw
 
 
-def _as_text(raw: msgspec.Raw) -> str | None:
-    text = bytes(raw).decode()
+def _as_text(raw: bytes) -> str | None:
+    text = raw.decode()
     if text == "null":
         return None
     if not text.startswith('"'):

@@ -151,7 +151,8 @@ def _needed(schema: Schema, mapping: Mapping, field: Field) -> Iterator[tuple[st
         entity = section_entity(mapping, source)
     else:
         entity = register_entity(source)
-    yield entity, "Тип"
+    if source.type:
+        yield entity, "Тип"
     yield entity, source.value
     holder = schema.entity(entity)
     if holder is None:
@@ -160,5 +161,6 @@ def _needed(schema: Schema, mapping: Mapping, field: Field) -> Iterator[tuple[st
         yield entity, kind_property(holder)
     if isinstance(source, RegisterLine):
         yield entity, object_property(holder, source)
+        yield from ((entity, name) for name in source.prefer_empty)
     if needs_kinds(field) and isinstance(source, ContactLine):
         yield KINDS, "Ref_Key"

@@ -21,6 +21,7 @@ from zvirka.onec.protocol import Source
 from zvirka.onec.schema import SchemaCache
 from zvirka.onec.session import OnecSession
 from zvirka.onec.slice_source import SliceSource
+from zvirka.onec.source_access import SourceAccess
 from zvirka.onec.transport import Limits
 from zvirka.settings.model import OnecSettings
 
@@ -89,25 +90,10 @@ def open_source(
         today: the date in the base's own time zone.
     """
     session = open_session(onec, mapping, sleep=sleep)
+    access = SourceAccess.of(onec, session, open_schemas(session, state_dir))
     if mapping.slice:
-        return SliceSource(
-            session,
-            mapping,
-            open_schemas(session, state_dir),
-            page_bytes=onec.page_bytes,
-            max_url=onec.max_url,
-            allowed_only=onec.allowed_only,
-            day=today(),
-        )
-    return CatalogueSource(
-        session,
-        mapping,
-        open_schemas(session, state_dir),
-        page_bytes=onec.page_bytes,
-        max_url=onec.max_url,
-        allowed_only=onec.allowed_only,
-        today=today,
-    )
+        return SliceSource(access, mapping, day=today())
+    return CatalogueSource(access, mapping, today=today)
 
 
 @contextmanager

@@ -279,6 +279,7 @@ class PageReader:
         *,
         clause: Callable[[str], str] | None = None,
         where: str = "",
+        order: Sequence[str] = (),
     ) -> Iterator[tuple[list[str], list[Row]]]:
         """Rows whose Ref_Key is one of the references, as many a request as fit a URL.
 
@@ -294,26 +295,30 @@ class PageReader:
         of = clause or (lambda ref: self.queries.clause(entity, "Ref_Key", ref))
         wanted = list(dict.fromkeys(map(canonical, refs)))
         while wanted:
-            taken = self._fitting(shape, list(map(of, wanted[:_MOST_KEYS])), where)
-            query = self._keyed(shape, list(map(of, wanted[:taken])), where)
+            taken = self._fitting(shape, list(map(of, wanted[:_MOST_KEYS])), where, order)
+            query = self._keyed(shape, list(map(of, wanted[:taken])), where, order)
             rows = self.rows(query, shape)
             if clause is None and not set(shape.refs(rows)) <= set(wanted[:taken]):
                 raise failures.FilterIgnoredError(place=entity.name)
             yield wanted[:taken], rows
             wanted = wanted[taken:]
 
-    def _keyed(self, shape: RowDecoder, clauses: Sequence[str], where: str) -> Query:
+    def _keyed(
+        self, shape: RowDecoder, clauses: Sequence[str], where: str, order: Sequence[str]
+    ) -> Query:
         keys = any_of(clauses)
         scope = f"({where})" if where else ""
         return self.queries.page(
-            shape.entity, shape.select, top=_LARGEST, where=all_of([keys, scope])
+            shape.entity, shape.select, top=_LARGEST, where=all_of([keys, scope]), order=order
         )
 
-    def _fitting(self, shape: RowDecoder, clauses: Sequence[str], where: str) -> int:
+    def _fitting(
+        self, shape: RowDecoder, clauses: Sequence[str], where: str, order: Sequence[str]
+    ) -> int:
         """How many of the clauses one URL holds; at least one."""
 
         def length(count: int) -> int:
-            query = self._keyed(shape, clauses[:count], where)
+            query = self._keyed(shape, clauses[:count], where, order)
             return len(self.session.address(query.path, query.params))
 
         few, many = 1, len(clauses)

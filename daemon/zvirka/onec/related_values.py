@@ -1,4 +1,4 @@
-"""Related values, stored outside the counterparty: contact lines, partners, register records.
+"""Related values, stored outside the counterparty: contact lines and partners.
 
 Each class reads one such place for all fields that live there: everything in pages, or what
 belongs to some owners.
@@ -17,8 +17,8 @@ from loguru import logger
 from zvirka.domain import ZERO_REF
 from zvirka.mapping import Attribute, ContactLine, Field, RegisterLine
 from zvirka.onec.decoding import Row, RowDecoder, lowered
-from zvirka.onec.mapping_fit import kind_property, object_property
-from zvirka.onec.odata_queries import all_of, any_of, canonical
+from zvirka.onec.mapping_fit import kind_property
+from zvirka.onec.odata_queries import all_of, any_of
 from zvirka.onec.paging import PageReader, Selection
 from zvirka.onec.protocol import LineBatch
 from zvirka.onec.schema import Entity
@@ -34,16 +34,32 @@ _LINES = 58_000
 """The most days and lines that an order encodes, so that it stays below :data:`_LAST`."""
 
 
-def order_of(line: int, since: str | None, today: date) -> int | None:
-    """The order of a contact line among those of its kind; ``None`` while it is not in force.
+def orders_of(
+    lines: Sequence[int], since: Sequence[str | None], today: date
+) -> Sequence[int | None]:
+    """The order of each contact line among those of its kind; ``None`` while it is not in force.
 
     БСП takes the latest beginning that is not in the future, and of equal ones the lowest line.
+
+    Args:
+        lines: the number of each line.
+        since: the day from which it counts, as 1C writes a date; ``None``: always.
+        today: the date in the base's own time zone.
     """
+    behind = {begin: _behind(begin, today) for begin in set(since)}
+    return [
+        None if (first := behind[begin]) is None else first + min(line, _LINES - 1)
+        for line, begin in zip(lines, since, strict=True)
+    ]
+
+
+def _behind(since: str | None, today: date) -> int | None:
+    """The order of the first line with this beginning."""
     day = date.fromisoformat(since[:10]) if since else date.min
     if day > today:
         return None
     newest = min(_DAYS, max(0, (day - _FIRST_DAY).days))
-    return (_DAYS - newest) * _LINES + min(line, _LINES - 1)
+    return (_DAYS - newest) * _LINES
 
 
 def _begins(name: str, since: date, until: date) -> str:
@@ -103,7 +119,8 @@ class LineSource(msgspec.Struct, frozen=True):
         )
 
 
-def _kinds_column(shape: RowDecoder, rows: Sequence[Row], name: str) -> list[str]:
+def kinds_column(shape: RowDecoder, rows: Sequence[Row], name: str) -> list[str]:
+    """The kinds of lines; empty texts where the shape does not have them."""
     if name not in shape.names:
         return [""] * len(rows)
     return lowered([text or "" for text in shape.texts(rows, name)])
@@ -248,7 +265,7 @@ class ContactLines:
             refs=refs,
             orders=self._orders(shape, rows),
             types=shape.texts(rows, "Тип"),
-            kinds=_kinds_column(shape, rows, self._kind),
+            kinds=kinds_column(shape, rows, self._kind),
             values={choice.value: shape.texts(rows, choice.value) for choice in self._choices},
         )
 
@@ -256,11 +273,7 @@ class ContactLines:
         lines: list[int] = list(map(shape.getter("LineNumber"), rows))
         if not self._dated:
             return lines
-        today = self._today()
-        return [
-            order_of(line, since, today)
-            for line, since in zip(lines, shape.texts(rows, _SINCE), strict=True)
-        ]
+        return orders_of(lines, shape.texts(rows, _SINCE), self._today())
 
     def taking_effect(self, since: date) -> Iterator[list[str]]:
         """Owners of lines in force from a day after ``since`` and not after today."""
@@ -315,76 +328,6 @@ class LinkedAttributes:
         for field, name in self._names.items():
             values = self._shape.texts(rows, name)
             yield LineBatch(field, self.via, refs, [0] * len(refs), values)
-
-
-class RegisterRecords:
-    """An information register of older bases; its owner is often of a composite type."""
-
-    via = ""
-    light = True
-
-    def __init__(
-        self,
-        reader: PageReader,
-        entity: Entity,
-        source: RegisterLine,
-        choices: Sequence[Choice],
-        *,
-        catalogue: str,
-    ) -> None:
-        self._reader = reader
-        self._entity = entity
-        self._catalogue = catalogue
-        self._object = object_property(entity, source)
-        self._kind = kind_property(entity)
-        self._choices = choices
-        owner_type = f"{source.object}_Type"
-        self._owner_type = owner_type if entity.has(owner_type) else ""
-        dimensions = [self._object, "Тип", *([self._kind] if entity.has(self._kind) else [])]
-        typed = [self._owner_type] if self._owner_type else []
-        values = [choice.value for choice in choices]
-        self._shape = RowDecoder(entity, [*dimensions, *typed, *values])
-        self._selection = Selection(
-            self._shape, self._types(), tuple(dimensions), tuple(dimensions)
-        )
-        self._order = 0
-
-    def _types(self) -> str:
-        types = sorted({choice.type for choice in self._choices})
-        return any_of([self._reader.queries.clause(self._entity, "Тип", name) for name in types])
-
-    def all(self) -> Iterator[LineBatch]:
-        """Every record of the wanted types that belongs to the catalogue."""
-        for rows in self._reader.pages(self._selection):
-            yield from self._deal(rows)
-
-    def of(self, refs: Sequence[str]) -> Iterator[LineBatch]:
-        """Records of these owners."""
-        pages = self._reader.by_keys(self._shape, refs, clause=self._clause, where=self._types())
-        for _, rows in pages:
-            yield from self._deal(rows)
-
-    def _clause(self, ref: str) -> str:
-        """A composite dimension compares only with a reference cast to its catalogue."""
-        if self._entity.properties[self._object] == "Edm.Guid":
-            return self._reader.queries.clause(self._entity, self._object, ref)
-        return f"{self._object} eq cast(guid'{canonical(ref)}','{self._catalogue}')"
-
-    def _deal(self, rows: Sequence[Row]) -> Iterator[LineBatch]:
-        if self._owner_type:
-            ours = f"StandardODATA.{self._catalogue}"
-            kinds = self._shape.texts(rows, self._owner_type)
-            rows = [row for row, kind in zip(rows, kinds, strict=True) if kind == ours]
-        shape, first = self._shape, self._order
-        self._order += len(rows)
-        lines = LineSource(
-            refs=shape.refs(rows, self._object),
-            orders=list(range(first, self._order)),
-            types=shape.texts(rows, "Тип"),
-            kinds=_kinds_column(shape, rows, self._kind),
-            values={choice.value: shape.texts(rows, choice.value) for choice in self._choices},
-        )
-        return (lines.of(choice, "") for choice in self._choices)
 
 
 def choice_of(field: Field, kinds: frozenset[str]) -> Choice:

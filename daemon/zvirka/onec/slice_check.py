@@ -10,31 +10,16 @@ from zvirka.findings import Finding, failed
 from zvirka.mapping import Mapping
 from zvirka.message import Message, plural
 from zvirka.onec.failures import OnecError
-from zvirka.onec.schema import SchemaCache
-from zvirka.onec.session import OnecSession
 from zvirka.onec.slice_source import SliceSource
+from zvirka.onec.source_access import SourceAccess
 from zvirka.onec.timed_finding import timed
-from zvirka.settings.model import OnecSettings
 
 
 def slice_findings(
-    onec: OnecSettings,
-    mapping: Mapping,
-    session: OnecSession,
-    schemas: SchemaCache,
-    *,
-    today: Callable[[], date] = date.today,
+    access: SourceAccess, mapping: Mapping, *, today: Callable[[], date] = date.today
 ) -> Iterator[Finding]:
     """Read the virtual table: rights, filters, the number of records and the first page."""
-    source = SliceSource(
-        session,
-        mapping,
-        schemas,
-        page_bytes=onec.page_bytes,
-        max_url=onec.max_url,
-        allowed_only=onec.allowed_only,
-        day=today(),
-    )
+    source = SliceSource(access, mapping, day=today())
     started = time.monotonic()
     try:
         count = source.preflight()

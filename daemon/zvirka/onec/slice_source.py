@@ -25,11 +25,11 @@ from zvirka.onec import failures
 from zvirka.onec.catalogue_source import counterparties
 from zvirka.onec.decoding import Row, RowDecoder
 from zvirka.onec.mapping_fit import catalog_entity, is_guid, record_entity
-from zvirka.onec.odata_queries import Queries, all_of, any_of
+from zvirka.onec.odata_queries import all_of, any_of
 from zvirka.onec.paging import PageReader, Selection
 from zvirka.onec.protocol import LineBatch, ObjectBatch, SourceTraffic, Undelivered, VersionBatch
-from zvirka.onec.schema import CONTRADICTIONS, Entity, SchemaCache
-from zvirka.onec.session import OnecSession
+from zvirka.onec.schema import CONTRADICTIONS, Entity
+from zvirka.onec.source_access import SourceAccess
 from zvirka.onec.source_layout import proven_schema
 
 _NAMESPACE = UUID("6f3c8c1e-6f0b-4b52-9d0a-7a7669726b61")
@@ -142,49 +142,30 @@ class SliceSource:
     """One session with the register: see :class:`zvirka.onec.protocol.Source` for each method.
 
     Args:
-        session: the conversation with 1C; entered and left with the register.
+        access: the session, entered and left with the register, and how it is read.
         mapping: which fields of which register.
-        schemas: the cached schema of the publication.
-        page_bytes: what a page should weigh.
-        max_url: the longest URL the web server takes.
-        allowed_only: read only the rows the user may see.
         day: the day, whole, on which what is read is in force.
     """
 
-    def __init__(
-        self,
-        session: OnecSession,
-        mapping: Mapping,
-        schemas: SchemaCache,
-        *,
-        page_bytes: int,
-        max_url: int,
-        allowed_only: bool,
-        day: date,
-    ) -> None:
-        self.session = session
-        self.traffic: SourceTraffic = session.traffic
+    def __init__(self, access: SourceAccess, mapping: Mapping, *, day: date) -> None:
+        self._access = access
+        self.traffic: SourceTraffic = access.session.traffic
         """What was asked of 1C so far."""
         self.mapping = mapping
-        self.restricted = allowed_only
+        self.restricted = access.allowed_only
         """Rows may be missing without a word: a snapshot is never complete."""
-        self._schemas = schemas
-        self._page_bytes = page_bytes
-        self._max_url = max_url
         self._day = day
 
     def __enter__(self) -> SliceSource:
-        self.session.__enter__()
+        self._access.session.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Finish the session; a cached schema that 1C contradicted is read again next time."""
-        self._schemas.forget_if_contradicted(*exc)
-        self.session.__exit__(*exc)
+        self._access.leave(*exc)
 
     def shape(self) -> dict[str, str]:
         """Type by name of what the publication has of the register, as last read."""
-        return self._schemas.shape()
+        return self._access.schemas.shape()
 
     @cached_property
     def layout(self) -> SliceLayout:
@@ -192,16 +173,11 @@ class SliceSource:
         return self._laid()
 
     def _laid(self, *, fresh: bool = False) -> SliceLayout:
-        schema = proven_schema(self._schemas, self.mapping, fresh=fresh)
+        schema = proven_schema(self._access.schemas, self.mapping, fresh=fresh)
         entity = record_entity(schema, self.mapping)
         if entity is None:
             raise failures.NotInCompositionError(place=catalog_entity(self.mapping))
-        queries = Queries(
-            schema, allowed_only=self.restricted, virtual=slice_path(self.mapping, self._day)
-        )
-        reader = PageReader(
-            self.session, queries, page_bytes=self._page_bytes, max_url=self._max_url
-        )
+        reader = self._access.reader(schema, virtual=slice_path(self.mapping, self._day))
         return SliceLayout(reader, entity, self.mapping)
 
     def preflight(self) -> int:

@@ -14,13 +14,12 @@ from zvirka.message import Coded, Message, coded, joined, plural
 from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.failures import OnecError
 from zvirka.onec.mapping_fit import Missing, asked_of, catalog_entity, missing_in, record_entity
-from zvirka.onec.odata_queries import Queries
 from zvirka.onec.open_source import open_schemas, open_session
-from zvirka.onec.paging import PageReader
 from zvirka.onec.related_values import ContactLines
-from zvirka.onec.schema import Entity, Schema, SchemaCache
+from zvirka.onec.schema import Entity, Schema
 from zvirka.onec.session import OnecSession
 from zvirka.onec.slice_check import slice_findings
+from zvirka.onec.source_access import SourceAccess
 from zvirka.onec.source_layout import SourceLayout
 from zvirka.onec.timed_finding import timed
 from zvirka.onec.undelivered import REGISTER, OutboxReader
@@ -39,12 +38,12 @@ def check_source(onec: OnecSettings, mapping: Mapping, state_dir: Path) -> list[
         state_dir: where the schema is cached; it is read again here.
     """
     with open_session(onec, mapping) as session:
-        return list(_findings(onec, mapping, session, open_schemas(session, state_dir)))
+        access = SourceAccess.of(onec, session, open_schemas(session, state_dir))
+        return list(_findings(onec, mapping, access))
 
 
-def _findings(
-    onec: OnecSettings, mapping: Mapping, session: OnecSession, schemas: SchemaCache
-) -> Iterator[Finding]:
+def _findings(onec: OnecSettings, mapping: Mapping, access: SourceAccess) -> Iterator[Finding]:
+    session, schemas = access.session, access.schemas
     yield from _address(onec)
     profiles = _profiles(onec)
     asked = asked_of(mapping).union(*map(asked_of, profiles.values()))
@@ -61,16 +60,11 @@ def _findings(
     if missing:
         return
     if mapping.slice:
-        yield from slice_findings(onec, mapping, session, schemas)
+        yield from slice_findings(access, mapping)
         return
-    reader = PageReader(
-        session,
-        Queries(schema, allowed_only=onec.allowed_only),
-        page_bytes=onec.page_bytes,
-        max_url=onec.max_url,
-    )
-    yield from _reading(SourceLayout(reader, schema, mapping, today=date.today), onec)
-    yield _outbox(session, onec)
+    layout = SourceLayout(access.reader(schema), schema, mapping, today=date.today)
+    yield from _reading(layout, onec)
+    yield _outbox(access.outbox())
     if onec.exchange_plan or onec.exchange_node:
         yield _exchange(session, onec, mapping)
 
@@ -309,11 +303,8 @@ def _related(layout: SourceLayout) -> Iterator[Finding]:
         yield timed(subject, Message("related values can be read"), started)
 
 
-def _outbox(session: OnecSession, onec: OnecSettings) -> Finding:
+def _outbox(outbox: OutboxReader) -> Finding:
     """The optional outbox of the extension, and how many messages wait in it."""
-    outbox = OutboxReader(
-        session, page_bytes=onec.page_bytes, max_url=onec.max_url, allowed_only=onec.allowed_only
-    )
     try:
         waiting = outbox.waiting()
     except OnecError as error:

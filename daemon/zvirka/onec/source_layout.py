@@ -24,13 +24,8 @@ from zvirka.onec.mapping_fit import (
 from zvirka.onec.odata_queries import all_of
 from zvirka.onec.paging import PageReader, Selection
 from zvirka.onec.protocol import LineBatch, ObjectBatch, VersionBatch
-from zvirka.onec.related_values import (
-    ContactLines,
-    LinkedAttributes,
-    RegisterRecords,
-    RelatedValues,
-    choice_of,
-)
+from zvirka.onec.register_records import RegisterRecords
+from zvirka.onec.related_values import ContactLines, LinkedAttributes, RelatedValues, choice_of
 from zvirka.onec.schema import Entity, Schema, SchemaCache
 
 _KEYSET_TYPES = frozenset({"Edm.String", "Edm.Int16", "Edm.Int32", "Edm.Int64"})
@@ -166,7 +161,9 @@ class SourceLayout:
         for field in self._mapping.fields:
             source = field.source
             if isinstance(source, RegisterLine):
-                place: tuple[str, ...] = ("register", source.register, source.object)
+                typed = "typed" if source.type else ""
+                place: tuple[str, ...] = ("register", source.register, source.object, typed)
+                place += source.prefer_empty
             elif isinstance(source, ContactLine):
                 place = ("contact", source.via, source.catalog, source.section)
             elif source.via:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from zvirka.domain import ZERO_REF
+from zvirka.domain import EMPTY_DATE, ZERO_REF
 from zvirka.errors import NOT_JSON
 from zvirka.identity import canonical_key
 from zvirka.mapping import Mapping
@@ -30,6 +30,8 @@ LONGEST_VALUE = 10_000
 """Characters of any other value."""
 DEEPEST = 50
 """How deep what no mapping knows may be nested."""
+_NOTHING = frozenset({ZERO_REF, EMPTY_DATE})
+"""How 1C writes an empty reference and an empty date; OData does not give them either."""
 LAST_STAMP = 253_402_300_799_999
 """The last millisecond of the year 9999, and small enough for every reader of JSON."""
 
@@ -247,7 +249,7 @@ def _text(payload: str, value: Any) -> str | None:
         raise PayloadRefusal(422, f"the value has more than {LONGEST_VALUE} characters", place)
     if "\x00" in text:
         raise PayloadRefusal(422, "the value holds the character U+0000", place)
-    return text
+    return None if text in _NOTHING else text
 
 
 def _short_text(value: Any, place: str) -> str | None:

@@ -53,7 +53,8 @@ def in_words(source: FieldSource) -> str:
             return f"{source.via} → {line}" if source.via else line
         case RegisterLine():
             kind = f", {source.kind}" if source.kind else ""
-            return f"РегистрСведений.{source.register}: {source.type}{kind}"
+            chosen = f": {source.type}{kind}" if source.type else f".{source.value}"
+            return f"РегистрСведений.{source.register}{chosen}"
 
 
 def note_snapshot(facts: Facts, snapshot: Snapshot) -> None:

@@ -156,6 +156,8 @@ def _way_back(
     if correction.action is Action.DELETE:
         if not store.soft_delete:
             action, row = Action.CREATE, ""
+        before = correction.before
+        emptied = {name: before[name] for name in store.emptied if name in before}
         return Correction(
             id=0,
             action=action,
@@ -163,8 +165,8 @@ def _way_back(
             ref=correction.ref,
             row=row,
             active=False,
-            before=correction.before if row else {},
-            after=correction.before if not row else {},
+            before=before | dict.fromkeys(emptied) if row else {},
+            after=emptied if row else before,
         )
     after = (
         {name: correction.before.get(name) for name in correction.after}
@@ -217,7 +219,13 @@ def _put_back(
         return
     environment.journal.add_differences(run, [shown for shown, _, _ in batch])
     # Remembered first: after a kill in between, the next night reports and does not redo.
-    environment.journal.put_suppressions(_to_remember(environment, run, batch, suppressed))
+    remembered = [_suppression(environment, run, store, original) for _, _, original in batch]
+    environment.journal.put_suppressions(
+        # Except for clients whose corrections were rejected for good already.
+        one
+        for one in remembered
+        if one.ident not in suppressed or suppressed[one.ident].reason is not Reason.NEVER
+    )
     environment.still_ours()
     intended = environment.journal.intend(
         run, [(shown.number, back) for shown, back, _ in batch], environment.now()
@@ -225,7 +233,11 @@ def _put_back(
     outcomes = list(writer.apply(intended, allowed=environment.still_ours))
     environment.journal.settle(run, outcomes, environment.now())
     applied = {one.correction for one in outcomes if one.state is OutcomeState.APPLIED}
-    not_applied = [one.ref or one.key for one in intended if one.id not in applied]
+    not_applied = [
+        memory.ident
+        for memory, one in zip(remembered, intended, strict=True)
+        if one.id not in applied
+    ]
     environment.journal.put_suppressions(
         [suppressed[ident] for ident in not_applied if ident in suppressed]
     )
@@ -273,28 +285,18 @@ def _taken(mapping: Mapping, store: Store, correction: Correction, client: Clien
     return holds(mapping, store.fitting(correction.after), client.values)
 
 
-def _to_remember(
-    environment: Environment,
-    run: int,
-    batch: Sequence[tuple[Difference, Correction, Correction]],
-    suppressed: dict[str, Suppression],
-) -> list[Suppression]:
-    """What is undone, except for clients whose corrections were rejected for good already."""
-    undone = [_suppression(environment, run, original) for _, _, original in batch]
-    return [
-        one
-        for one in undone
-        if one.ident not in suppressed or suppressed[one.ident].reason is not Reason.NEVER
-    ]
+def _suppression(
+    environment: Environment, run: int, store: Store, original: Correction
+) -> Suppression:
+    """A suppression with what 1C held when the run corrected the client.
 
-
-def _suppression(environment: Environment, run: int, original: Correction) -> Suppression:
-    """A suppression with what 1C held when the run corrected the client."""
+    Of what 1C no longer has, a store without a column for the Ref_Key knows the key only.
+    """
     gone = original.action is Action.DELETE
     wanted = None if gone else {**original.before, **original.after}
     return Suppression(
         key=original.new_key or original.key,
-        ref=original.ref,
+        ref="" if gone and not store.has_ref else original.ref,
         reason=Reason.UNDONE,
         wanted=values_digest(environment.mapping, wanted) if wanted is not None else ABSENT,
         run=run,

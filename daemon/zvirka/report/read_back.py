@@ -63,7 +63,7 @@ class _Versioned(msgspec.Struct):
 
 
 def content_of_report(report: Any) -> ReportContent:
-    """The content as it was rendered from."""
+    """The content of the report, as the renderer got it."""
     head = {name: getattr(report.run, name, None) for name in RunRecord.__struct_fields__}
     chain = {name: getattr(report.chain, name) for name in report.chain.__struct_fields__}
     run = RunRecord(

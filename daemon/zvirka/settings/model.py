@@ -34,8 +34,10 @@ class Table(BaseModel):
 class FieldSettings(Table):
     """``[onec.fields.NAME]``: where 1C keeps the field and how it is compared.
 
-    Exactly one of ``attribute``, ``contact`` (a Тип) and ``register`` (a Тип) says where. What is
-    left out comes from the profile; see :func:`zvirka.settings.profiles.mapping_of`.
+    Exactly one of ``attribute``, ``contact`` (a Тип), ``register`` (a Тип of the register
+    КонтактнаяИнформация, or of the ``information_register`` that is named beside it) and
+    ``information_register`` says where. What is left out comes from the profile; see
+    :func:`zvirka.settings.profiles.mapping_of`.
     ``reference`` is the flow that a reference attribute points to. ``values`` are 1C's values of
     an enumeration with the store's.
     """
@@ -43,6 +45,11 @@ class FieldSettings(Table):
     attribute: str | None = None
     contact: str | None = None
     register_type: str | None = Field(default=None, alias="register")
+    information_register: str | None = None
+    owner: str = "Объект"
+    """The property of the register's record that names the object."""
+    prefer_empty: Annotated[list[str], Field(max_length=4)] = []
+    """Of several records of a register, one in which these are empty counts first."""
     kind: str = ""
     value: str = "Представление"
     via: str = ""
@@ -125,10 +132,12 @@ class DeleteSettings(Table):
     """``[erp.delete]``: what a delete means in the store.
 
     ``None`` is NULL. A column of dates (``deleted_at``) is NULL where active and gets the time of
-    the deletion, unless ``deleted`` says otherwise.
+    the deletion, unless ``deleted`` says otherwise. The mode ``empty`` writes NULL into the columns
+    of ``empty`` and leaves the rest of the row; a row in which all of them are NULL is deleted.
     """
 
-    mode: Literal["soft", "hard"] = "soft"
+    mode: Literal["soft", "hard", "empty"] = "soft"
+    empty: list[str] = []
     column: str = "is_active"
     active: Constant | None = True
     deleted: Constant = False

@@ -30,8 +30,12 @@ from zvirka.package_files import shipped
 from zvirka.settings.explanations import about, did_you_mean, settings_problems, toml_place
 from zvirka.settings.model import ErpSettings, FieldSettings, OnecSettings, Settings, Table
 
-_PLACE = frozenset({"attribute", "contact", "register_type", "kind", "value", "via", "catalog"})
+_WAYS = ("attribute", "contact", "register_type", "information_register")
+_PLACE = frozenset({*_WAYS, "owner", "prefer_empty", "kind", "value", "via", "catalog"})
 """The keys that together say where 1C keeps a field."""
+
+_CONTACTS = "КонтактнаяИнформация"
+"""The register of contact information of older bases."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED = frozenset({"ref", "row", "key", "version", "deletion_mark", "active"})
@@ -151,9 +155,7 @@ def _merged(profile: FieldProfile, onec: OnecSettings) -> dict[str, FieldSetting
 
 def _over(below: FieldSettings, override: FieldSettings) -> FieldSettings:
     said = override.model_fields_set
-    names_place = any(
-        getattr(override, way) is not None for way in ("attribute", "contact", "register_type")
-    )
+    names_place = any(getattr(override, way) is not None for way in _WAYS)
     taken = said | _PLACE if names_place else said
     return below.model_copy(update={name: getattr(override, name) for name in taken})
 
@@ -166,23 +168,37 @@ def _field_problem(name: str, field: FieldSettings) -> Message | None:
     ways = {
         "attribute": field.attribute,
         "contact": field.contact,
-        "register": field.register_type,
+        "register": None if field.information_register else field.register_type,
+        "information_register": field.information_register,
     }
     said = [way for way, value in ways.items() if value]
     if len(said) != 1:
+        expected = "attribute, contact, register, information_register"
         if not said:
-            return Message("found none, expected one of attribute, contact and register")
-        return Message("found {names}, expected one of attribute, contact and register", names=said)
+            return Message("found none, expected one of {ways}", ways=expected)
+        return Message("found {names}, expected one of {ways}", names=said, ways=expected)
     if bool(field.via) != bool(field.catalog):
         return Message(
             "expected via and catalog together: the reference and the catalogue it refers to"
         )
-    if field.register_type and field.via:
+    if (field.register_type or field.information_register) and field.via:
         return Message("found via, which a register does not have")
+    if field.information_register and not field.register_type:
+        return _register_problem(field)
     if field.reference and not field.attribute:
         return Message("found reference, which only an attribute can have")
     if field.reference and field.values:
         return Message("found reference and values, expected one of them")
+    return None
+
+
+def _register_problem(field: FieldSettings) -> Message | None:
+    if field.kind:
+        return Message("found kind without register, the Тип of contact information")
+    if field.payload:
+        return Message("found payload; the push module does not read such a register")
+    if "value" not in field.model_fields_set or "owner" not in field.model_fields_set:
+        return Message("expected owner and value: the properties of the register's record")
     return None
 
 
@@ -273,4 +289,11 @@ def _source(field: FieldSettings) -> FieldSource:
         return ContactLine(
             field.contact, kind=field.kind, value=field.value, via=field.via, catalog=field.catalog
         )
-    return RegisterLine(field.register_type or "", kind=field.kind, value=field.value)
+    return RegisterLine(
+        field.register_type or "",
+        kind=field.kind,
+        value=field.value,
+        register=field.information_register or _CONTACTS,
+        object=field.owner,
+        prefer_empty=tuple(field.prefer_empty),
+    )

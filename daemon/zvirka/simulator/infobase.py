@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from zvirka.mapping import Attribute, ContactLine, FieldSource, RegisterLine
-from zvirka.simulator.composition import group_count, published
+from zvirka.simulator.barcodes import BARCODES, BARCODES_TYPE, BarcodeRegister
+from zvirka.simulator.composition import NOTHING_FURTHER, Further, group_count, published
 from zvirka.simulator.configurations import (
     CONTACTS,
     COUNTERPARTIES,
@@ -28,13 +29,17 @@ from zvirka.simulator.configurations import (
     default_of,
 )
 from zvirka.simulator.contact_kind_rows import default_kind, kind_of, kind_rows
-from zvirka.simulator.contracts import CONTRACTS, invented_contracts
 from zvirka.simulator.exchange import ExchangePlan
+from zvirka.simulator.further_catalogues import (
+    CONTRACTS,
+    NOMENCLATURE,
+    invented_contracts,
+    invented_nomenclature,
+)
 from zvirka.simulator.initial_content import Content
 from zvirka.simulator.invented import Invented
 from zvirka.simulator.invented_texts import contact_fields
 from zvirka.simulator.lines import LineTable, Table
-from zvirka.simulator.nomenclature import NOMENCLATURE, invented_nomenclature
 from zvirka.simulator.outbox_register import OUTBOX, OutboxRegister
 from zvirka.simulator.prices import PRICES, PriceRegister
 from zvirka.simulator.raw_catalogue import RawCatalogue, blank, save
@@ -73,6 +78,7 @@ class Infobase:
         self.outbox = OutboxRegister()
         """Messages of the extension; published only where the shape has the register."""
         self.prices = PriceRegister()
+        self.barcodes = BarcodeRegister(types.type(BARCODES) or BARCODES_TYPE)
         self.tables: dict[str, Table] = {}
         self._content = content
         self._code_width = code_width
@@ -89,38 +95,25 @@ class Infobase:
         seed: int,
         *,
         code_width: int = 0,
-        outbox: bool = False,
-        contracts: int | None = None,
-        several_owners: bool = False,
-        nomenclature: int | None = None,
-        prices: bool = False,
+        further: Further = NOTHING_FURTHER,
     ) -> Infobase:
-        """A base of that many invented counterparties, groups not counted.
-
-        ``outbox``: the extension is loaded, and its register published. ``contracts`` and
-        ``nomenclature``: how many to invent; ``None`` does not publish the catalogue. ``prices``:
-        publish their register, with prices of the goods.
-        """
-        types = published(
-            profile,
-            outbox=outbox,
-            contracts=contracts is not None,
-            several_owners=several_owners,
-            nomenclature=nomenclature is not None,
-            prices=prices,
-        )
+        """A base of that many invented counterparties, groups not counted, and what is further."""
+        types = published(profile, further)
         groups = group_count(counterparties) if types.folders else 0
         content = Invented(profile, seed, counterparties + groups, groups)
         base = cls(types, content, code_width=code_width)
-        if contracts is not None:
-            owners = list(base.refs())
-            for made in invented_contracts(seed, contracts, owners, several=several_owners):
+        if further.contracts is not None:
+            owners, several = list(base.refs()), further.several_owners
+            for made in invented_contracts(seed, further.contracts, owners, several=several):
                 base.load(CONTRACTS, made)
-        goods = list(invented_nomenclature(seed, nomenclature or 0))
+        goods = list(invented_nomenclature(seed, further.nomenclature or 0))
         for made in goods:
             base.load(NOMENCLATURE, made)
-        if prices:
-            base.prices.invent(seed, [one.ref for one in goods if not one.values["IsFolder"]])
+        items = [one.ref for one in goods if not one.values["IsFolder"]]
+        if further.prices:
+            base.prices.invent(seed, items)
+        if further.barcodes != "none":
+            base.barcodes.invent(seed, items)
         return base
 
     @property
@@ -146,6 +139,8 @@ class Infobase:
             self.tables[type_.name] = SmallTable(type_, [])
         elif type_.name == OUTBOX:
             self.tables[OUTBOX] = self.outbox.table
+        elif type_.name == BARCODES:
+            self.tables[BARCODES] = self.barcodes.table
         elif type_.name == REGISTER:
             section = TabularSection(CONTACTS, ())
             self.tables[REGISTER] = LineTable(self._catalogue(COUNTERPARTIES), section, type_)

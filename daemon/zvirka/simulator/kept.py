@@ -9,6 +9,7 @@ import msgspec
 
 from zvirka.errors import UsageError
 from zvirka.message import Message, coded
+from zvirka.simulator.composition import Further
 from zvirka.simulator.configurations import ConfigurationKind
 from zvirka.simulator.edits import EditLog
 from zvirka.simulator.infobase import Infobase
@@ -45,9 +46,8 @@ def edited_base(directory: Path) -> tuple[Infobase, EditLog]:
     """
     options = _options(directory)
     kind = ConfigurationKind(options.profile)
-    base = Infobase.generate(
-        kind, options.counterparties, options.seed, contracts=options.contracts
-    )
+    further = Further(contracts=options.contracts)
+    base = Infobase.generate(kind, options.counterparties, options.seed, further=further)
     log = EditLog(base, directory / _EDITS)
     log.follow()
     return base, log

@@ -32,6 +32,7 @@ OUTBOX_TYPE = EntityType(
         Property("КодСостояния", "Edm.Int16"),
         Property("Ошибка"),
         Property("Остановлено", "Edm.Boolean"),
+        Property("Справочник"),
     ),
     presentation="Идентификатор",
 )
@@ -65,6 +66,7 @@ class OutboxRegister:
             "КодСостояния": 0,
             "Ошибка": "",
             "Остановлено": False,
+            "Справочник": "Контрагенты",
         }
         self._change([*self.table.rows, row])
         return message

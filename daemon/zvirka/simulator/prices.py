@@ -12,6 +12,7 @@ from typing import Any
 
 from zvirka.domain import ZERO_REF
 from zvirka.simulator.configurations import EntityType, Property, default_of
+from zvirka.simulator.further_catalogues import HRYVNIA
 from zvirka.simulator.invented import mix
 from zvirka.simulator.refusals import BAD_URL, OdataRefusal
 from zvirka.simulator.simulated_catalogue import SmallTable
@@ -39,7 +40,6 @@ PRICE_LINES_TYPE = EntityType(
 
 RETAIL = "2b6f5e0a-8857-11e5-a85a-3085a93ddca2"
 WHOLESALE = "2b6f5e0b-8857-11e5-a85a-3085a93ddca2"
-HRYVNIA = "0e5b1c02-8857-11e5-a85a-3085a93ddca2"
 BEGINNING = "2024-01-01"
 
 _SLICE = re.compile(r"SliceLast\(Period=datetime'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)'\)")

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from zvirka.simulator.composition import Further
 from zvirka.simulator.configurations import ConfigurationKind
 from zvirka.simulator.faults import Faults
 from zvirka.simulator.ib_sessions import IbSessions
@@ -27,10 +28,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     ``profile`` is accounting, trade, custom, legacy or kz. ``counterparties`` are invented from
     ``seed``, groups not counted. ``recording`` is a folder with a recorded ``*metadata.xml`` and
     ``*select_changes*.xml`` to serve in their place. ``licences`` limits the open sessions.
-    ``outbox`` publishes the register of the extension, to be filled through ``base.outbox``.
-    ``contracts`` and ``nomenclature`` publish these catalogues with so many objects;
-    ``prices`` publishes the register of the prices of these goods;
-    with ``several_owners`` not only a counterparty can be the owner of a contract.
+    ``contracts`` to ``outbox`` are as in :class:`zvirka.simulator.composition.Further`.
     ``code_width`` pads a written Код with spaces to a fixed length. ``metadata_bytes`` pads
     ``$metadata``. An empty ``password`` is replaced by a random one. ``gzip`` compresses answers
     for those who accept it. ``certificate`` is a PEM file of key and certificate: with one the
@@ -49,13 +47,19 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     sessions: Literal["manage", "autouse"] = "manage"
     code_width: int = 0
     metadata_bytes: int = 0
-    outbox: bool = False
     contracts: int | None = None
     several_owners: bool = False
     nomenclature: int | None = None
     prices: bool = False
+    barcodes: Literal["none", "reference", "composite"] = "none"
+    outbox: bool = False
     gzip: bool = True
     certificate: Path | None = None
+
+    @property
+    def further(self) -> Further:
+        """What the base has besides counterparties."""
+        return Further(**{name: getattr(self, name) for name in Further.__struct_fields__})
 
     def __repr__(self) -> str:
         """Leave the password out."""
@@ -96,11 +100,7 @@ class Simulator:
                 options.counterparties,
                 options.seed,
                 code_width=options.code_width,
-                outbox=options.outbox,
-                contracts=options.contracts,
-                several_owners=options.several_owners,
-                nomenclature=options.nomenclature,
-                prices=options.prices,
+                further=options.further,
             )
         self.publication = Publication(
             self.base,

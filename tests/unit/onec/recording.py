@@ -21,6 +21,7 @@ from zvirka.mapping import Mapping
 from zvirka.onec.catalogue_source import CatalogueSource
 from zvirka.onec.open_source import open_session
 from zvirka.onec.schema import SchemaCache, trim
+from zvirka.onec.source_access import SourceAccess
 from zvirka.settings.model import ErpSettings, OnecSettings, Settings
 from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
@@ -109,14 +110,7 @@ class Played:
         wanted = fields or mapping(self._profile)
         session = open_session(onec, wanted)
         schemas = SchemaCache(self._directory, session.url, schema_file(self._profile).read_bytes)
-        return CatalogueSource(
-            session,
-            wanted,
-            schemas,
-            page_bytes=onec.page_bytes,
-            max_url=onec.max_url,
-            allowed_only=onec.allowed_only,
-        )
+        return CatalogueSource(SourceAccess.of(onec, session, schemas), wanted)
 
 
 def schema_file(profile: str) -> Path:

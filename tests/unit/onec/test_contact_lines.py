@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zvirka.onec.related_values import _LAST, order_of
+from zvirka.onec.related_values import _LAST, orders_of
 
 TODAY = date(2026, 11, 28)
 ALWAYS = "0001-01-01T00:00:00"
@@ -16,7 +16,8 @@ ALWAYS = "0001-01-01T00:00:00"
 
 def best(*lines: tuple[int, str | None], today: date = TODAY) -> int | None:
     """The line that counts; ``None`` when none is in force."""
-    orders = {line: order_of(line, since, today) for line, since in lines}
+    numbers, since = zip(*lines, strict=True)
+    orders = dict(zip(numbers, orders_of(numbers, since, today), strict=True))
     known = {line: order for line, order in orders.items() if order is not None}
     return min(known, key=known.__getitem__) if known else None
 
@@ -56,7 +57,7 @@ def test_orders_are_those_of_dates_and_lines_and_fit_their_column(
         else None
     )
     assert best(*lines) == newest
-    orders = [order_of(line, since, TODAY) for line, since in lines]
+    orders = orders_of([line for line, _ in lines], [since for _, since in lines], TODAY)
     assert all(order is None or 0 <= order < _LAST for order in orders)
 
 

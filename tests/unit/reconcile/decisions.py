@@ -36,6 +36,7 @@ class MemoryStore:
     name = key_column = "memory"
     soft_delete = True
     has_ref = True
+    emptied: tuple[str, ...] = ()
 
     def __init__(self, *clients: Client) -> None:
         self.rows = {client.row: client for client in clients}

@@ -157,6 +157,7 @@ class MemoryStore:
     """A table of clients, each owned. ``longest`` is where names are cut."""
 
     name = key_column = "memory"
+    emptied: tuple[str, ...] = ()
 
     def __init__(self, *, has_ref: bool = True, soft_delete: bool = True) -> None:
         self.has_ref = has_ref

@@ -201,6 +201,36 @@ def test_a_field_may_refer_to_a_flow_or_list_its_values() -> None:
     assert "onec.fields.name: found reference and values, expected one of them" in text
 
 
+def test_a_field_may_live_in_any_information_register() -> None:
+    assert mapping(profile="nomenclature").field("barcode").source == RegisterLine(
+        value="Штрихкод",
+        register="ШтрихкодыНоменклатуры",
+        object="Номенклатура",
+        prefer_empty=("Характеристика_Key", "Упаковка_Key"),
+    )
+    other = {"owner": "Владелец", "prefer_empty": []}
+    changed = mapping(profile="nomenclature", fields={"barcode": other}).field("barcode")
+    assert changed.source == RegisterLine(
+        value="Штрихкод", register="ШтрихкодыНоменклатуры", object="Владелец"
+    )
+    typed = {"information_register": "Связь", "register": "Телефон", "kind": "Рабочий"}
+    assert mapping(fields={"phone": typed}).field("phone").source == RegisterLine(
+        "Телефон", "Рабочий", register="Связь"
+    )
+    text = refused(
+        fields={
+            "barcode": {"information_register": "Штрихкоды"},
+            "vat": {"information_register": "Ставки", "owner": "О", "value": "З", "payload": "С"},
+            "rate": {"information_register": "Ставки", "owner": "О", "value": "З", "kind": "В"},
+            "both": {"information_register": "Ставки", "attribute": "Ставка"},
+        }
+    )
+    assert "onec.fields.barcode: expected owner and value" in text
+    assert "onec.fields.vat: found payload" in text
+    assert "onec.fields.rate: found kind without register" in text
+    assert "onec.fields.both: found attribute, information_register" in text
+
+
 def test_settings_that_are_newer_do_not_change_the_digest_of_an_older_mapping() -> None:
     assert mapping(profile="legacy").fingerprint() == (
         "ee1d63d8b00997c34bcc3b6fb39b99fc1371fa6fd02848c25621b32981371f5f"

@@ -88,7 +88,7 @@ def required_findings(layout: TableLayout) -> Iterator[Finding]:
     given = {mapped.column.name for mapped in layout.columns.values()}
     given |= {*layout.key.names, *(name for name, _ in layout.on_create)}
     given |= {layout.ref.name} if layout.ref is not None else set()
-    given |= {layout.soft.column.name} if layout.soft is not None else set()
+    given |= layout.soft.on_restore.keys() if layout.soft is not None else set()
     if not layout.table.primary_key.columns:  # a view does not say what fills its key: it is tried
         given.add(layout.pk.name)
     yield from _without_value(layout.table, given, "erp.on_create")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,13 @@ def store_url(erp: ErpSettings) -> URL:
     Raises:
         SettingsError: ``erp.url`` is not an SQLAlchemy URL.
     """
+    url = _address(erp.url)
+    return url if erp.password is None else url.set(password=erp.password.get_secret_value())
+
+
+def _address(text: str) -> URL:
     try:
-        url = make_url(erp.url)
+        url = make_url(text)
     except (ArgumentError, ValueError):
         raise SettingsError(
             coded("ZV3303", "the address of the store is not a database URL"),
@@ -45,8 +51,6 @@ def store_url(erp: ErpSettings) -> URL:
                 "write it as postgresql+psycopg://user@host/database or sqlite:////path/file.db"
             ),
         ) from None
-    if erp.password is not None:
-        url = url.set(password=erp.password.get_secret_value())
     if url.drivername in {"postgresql", "postgres"}:
         return url.set(drivername="postgresql+psycopg")
     if url.drivername in {"mysql", "mariadb"}:
@@ -66,7 +70,13 @@ def database_of(erp: ErpSettings) -> Identity:
     Raises:
         SettingsError: the URL cannot be used.
     """
-    return database_identity(store_url(erp))
+    return _identity(erp.url)
+
+
+@lru_cache(maxsize=10_000)
+def _identity(url: str) -> Identity:
+    """Remembered, because every order of a night asks it of all flows."""
+    return database_identity(_address(url))
 
 
 def store_engine(erp: ErpSettings) -> Engine:

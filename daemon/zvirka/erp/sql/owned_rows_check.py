@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.expressions import AsText
 from zvirka.erp.sql.key_column_check import key_place
+from zvirka.erp.sql.soft_delete import MarkedColumn
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
@@ -94,7 +95,7 @@ def _doubled_keys(connection: Connection, layout: TableLayout) -> Iterator[Findi
 
 
 def _soft_values(connection: Connection, layout: TableLayout) -> Iterator[Finding]:
-    if layout.soft is None or layout.soft.computed:
+    if not isinstance(layout.soft, MarkedColumn) or layout.soft.computed:
         return
     column = layout.soft.column
     known = [value for value in (layout.soft.active, layout.soft.deleted) if value is not None]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Engine, MetaData, Table, and_, not_, true
+from sqlalchemy import Column, ColumnElement, Engine, MetaData, Table, and_, true
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
 from zvirka.erp.references import References, ReferringTable, unfit_reference
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.mapped_column import Parent
-from zvirka.erp.sql.soft_delete import SoftDelete, soft_delete
+from zvirka.erp.sql.soft_delete import SoftDelete, is_active, soft_delete
 from zvirka.mapping import Mapping
 from zvirka.message import Message
 
@@ -31,9 +31,7 @@ class Referring:
         """Whether a row counts: it is not deleted, and does not refer to itself."""
         living: ColumnElement[bool] = true()
         if self.soft is not None:
-            living = not_(
-                and_(self.soft.column.is_not(None), self.soft.is_deleted(self.soft.column))
-            )
+            living = is_active(self.soft, self.column.table.c) == 1
         if self.own_key is not None:
             living = and_(living, self.own_key != self.column)
         return living

@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from zvirka.erp.protocol import ClientElsewhere
 from zvirka.erp.sql.expressions import AsText, Same, Trimmed, admin_sql, among
+from zvirka.erp.sql.soft_delete import is_active
 from zvirka.erp.sql.store_queries import chunks
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.typed_values import column_values, takes_any_text
@@ -91,7 +92,7 @@ class SharedRows:
         if soft is None:
             return self._layout.pk.is_not(None)
         # NULL is no deletion, and NOT NULL would be no row
-        return case((soft.is_deleted(soft.column), 0), else_=1) == 1
+        return is_active(soft, self._layout.table.c) == 1
 
     @cached_property
     def _is_shared(self) -> ColumnElement[bool]:

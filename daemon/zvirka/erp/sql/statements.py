@@ -17,7 +17,6 @@ from sqlalchemy import (
     Text,
     Update,
     bindparam,
-    case,
     delete,
     insert,
     literal,
@@ -29,6 +28,7 @@ from zvirka.domain import Action, Correction
 from zvirka.erp.sql.bulk_update import BulkUpdate
 from zvirka.erp.sql.expressions import Same, among, field_text
 from zvirka.erp.sql.row_values import RowValues
+from zvirka.erp.sql.soft_delete import is_active
 from zvirka.erp.sql.table_layout import TableLayout
 
 LOCKING = frozenset({"postgresql", "mysql", "mariadb"})
@@ -64,7 +64,7 @@ class Statements:
         layout = self._layout
         constants: dict[str, Any] = dict(layout.on_create)
         if layout.soft is not None:
-            constants.setdefault(layout.soft.column.name, layout.soft.active)
+            constants = layout.soft.on_restore | constants
         return insert(layout.table).values(
             {name: value for name, value in constants.items() if name not in columns}
         )
@@ -109,9 +109,9 @@ class Statements:
         layout = self._layout
         values: dict[str, Any] = dict(layout.on_update)
         if layout.soft is not None and action is Action.RESTORE:
-            values[layout.soft.column.name] = layout.soft.active
+            values |= layout.soft.on_restore
         if layout.soft is not None and action is Action.DELETE:
-            values[layout.soft.column.name] = layout.soft.deleted
+            values |= layout.soft.on_delete
         return values
 
     def remove(self, active: bool) -> Delete:
@@ -132,7 +132,7 @@ class Statements:
         soft = self._layout.soft
         if soft is None:
             return []
-        return [case((soft.is_deleted(soft.column), 0), else_=1) == literal(int(active))]
+        return [is_active(soft, self._layout.table.c) == literal(int(active))]
 
     def parameters(self, row_values: RowValues) -> dict[str, Any]:
         """The parameters of :meth:`change` and :meth:`remove` for one row."""

@@ -14,6 +14,7 @@ from zvirka.erp.protocol import ClientElsewhere, Scanned
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.referenced_rows import living_references
 from zvirka.erp.sql.shared_rows import SharedRows
+from zvirka.erp.sql.soft_delete import EmptiedColumns
 from zvirka.erp.sql.store_queries import Reading, conflicting_rows, rows_with_key
 from zvirka.erp.sql.streaming import scanned
 from zvirka.erp.sql.table_layout import TableLayout
@@ -39,6 +40,14 @@ class SqlStore:
     def soft_delete(self) -> bool:
         """Whether a delete leaves an inactive row."""
         return self._layout.soft is not None
+
+    @property
+    def emptied(self) -> tuple[str, ...]:
+        """The fields that a delete empties."""
+        if not isinstance(self._layout.soft, EmptiedColumns):
+            return ()
+        names = {column.name for column in self._layout.soft.columns}
+        return tuple(f for f, one in self._layout.columns.items() if one.column.name in names)
 
     @property
     def has_ref(self) -> bool:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from zvirka.domain import Client, Correction
 from zvirka.erp.protocol import IMAGE_SEPARATOR
 from zvirka.erp.sql.expressions import AsText, Same, admin_sql, among, field_text
+from zvirka.erp.sql.soft_delete import is_active
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.erp.sql.typed_values import (
     UnstorableError,
@@ -110,11 +111,11 @@ class Reading:
 
     @property
     def active(self) -> ColumnElement[int]:
-        """1 or 0; a row is inactive only when the column holds exactly the «deleted» value."""
+        """1 or 0; a row is inactive only where it is deleted for sure."""
         soft = self.layout.soft
         if soft is None:
             return literal(1)
-        return case((soft.is_deleted(self._rows.c[soft.column.name]), 0), else_=1)
+        return is_active(soft, self._rows.c)
 
     def value(self, field: str) -> ColumnElement[str]:
         """A mapped field as text: a text as it stands, else in 1C's spelling."""
@@ -132,7 +133,7 @@ class Reading:
         layout, soft = self.layout, self.layout.soft
         image: ColumnElement[Any] = literal("1")
         if soft is not None:
-            image = case((soft.is_deleted(self._rows.c[soft.column.name]), "0"), else_="1")
+            image = case((soft.is_deleted(self._rows.c), "0"), else_="1")
         ref: ColumnElement[Any] = literal("")
         if layout.ref is not None:
             ref = func.lower(self.ref) if takes_any_text(layout.ref) else self.ref
@@ -240,7 +241,7 @@ def _owned_rows(layout: TableLayout) -> FromClause:
     if layout.ref is not None:
         names.add(layout.ref.name)
     if layout.soft is not None:
-        names.add(layout.soft.column.name)
+        names |= {column.name for column in layout.soft.columns}
     columns = [column for column in layout.table.c if column.name in names]
     return select(*columns).where(layout.owned).subquery(layout.table.name)
 

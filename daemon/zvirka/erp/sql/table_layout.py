@@ -31,7 +31,13 @@ from zvirka.erp.sql.key_columns import KeyColumns
 from zvirka.erp.sql.mapped_column import MappedColumn, Parent
 from zvirka.erp.sql.reflection import reflect
 from zvirka.erp.sql.related_tables import Referring, read_parents, read_referring
-from zvirka.erp.sql.soft_delete import SoftDelete, constant, soft_delete
+from zvirka.erp.sql.soft_delete import (
+    SoftDelete,
+    constant,
+    emptying_problems,
+    named_columns,
+    soft_delete,
+)
 from zvirka.erp.sql.unique_constraints import Unique, unique_constraints
 from zvirka.errors import SettingsError
 from zvirka.identity import BLANKS
@@ -249,8 +255,7 @@ def layout_problems(
     wanted += [("erp.key", erp.key)] if len(mapping.key) == 1 else []
     if erp.ref:
         wanted.append(("erp.ref", erp.ref))
-    if erp.delete.mode == "soft":
-        wanted.append(("erp.delete.column", erp.delete.column))
+    wanted += named_columns(erp.delete)
     own = own_columns(erp, mapping, table)
     wanted += [(f"erp.columns.{field}", settings.column) for field, settings in own.items()]
     wanted += [(f"erp.on_create.{column}", column) for column in erp.on_create]
@@ -278,6 +283,8 @@ def layout_problems(
             yield Message(
                 "field {field} has no column ({key})", field=field, key=f"erp.columns.{field}"
             )
+    fields = {one.column: field for field, one in own.items() if field not in mapping.key}
+    yield from emptying_problems(erp.delete, table, fields)
     yield from _misplaced(mapping, table, homes - set(own))
     for field in [*erp.columns, *(f for child in erp.children.values() for f in child.columns)]:
         if field not in mapping.names:

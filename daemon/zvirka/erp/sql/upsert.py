@@ -67,7 +67,10 @@ class UpsertRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpsertResult(msgspec.Struct, frozen=True):
-    """What became of a request; ``detail`` names fields, columns and constraints, never values."""
+    """What became of a request; ``detail`` names fields, columns and constraints, never values.
+
+    A request that refers to a row that is not there yet is held, and nothing of it is written.
+    """
 
     effect: Effect
     detail: str = ""
@@ -120,12 +123,20 @@ class Upsert:
             transaction = Transaction(
                 connection, self._layout, self._reading, clean=self._clean, doubled=doubled
             )
-            overtaken = set()
+            overtaken: set[int] = set()
+            waiting_rows: set[int] = set()
+            created = False
             for outcome in transaction.bulk([*corrections.values()]):
                 action = corrections[outcome.correction].action
                 answers[outcome.correction] = _result_of(action, outcome)
                 if outcome.state in {OutcomeState.SUPERSEDED, OutcomeState.FAILED}:
                     overtaken.add(outcome.correction)
+                elif outcome.waits:
+                    waiting_rows.add(outcome.correction)
+                elif action is Action.CREATE and outcome.state is OutcomeState.APPLIED:
+                    created = True
+            if created:  # perhaps what the others of this table wait for
+                overtaken |= waiting_rows
             waiting = {
                 number: request for number, request in waiting.items() if number in overtaken
             }
@@ -282,6 +293,7 @@ def _result_of(action: Action, outcome: Outcome) -> UpsertResult:
         case OutcomeState.APPLIED:
             return UpsertResult(DONE[action], outcome.detail)
         case OutcomeState.REFUSED:
-            return UpsertResult(Effect.REFUSED, outcome.detail)
+            effect = Effect.HELD if outcome.waits else Effect.REFUSED
+            return UpsertResult(effect, outcome.detail)
         case _:
             return UpsertResult(Effect.FAILED, outcome.detail)
