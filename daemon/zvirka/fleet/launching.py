@@ -23,7 +23,6 @@ from zvirka.fleet.fleet_worker import Launch, RunProcess
 from zvirka.fleet.orders import Order, Result, lost_run, result_from, to_json
 from zvirka.fleet.run_process import perform_apart
 
-_IMPORTED = ["zvirka.cli.app", "zvirka.fleet.run_process", "zvirka.erp.sql.writer"]
 _LONGEST_RESULT = 16_000_000
 """Bytes; a summary holds counts and names of files."""
 
@@ -33,7 +32,7 @@ _EXIT_SECONDS = 5.0
 def launcher(config: Path | None) -> Launch:
     """What starts a process for an order, which reads the settings in ``config`` itself."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED)
+    context.set_forkserver_preload(["zvirka.fleet.preloaded"])
     with _no_script():
         ensure_running()
 
