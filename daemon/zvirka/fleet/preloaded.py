@@ -5,7 +5,6 @@ Importing this module is what loads them (:mod:`zvirka.fleet.launching`).
 
 from __future__ import annotations
 
-import zvirka.cli.app
 import zvirka.erp.sql.writer
 import zvirka.fleet.run_process  # noqa: F401
 from zvirka.i18n import LANGUAGES
