@@ -79,7 +79,7 @@ class Machines:
         made = settings(self.folder / who, receiver={"listen": listen}, **self.tables)
         given = (made.model_dump_json(by_alias=True), msgspec.json.encode(self.shape.mapping))
         self.children.append(processes.start(receiver_child.receive, *given, killed_in))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 if httpx.get(f"http://{listen}/healthz").status_code == 200:
@@ -199,7 +199,7 @@ class Load:
                 one.result()
 
     def wait(self, taken: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while self.taken < taken:
             assert not any(one.done() for one in self.running), "a client saw what it must not"
             assert time.monotonic() < deadline, f"only {self.taken} messages were taken in"
@@ -221,15 +221,17 @@ def proven(machines: Machines, load: Load) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 def test_two_receivers_under_load_keep_the_order_of_each_client(machines: Machines) -> None:
     load = Load([machines.start("one"), machines.start("two")], clients=5)
     with load.at_work():
-        load.wait(600)
+        load.wait(300)
     proven(machines, load)
-    assert len(load.last) > 20
+    assert len(load.last) > 15
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("killed_in", ["waves", "settle_receipts"])
 def test_what_a_killed_receiver_left_is_settled_by_the_other(
     machines: Machines, killed_in: str

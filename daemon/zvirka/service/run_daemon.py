@@ -7,7 +7,7 @@ import os
 import queue
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -39,6 +39,8 @@ from zvirka.settings.profiles import mapping_of
 
 _LOOK_THREADS = 4
 """So many flows look into their journals together; a thousand flows need no more."""
+
+_NOTE_SECONDS = 8.0
 
 STOP_WITHIN = 15.0
 """Seconds a run may take to leave after SIGTERM; the unit's TimeoutStopSec is longer."""
@@ -118,12 +120,23 @@ def run_daemon(
                     note_settings_of_service(settings, who, utc_now())
     finally:
         flows.close()
-    for settings in flows.settings:
-        # The page then says that the daemon was stopped, not that it is silent.
-        with suppress(ZvirkaError):
-            JournalRecords(lambda settings=settings: settings).stopped(utc_now())  # type: ignore[misc]
+    _note_the_stop(flows.settings)
     logger.info("the daemon stops")
     return int(ExitCode.IN_SYNC)
+
+
+def _note_the_stop(all_settings: Sequence[Settings]) -> None:
+    """Let the page say that the daemon was stopped, not that it is silent.
+
+    Where that takes long, with many flows or a slow database, the rest is left out: systemd would
+    kill the process.
+    """
+    end = time.monotonic() + _NOTE_SECONDS
+    for settings in all_settings:
+        if time.monotonic() > end:
+            return
+        with suppress(ZvirkaError):
+            JournalRecords(lambda settings=settings: settings).stopped(utc_now())  # type: ignore[misc]
 
 
 def _supervisor(
