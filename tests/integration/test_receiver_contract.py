@@ -390,7 +390,7 @@ def test_no_answer_and_no_reason_holds_what_the_payload_said(world: World) -> No
 
 def test_the_documents_tell_every_answer(world: World) -> None:
     documented = world.client.get("/openapi.json").json()["paths"][PATH]["post"]["responses"]
-    assert set(documented) == {"200", "401", "409", "413", "415", "422", "503"}
+    assert set(documented) == {"200", "401", "409", "413", "415", "422", "424", "503"}
     assert world.client.get("/docs").status_code == 404, "its page loads scripts from elsewhere"
 
 
