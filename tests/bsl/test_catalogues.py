@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.bsl.infobase import CatalogMeta
 from tests.bsl.names import client_data_keys
 from tests.bsl.syntax import errors, parse, read
 from tests.bsl.test_checks import CHECKS
-from tests.bsl.world import ACCOUNTING, KINDS, OBJECT, QUEUE, SETTINGS, Erp, World, queued
+from tests.bsl.world import ACCOUNTING, KINDS, OBJECT, QUEUE, SETTINGS, Erp, World, echo, queued
 from zvirka.bsl.field_calls import payload_keys
 from zvirka.bsl.render import Rendered, render
 from zvirka.cli.texts import Messages
@@ -110,10 +110,32 @@ def test_each_catalogue_goes_to_its_own_path_with_its_own_fields(erp: Erp, world
     contracts = mapping_of(flow("contracts", "contracts"))
     assert set(second) == set(payload_keys(contracts))
     PayloadReader(contracts).read(erp.bodies[1], datetime.now().astimezone())
+    assert [line[4] for line in world.log_lines()] == ["1", "ДоговорыКонтрагентов 00-1"]
     contract.Удалить()
     world.send_queue()
     assert (erp.actions[-1], erp.paths[-1]) == ("delete", f"{PATH}/contracts")
     assert erp.messages[-1]["clientData"]["Ссылка"] == str(contract.guid)
+    assert world.queue == []
+
+
+def test_a_contract_that_comes_before_its_counterparty_is_sent_again(
+    erp: Erp, world: World
+) -> None:
+    owner = queued(world)
+    signed(world, owner)
+    signed(world, owner)
+    there: list[str] = []
+
+    def answer(message: dict[str, Any]) -> tuple[int, bytes]:
+        owner_ref = message["clientData"].get("Владелец")
+        return (424, b"{}") if owner_ref and not there else echo(message)
+
+    erp.answer = answer
+    world.send_queue()
+    assert len(erp.messages) == 3
+    assert [(row["КодСостояния"], row["Остановлено"]) for row in world.queue] == [(424, False)] * 2
+    there.append("the row of the counterparty")
+    world.send_queue(after=timedelta(minutes=1))
     assert world.queue == []
 
 
@@ -161,6 +183,7 @@ def test_the_pasted_module_serves_the_object_modules_of_both(
     assert erp.actions[-1] == "delete"
 
 
+@pytest.mark.long
 def test_the_rendered_modules_pass_the_checks_of_the_shipped(modules: dict[str, str]) -> None:
     for name, source in modules.items():
         assert errors(parse(source)) == [], name
@@ -199,6 +222,21 @@ def test_a_flow_that_the_module_cannot_serve_is_told(
             assert "goods" in Messages(language).say("bsl_flow_left_out", flow="goods")
     served = other.onec.url == BASE and other.onec.profile == "nomenclature" and not left_out
     assert (f'"{PATH}/goods"' in core_of(tmp_path)) == served
+
+
+def test_the_composition_of_odata_is_that_of_all_flows_of_the_base(tmp_path: Path) -> None:
+    rendered(
+        tmp_path,
+        flow("main", "accounting"),
+        flow("goods", "nomenclature"),
+        flow("prices", "prices"),
+        flow("branch", "contracts", "http://1c.example/branch"),
+    )
+    listed = read(tmp_path / "processing" / "ObjectModule.bsl")
+    for name in ("ШтрихкодыНоменклатуры", "ЦеныНоменклатуры", "ZvirkaOutbox"):
+        assert f'"РегистрСведений.{name}"' in listed
+    assert '"Справочник.Номенклатура"' in listed
+    assert "ДоговорыКонтрагентов" not in listed
 
 
 def test_the_erps_own_webhook_is_asked_for_counterparties_only(tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ def test_a_price_that_has_ceased_is_emptied_and_the_row_stays(tmp_path: Path, ba
         assert len(all_rows(market)) == 12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["soft", "hard", "empty"])
 def test_an_undone_deletion_is_remembered_by_its_key(tmp_path: Path, mode: str) -> None:
     """A store without a column for Ref_Key forgets the one of a row that is gone."""
@@ -189,6 +190,7 @@ def test_an_undone_deletion_is_remembered_by_its_key(tmp_path: Path, mode: str) 
         assert all_rows(market) == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("table", "empty", "told"),
     [

@@ -60,7 +60,7 @@ def contract(held: dict[str, Any], stamp: int = 0, **changes: Any) -> dict[str, 
 @pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("required", [False, True])
-def test_a_pushed_contract_gets_the_row_of_its_counterparty_or_is_held(
+def test_a_pushed_contract_gets_the_row_of_its_counterparty_or_waits_for_it(
     tmp_path: Path, backend: str, required: bool
 ) -> None:
     with flows(tmp_path, backend, contracts=3, required=required) as both:
@@ -78,14 +78,17 @@ def test_a_pushed_contract_gets_the_row_of_its_counterparty_or_is_held(
             }
             assert both.stored() == {one: wanted[one]}
             orphan = client.post(PATH, json=contract(contracts.get(two), Владелец=NOWHERE))
-            assert orphan.status_code == 409
+            assert orphan.status_code == 424
             assert orphan.json()["reason"] == f"waits for main {NOWHERE}"
             assert both.stored() == {one: wanted[one]}
             moved = client.post(PATH, json=contract(contracts.get(one), 1, Владелец=NOWHERE))
-            assert moved.status_code == 409
+            assert moved.status_code == 424
             assert both.stored() == {one: wanted[one]}
         assert both.run("contracts").exit_code == 0
         assert both.stored() == wanted
+        with receiver_of(settings) as client:  # the queue of 1C sends it again
+            again = client.post(PATH, json=contract(contracts.get(two), 2))
+            assert (again.status_code, again.json()["outcome"]) == (200, "unchanged")
 
 
 def dated(both: Flows) -> Settings:
@@ -106,6 +109,7 @@ def test_an_empty_reference_and_an_empty_date_are_null(tmp_path: Path) -> None:
         assert both.sql("SELECT firm_id, signed FROM contracts") == [(None, None)]
 
 
+@pytest.mark.long
 def test_goods_wait_for_their_group_and_a_barcode_for_the_night(tmp_path: Path) -> None:
     with goods_of(tmp_path, goods=1) as made, receiver_of(made.settings) as client:
         goods = made.base.nomenclature
@@ -123,7 +127,7 @@ def test_goods_wait_for_their_group_and_a_barcode_for_the_night(tmp_path: Path) 
 
         alone = client.post(PATH, json=of(item))
         assert (alone.status_code, alone.json()["reason"]) == (
-            409,
+            424,
             f"waits for nomenclature {group}",
         )
         assert client.post(PATH, json=of(group)).status_code == 200

@@ -119,7 +119,7 @@ def test_the_engine_brings_each_of_many_nights_in_sync_or_alerts(
             if random.random() < 0.2:
                 watch = watch_over(both, hours, mail, monkeypatch)
             live(watch, hours, slot + timedelta(hours=1))
-            runs = JournalRecords(lambda: both.settings).nightly(hours.time)
+            runs = JournalRecords(lambda: both.settings).recall(hours.time).nightly
             good = [run for run in runs if run.started >= slot and run.status == "finished"]
             told = "failed" in watch.alerts.active
             assert len(good) <= 1
@@ -159,8 +159,9 @@ def test_the_oldest_difference_left_is_followed_back_through_the_nights(
             hours.time = nightly.next_slot(hours.time) - timedelta(minutes=3)
             live(watch, hours, hours.time + timedelta(minutes=10))
         records = JournalRecords(lambda: both.settings)
-        situation = records.situation(hours.time)
-        starts = [run.started for run in records.nightly(hours.time)]
+        known = records.recall(hours.time)
+        situation = known.situation
+        starts = [run.started for run in known.nightly]
     assert situation.last is not None
     assert situation.last.status == "held"
     assert situation.last.facts.remaining == 2
@@ -168,7 +169,7 @@ def test_the_oldest_difference_left_is_followed_back_through_the_nights(
     assert situation.unresolved_since.date() == (SLOT + timedelta(days=1)).date()
     assert len(starts) == 3, "the daemon's runs of the last three days"
     assert len(situation.held) == 1, "the plan of the last night supersedes the others"
-    assert records.last_settled() == situation.last.ended
+    assert known.settled == situation.last.ended
     titles = [title for title, _ in mail]
     assert titles.count("zvirka: a run waits for approval") == 2, "two plans, two messages"
     assert titles.count("zvirka: differences remain") == 1

@@ -69,7 +69,7 @@ def payload_keys(mapping: Mapping) -> tuple[str, ...]:
 
 def objects(mapping: Mapping) -> tuple[str, ...]:
     """Return full names of the metadata objects zvirka reads over OData, without repeats."""
-    names = [f"Справочник.{mapping.catalog}"]
+    names = [f"{'РегистрСведений' if mapping.slice else 'Справочник'}.{mapping.catalog}"]
     for field in mapping.fields:
         source = field.source
         if isinstance(source, RegisterLine):

@@ -35,13 +35,10 @@ def further_catalogues(
     Raises:
         SettingsError: the address of a flow is not one 1C can post to.
     """
-    base = settings.onec.url.rstrip("/")
     found: dict[str, FurtherCatalogue] = {}
     left_out: list[str] = []
-    for name, flow in sorted(settings.flows.items()):
-        if name == settings.name or flow.onec.url.rstrip("/") != base:
-            continue
-        theirs = mapping_of(flow)
+    for flow in other_flows(settings):
+        name, theirs = flow.name, mapping_of(flow)
         if not theirs.is_pushed or flow.erp.writer == "webhook":
             continue
         path = _path(settings, flow)
@@ -50,6 +47,16 @@ def further_catalogues(
         else:
             found[theirs.catalog] = FurtherCatalogue(theirs, path)
     return list(found.values()), left_out
+
+
+def other_flows(settings: Settings) -> list[Settings]:
+    """The other flows of the base, by name."""
+    base = settings.onec.url.rstrip("/")
+    return [
+        flow
+        for name, flow in sorted(settings.flows.items())
+        if name != settings.name and flow.onec.url.rstrip("/") == base
+    ]
 
 
 def _path(first: Settings, flow: Settings) -> str:

@@ -24,13 +24,14 @@ from zvirka.bsl.push_address import (
     secret_text,
     signature_key,
 )
-from zvirka.bsl.pushed_catalogues import FurtherCatalogue, further_catalogues
+from zvirka.bsl.pushed_catalogues import FurtherCatalogue, further_catalogues, other_flows
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.net import address_of, is_loopback
 from zvirka.package_files import shipped
 from zvirka.settings.model import BslSettings, Settings
+from zvirka.settings.profiles import mapping_of
 
 _CORE = ("dropin/Zvirka.bsl", "extension/CommonModules/ZvirkaPush/Ext/Module.bsl")
 _PROCESSING = "processing/ObjectModule.bsl"
@@ -78,9 +79,8 @@ def render(settings: Settings, mapping: Mapping, out: Path) -> Rendered:
             remedy=Message("let zvirka reconcile it at night; only one field can name a client"),
         )
     further, left_out = further_catalogues(settings, mapping)
-    names = dict.fromkeys(
-        name for one in (mapping, *(one.mapping for one in further)) for name in objects(one)
-    )
+    read = (mapping, *map(mapping_of, other_flows(settings)))
+    names = dict.fromkeys(name for one in read for name in objects(one))
     blocks = {
         "settings": _settings_lines(settings, mapping),
         "fields": list(field_lines(mapping)),

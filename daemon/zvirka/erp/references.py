@@ -61,9 +61,11 @@ def references_of(
         name: _referenced(name, target, flows[flow], flows)
         for name, target in _references(flows[flow])
     }
+    database = database_of(flows[flow].erp)
     referring = tuple(
         _referring(name, field, settings)
         for name, settings in flows.items()
+        if database_of(settings.erp) == database
         for field, target in _references(settings)
         if target == flow
     )

@@ -23,6 +23,7 @@ from zvirka.message import coded
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.background_task import Ending
 from zvirka.service.flow_runs import FlowRuns
+from zvirka.service.run_slots import lanes_of
 from zvirka.service.watchdog import Pulse
 from zvirka.settings.model import Settings
 
@@ -101,9 +102,12 @@ class Dispatcher:
         self._keep_alive()
         with self._lock:
             waiting = list(self._waiting)
+        lanes: dict[str, str] = {}
         for one in waiting:
             if one.number is None:
-                one.number = queue.place(one.order, one.settings)
+                if one.order.flow not in lanes:
+                    lanes = lanes_of(one.settings.flows)
+                one.number = queue.place(one.order, one.settings, lanes[one.order.flow])
                 logger.info("a run is ordered", flow=one.order.flow, order=one.number)
         self._watch.look(queue.status)
         states = queue.states([one.number for one in waiting if one.number is not None])

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +22,6 @@ from zvirka.fleet.fleet_worker import Launch, RunProcess
 from zvirka.fleet.orders import Order, Result, lost_run, result_from, to_json
 from zvirka.fleet.run_process import perform_apart
 
-_IMPORTED = ["zvirka.cli.app", "zvirka.fleet.run_process", "zvirka.erp.sql.writer"]
 _LONGEST_RESULT = 16_000_000
 """Bytes; a summary holds counts and names of files."""
 
@@ -33,9 +31,12 @@ _EXIT_SECONDS = 5.0
 def launcher(config: Path | None) -> Launch:
     """What starts a process for an order, which reads the settings in ``config`` itself."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED)
+    context.set_forkserver_preload(["zvirka.fleet.preloaded"])
+    # Begun and loaded now: a worker that waits for it later misses its heartbeat.
+    first = context.Process(target=int, daemon=True)
     with _no_script():
-        ensure_running()
+        first.start()
+    first.join(_EXIT_SECONDS)
 
     async def launch(order: Order) -> RunProcess:
         reader, writer = context.Pipe(duplex=False)

@@ -70,7 +70,7 @@ class OrderQueue:
         self._app = app
         self._settings = settings
 
-    def place(self, order: Order, settings: Settings) -> int:
+    def place(self, order: Order, settings: Settings, lane: str = "") -> int:
         """Place an order, and return its number; a night that is ordered already keeps its own.
 
         An order never has a time to begin at: it would keep later ones of its flow waiting.
@@ -78,10 +78,12 @@ class OrderQueue:
         Args:
             order: what to run.
             settings: those of its flow, which knows the others.
+            lane: that of its flow; worked out from all flows unless it is given.
 
         Raises:
             JournalError: the queue cannot be reached.
         """
+        lane = lane or lanes_of(settings.flows)[settings.name]
         once = f"night of {order.flow}" if order.is_night else None
         with guarded(self._settings):
             for _ in range(3):
@@ -90,7 +92,7 @@ class OrderQueue:
                 deferrer = self._app.configure_task(
                     TASK,
                     queue=queue_of(server_of(settings)),
-                    lock=lanes_of(settings.flows)[settings.name],
+                    lock=lane,
                     queueing_lock=once,
                     priority=order.priority,
                 )

@@ -248,7 +248,7 @@ class Words:
             )
         self.language = language
         self.timezone = ZoneInfo(timezone) if isinstance(timezone, str) else timezone
-        self.locale = Locale.parse(_REGIONS[language])
+        self.locale = _locale(language)
         self.catalogue = _catalogue(language)
         self.gettext = self.catalogue.gettext
         self.ngettext = self.catalogue.ngettext
@@ -383,6 +383,11 @@ class Words:
         """The moment in the report's zone."""
         local: datetime = moment.astimezone(self.timezone)
         return local
+
+
+@cache
+def _locale(language: str) -> Locale:
+    return Locale.parse(_REGIONS[language])
 
 
 @cache

@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateSchema
 
 from zvirka.errors import JournalError, SettingsError, os_reason
 from zvirka.journal.error_messages import guarded
-from zvirka.journal.migration import WRITES, migrate
+from zvirka.journal.migration import WRITES, is_in_step, migrate
 from zvirka.message import Message, coded
 from zvirka.private_files import create_private_file, make_private_directory
 from zvirka.settings.model import Settings
@@ -98,12 +98,14 @@ def open_engine(settings: Settings) -> tuple[Engine, str]:
     name = journal_name(url)
     if url.get_backend_name() == "sqlite":
         _ensure_file(Path(name))
-    else:
-        _ensure_schema(url, name)
     engine = journal_engine(url)
     try:
         with guarded(name):
-            migrate(engine, name)
+            if not is_in_step(engine):
+                if _made_schema(url):
+                    engine.dispose()  # it has learnt that there is no such schema
+                    engine = journal_engine(url)
+                migrate(engine, name)
     except BaseException:
         engine.dispose()
         raise
@@ -156,12 +158,16 @@ def journal_engine(url: URL, **options: Any) -> Engine:
     return engine
 
 
-def _ensure_schema(url: URL, name: str) -> None:
-    if schema := schema_of(url):
-        engine = journal_engine(url.difference_update_query(["options"]), poolclass=NullPool)
-        with guarded(name), engine.begin() as connection:
-            if not inspect(connection).has_schema(schema):
-                connection.execute(CreateSchema(schema, if_not_exists=True))
+def _made_schema(url: URL) -> bool:
+    """Make the schema of the journal, if it has one of its own that is not there."""
+    if not (schema := schema_of(url)):
+        return False
+    engine = journal_engine(url.difference_update_query(["options"]), poolclass=NullPool)
+    with engine.begin() as connection:
+        if inspect(connection).has_schema(schema):
+            return False
+        connection.execute(CreateSchema(schema, if_not_exists=True))
+    return True
 
 
 def _ensure_file(path: Path) -> None:

@@ -19,15 +19,18 @@ SCHEMA = "0005"
 _MIGRATION_LOCK = 0x7A76_6972_6D67
 
 
+def is_in_step(engine: Engine) -> bool:
+    """Whether the schema is the newest."""
+    with engine.connect() as connection:
+        return revision(connection) == SCHEMA
+
+
 def migrate(engine: Engine, place: str) -> None:
-    """Bring the schema up to date; a journal in step costs one query.
+    """Bring the schema up to date.
 
     Raises:
         JournalError: a newer zvirka made it.
     """
-    with engine.connect() as connection:
-        if revision(connection) == SCHEMA:
-            return
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})

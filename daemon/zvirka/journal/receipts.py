@@ -30,7 +30,7 @@ GENESIS = ""
 STORED = ("created", "updated", "restored", "deleted", "unchanged", "absent")
 """Outcomes after which the store held what the message said."""
 
-SETTLED_LATER = ("failed", "refused", "held", "left")
+SETTLED_LATER = ("failed", "refused", "held", "waiting", "left")
 """Outcomes that left the store without this change, so that an older message may still apply."""
 
 _CHUNK = 500

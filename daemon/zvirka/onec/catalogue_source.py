@@ -226,7 +226,7 @@ class CatalogueSource:
 
     def undelivered(self) -> Iterator[Undelivered]:
         """What waits in the outbox of the extension, the newest first; needs no $metadata."""
-        return self._access.outbox().newest()
+        return self._access.outbox(self.mapping.catalog).newest()
 
 
 def _collated(text: str | None) -> str:

@@ -36,13 +36,14 @@ class SourceAccess:
         queries = Queries(schema, allowed_only=self.allowed_only, virtual=virtual)
         return PageReader(self.session, queries, page_bytes=self.page_bytes, max_url=self.max_url)
 
-    def outbox(self) -> OutboxReader:
-        """Reads the outbox of the extension; needs no $metadata."""
+    def outbox(self, catalogue: str = "") -> OutboxReader:
+        """Reads the outbox of the extension, of one catalogue or all; needs no $metadata."""
         return OutboxReader(
             self.session,
             page_bytes=self.page_bytes,
             max_url=self.max_url,
             allowed_only=self.allowed_only,
+            catalogue=catalogue,
         )
 
     def leave(self, *exc: object) -> None:

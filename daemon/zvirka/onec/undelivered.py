@@ -17,7 +17,7 @@ import msgspec
 from loguru import logger
 
 from zvirka.domain import ZERO_REF
-from zvirka.identity import canonical_key
+from zvirka.identity import canonical_key, trimmed
 from zvirka.message import Message, coded
 from zvirka.onec import failures
 from zvirka.onec.decoding import Row, RowDecoder, as_ref
@@ -45,11 +45,14 @@ PROPERTIES = {
     "КодСостояния": "Edm.Int16",
     "Ошибка": "Edm.String",
     "Остановлено": "Edm.Boolean",
+    "Справочник": "Edm.String",
 }
 """What is read of each message."""
 
 _ORDER = "Порядок"
-_STOPPED = "Остановлено"
+_STOPPED, _CATALOGUE = "Остановлено", "Справочник"
+_NEWER = frozenset({_STOPPED, _CATALOGUE})
+"""What the register of an extension of 0.1.0 does not have."""
 _ACTIONS = frozenset({"create", "update", "delete"})
 _NUMBER = re.compile("[0-9]{1,18}")
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)
@@ -74,21 +77,29 @@ class OutboxReader:
         page_bytes: what a page should weigh.
         max_url: the longest URL the web server takes.
         allowed_only: read only the rows the user may see.
+        catalogue: whose messages to give; a message that names none is of the only one. Empty for
+            all of them.
     """
 
     def __init__(
-        self, session: OnecSession, *, page_bytes: int, max_url: int, allowed_only: bool = False
+        self,
+        session: OnecSession,
+        *,
+        page_bytes: int,
+        max_url: int,
+        allowed_only: bool = False,
+        catalogue: str = "",
     ) -> None:
+        self._catalogue = catalogue
         schema = Schema(_edmx(), session.url)
         entity = schema.entity(REGISTER)
         assert entity is not None
         self._queries = Queries(schema, allowed_only=allowed_only)
         self._reader = PageReader(session, self._queries, page_bytes=page_bytes, max_url=max_url)
         order, unique = (f"{_ORDER} desc", "Идентификатор"), ("Идентификатор",)
-        older = [name for name in PROPERTIES if name != _STOPPED]
+        older = [name for name in PROPERTIES if name not in _NEWER]
         self.all_messages = Selection(RowDecoder(entity, list(PROPERTIES)), "", order, unique)
         self._older = Selection(RowDecoder(entity, older), "", order, unique)
-        """For an extension of 0.1.0, whose register does not have the state."""
 
     def newest(self, most: int = MOST) -> Iterator[Undelivered]:
         """The messages that wait, the newest first; none where the register is not published.
@@ -141,13 +152,17 @@ class OutboxReader:
 
     def messages(self, rows: Sequence[Row], shape: RowDecoder) -> Iterator[Undelivered]:
         """Rows as messages; what is no message of the extension is passed over."""
-        read = [shape.texts(rows, name) for name in list(PROPERTIES)[1:-1]]
-        states = shape.texts(rows, _STOPPED) if _STOPPED in shape.names else [None] * len(rows)
-        for ref, code, action, created, attempts, due, status, error, stopped in zip(
-            *read, states, strict=True
+        read = [
+            shape.texts(rows, name) if name in shape.names else [None] * len(rows)
+            for name in list(PROPERTIES)[1:]
+        ]
+        for ref, code, action, created, attempts, due, status, error, stopped, catalogue in zip(
+            *read, strict=True
         ):
             since = _moment(created)
             if as_ref(ref) == ZERO_REF or action not in _ACTIONS or since is None:
+                continue
+            if self._catalogue and trimmed(catalogue) not in {"", self._catalogue}:
                 continue
             count = _whole(attempts)
             yield Undelivered(

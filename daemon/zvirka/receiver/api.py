@@ -27,6 +27,7 @@ _STATUS: dict[str, int] = {
     Effect.REFUSED: 422,
     Effect.FAILED: 409,
     Effect.HELD: 409,
+    Effect.WAITING: 424,
     LEFT: 503,
 }
 _RETRY_SECONDS = "5"
@@ -69,6 +70,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     413: {"model": Declined, "description": "The body is too long"},
     415: {"model": Declined, "description": "The body is not JSON in UTF-8"},
     422: {"model": Declined, "description": "The body is not such a message; the field is named"},
+    424: {"model": Declined, "description": "It refers to a row that is not there yet; send later"},
     503: {"model": Declined, "description": "A database cannot be used now; send again later"},
 }
 

@@ -59,28 +59,32 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     head: Head | None = None
 
 
+class Recalled(msgspec.Struct, frozen=True):
+    """What a daemon that begins has to know.
+
+    ``nightly`` are its own runs of the last three days, ``settled`` is when a run over everything
+    last finished or was held.
+    """
+
+    nightly: list[PastRun]
+    settled: datetime | None
+    situation: Situation
+
+
 class Records(Protocol):
     """The journal, as far as the daemon needs it."""
 
-    def nightly(self, now: datetime) -> list[PastRun]:
-        """The daemon's own runs of the last days."""
+    def recall(self, now: datetime) -> Recalled:
+        """What the daemon did before, and the state now."""
         ...
 
-    def last_settled(self) -> datetime | None:
-        """When a run over everything last finished or was held."""
-        ...
-
-    def situation(self, now: datetime) -> Situation:
-        """The state now."""
-        ...
-
-    def beat(self, now: datetime, due: datetime | None) -> None:
-        """Note that the daemon is alive, and when its next run is due; ``None``: it stops."""
+    def look(self, now: datetime, due: datetime) -> Situation:
+        """Note that the daemon is alive and when its next run is due; the state now."""
         ...
 
 
 class JournalRecords:
-    """:class:`Records` of the journal of some settings, opened again for each question.
+    """:class:`Records` of the journal of some settings, opened once for each question.
 
     The daemon idles for a day between questions; a connection held so long only breaks.
 
@@ -91,40 +95,50 @@ class JournalRecords:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
 
-    def nightly(self, now: datetime) -> list[PastRun]:
-        """The daemon's own runs of the last three days."""
+    def recall(self, now: datetime) -> Recalled:
+        """What the daemon did before, and the state now."""
         with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
             runs = runs_since(connection, now - timedelta(days=3), NIGHTLY)
-        return [PastRun(run.started_at, run.finished_at, run.status) for run in runs]
+            settled = last_over_everything(connection, SETTLED)
+            return Recalled(
+                [PastRun(run.started_at, run.finished_at, run.status) for run in runs],
+                settled.finished_at if settled is not None else None,
+                _situation(connection, now, journal.approval_expires),
+            )
 
-    def last_settled(self) -> datetime | None:
-        """When a run over everything last finished or was held."""
-        with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
-            run = last_over_everything(connection, SETTLED)
-        return run.finished_at if run is not None else None
+    def look(self, now: datetime, due: datetime) -> Situation:
+        """Note that the daemon is alive and when its next run is due; the state now."""
+        with closing(open_journal(self._settings())) as journal:
+            with journal.writing() as connection:
+                put_beat(connection, BeatName.DAEMON, now, {"next": due.isoformat()})
+            with journal.reading() as connection:
+                return _situation(connection, now, journal.approval_expires)
 
     def situation(self, now: datetime) -> Situation:
         """The state now, read in one transaction."""
         with closing(open_journal(self._settings())) as journal, journal.reading() as connection:
-            last = last_over_everything(connection, FINAL)
-            good = last_good(connection, 2)
-            return Situation(
-                last=_view(last) if last is not None else None,
-                good=good[0].finished_at if good else None,
-                held=tuple(
-                    (run.id, run.plan_digest, run.facts.actions or {})
-                    for run in waiting_runs(connection, now, journal.approval_expires)
-                ),
-                unresolved_since=unresolved_since(connection),
-                received=_received(connection, last, good),
-                head=chain_head(connection),
-            )
+            return _situation(connection, now, journal.approval_expires)
 
-    def beat(self, now: datetime, due: datetime | None) -> None:
-        """Note that the daemon is alive, and when its next run is due; ``None``: it stops."""
+    def stopped(self, now: datetime) -> None:
+        """Note that the daemon stops."""
         with closing(open_journal(self._settings())) as journal, journal.writing() as connection:
-            detail = {"next": due.isoformat()} if due is not None else {}
-            put_beat(connection, BeatName.DAEMON, now, detail)
+            put_beat(connection, BeatName.DAEMON, now, {})
+
+
+def _situation(connection: Connection, now: datetime, approval_expires: timedelta) -> Situation:
+    last = last_over_everything(connection, FINAL)
+    good = last_good(connection, 2)
+    return Situation(
+        last=_view(last) if last is not None else None,
+        good=good[0].finished_at if good else None,
+        held=tuple(
+            (run.id, run.plan_digest, run.facts.actions or {})
+            for run in waiting_runs(connection, now, approval_expires)
+        ),
+        unresolved_since=unresolved_since(connection),
+        received=_received(connection, last, good),
+        head=chain_head(connection),
+    )
 
 
 def _received(connection: Connection, last: RunRecord | None, good: list[RunRecord]) -> int | None:

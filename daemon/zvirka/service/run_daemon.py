@@ -136,7 +136,7 @@ def _note_the_stop(all_settings: Sequence[Settings]) -> None:
         if time.monotonic() > end:
             return
         with suppress(ZvirkaError):
-            JournalRecords(lambda settings=settings: settings).beat(utc_now(), None)  # type: ignore[misc]
+            JournalRecords(lambda settings=settings: settings).stopped(utc_now())  # type: ignore[misc]
 
 
 def _supervisor(

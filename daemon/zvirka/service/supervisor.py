@@ -113,12 +113,12 @@ class Supervisor:
             JournalError: the journal cannot be opened.
         """
         now = self._ports.now()
-        records = self._ports.records
-        self._nights.recall(records.nightly(now), records.last_settled(), now)
+        known = self._ports.records.recall(now)
+        self._nights.recall(known.nightly, known.settled, now)
         if self._nights.given_up and "failed" not in self.alerts.active:
             self._failure = ("given_up", "the night's attempts all failed or were cut off")
         self.alerts.watch(now)
-        self._situation = records.situation(now)
+        self._situation = known.situation
         self._told = self._status()
         self._ports.notifier.ready(self._told)
         logger.info("the daemon is ready", next_night=self.clock.next_slot(now).isoformat())
@@ -193,7 +193,7 @@ class Supervisor:
         now = self._ports.now()
         clock = Clock(settings.schedule, self._ports.random)
         nights = Nights(settings.schedule, clock)
-        nights.recall(self._ports.records.nightly(now), self._situation.good, now)
+        nights.recall(self._ports.records.recall(now).nightly, self._situation.good, now)
         nights.adopt(self._nights)
         self.settings, self.clock, self._nights = settings, clock, nights
         self.alerts = Alerts(settings, self._ports.send)
@@ -259,8 +259,7 @@ class Supervisor:
         def look() -> Situation:
             self._look_began = self._ports.monotonic()
             try:
-                self._ports.records.beat(now, due)
-                situation = self._ports.records.situation(now)
+                situation = self._ports.records.look(now, due)
             except ZvirkaError as error:
                 # The night may have failed for the same reason; people must learn of it.
                 logger.error("the journal could not be read", error=str(error))

@@ -102,8 +102,8 @@ def tell_of_unit(settings: Settings, unit: str, now: datetime, why: str = "") ->
     good: datetime | None = None
     head: Head | None = None
     try:
-        records = JournalRecords(lambda: settings)
-        good, situation = records.last_settled(), records.situation(now)
+        known = JournalRecords(lambda: settings).recall(now)
+        good, situation = known.settled, known.situation
         last, head = situation.last, situation.head
         if last is not None and last.status is RunStatus.FAILED and now - last.ended < _RECENT:
             why = why or last.error

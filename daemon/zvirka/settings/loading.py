@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -117,7 +117,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str], flow: str | Non
 def _load(files: _Files, environ: Mapping[str, str], flow: str | None) -> Loaded:
     sources = _sources(files, environ, flow)
     values, origins = sources.values, sources.origins
-    problems = [*_unknown_variables(sources.environ), *sources.problems]
+    problems = [*_unknown_variables(tuple(sorted(sources.environ))), *sources.problems]
     secrets = resolve_secrets(values, origins, sources.environ, sources.key_of)
     problems += secrets.problems
     try:
@@ -323,10 +323,15 @@ def _lay(
             origins[key] = origin
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, Message]]:
-    """Yield variables that look like misspelt settings."""
+@lru_cache(maxsize=8)
+def _unknown_variables(names: tuple[str, ...]) -> tuple[tuple[str, Message], ...]:
+    """Return variables that look like misspelt settings; each flow asks of nearly the same."""
+    return tuple(_misspelt(names))
+
+
+def _misspelt(names: tuple[str, ...]) -> Iterator[tuple[str, Message]]:
     known = keys_of(Settings)
-    for name in sorted(environ):
+    for name in names:
         word, _, rest = name.upper().removeprefix(PREFIX).lower().partition("__")
         if not name.upper().startswith(PREFIX) or name.upper() in _NOT_SETTINGS or word in known:
             continue

@@ -48,9 +48,16 @@ class OutboxRegister:
         self.table = SmallTable(OUTBOX_TYPE, [])
 
     def put(
-        self, ref: str, action: str, created: datetime, *, code: str = "", data: str = ""
+        self,
+        ref: str,
+        action: str,
+        created: datetime,
+        *,
+        code: str = "",
+        data: str = "",
+        catalogue: str = "Контрагенты",
     ) -> str:
-        """A change of that counterparty begins to wait; the identifier of its message."""
+        """A change of that object begins to wait; the identifier of its message."""
         message = str(uuid.uuid4())
         row: dict[str, Any] = {
             "Идентификатор": message,
@@ -66,7 +73,7 @@ class OutboxRegister:
             "КодСостояния": 0,
             "Ошибка": "",
             "Остановлено": False,
-            "Справочник": "Контрагенты",
+            "Справочник": catalogue,
         }
         self._change([*self.table.rows, row])
         return message

@@ -24,12 +24,14 @@ SINCE = datetime(2026, 11, 24, 21, 0, 0, 42_000, tzinfo=UTC)
 
 
 @contextmanager
-def outbox_of(simulator: Simulator, page_bytes: int = 4_000_000) -> Iterator[OutboxReader]:
+def outbox_of(
+    simulator: Simulator, page_bytes: int = 4_000_000, catalogue: str = ""
+) -> Iterator[OutboxReader]:
     session = OnecSession(
         simulator.url, simulator.user, simulator.password, retries=1, sleep=lambda _: None
     )
     with session:
-        yield OutboxReader(session, page_bytes=page_bytes, max_url=2000)
+        yield OutboxReader(session, page_bytes=page_bytes, max_url=2000, catalogue=catalogue)
 
 
 @pytest.fixture
@@ -50,6 +52,21 @@ def test_a_message_is_read_with_its_attempts_its_error_and_its_times(simulator: 
         assert (found.attempts, found.tried) == (attempt, tried)
     assert (found.ref, found.code, found.action) == (REF, "000000042", "update")
     assert (found.created, found.status, found.error) == (SINCE, 503, "HTTP 503")
+
+
+def test_a_flow_reads_the_messages_of_its_own_catalogue(simulator: Simulator) -> None:
+    """Код repeats from catalogue to catalogue."""
+    outbox = simulator.base.outbox
+    other = "7f9619ff-8b86-d011-b42d-00c04fc964ff"
+    outbox.put(REF, "update", SINCE, code="1", catalogue="")  # of an earlier module
+    outbox.put(other, "update", SINCE, code="1", catalogue="ДоговорыКонтрагентов")
+    for catalogue, refs in (
+        ("", {REF, other}),
+        ("Контрагенты", {REF}),
+        ("ДоговорыКонтрагентов", {REF, other}),
+    ):
+        with outbox_of(simulator, catalogue=catalogue) as reader:
+            assert {one.ref for one in reader.newest()} == refs
 
 
 def test_a_message_never_sent_has_no_attempt(simulator: Simulator) -> None:
@@ -169,7 +186,7 @@ def test_the_register_of_an_older_extension_has_no_stopped_state() -> None:
         "СледующаяПопытка": "0",
         "КодСостояния": 0,
     }
-    del row["Остановлено"]
+    del row["Остановлено"], row["Справочник"]
     unknown = {"odata.error": {"code": "6", "message": {"lang": "ru", "value": "Остановлено"}}}
     replies = [
         Reply(json.dumps(unknown, ensure_ascii=False).encode(), status=400),

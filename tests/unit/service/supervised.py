@@ -20,7 +20,7 @@ from zvirka.errors import JournalError
 from zvirka.journal.run_facts import Facts
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.clock import Clock
-from zvirka.service.daemon_records import RunView, Situation
+from zvirka.service.daemon_records import Recalled, RunView, Situation
 from zvirka.service.flow_runs import RunsHere
 from zvirka.service.nights import NIGHTLY, PastRun
 from zvirka.service.supervisor import Supervisor, SupervisorPorts
@@ -105,28 +105,25 @@ class World:
 
     # -- daemon_records.Records --------------------------------------------------------------------
 
-    def nightly(self, now: datetime) -> list[PastRun]:
-        self._ask()
-        return [
+    def recall(self, now: datetime) -> Recalled:
+        nightly = [
             PastRun(view.started, view.ended, view.status)
             for request, view in self.runs
             if request.trigger in NIGHTLY
         ]
-
-    def last_settled(self) -> datetime | None:
-        self._ask()
         settled = [view.ended for _, view in self.runs if view.status in ("finished", "held")]
-        return max(settled, default=None)
+        return Recalled(nightly, max(settled, default=None), self.situation())
 
-    def situation(self, now: datetime) -> Situation:
+    def look(self, now: datetime, due: datetime) -> Situation:
+        self._ask()
+        self.beats.append((now, due))
+        return self.situation()
+
+    def situation(self) -> Situation:
         self._ask()
         last = self.runs[-1][1] if self.runs else None
         good = [view.ended for _, view in self.runs if view.status == "finished"]
         return Situation(last=last, good=max(good, default=None), held=self.held)
-
-    def beat(self, now: datetime, due: datetime | None) -> None:
-        self._ask()
-        self.beats.append((now, due))
 
     def _ask(self) -> None:
         if self.journal_is_down:

@@ -43,6 +43,7 @@ class Effect(StrEnum):
     FAILED = "failed"  # the database said no to this row
     LINKED = "linked"  # another flow of the same table keeps the client
     HELD = "held"  # a person or the reconciliation must decide
+    WAITING = "waiting"  # refers to a row that is not there yet
 
 
 DONE = {
@@ -69,7 +70,7 @@ class UpsertRequest(msgspec.Struct, frozen=True, kw_only=True):
 class UpsertResult(msgspec.Struct, frozen=True):
     """What became of a request; ``detail`` names fields, columns and constraints, never values.
 
-    A request that refers to a row that is not there yet is held, and nothing of it is written.
+    Nothing is written of a request that refers to a row that is not there yet.
     """
 
     effect: Effect
@@ -293,7 +294,7 @@ def _result_of(action: Action, outcome: Outcome) -> UpsertResult:
         case OutcomeState.APPLIED:
             return UpsertResult(DONE[action], outcome.detail)
         case OutcomeState.REFUSED:
-            effect = Effect.HELD if outcome.waits else Effect.REFUSED
+            effect = Effect.WAITING if outcome.waits else Effect.REFUSED
             return UpsertResult(effect, outcome.detail)
         case _:
             return UpsertResult(Effect.FAILED, outcome.detail)
