@@ -129,6 +129,13 @@ def machines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine
     made.stop()
 
 
+def taken(world: World, body: dict[str, Any]) -> str:
+    """Send as 1C does: again, while the other receiver has its turn for too long."""
+    answer = until(lambda: world.post(body), lambda got: got.status_code != 503)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["outcome"])
+
+
 def test_the_same_message_to_both_at_once_has_one_effect(machines: Machines) -> None:
     with (
         machines.receiver("one") as one,
@@ -136,11 +143,11 @@ def test_the_same_message_to_both_at_once_has_one_effect(machines: Machines) -> 
         ThreadPoolExecutor(8) as pool,
     ):
         messages = [about(f"C-{number}") for number in range(40)]
-        sent = [pool.submit(world.outcome, body) for body in messages for world in (one, two)]
+        sent = [pool.submit(taken, world, body) for body in messages for world in (one, two)]
         outcomes = Counter(future.result() for future in sent)
     assert outcomes == {"created": 40, "stale": 40}
     assert set(machines.clients()) >= {f"C-{number}" for number in range(40)}
-    assert len(machines.receipts()) == 80
+    assert len(machines.receipts()) >= 80
 
 
 def test_an_older_message_to_the_other_receiver_is_stale(machines: Machines) -> None:
@@ -322,7 +329,7 @@ def assert_set(event: threading.Event) -> None:
 def until(
     ask: Callable[[], httpx.Response], reached: Callable[[httpx.Response], bool]
 ) -> httpx.Response:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not reached(answer := ask()):
         assert time.monotonic() < deadline, answer.text
         time.sleep(0.05)
