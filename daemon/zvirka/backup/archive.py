@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import struct
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -64,6 +65,10 @@ def _private(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
+_DAMAGED = (ArithmeticError, LookupError, struct.error)
+"""What :mod:`tarfile` stumbles on in a damaged header, besides what it documents."""
+
+
 @contextmanager
 def opened(stream: BinaryIO, name: str, scratch: Path) -> Iterator[tuple[Manifest, Path]]:
     """Unpack a backup below ``scratch`` and prove that it is whole.
@@ -76,7 +81,7 @@ def opened(stream: BinaryIO, name: str, scratch: Path) -> Iterator[tuple[Manifes
         try:
             _unpack(stream, directory)
             manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
-        except (tarfile.TarError, zlib.error, EOFError, OSError, *NOT_JSON) as error:
+        except (tarfile.TarError, zlib.error, EOFError, OSError, *_DAMAGED, *NOT_JSON) as error:
             raise UsageError(
                 coded("ZV5601", "the file is no backup of zvirka, or it was cut short"),
                 place=name,
