@@ -12,7 +12,7 @@ from tests.system.site import DRIP_PORT, FAKETIME, PASSWORD, PYTHON, STATE, Site
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
-EXPOSURE = 1.5
+EXPOSURE = 1.2
 SERVICES = (
     "zvirka.service",
     "zvirka-receiver.service",

@@ -1,8 +1,8 @@
 """Who may write receipts: one receiver, or those of several machines in turns.
 
-Receipts are one chain, so whoever appends to it has to know its end. With the journal on SQLite
-one receiver works at a time, as long as it lives. On PostgreSQL the receivers take turns batch by
-batch: an advisory lock is held for each.
+Receipts are one chain, so a receiver that appends to it has to know its end. With the journal on
+SQLite one receiver works at a time, as long as it lives. On PostgreSQL the receivers take turns
+batch by batch: an advisory lock is held for each.
 
 A receiver writes its receipts on the very connection that holds the lock. When that connection
 breaks, the server undoes what was not committed before it gives the lock to another. A store in
