@@ -124,7 +124,7 @@ class Dispatcher:
             one.pulse.phase("elsewhere")
 
     def _release(self, one: _Waiting, result: Result | None) -> None:
-        """End the wait of a flow; without a result the daemon stops."""
+        """End the wait of a flow; ``None`` when the daemon stops before there is a result."""
         with self._lock:
             self._waiting.remove(one)
         try:
@@ -159,7 +159,7 @@ class _OrderedRuns:
         self._add(waiting)
 
     def take(self) -> Ending[Summary] | None:
-        """How the run has ended, once."""
+        """The end of the run, handed out once; ``None`` before."""
         if self._waiting is None or self._waiting.ending is None:
             return None
         ending, self._waiting = self._waiting.ending, None

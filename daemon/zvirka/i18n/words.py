@@ -9,19 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, tzinfo
-from functools import cache
-from gettext import NullTranslations
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel import Locale
 from babel.dates import format_date, format_datetime, format_timedelta
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
-from babel.support import Translations
 
 from zvirka.domain import (
     Action,
@@ -38,11 +30,8 @@ from zvirka.domain import (
 )
 from zvirka.errors import UsageError
 from zvirka.i18n import LANGUAGES, N_
+from zvirka.i18n.catalogues import catalogue_of, locale_of
 from zvirka.message import Message, coded, filled
-
-_LOCALE = Path(__file__).parent / "locale"
-_REGIONS = {"uk": "uk_UA", "en": "en_GB"}
-
 
 KINDS: Mapping[str, str] = {
     Kind.MISSING: N_("missing in the ERP"),
@@ -248,8 +237,8 @@ class Words:
             )
         self.language = language
         self.timezone = ZoneInfo(timezone) if isinstance(timezone, str) else timezone
-        self.locale = _locale(language)
-        self.catalogue = _catalogue(language)
+        self.locale = locale_of(language)
+        self.catalogue = catalogue_of(language)
         self.gettext = self.catalogue.gettext
         self.ngettext = self.catalogue.ngettext
 
@@ -383,21 +372,3 @@ class Words:
         """The moment in the report's zone."""
         local: datetime = moment.astimezone(self.timezone)
         return local
-
-
-@cache
-def _locale(language: str) -> Locale:
-    return Locale.parse(_REGIONS[language])
-
-
-@cache
-def _catalogue(language: str) -> NullTranslations:
-    source = _LOCALE / language / "LC_MESSAGES" / "zvirka.po"
-    if not source.exists():
-        return NullTranslations()
-    with source.open("rb") as file:
-        catalogue = read_po(file, locale=language)
-    compiled = BytesIO()
-    write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return Translations(compiled)

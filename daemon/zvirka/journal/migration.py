@@ -20,7 +20,7 @@ _MIGRATION_LOCK = 0x7A76_6972_6D67
 
 
 def is_in_step(engine: Engine) -> bool:
-    """Whether the schema is the newest."""
+    """Whether the journal has the schema of this version."""
     with engine.connect() as connection:
         return revision(connection) == SCHEMA
 

@@ -199,7 +199,7 @@ class _SharedTurns:
         require_session(self._held(), _LOST, self.place, _SENT_AGAIN)
 
     def connect(self) -> Connection:
-        """The session of this receiver, begun if there is none."""
+        """The session of this receiver; a new one if it has none."""
         if self._session is None:
             session = self._engine.connect()
             try:

@@ -53,7 +53,7 @@ class Ingest:
     """One process's way from messages to store and receipts. Not for several threads at a time.
 
     ``shared`` says that ``journal`` and ``store`` are engines of one database. ``turns`` keeps
-    other receivers of the journal away during a batch; without it there are none.
+    other receivers of the journal away during a batch; without it this receiver is alone.
     ``linked_flow`` as :class:`Upsert` takes it.
     """
 
