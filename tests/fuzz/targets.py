@@ -37,9 +37,9 @@ from zvirka.onec.undelivered import OutboxReader
 from zvirka.push_log import parse_line
 from zvirka.receiver.payload import PayloadReader, PayloadRefusal
 from zvirka.receiver.signature import Signatures, sign
-from zvirka.report.anchors import decoded as decoded_timestamp
 from zvirka.report.embedded_data import in_html
 from zvirka.report.file_proof import prove_file
+from zvirka.report.timestamps import decoded as decoded_timestamp
 from zvirka.settings.loading import load_settings
 
 REF = "6f1c2d34-8a5b-11ee-9c3d-000000000001"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from typing import TYPE_CHECKING
 
 from zvirka.errors import SettingsError, os_reason
 from zvirka.message import Message, coded
+
+if TYPE_CHECKING:  # 11 MB that a run without a key does without
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 
 class Signer:
@@ -34,6 +38,9 @@ def read_signer(path: Path) -> Signer:
     Raises:
         SettingsError: the file cannot be read, or holds something else.
     """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:

@@ -9,7 +9,7 @@ from loguru import logger
 from zvirka.errors import ZvirkaError
 from zvirka.journal.head import Head
 from zvirka.journal.journal import Journal
-from zvirka.report.anchors import append_head, timestamp, write_head
+from zvirka.report.anchors import append_head, write_head
 from zvirka.settings.model import Settings
 
 
@@ -32,6 +32,8 @@ def anchor(settings: Settings, journal: Journal, *, between_runs: bool = False) 
     except ZvirkaError as error:
         logger.error("the head could not be written", cause=error.cause, place=error.place)
         return head
+    from zvirka.report.timestamps import timestamp  # 11 MB, which a run without a TSA spares
+
     for url, why in timestamp(settings.report_directory, settings.report.tsa).items():
         logger.warning("no timestamp; it is asked for again after the next run", tsa=url, why=why)
     return head

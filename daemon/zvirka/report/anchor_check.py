@@ -15,8 +15,8 @@ from zvirka.errors import NOT_JSON, UsageError, os_reason
 from zvirka.journal.head import Head, head_problems, read_head
 from zvirka.journal.journal import Journal
 from zvirka.message import Message, coded
-from zvirka.report.anchors import decoded, is_about
 from zvirka.report.embedded_data import embedded_in
+from zvirka.report.timestamps import decoded, is_about
 
 LATE = timedelta(days=7)
 """A timestamp made so long after its run proves little about that night."""

@@ -171,7 +171,7 @@ def _longest(rows: Scanned) -> int:
     """The length of the longest key or image, or more: in a block, they are not decoded for it."""
     if isinstance(rows, ScanBatch):
         return max(map(len, (*rows.keys, *rows.images)), default=0)
-    return max(len(text) for column in (rows.keys, rows.images) for text in column.split(b'","'))
+    return max(max(map(len, column.split(b'","'))) for column in (rows.keys, rows.images))
 
 
 def _pieces(rows: Scanned) -> Iterator[Scanned]:
