@@ -27,7 +27,7 @@ from zvirka.i18n.visible_text import one_line
 from zvirka.i18n.words import Words
 from zvirka.message import Message
 from zvirka.redaction import Redactor
-from zvirka.settings.model import LogSettings
+from zvirka.settings.service_tables import LogSettings
 
 JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
 _BRIDGED = {

@@ -17,7 +17,7 @@ from tests.integration.test_json_output import shape
 from zvirka.fleet.fleet_status import fleet_status
 from zvirka.fleet.fleet_watch import FleetWatch
 from zvirka.fleet.order_queue import order_queue
-from zvirka.settings.model import AlertSettings
+from zvirka.settings.service_tables import AlertSettings
 
 LATER = timedelta(minutes=5)
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from zvirka.bounded_http import BoundedProtocol
 from zvirka.logs import configure_logs
 from zvirka.net import serve_applications
-from zvirka.settings.model import LogSettings
+from zvirka.settings.service_tables import LogSettings
 
 
 async def _peer(request: Request) -> JSONResponse:

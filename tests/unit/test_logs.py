@@ -21,7 +21,7 @@ from zvirka import logs
 from zvirka.logs import configure_logs, is_journal
 from zvirka.message import Message
 from zvirka.redaction import MASK, Redactor
-from zvirka.settings.model import LogSettings
+from zvirka.settings.service_tables import LogSettings
 
 SECRET = "s3cret/пароль"
 
@@ -248,7 +248,7 @@ def test_journal_is_recognised_by_the_stream_it_gave(tmp_path: Path) -> None:
 def test_last_line_before_the_end_of_the_process_is_not_lost() -> None:
     program = (
         "import os, sys; from loguru import logger; from zvirka.logs import configure_logs\n"
-        "from zvirka.settings.model import LogSettings\n"
+        "from zvirka.settings.service_tables import LogSettings\n"
         "configure_logs(LogSettings(), stream=sys.stderr, environ={})\n"
         "logger.info('last words'); os.kill(os.getpid(), 9)\n"
     )

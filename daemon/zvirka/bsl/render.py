@@ -30,8 +30,9 @@ from zvirka.mapping import Mapping
 from zvirka.message import Message, coded
 from zvirka.net import address_of, is_loopback
 from zvirka.package_files import shipped
-from zvirka.settings.model import BslSettings, Settings
+from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
+from zvirka.settings.service_tables import BslSettings
 
 _CORE = ("dropin/Zvirka.bsl", "extension/CommonModules/ZvirkaPush/Ext/Module.bsl")
 _PROCESSING = "processing/ObjectModule.bsl"

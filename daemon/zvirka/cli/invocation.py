@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from zvirka.journal.journal import Journal
     from zvirka.mapping import Mapping as FieldMapping
     from zvirka.settings.loading import Loaded
-    from zvirka.settings.model import LogSettings, Settings
+    from zvirka.settings.model import Settings
+    from zvirka.settings.service_tables import LogSettings
 
 
 _COLOURS = {"good": "32", "warning": "33", "bad": "31"}
@@ -200,7 +201,7 @@ class Invocation:
     def words(self) -> Words:
         """The domain's words in that language, and times in the zone of the schedule."""
         from zvirka.i18n.words import Words
-        from zvirka.settings.model import ScheduleSettings
+        from zvirka.settings.service_tables import ScheduleSettings
 
         loaded = self.__dict__.get("loaded")
         schedule = loaded.settings.schedule if loaded is not None else ScheduleSettings()
@@ -244,7 +245,7 @@ class Invocation:
 
     def configure_logs(self, level: str = "WARNING") -> None:
         """Log to standard error at ``--log-level``, else at this level, until settings are read."""
-        from zvirka.settings.model import LogSettings
+        from zvirka.settings.service_tables import LogSettings
 
         self._configure_logs(LogSettings.model_validate({"level": level}), self.secrets)
 

@@ -12,7 +12,7 @@ from zvirka.errors import SettingsError
 from zvirka.message import Message, coded
 from zvirka.net import address_of, is_loopback
 from zvirka.receiver.payload import PayloadRefusal
-from zvirka.settings.model import ReceiverSettings
+from zvirka.settings.service_tables import ReceiverSettings
 
 SHORTEST_TOKEN = 20
 """Characters of a token that can be tried from other machines."""

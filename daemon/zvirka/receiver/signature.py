@@ -17,7 +17,7 @@ from hashlib import sha256
 from zvirka.errors import SettingsError
 from zvirka.message import Message, coded
 from zvirka.receiver.payload import PayloadRefusal
-from zvirka.settings.model import ReceiverSettings
+from zvirka.settings.service_tables import ReceiverSettings
 
 HEADER = "X-Zvirka-Signature"
 WINDOW = 300

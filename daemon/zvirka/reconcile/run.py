@@ -219,7 +219,7 @@ class _Run:
         mirror = SourceMirror(staging)
         matching = Candidates(staging, mirror, agreement, marks_count=policy.deletes_marked)
         if not store.has_ref:
-            matching.pairing.remember(environment.journal.pairings())
+            matching.remembered.add(environment.journal.pairings())
         context = RunContext(
             environment=environment,
             run=self._run,
@@ -351,11 +351,11 @@ class _Run:
             matching.agree(tidy=staged.mode == Mode.FULL, complete=complete)
             if context.store.has_ref:
                 return
-            for batch in matching.pairing.not_remembered():
+            for batch in matching.remembered.missing():
                 journal.put_pairings(batch)
-            journal.drop_pairings(matching.pairing.superseded())
+            journal.drop_pairings(matching.remembered.superseded())
             if staged.mode == Mode.FULL and isinstance(staged.snapshot, CompleteSnapshot):
-                for gone in matching.pairing.gone_from_both():
+                for gone in matching.remembered.gone_from_both():
                     journal.drop_pairings(gone)
 
 

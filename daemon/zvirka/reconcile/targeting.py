@@ -100,7 +100,7 @@ def stage_named(context: RunContext, targets: Targets) -> Named:
     named = _named(context, targets, refs, records, clients, by_tax_id)
 
     # Others that have, or had, one of these clients or keys may be the ones to keep it.
-    rivals = context.matching.pairing.owners(list(clients)) - set(refs)
+    rivals = context.matching.remembered.refs_of(list(clients)) - set(refs)
     rivals |= {client.ref for client in clients.values() if client.ref} - set(refs)
     rivals |= context.mirror.refs_with([*keys, *(c.key for c in clients.values())]) - set(refs)
     rivals |= {one.ref for one in _successors(context, refs, records, clients)} - set(refs)
@@ -121,7 +121,7 @@ def _named(
     clients: dict[str, Client],
     by_tax_id: Sequence[Counterparty],
 ) -> Named:
-    paired = context.matching.pairing.remembered_rows(refs)
+    paired = context.matching.remembered.rows_of(refs)
     known = {record.key for record in records.values()} | {c.key for c in clients.values()}
     lost = [ref for ref in refs if ref not in records and ref not in known]
     unknown = [f"code {code}" for code in targets.codes if code not in known]
@@ -166,7 +166,7 @@ def _read_clients(
     context: RunContext, refs: Sequence[str], keys: Collection[str]
 ) -> dict[str, Client]:
     """Clients the counterparties were last paired with, and those under the keys, by row."""
-    rows = context.matching.pairing.remembered_rows(refs)
+    rows = context.matching.remembered.rows_of(refs)
     found = context.store.read_rows(list(rows.values())) + context.store.read_keys(sorted(keys))
     return {client.row: client for client in found}
 
@@ -184,6 +184,6 @@ def _successors(
     """Counterparties created again in 1C under the key of a named one that is gone."""
     if searched_field(context.mapping) is None:
         return []
-    rows = context.matching.pairing.remembered_rows([ref for ref in refs if ref not in records])
+    rows = context.matching.remembered.rows_of([ref for ref in refs if ref not in records])
     keys = {clients[row].key for row in rows.values() if row in clients} - {""}
     return find_keys(context.source, context.mapping, sorted(keys))

@@ -29,7 +29,8 @@ from zvirka.report import report_stem
 from zvirka.service.alert_texts import counted, say, tallied
 from zvirka.service.daemon_records import Situation
 from zvirka.settings.flow_values import MAIN
-from zvirka.settings.model import AlertSettings, Settings
+from zvirka.settings.model import Settings
+from zvirka.settings.service_tables import AlertSettings
 
 CONDITIONS = ("failed", "held", "differences", "stale")
 

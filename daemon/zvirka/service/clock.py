@@ -16,7 +16,7 @@ from random import Random
 import pytz
 import schedule
 
-from zvirka.settings.model import ScheduleSettings
+from zvirka.settings.service_tables import ScheduleSettings
 
 
 class Clock:

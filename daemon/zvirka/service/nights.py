@@ -20,7 +20,7 @@ from zvirka.errors import RunInterrupted, ZvirkaError
 from zvirka.message import Message
 from zvirka.reconcile.request import Summary
 from zvirka.service.clock import Clock
-from zvirka.settings.model import ScheduleSettings
+from zvirka.settings.service_tables import ScheduleSettings
 
 NIGHTLY = (Trigger.SCHEDULE, Trigger.CATCH_UP)
 """The triggers of the daemon's own runs."""

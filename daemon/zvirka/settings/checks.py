@@ -17,7 +17,8 @@ from zvirka.errors import SettingsError
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
 from zvirka.net import address_of, is_loopback
-from zvirka.settings.model import ErpSettings, OnecSettings, ScheduleSettings, Settings, WebSettings
+from zvirka.settings.model import ErpSettings, OnecSettings, Settings
+from zvirka.settings.service_tables import ScheduleSettings, WebSettings
 
 SHORTEST_SECRET = 32
 """Characters of ``web.secret``: 24 random bytes in base64."""

@@ -28,7 +28,8 @@ from zvirka.mapping import (
 from zvirka.message import Message, coded, joined
 from zvirka.package_files import shipped
 from zvirka.settings.explanations import about, did_you_mean, settings_problems, toml_place
-from zvirka.settings.model import ErpSettings, FieldSettings, OnecSettings, Settings, Table
+from zvirka.settings.model import ErpSettings, FieldSettings, OnecSettings, Settings
+from zvirka.settings.value_types import Table
 
 _WAYS = ("attribute", "contact", "register_type", "information_register")
 _PLACE = frozenset({*_WAYS, "owner", "prefer_empty", "kind", "value", "via", "catalog"})

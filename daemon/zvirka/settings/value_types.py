@@ -77,3 +77,9 @@ OFF = BeforeValidator(_off)
 """Lets ``false`` and ``"off"`` stand for nothing."""
 COLUMN = BeforeValidator(_column)
 """Lets a name stand for a column without further settings."""
+
+
+class Table(BaseModel):
+    """A table of the settings: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -19,11 +19,11 @@ from zvirka.staging.pairing import (
     DUPLICATE_KEYS_STORE,
     DUPLICATE_REFS,
     PAIRS,
-    REMEMBERED,
     UNPAIRED_CLIENTS,
     UNPAIRED_RECORDS,
     Pairing,
 )
+from zvirka.staging.remembered_pairs import REMEMBERED, RememberedPairs
 from zvirka.staging.source_mirror import WANTED, SourceMirror
 from zvirka.staging.store_scan import StoreScan
 from zvirka.staging.unchanged import Unchanged
@@ -62,8 +62,9 @@ class Candidate(msgspec.Struct, frozen=True):
 class Candidates:
     """The comparison of one run. ``marks_count`` says whether a deletion mark has an effect.
 
-    ``clients`` stages the store's rows, ``unchanged`` and ``pairing`` prepare the comparison. Open
-    the agreement before the mirror: it may be taken over from an older mirror.
+    ``clients`` stages the store's rows, ``remembered`` the pairs of earlier runs; ``unchanged`` and
+    ``pairing`` prepare the comparison. Open the agreement before the mirror: it may be taken over
+    from an older mirror.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Candidates:
         self.agreement = agreement
         self.clients = StoreScan(staging)
         self.unchanged = Unchanged(staging, live=self._live)
+        self.remembered = RememberedPairs(staging)
         self.pairing = Pairing(staging, marks_count=marks_count)
         staging.run(
             f"""

@@ -12,16 +12,14 @@ An empty key and a key that occurs more than once are never guessed; they are le
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from zvirka.staging.agreement import AGREED
-from zvirka.staging.database import Staging, page_of, parts
+from zvirka.staging.database import Staging, parts
+from zvirka.staging.remembered_pairs import REMEMBERED
 from zvirka.staging.source_mirror import WANTED
 from zvirka.staging.store_scan import BRIEF, CLIENT_COLUMNS, CLIENTS
 
-REMEMBERED = "scratch.remembered"
-"""The remembered pairing of a store without a Ref_Key."""
 PAIRS = "scratch.pair"
 """Ref_Key, and what is needed of the client, so that it need not be looked up again."""
 UNPAIRED_RECORDS = "scratch.unpaired_record"
@@ -63,7 +61,6 @@ class Pairing:
         self.sides = WHOLE
         self._parts = self._whole_parts = 1
         run = staging.run
-        run(f"CREATE TABLE {REMEMBERED}(ref UUID, key VARCHAR, row_id VARCHAR)")
         for table in (PAIRS, _FOUND):
             run(
                 f"""
@@ -84,16 +81,6 @@ class Pairing:
         run(f"CREATE TABLE {DUPLICATE_REFS}(ref UUID, row_ids VARCHAR[])")
         run(f"CREATE TABLE {DUPLICATE_KEYS_1C}(key VARCHAR, refs UUID[])")
         run(f"CREATE TABLE {DUPLICATE_KEYS_STORE}(key VARCHAR, row_ids VARCHAR[])")
-
-    def remember(self, pairings: Iterable[list[tuple[str, str, str]]]) -> None:
-        """Stage the remembered pairing (Ref_Key, key, row) of a store without a Ref_Key."""
-        for batch in pairings:
-            page = page_of(
-                ref=[ref for ref, _, _ in batch],
-                key=[key for _, key, _ in batch],
-                row_id=[row for _, _, row in batch],
-            )
-            self._staging.insert(page, REMEMBERED, uuid=("ref",))
 
     def find(self, sides: Sides = WHOLE) -> None:
         """Find the pairs of two sides; the module's docstring has the order.
@@ -315,69 +302,6 @@ class Pairing:
         """The pairing keys of 1C that are not empty."""
         for rows in self._staging.stream(f"SELECT key FROM {WANTED} WHERE key <> ''"):
             yield from (key for (key,) in rows)
-
-    def gone_from_both(self) -> Iterator[list[str]]:
-        """Remembered Ref_Keys that 1C no longer has and whose client is not active either."""
-        for here in self.each_part("ref"):
-            rows = self._staging.rows(
-                f"""
-                SELECT p.ref
-                FROM (FROM {REMEMBERED} WHERE {here}) p
-                ANTI JOIN {CLIENTS} c ON c.row_id = p.row_id AND c.active
-                WHERE p.ref NOT IN (SELECT ref FROM {WANTED} WHERE {here})
-                """
-            )
-            if rows:
-                yield [str(ref) for (ref,) in rows]
-
-    def not_remembered(self, size: int = 5000) -> Iterator[list[tuple[str, str, str]]]:
-        """Agreed pairs (Ref_Key, key, row) that the memory does not hold, in batches."""
-        for rows in self._staging.stream(
-            f"""
-            SELECT a.ref, a.key, a.row_id
-            FROM {AGREED} a
-            LEFT JOIN {REMEMBERED} p ON p.ref = a.ref AND p.row_id = a.row_id AND p.key = a.key
-            WHERE p.ref IS NULL
-            """,
-            size=size,
-        ):
-            yield [(str(ref), key, row) for ref, key, row in rows]
-
-    def remembered_rows(self, refs: Sequence[str]) -> dict[str, str]:
-        """By Ref_Key: the row of the store it was last paired with, where known."""
-        rows = self._staging.rows(
-            f"""
-            SELECT ref, row_id FROM {REMEMBERED} WHERE ref IN (SELECT unnest(?)::UUID)
-            UNION ALL
-            SELECT ref, row_id FROM {AGREED} WHERE ref IN (SELECT unnest(?)::UUID)
-            """,
-            [list(refs), list(refs)],
-        )
-        return {str(ref): row for ref, row in rows}
-
-    def owners(self, rows: Sequence[str]) -> set[str]:
-        """The Ref_Keys that the rows of the store were paired with, where known."""
-        found = self._staging.rows(
-            f"""
-            SELECT ref FROM {AGREED} WHERE row_id IN (SELECT unnest(?))
-            UNION
-            SELECT ref FROM {REMEMBERED} WHERE row_id IN (SELECT unnest(?))
-            """,
-            [list(rows), list(rows)],
-        )
-        return {str(ref) for (ref,) in found}
-
-    def superseded(self) -> list[str]:
-        """Remembered Ref_Keys whose client has been agreed on as another's since."""
-        found = self._staging.rows(
-            f"""
-            SELECT p.ref
-            FROM {REMEMBERED} p
-            JOIN {AGREED} a USING (row_id)
-            WHERE p.ref <> a.ref
-            """
-        )
-        return [str(ref) for (ref,) in found]
 
     def has_client(self, ref: str) -> bool:
         """Whether a counterparty is paired with a client in this run."""

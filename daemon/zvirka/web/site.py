@@ -26,7 +26,7 @@ from zvirka.reconcile.request import Request as RunRequest
 from zvirka.reconcile.request import Summary
 from zvirka.reconcile.run import perform
 from zvirka.settings.checks import SHORTEST_SECRET
-from zvirka.settings.model import WebSettings
+from zvirka.settings.service_tables import WebSettings
 from zvirka.web import (
     actions,
     both_sides,

@@ -15,7 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from zvirka.errors import SettingsError
 from zvirka.message import Message, coded
-from zvirka.settings.model import UserSettings
+from zvirka.settings.service_tables import UserSettings
 
 Role = Literal["auditor", "admin"]
 

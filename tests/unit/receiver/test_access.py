@@ -10,7 +10,7 @@ from zvirka.errors import SettingsError
 from zvirka.net import address_of, is_loopback
 from zvirka.receiver.access import Tokens, check_type, tokens_of
 from zvirka.receiver.payload import PayloadRefusal
-from zvirka.settings.model import ReceiverSettings
+from zvirka.settings.service_tables import ReceiverSettings
 
 
 @given(st.lists(st.from_regex(r"[!-~]{1,30}", fullmatch=True), min_size=1, max_size=3), st.data())

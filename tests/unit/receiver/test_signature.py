@@ -17,8 +17,9 @@ from zvirka.receiver.batching import Draw
 from zvirka.receiver.earlier_messages import IngestResult
 from zvirka.receiver.payload import PayloadReader, PayloadRefusal
 from zvirka.receiver.signature import HEADER, WINDOW, Signatures, sign, signatures_of
-from zvirka.settings.model import ReceiverSettings, Settings
+from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
+from zvirka.settings.service_tables import ReceiverSettings
 
 NOW = datetime(2026, 1, 31, 22, 15, 7, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())

@@ -26,7 +26,8 @@ from zvirka.service.nights import NIGHTLY, PastRun
 from zvirka.service.supervisor import Supervisor, SupervisorPorts
 from zvirka.service.systemd_notify import Notifier
 from zvirka.service.watchdog import Pulse
-from zvirka.settings.model import ScheduleSettings, Settings
+from zvirka.settings.model import Settings
+from zvirka.settings.service_tables import ScheduleSettings
 
 Act = Callable[["World", Request], Summary]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.service.moved_time import Hours, lend_to_schedule
 from zvirka.service.clock import Clock
-from zvirka.settings.model import ScheduleSettings
+from zvirka.settings.service_tables import ScheduleSettings
 
 SPRING = datetime(2026, 3, 29, tzinfo=UTC)  # 03:00 → 04:00 in Kyiv
 AUTUMN = datetime(2026, 10, 25, tzinfo=UTC)  # 04:00 → 03:00 in Kyiv

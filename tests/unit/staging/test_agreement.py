@@ -60,7 +60,7 @@ def test_an_agreement_on_single_pairs_is_not_an_agreement_of_both_sides(tmp_path
     staging.close()
     staging, candidates = staged(tmp_path, PARTIES, CLIENTS, marks_count=False)
     assert not candidates.agreement.known
-    assert candidates.pairing.remembered_rows(REFS) == {REFS[0]: "0", REFS[1]: "1"}
+    assert candidates.remembered.rows_of(REFS) == {REFS[0]: "0", REFS[1]: "1"}
     staging.close()
 
 

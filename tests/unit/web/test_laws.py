@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.web.page_client import SECRET, USERS, Clock
-from zvirka.settings.model import UserSettings
+from zvirka.settings.service_tables import UserSettings
 from zvirka.web.sign_in_limits import WINDOW, SignInLimits
 from zvirka.web.user_sessions import UserSessions
 from zvirka.web.users import Users
