@@ -175,7 +175,7 @@ class Nights:
 
 def lived_through(folder: Path, *, flows: int, servers: int, nights: int) -> None:
     """So many nights at least, and as many more as it takes for every trouble to befall them."""
-    seed = int(os.environ.get("ZVIRKA_FLEET_SEED", "19"))
+    seed = int(os.environ.get("FLEET_SEED", "19"))
     with fleet(folder, flows=flows, servers=servers, takeover="3s", own=["sessions = 2"]) as world:
         lived = Nights(world, Random(seed))
         try:
@@ -192,6 +192,7 @@ def lived_through(folder: Path, *, flows: int, servers: int, nights: int) -> Non
                 for night in range(10 * nights):
                     edits += lived.edit(night)
                     lived.all_flows()
+                    print(f"night {night + 1}: {time.monotonic() - began:.0f} s", flush=True)
                     if night + 1 >= nights and set(lived.befell) >= TROUBLES:
                         break
             finally:
@@ -216,5 +217,5 @@ def test_a_few_nights_through_every_trouble(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
 def test_two_hundred_nights_of_sixty_flows(tmp_path: Path) -> None:
-    nights = int(os.environ.get("ZVIRKA_FLEET_NIGHTS", "200"))
+    nights = int(os.environ.get("FLEET_NIGHTS", "200"))
     lived_through(tmp_path, flows=60, servers=20, nights=nights)
