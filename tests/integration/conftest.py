@@ -6,12 +6,13 @@ collected: ``@pytest.mark.shapes("production")``, ``@pytest.mark.backends("maria
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.databases import BACKENDS
+from tests.integration.engine_world import World, world
 from tests.integration.store_shapes import CASES, SHAPES, Shape, params
 from tests.unit.cli.lines import settled
 
@@ -44,3 +45,17 @@ def shape(request: pytest.FixtureRequest, tmp_path: Path) -> Shape:
     """An empty store of each shape on each database."""
     name, backend = request.param
     return SHAPES[name](backend, tmp_path)
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[World]:
+    """Both sides in sync after a first run; files with another beginning have their own."""
+    with world(tmp_path, counterparties=60) as made:
+        assert made.run().exit_code == 0
+        yield made
+
+
+@pytest.fixture
+def careful(night: World) -> World:
+    """The same with limits that a handful of deletions passes."""
+    return night.with_settings(guard={"max_deletes": 2, "max_changes": 8})

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.engine_world import World, world
 from zvirka.domain import Disposition
-
-
-@pytest.fixture
-def night(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path, counterparties=60) as made:
-        assert made.run().exit_code == 0
-        yield made
 
 
 @pytest.mark.long

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.engine_world import World, world
+from tests.integration.held_plans import delete
 from zvirka.domain import Cause, Disposition, OutcomeState
 from zvirka.errors import UsageError
 from zvirka.journal.run_facts import Hold
 from zvirka.reconcile.request import Targets
-
-
-@pytest.fixture
-def night(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path, counterparties=60) as made:
-        assert made.run().exit_code == 0
-        yield made
-
-
-@pytest.fixture
-def careful(night: World) -> World:
-    return night.with_settings(guard={"max_deletes": 2, "max_changes": 8})
-
-
-def delete(made: World, number: int) -> list[str]:
-    codes = []
-    for ref in made.refs()[:number]:
-        codes.append(made.base.get(ref).values["code"])
-        made.base.delete(ref)
-    return codes
 
 
 def hold(limit: str, found: int, allowed: int, what: str) -> Hold:
