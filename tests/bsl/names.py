@@ -18,6 +18,10 @@ from tests.bsl.syntax import (
     text,
     walk,
 )
+from zvirka.mapping import Mapping as FieldMapping
+
+EXTRAS = ("Ссылка", "ПометкаУдаления", "ВерсияДанных")
+"""Keys every message carries in ``clientData`` besides the mapped ones."""
 
 GLOBALS = lowered("""
     Метаданные Справочники РегистрыСведений ФоновыеЗадания Символы РежимБлокировкиДанных
@@ -152,6 +156,11 @@ def _is_of_directive(node: Node) -> bool:
     while above is not None and above.type in {"identifier", "expression", "binary_expression"}:
         above = above.parent
     return above is not None and above.type == "preprocessor"
+
+
+def payload_keys(mapping: FieldMapping) -> set[str]:
+    """The keys of ``clientData`` that a base with every attribute of the mapping would send."""
+    return {*(field.payload for field in mapping.fields if field.payload), *EXTRAS}
 
 
 def client_data_keys(source: str) -> set[str]:

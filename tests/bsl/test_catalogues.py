@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from tests.bsl.infobase import CatalogMeta
-from tests.bsl.names import client_data_keys
+from tests.bsl.names import client_data_keys, payload_keys
 from tests.bsl.syntax import errors, parse, read
 from tests.bsl.test_checks import CHECKS
 from tests.bsl.world import ACCOUNTING, KINDS, OBJECT, QUEUE, SETTINGS, Erp, World, echo, queued
-from zvirka.bsl.field_calls import payload_keys
 from zvirka.bsl.render import Rendered, render
 from zvirka.cli.texts import Messages
 from zvirka.receiver.payload import PayloadReader
@@ -108,7 +107,7 @@ def test_each_catalogue_goes_to_its_own_path_with_its_own_fields(erp: Erp, world
     assert second["Ссылка"] == str(contract.guid)
     assert second["Дата"] == "2026-01-31T00:00:00"
     contracts = mapping_of(flow("contracts", "contracts"))
-    assert set(second) == set(payload_keys(contracts))
+    assert set(second) == payload_keys(contracts)
     PayloadReader(contracts).read(erp.bodies[1], datetime.now().astimezone())
     assert [line[4] for line in world.log_lines()] == ["1", "ДоговорыКонтрагентов 00-1"]
     contract.Удалить()
@@ -189,8 +188,8 @@ def test_the_rendered_modules_pass_the_checks_of_the_shipped(modules: dict[str, 
         assert errors(parse(source)) == [], name
         for check in CHECKS:
             assert check(source) == [], (name, check.__name__)
-    both = {*payload_keys(mapping_of(flow("main", "accounting")))}
-    both |= {*payload_keys(mapping_of(flow("contracts", "contracts")))}
+    both = payload_keys(mapping_of(flow("main", "accounting")))
+    both |= payload_keys(mapping_of(flow("contracts", "contracts")))
     assert client_data_keys(modules["ZvirkaPush"]) == both
 
 

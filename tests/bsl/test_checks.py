@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.bsl import checks
-from tests.bsl.names import client_data_keys, unknown_names
+from tests.bsl.names import EXTRAS, client_data_keys, unknown_names
 from tests.bsl.syntax import errors, parse, read
 from tests.bsl.world import CORE, OBJECT, OUTBOX, PROCESSING, SEED, SENDER, SHIPPED
-from zvirka.bsl.field_calls import EXTRAS, field_lines
+from zvirka.bsl.field_calls import field_lines
 from zvirka.receiver.payload import PayloadReader
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bsl.infobase import CatalogMeta
-from tests.bsl.names import client_data_keys, unknown_names
+from tests.bsl.names import client_data_keys, payload_keys, unknown_names
 from tests.bsl.syntax import errors, parse, read, string_value, walk
 from tests.bsl.test_checks import CHECKS, FORM
 from tests.bsl.world import (
@@ -25,7 +25,7 @@ from tests.bsl.world import (
     lines,
     running_erp,
 )
-from zvirka.bsl.field_calls import literal, objects, payload_keys
+from zvirka.bsl.field_calls import literal, objects
 from zvirka.bsl.output_directory import MANIFEST
 from zvirka.bsl.render import address, render
 from zvirka.cli.texts import Messages
@@ -87,7 +87,7 @@ def test_no_placeholder_is_left_and_the_keys_are_the_mappings_own(tmp_path: Path
     core = rendered(tmp_path)["dropin/Zvirka.bsl"]
     assert "your-erp-domain.com" not in core
     assert "ЗАПОВНІТЬ" not in core
-    assert client_data_keys(core) == set(payload_keys(TRADE_MAPPING))
+    assert client_data_keys(core) == payload_keys(TRADE_MAPPING)
 
 
 @pytest.mark.parametrize("profile", profile_names())

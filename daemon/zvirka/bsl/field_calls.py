@@ -16,9 +16,6 @@ from zvirka.message import Message, coded
 KINDS_CATALOG = "ВидыКонтактнойИнформации"
 """The catalogue that names kinds of contact information (library of standard subsystems)."""
 
-EXTRAS = ("Ссылка", "ПометкаУдаления", "ВерсияДанных")
-"""Keys every message carries in ``clientData`` besides the mapped ones."""
-
 _STANDARD = {
     "Ref_Key": "Ссылка",
     "Code": "Код",
@@ -60,11 +57,6 @@ def field_lines(mapping: Mapping) -> Iterator[str]:
     for field in mapping.fields:
         if field.payload:
             yield f"Поля.Добавить({_call(field)});"
-
-
-def payload_keys(mapping: Mapping) -> tuple[str, ...]:
-    """Return the keys of ``clientData`` a base with every attribute present would send."""
-    return (*(field.payload for field in mapping.fields if field.payload), *EXTRAS)
 
 
 def objects(mapping: Mapping) -> tuple[str, ...]:

@@ -194,20 +194,6 @@ def _received(response: requests.Response, url: str, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _tls_reason(error: BaseException) -> str:
-    """What OpenSSL says is wrong with the certificate or the connection."""
-    seen: BaseException | None = error
-    for _ in range(8):
-        if seen is None:
-            break
-        reason = getattr(seen, "verify_message", "") or getattr(seen, "reason", "")
-        if isinstance(reason, str) and reason:
-            return reason.replace("_", " ").lower()
-        nested = reason if isinstance(reason, BaseException) else None
-        seen = nested or next((one for one in seen.args if isinstance(one, BaseException)), None)
-    return ""
-
-
 def _tls_failure(error: BaseException, place: str) -> failures.OnecError:
     """What is wrong with the certificate, or with TLS at all."""
     for seen in wrapped_errors(error):

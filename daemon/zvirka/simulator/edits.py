@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 import msgspec
 
@@ -15,15 +14,11 @@ from zvirka.simulator.infobase import Infobase
 
 
 class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One write of a person in 1C; a create gets its Ref_Key from the base.
-
-    ``contract``: it is a contract, and ``values`` are its own attributes.
-    """
+    """One write of a person in 1C; a create gets its Ref_Key from the base."""
 
     action: Literal["create", "update", "delete"]
     ref: str = ""
     values: dict[str, Any] = {}
-    contract: bool = False
 
 
 _EDIT = msgspec.json.Decoder(Edit)
@@ -67,19 +62,6 @@ class EditLog:
         """Delete a counterparty physically."""
         self._write(Edit("delete", ref))
 
-    def create_contract(self, **attributes: Any) -> str:
-        """Write a new contract; returns its Ref_Key."""
-        # It is random, and has to be the same whenever the log is read again.
-        return self._write(Edit("create", str(uuid4()), attributes, contract=True))
-
-    def update_contract(self, ref: str, **attributes: Any) -> None:
-        """Change attributes of a contract."""
-        self._write(Edit("update", ref, attributes, contract=True))
-
-    def delete_contract(self, ref: str) -> None:
-        """Delete a contract physically."""
-        self._write(Edit("delete", ref, contract=True))
-
     def _write(self, edit: Edit) -> str:
         with self._base.lock:
             self.follow()
@@ -90,12 +72,11 @@ class EditLog:
             return self._apply(edit)
 
     def _apply(self, edit: Edit) -> str:
-        writes = self._base.contracts if edit.contract else self._base
         match edit.action:
             case "create":
-                return writes.create(edit.ref, **edit.values)
+                return self._base.create(edit.ref, **edit.values)
             case "update":
-                writes.update(edit.ref, **edit.values)
+                self._base.update(edit.ref, **edit.values)
             case "delete":
-                writes.delete(edit.ref)
+                self._base.delete(edit.ref)
         return edit.ref
