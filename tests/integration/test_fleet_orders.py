@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from procrastinate import App
+from procrastinate.worker import Worker
 
 from tests.integration.fleet_world import Fleet, fleet
 from tests.integration.test_fleet_worker import a_night
@@ -105,6 +108,36 @@ def test_an_order_put_back_beside_its_twin_does_not_block_the_lane(
     states = world.queue("SELECT status::text FROM procrastinate_jobs ORDER BY id")
     assert states == [("failed",), ("todo",)]
     assert fetched(world) == ["f0"]
+
+
+def test_the_queue_is_looked_after_again_after_an_error(
+    world: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker outlives a moment without its database; what it does beside the orders has to."""
+    settings = world.settings()["f0"]
+    prepare(settings)
+
+    async def look() -> int:
+        worker = FleetWorker(settings, Employment(), launch=None)  # type: ignore[arg-type]
+        app, looks, again = asynchronous_queue(settings, connections=3), 0, asyncio.Event()
+
+        async def sweep(_: App) -> None:
+            nonlocal looks
+            looks += 1
+            if looks == 1:
+                raise psycopg.OperationalError("the connection is lost")
+            again.set()
+
+        monkeypatch.setattr(worker, "_sweep", sweep)
+        async with app.open_async():
+            engine = Worker(app)
+            engine.worker_id = await app.job_manager.register_worker()
+            looking = asyncio.create_task(worker._look_after(app, engine, lambda: None))
+            await asyncio.wait({looking, asyncio.create_task(again.wait())}, timeout=20)
+            looking.cancel()
+            return looks
+
+    assert asyncio.run(look()) >= 2
 
 
 def test_the_queue_of_a_long_host_name_can_be_announced(world: Fleet, queue: OrderQueue) -> None:

@@ -119,3 +119,55 @@ def test_a_person_stops_a_run_and_withdraws_one_that_waits(world: Fleet) -> None
     assert withdrawn.result.refusal is not None
     assert [run[0] for run in world.runs("f0")] == ["interrupted"]
     assert "4711" not in world.log
+
+
+def test_an_order_whose_end_was_not_noted_does_not_block_its_lane(world: Fleet) -> None:
+    """The database says no just when Procrastinate notes that the order is over."""
+    world.worker()
+    world.queue(
+        """
+        CREATE SEQUENCE ends;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF nextval('zvirka__fleet.ends') = 1 THEN RAISE 'no'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON procrastinate_jobs
+        FOR EACH ROW WHEN (NEW.status = 'succeeded') EXECUTE FUNCTION refuse()
+        """
+    )
+    with order_queue(world.settings()["f0"]) as queue:
+        number = place(world, queue, a_night())
+        ended = over(world, queue, number)
+        assert world.queue("SELECT status::text FROM procrastinate_jobs") == [("doing",)]
+        asked = Order.of(world.settings()["f0"], Request(who="olena"))
+        follower = over(world, queue, place(world, queue, asked))
+    assert ended.result is not None
+    assert follower.result is not None
+    assert [run[:2] for run in world.runs("f0")] == [
+        ("finished", "schedule"),
+        ("finished", "manual"),
+    ], "a run that is over was repeated"
+    states = "SELECT status::text FROM procrastinate_jobs ORDER BY id"
+    assert world.queue(states) == [("succeeded",), ("succeeded",)]
+
+
+def test_an_order_that_was_lost_on_the_way_to_its_worker_is_put_back(world: Fleet) -> None:
+    """The connection broke after the order was taken and before the worker knew of it."""
+    world.worker()
+    world.queue(
+        """
+        CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            NEW.status = 'doing';
+            NEW.worker_id = (SELECT max(id) FROM procrastinate_workers);
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER lose BEFORE INSERT ON procrastinate_jobs
+        FOR EACH ROW EXECUTE FUNCTION lose()
+        """
+    )
+    with order_queue(world.settings()["f0"]) as queue:
+        ended = over(world, queue, place(world, queue, a_night()))
+    assert ended.result is not None
+    assert world.runs("f0") == [("finished", "schedule", "zvirka daemon")]

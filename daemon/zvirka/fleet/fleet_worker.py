@@ -2,8 +2,9 @@
 
 Threads cannot be aborted and processes can, so the worker itself only waits: for orders, for its
 processes and for signals. What Procrastinate leaves to its users is done here: orders of workers
-that died are put back (:meth:`FleetWorker._sweep`), and the worker connects again after the
-database was away.
+that died are put back (:meth:`FleetWorker._sweep`), as are those that were lost on their way to a
+living one (:meth:`FleetWorker._settle_own`), and the worker connects again after the database was
+away.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job, Status
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.worker import Worker
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from zvirka.errors import JournalError
 from zvirka.fleet.order_queue import TASK
@@ -46,6 +48,8 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 _SWEEPING = 0x7A76_6972_7377  # «zvirsw»
 _FORGET_SECONDS = 3600.0
+_KEEP_SECONDS = 30.0
+"""How long the result of a run is offered to a database that is away."""
 _CONNECTIONS = 4
 _OVER = (ConnectorException, psycopg.Error, OSError)
 
@@ -97,6 +101,8 @@ class FleetWorker:
         self._takeover = settings.fleet.takeover.total_seconds()
         self._stopping = asyncio.Event()
         self._worker: Worker | None = None
+        self._under_way: set[int | None] = set()
+        self._idle: set[int | None] = set()
 
     def stop(self) -> None:
         """Begin to stop: the runs under way are ended and their orders put back."""
@@ -158,6 +164,13 @@ class FleetWorker:
 
     async def _run(self, context: JobContext, flow: str, order: dict[str, Any]) -> None:
         """Perform an order; it is put back when the worker has to stop."""
+        self._under_way.add(context.job.id)
+        try:
+            await self._perform(context, flow, order)
+        finally:
+            self._under_way.discard(context.job.id)
+
+    async def _perform(self, context: JobContext, flow: str, order: dict[str, Any]) -> None:
         job = context.job.id
         try:
             asked = order_from(order)
@@ -181,16 +194,46 @@ class FleetWorker:
         await self._keep(context, result)
 
     async def _keep(self, context: JobContext, result: Result) -> None:
-        await context.app.connector.execute_query_async(
-            _KEEP, job=context.job.id, place=socket.gethostname(), content=to_json(result)
-        )
+        async for attempt in AsyncRetrying(
+            stop=stop_after_delay(_KEEP_SECONDS),
+            wait=wait_fixed(1.0),
+            retry=retry_if_exception_type(_OVER),
+            reraise=True,
+        ):
+            with attempt:
+                await context.app.connector.execute_query_async(
+                    _KEEP, job=context.job.id, place=socket.gethostname(), content=to_json(result)
+                )
 
     # -- beside the orders -----------------------------------------------------------------------
 
     async def _look_after(self, app: App, worker: Worker, ready: Callable[[], None]) -> None:
-        """Say who the worker is; put back orders of dead workers; forget what is long over."""
+        """Say who the worker is; settle what nobody performs; forget what is long over."""
         while worker.worker_id is None:
             await asyncio.sleep(0.02)
+        introduced, forgotten = False, float("-inf")
+        while True:
+            try:
+                await self._introduce(app, worker)
+                if not introduced:
+                    introduced = True
+                    ready()
+                await self._sweep(app)
+                await self._settle_own(app, worker.worker_id)
+                if time.monotonic() - forgotten > _FORGET_SECONDS:
+                    await app.job_manager.delete_old_jobs(
+                        nb_hours=KEPT_HOURS,
+                        include_failed=True,
+                        include_cancelled=True,
+                        include_aborted=True,
+                    )
+                    forgotten = time.monotonic()
+            except _OVER as error:
+                # The worker may outlive it, and must not go on without looking.
+                logger.warning("the queue was not looked after", kind=type(error).__name__)
+            await asyncio.sleep(self._takeover / 4)
+
+    async def _introduce(self, app: App, worker: Worker) -> None:
         await app.connector.execute_query_async(
             _INTRODUCE,
             id=worker.worker_id,
@@ -199,19 +242,6 @@ class FleetWorker:
             queues=list(worker.queues) if worker.queues is not None else None,
             concurrency=self._employment.concurrency,
         )
-        ready()
-        forgotten = float("-inf")
-        while True:
-            await self._sweep(app)
-            if time.monotonic() - forgotten > _FORGET_SECONDS:
-                forgotten = time.monotonic()
-                await app.job_manager.delete_old_jobs(
-                    nb_hours=KEPT_HOURS,
-                    include_failed=True,
-                    include_cancelled=True,
-                    include_aborted=True,
-                )
-            await asyncio.sleep(self._takeover / 4)
 
     async def _sweep(self, app: App) -> None:
         """Put the orders of dead workers back into the queue.
@@ -226,11 +256,31 @@ class FleetWorker:
                 return
             stalled = await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._takeover)
             for job in stalled:
-                logger.warning("a worker died; its order is put back", job=job.id, lane=job.lock)
-                await self._put_back(app, job)
+                logger.warning("a worker died; its order is settled", job=job.id, lane=job.lock)
+                await self._settle(app, job)
 
-    async def _put_back(self, app: App, job: Job) -> None:
+    async def _settle_own(self, app: App, worker: int) -> None:
+        """Settle orders that count as this worker's and that it does not perform.
+
+        The connection was lost after such an order was taken, or before its end was noted.
+        Procrastinate leaves it, and its lane, as long as the worker lives. Between two steps of an
+        order there are such moments too: only one that is found twice is settled.
+        """
+        jobs = await app.job_manager.list_jobs_async(status="doing", worker_id=worker)
+        idle = [job for job in jobs if job.id not in self._under_way]
+        for job in idle:
+            if job.id in self._idle:
+                logger.warning("an order got lost; it is settled", job=job.id, lane=job.lock)
+                await self._settle(app, job)
+        self._idle = {job.id for job in idle}
+
+    async def _settle(self, app: App, job: Job) -> None:
+        """Put an order that nobody performs back into the queue, unless it has its result."""
+        kept = await app.connector.execute_query_all_async(_RESULT, job=job.id)
         try:
+            if kept:
+                await app.job_manager.finish_job(job, status=Status.SUCCEEDED, delete_job=False)
+                return
             await app.job_manager.retry_job(job, retry_at=_LONG_AGO)
         except UniqueViolation:
             # The same night was ordered again in between. Left as it is, it would block its lane.
@@ -243,6 +293,7 @@ _KEEP: LiteralString = """
     ON CONFLICT (job) DO UPDATE
     SET place = EXCLUDED.place, content = EXCLUDED.content, ended = now()
 """
+_RESULT: LiteralString = "SELECT job FROM fleet_results WHERE job = %(job)s"
 _INTRODUCE: LiteralString = """
     INSERT INTO fleet_workers(id, host, pid, queues, concurrency)
     VALUES (%(id)s, %(host)s, %(pid)s, %(queues)s, %(concurrency)s)
