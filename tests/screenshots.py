@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from tests.integration.browser import ARGUMENTS, chromium_path
 from tests.integration.sample_site import sample_site
@@ -19,6 +20,12 @@ from zvirka.report import write_reports
 
 ROOT = Path(__file__).parent.parent
 WIDTH, HEIGHT = 1180, 1460
+SHOTS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+    (1280, "light"),
+    (1280, "dark"),
+    (390, "light"),
+    (390, "dark"),
+)
 
 
 def sample_report(directory: Path, language: str) -> Path:
@@ -63,7 +70,7 @@ def take_pages(directory: Path, to: Path, language: str) -> list[Path]:
     taken = []
     with sample_site(directory, many=30) as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
-        for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
+        for width, scheme in SHOTS:
             context = browser.new_context(
                 color_scheme=scheme, viewport={"width": width, "height": 900}
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import nullcontext, suppress
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
@@ -122,7 +122,7 @@ class NotedPeer:
         self._app = app
         self._proxies = [ip_network(proxy) for proxy in proxies]
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Pass the request on."""
         peer = scope.get("client")
         scope[FROM_PROXY] = peer is not None and self._is_proxy(str(peer[0]))

@@ -33,6 +33,7 @@ def reconcile(world: dict[str, Any]) -> Counts:
         summary = perform(environment, Request(who="bench"))
         seconds = time.perf_counter() - began
         facts = environment.journal.get(summary.run).facts
+    assert summary.outcomes is not None
     return {
         "seconds": seconds,
         "status": summary.status,
@@ -70,7 +71,10 @@ def floor(world: dict[str, Any]) -> Counts:
                     frozen=True,
                     gc=False,
                 )
-                answer_type = msgspec.defstruct("Answer", [("value", list[row])])
+                answer_type = msgspec.defstruct(
+                    "Answer",
+                    [("value", list[row])],  # type: ignore[valid-type]  # made at run time
+                )
                 decoders[select] = msgspec.json.Decoder(answer_type)
             answer = session.get(url, timeout=60)
             answer.raise_for_status()

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tree_sitter_bsl
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node, Parser
 
-_PARSER = Parser(Language(tree_sitter_bsl.language()))
+_PARSER = Parser(tree_sitter_bsl.Language())
 ROUTINES = ("procedure_definition", "function_definition")
 
 

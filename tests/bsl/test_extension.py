@@ -24,7 +24,9 @@ MD = "{http://v8.1c.ru/8.3/MDClasses}"
 
 def test_the_sources_list_exactly_the_objects_that_have_files() -> None:
     root = etree.parse(EXTENSION / "Configuration.xml").getroot()
-    listed = {(c.tag.removeprefix(MD), c.text) for c in root.iter(f"{MD}ChildObjects") for c in c}
+    listed = {
+        (str(c.tag).removeprefix(MD), c.text) for c in root.iter(f"{MD}ChildObjects") for c in c
+    }
     folders = {
         "Language": "Languages",
         "Role": "Roles",

@@ -273,11 +273,11 @@ def test_what_the_sender_writes_fits_the_fields_of_the_register(erp: Erp, world:
     erp.answer = lambda _: (599, b"x" * 2000)
     made = queued(world, "Я" * 50)
     world.send_queue()
-    for kinds in ({"text": str, "number": int, "flag": bool},) * 2:
+    for classes in ({"text": str, "number": int, "flag": bool},) * 2:
         [row] = world.queue
         assert set(row) == set(limits)
         for name, (kind, limit) in limits.items():
-            assert type(row[name]) is kinds[kind], name
+            assert type(row[name]) is classes[kind], name
             assert limit == 0 or len(str(row[name])) <= limit, name
         made.Удалить() if row["Действие"] == "create" else None
 

@@ -27,7 +27,8 @@ from tests.bsl.world import (
 )
 from zvirka.bsl.field_calls import literal, objects
 from zvirka.bsl.output_directory import MANIFEST
-from zvirka.bsl.render import address, render
+from zvirka.bsl.push_address import address
+from zvirka.bsl.render import render
 from zvirka.cli.texts import Messages
 from zvirka.errors import SettingsError, ZvirkaError
 from zvirka.mapping import Attribute, ContactLine, Field, Mapping, RegisterLine
@@ -316,7 +317,7 @@ def test_the_processing_lists_what_the_pull_reads(tmp_path: Path) -> None:
     )
 
 
-@given(st.text(st.characters(min_codepoint=32, exclude_categories=("Cs",)), max_size=40))
+@given(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=40))
 def test_a_literal_is_one_string_of_that_value_whatever_is_in_it(value: str) -> None:
     tree = parse(f"Процедура А()\n\tБ = {literal(value)};\nКонецПроцедуры\n")
     assert errors(tree) == []

@@ -192,7 +192,7 @@ def test_an_element_moved_or_invented_is_found() -> None:
     properties = root[0][0]
     properties.append(properties[0])
     assert len(faults(root)) == 1
-    etree.SubElement(properties, properties[0].tag + "New")
+    etree.SubElement(properties, str(properties[0].tag) + "New")
     assert len(faults(root)) == 2
     etree.SubElement(etree.SubElement(root, "Unknown"), "Child")
     assert len(faults(root)) == 4

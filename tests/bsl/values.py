@@ -150,7 +150,8 @@ def method(owner: Any, name: str) -> Callable[..., Any]:
 
 
 def _method(owner: Any, name: str) -> Any:
-    written = _members(type(owner)).get(name.casefold())
+    kind: Any = type(owner)  # a class is hashable, which mypy does not see
+    written = _members(kind).get(name.casefold())
     return None if written is None else getattr(owner, written)
 
 

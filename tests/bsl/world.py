@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -142,11 +143,7 @@ class World:
         outbox = self.names["ZvirkaOutbox"]
         for event in ("ПередЗаписью", "ПриЗаписи", "ПередУдалением"):
             routine = f"{event}Контрагента"
-            self.base.subscriptions[event] = [
-                lambda source, refusal, called=routine: outbox.call_exported(
-                    called, source, refusal
-                )
-            ]
+            self.base.subscriptions[event] = [partial(outbox.call_exported, routine)]
 
     def new(self, catalog: str = "Контрагенты", **values: Any) -> CatalogObject:
         made = CatalogObject(self.base, self.base.catalogs[catalog])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def chromium() -> Iterator:
+def chromium() -> Iterator[Any]:
     """A browser of Playwright, with nothing but pages to load."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = chromium_path()

@@ -43,7 +43,8 @@ class CutProxy:
         for _, server in pairs:
             with suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
-        threading.Timer(self._silence, lambda: [_close(client) for client, _ in pairs]).start()
+        clients = [client for client, _ in pairs]
+        threading.Timer(self._silence, _close_all, (clients,)).start()
         return len(pairs)
 
     def close(self) -> None:
@@ -91,6 +92,11 @@ class CutProxy:
                     _close(client)
                 _close(server)
                 return
+
+
+def _close_all(ends: list[socket.socket]) -> None:
+    for end in ends:
+        _close(end)
 
 
 def _close(end: socket.socket) -> None:

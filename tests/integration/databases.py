@@ -63,7 +63,7 @@ def stop(directory: Path) -> None:
         with suppress(ProcessLookupError):
             # An immediate end for PostgreSQL; MariaDB takes SIGTERM only.
             os.kill(pid, signal.SIGQUIT if file.name == "postmaster.pid" else signal.SIGTERM)
-            _await(lambda pid=pid: not _alive(pid), f"process {pid} does not end")
+            _await_end(pid)
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -167,6 +167,10 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _await_end(pid: int) -> None:
+    _await(lambda: not _alive(pid), f"process {pid} does not end")
 
 
 def _await(reached: Callable[[], bool], trouble: str) -> None:

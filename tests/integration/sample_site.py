@@ -12,7 +12,7 @@ from tests.integration.web_site import serving
 from tests.unit.report.sample import STORY, failed_run, held_run, hostile_run, nights, story_run
 from tests.unit.web.page_client import PageClient, open_page, settings_of
 from tests.unit.web.test_workers_page import busy_fleet
-from zvirka.domain import Command
+from zvirka.domain import Command, Trigger
 from zvirka.journal.beats import BeatName, put_beat
 from zvirka.journal.events import EventKind, add_event
 from zvirka.reconcile.noting import note_schema, note_settings
@@ -60,7 +60,11 @@ class Site:
         """A night under way, a third of which is done."""
         journal, now = self.made.journal, self.made.clock()
         run = journal.begin(
-            command="reconcile", trigger="schedule", who="zvirka.service", reason="", now=now
+            command=Command.RECONCILE,
+            trigger=Trigger.SCHEDULE,
+            who="zvirka.service",
+            reason="",
+            now=now,
         )
         self.beat(run, done=8000)
         return run

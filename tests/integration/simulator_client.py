@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from zvirka.simulator import Simulator, SimulatorOptions
 
@@ -22,7 +23,7 @@ class Client:
     def __init__(self, sim: Simulator) -> None:
         self.sim = sim
         self.session = requests.Session()
-        self.session.auth = (sim.user.encode(), sim.password.encode())
+        self.session.auth = HTTPBasicAuth(sim.user.encode(), sim.password.encode())
 
     def url(self, path: str, options: dict[str, Any]) -> str:
         named = {k if k == "allowedOnly" else f"${k}": str(v) for k, v in options.items()}

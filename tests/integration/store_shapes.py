@@ -123,7 +123,7 @@ class Shape:
         )
 
     def change(
-        self, action: Action, client: Client, number: int = 0, **after: str | None
+        self, action: Action, client: Client, number: int = 0, /, **after: str | None
     ) -> Correction:
         """A correction of the client as it was read; a new value of the key field re-keys it."""
         new_key = after.get(self.mapping.key[0])

@@ -50,7 +50,7 @@ TRUE = History(
 FIRST = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=5)
 
 
-def lived(journal: Journal, history: History, after_run: Callable[[int], None]) -> None:
+def lived(journal: Journal, history: History, after_run: Callable[[int], object]) -> None:
     """Let a history happen in a journal."""
     number = 1
     for night, (who, differences) in enumerate(history.nights):
@@ -88,7 +88,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory, tsa: Authority) -> Iterator[
     journal.signer = read_signer(private)
     report = {"dir": directory / "reports", "tsa": [tsa.url], "head_file": directory / "heads"}
     known = settings(directory, report=report)
-    lived(journal, TRUE, lambda run: anchor(known, journal, between_runs=not run) and None)
+    lived(journal, TRUE, lambda run: anchor(known, journal, between_runs=not run))
     journal.close()
     yield Truth(directory / "reports", directory / "heads", private, key_ring([public]), tsa.root)
 
@@ -237,7 +237,13 @@ def test_a_timestamp_of_a_strange_authority_is_named(
 def test_openssl_verifies_the_same_files(truth: Truth, tmp_path: Path) -> None:
     (tmp_path / "root.pem").write_bytes(truth.root)
     [token] = truth.anchors.glob("zvirka-run-000004.head.*.tsr")
-    line = ["openssl", "ts", "-verify", "-data", truth.anchors / "zvirka-run-000004.head"]
+    line: list[str | Path] = [
+        "openssl",
+        "ts",
+        "-verify",
+        "-data",
+        truth.anchors / "zvirka-run-000004.head",
+    ]
     line += ["-in", token, "-CAfile", tmp_path / "root.pem"]
     assert b"Verification: OK" in subprocess.run(line, check=True, capture_output=True).stdout
 

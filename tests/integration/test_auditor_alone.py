@@ -63,7 +63,7 @@ def exported(page: Any, office: Office, form: str, into: Path) -> Path:
     page.select_option("select[name=format]", form)
     with page.expect_download() as download:
         page.locator("form[action='/export'] button").click()
-    path = into / download.value.suggested_filename
+    path: Path = into / download.value.suggested_filename
     download.value.save_as(path)
     return path
 

@@ -107,7 +107,7 @@ def test_a_client_moves_to_another_branch(branches: Shape) -> None:
     store = branches.store()
     [client] = store.read_keys(["30000001~001"])
     store.close()
-    moved = branches.change(Action.UPDATE, client, number=2, branch="002")
+    moved = branches.change(Action.UPDATE, client, 2, branch="002")
     outcome = branches.apply(
         Correction(
             id=2,

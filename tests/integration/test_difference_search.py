@@ -9,7 +9,7 @@ import pytest
 from tests.integration.databases import fresh
 from tests.unit.journal import world
 from tests.unit.report.sample import STORY, STORY_STATES, held_run, seal_run
-from zvirka.domain import Cause, Difference, Disposition, Kind, OutcomeState
+from zvirka.domain import Cause, Command, Difference, Disposition, Kind, OutcomeState, Trigger
 from zvirka.journal.difference_search import DifferenceFilter, Sort, find_differences, identity_of
 from zvirka.journal.journal import open_journal
 from zvirka.journal.queries import answers
@@ -54,7 +54,12 @@ def test_what_is_found_is_the_same_on_every_journal(backend: str, tmp_path: Path
     run = seal_run(journal, STORY, exit_code=1, states=STORY_STATES)
     held = held_run(journal)
     reject = journal.begin(
-        command="reject", trigger="web", who="taras", reason="ні", now=world.NOW, parent=held
+        command=Command.REJECT,
+        trigger=Trigger.WEB,
+        who="taras",
+        reason="ні",
+        now=world.NOW,
+        parent=held,
     )
     with journal.reading() as connection:
         for wanted, numbers in ASKED:

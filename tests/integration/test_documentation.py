@@ -126,7 +126,8 @@ def auditor(world: World, simulator: Simulator, stack: ExitStack) -> None:
 
 def head_digest(head: Path) -> str:
     """The digest in a file that anchors the chain's head."""
-    (found,) = set(re.findall(r"\b[0-9a-f]{64}\b", head.read_text("utf-8"))) or {""}
+    digests: set[str] = set(re.findall(r"\b[0-9a-f]{64}\b", head.read_text("utf-8"))) or {""}
+    (found,) = digests
     return found
 
 

@@ -164,9 +164,7 @@ class Nights:
         query = "SELECT started_at, finished_at FROM run WHERE status = 'finished'"
         by_lane: dict[str, list[tuple[datetime, datetime]]] = {}
         for name, lane in lanes_of(self.settings).items():
-            by_lane.setdefault(lane, []).extend(
-                self.world.ask(f"zvirka_{name}", query, {})  # type: ignore[arg-type]
-            )
+            by_lane.setdefault(lane, []).extend(self.world.ask(f"zvirka_{name}", query, {}))
         for spans in by_lane.values():
             spans.sort()
             for (_, ended), (began, _) in pairwise(spans):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -34,9 +35,12 @@ def test_a_due_flow_that_nothing_takes_is_shown_counted_and_announced_once(
         settings = settings.model_copy(update={"alerts": alerts})
         sent: list[str] = []
         now = datetime(2026, 11, 29, tzinfo=UTC)
-        watch = FleetWatch(
-            settings, lambda: now, lambda *message: bool(sent.append(message[1])) or True
-        )
+
+        def send(*message: Any) -> bool:
+            sent.append(message[1])
+            return True
+
+        watch = FleetWatch(settings, lambda: now, send)
         with order_queue(settings) as queue:
             watch.look(queue.status)
             assert sent == []

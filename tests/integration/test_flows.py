@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -30,7 +32,7 @@ from zvirka.web.run_page import page
 
 @pytest.fixture
 def bases() -> Iterator[tuple[Simulator, Simulator]]:
-    options = {"password": PASSWORD}
+    options: dict[str, Any] = {"password": PASSWORD}
     with (
         Simulator(SimulatorOptions(counterparties=30, **options)) as one,
         Simulator(SimulatorOptions(counterparties=20, **options)) as other,
@@ -170,11 +172,7 @@ def test_the_daemon_runs_every_flow_and_a_broken_one_is_a_failed_run_of_its_own(
             )
             _wait(lambda: _statuses(tmp_path / "state/flows/alpha/journal.db") == ["failed"])
             for state in ("state", "state/flows/branch"):
-                _wait(
-                    lambda state=state: (
-                        _statuses(tmp_path / state / "journal.db")[2:] == ["finished"]
-                    )
-                )
+                _wait(partial(_went_on, tmp_path / state / "journal.db"))
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
@@ -234,6 +232,10 @@ def test_each_flow_receives_on_its_own_path(
         with closing(sqlite3.connect(tmp_path / name)) as erp:
             left.append(erp.execute(active).fetchone()[0])
     assert left == [30, 19]
+
+
+def _went_on(journal: Path) -> bool:
+    return _statuses(journal)[2:] == ["finished"]
 
 
 def _statuses(journal: Path) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.unit.service.supervised import settings
+from zvirka.domain import Command, Trigger
 from zvirka.journal.journal import Journal, open_journal
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -27,7 +28,9 @@ def seen_by_another(file: Path) -> int:
 
 
 def begin(journal: Journal) -> int:
-    return journal.begin(command="reconcile", trigger="manual", who="test", reason="", now=NOW)
+    return journal.begin(
+        command=Command.RECONCILE, trigger=Trigger.MANUAL, who="test", reason="", now=NOW
+    )
 
 
 def test_a_second_book_of_the_same_process_does_not_cost_the_first_its_locks(

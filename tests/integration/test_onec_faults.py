@@ -56,6 +56,7 @@ def source_of(
     """A catalogue that waits between repetitions for no time at all."""
     onec = onec_settings(simulator, profile, **changes)
     with open_source(onec, mapping_for(onec), directory, sleep=lambda _: None) as catalogue:
+        assert isinstance(catalogue, CatalogueSource)
         yield catalogue
 
 

@@ -28,7 +28,7 @@ from tests.bsl.world import World as OneC
 from tests.integration.receiver_world import PATH, running
 from tests.integration.store_shapes import scanned_rows
 from zvirka.bsl.render import render
-from zvirka.domain import Cause, Difference
+from zvirka.domain import Cause, Difference, Trigger
 from zvirka.erp import open_store
 from zvirka.mapping import Mapping
 from zvirka.receiver.run_receiver import receiver_app
@@ -155,7 +155,7 @@ class Loop:
         with open_environment(self.settings, self.mapping) as environment:
             summary = perform(
                 dataclasses.replace(environment, now=self.now),
-                Request(trigger="timer", who="zvirka"),
+                Request(trigger=Trigger.TIMER, who="zvirka"),
             )
             return summary, [
                 difference

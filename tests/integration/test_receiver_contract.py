@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -332,11 +333,11 @@ def test_a_body_over_the_limit_is_refused_declared_or_not(tmp_path: Path) -> Non
 
 
 def test_one_of_several_tokens_opens_and_nothing_else_does(tmp_path: Path) -> None:
-    tokens = {"receiver": {"tokens": ["нова-таємниця", "old"]}}
+    tokens: dict[str, Any] = {"receiver": {"tokens": ["нова-таємниця", "old"]}}
     with receiver(tmp_path, **tokens) as world:
         for good in ("нова-таємниця".encode(), b"old"):
             answer = world.client.post(
-                PATH, json=body("create"), headers={"Authorization": b"Bearer " + good}
+                PATH, json=body("create"), headers={b"Authorization": b"Bearer " + good}
             )
             assert answer.status_code == 200
         for wrong in ({}, {"Authorization": "Bearer ol"}, {"Authorization": "Basic old"}):

@@ -30,6 +30,7 @@ from zvirka.journal.engine import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.receipt_checks import verify_receipts
 from zvirka.journal.receipts import find_receipts
+from zvirka.message import coded
 from zvirka.policy import Policy
 from zvirka.receiver import ingest as ingest_module
 from zvirka.receiver.ingest import Ingest
@@ -119,7 +120,7 @@ def test_a_receipt_that_could_not_be_settled_is_settled_before_the_next_batch(
         with monkeypatch.context() as patched:
 
             def full(*_: object) -> None:
-                raise JournalError("the disk is full")
+                raise JournalError(coded("ZV0000", "the disk is full"))
 
             patched.setattr(ingest_module, "settle_receipts", full)
             with pytest.raises(JournalError):

@@ -95,7 +95,9 @@ def dated(both: Flows) -> Settings:
     """The flow of contracts whose fields all travel."""
     settings = both.settings["contracts"]
     fields = {**settings.onec.fields}
-    fields["signed"] = fields["signed"].model_copy(update={"payload": "Дата"})
+    signed = fields["signed"]
+    assert signed is not None
+    fields["signed"] = signed.model_copy(update={"payload": "Дата"})
     onec = settings.onec.model_copy(update={"fields": fields})
     return settings.model_copy(update={"onec": onec}).among(both.settings)
 
@@ -104,7 +106,10 @@ def test_an_empty_reference_and_an_empty_date_are_null(tmp_path: Path) -> None:
     with flows(tmp_path, contracts=1) as both, receiver_of(dated(both)) as client:
         [ref] = both.base.contracts.refs()
         held = both.base.contracts.get(ref)
-        empty = {"Владелец": "00000000-0000-0000-0000-000000000000", "Дата": "0001-01-01T00:00:00"}
+        empty: dict[str, Any] = {
+            "Владелец": "00000000-0000-0000-0000-000000000000",
+            "Дата": "0001-01-01T00:00:00",
+        }
         assert client.post(PATH, json=contract(held, **empty)).status_code == 200
         assert both.sql("SELECT firm_id, signed FROM contracts") == [(None, None)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_rows_not_owned_stay_as_they_are(shape: Shape, tmp_path: Path) -> None:
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 def test_store_and_journal_in_one_database(backend: str, tmp_path: Path) -> None:
     shape = SHAPES["production"](backend, tmp_path)
-    tables = {"erp": shape.erp, "journal": {"url": shape.erp.url}}
+    tables: dict[str, Any] = {"erp": shape.erp, "journal": {"url": shape.erp.url}}
     with receiver(tmp_path, shape.mapping, **tables) as world:
         assert world.outcome(new_body("create")) == "created"
         assert world.outcome(new_body("update", STAMP + 1, name="Бета")) == "updated"

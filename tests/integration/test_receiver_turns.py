@@ -51,7 +51,7 @@ TERMINATE = """
 """
 
 
-def about(code: str, stamp: int = STAMP, **values: str) -> dict[str, Any]:
+def about(code: str, stamp: int = STAMP, **values: Any) -> dict[str, Any]:
     """A message about a client with a Ref_Key of its own."""
     ref = uuid5(NAMESPACE_OID, code)
     tax_id = str(10**9 + ref.int % 10**9)

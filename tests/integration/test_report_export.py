@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import openpyxl
 import pytest
+from openpyxl.cell import Cell
 
 from tests.unit.report.sample import (
     NIGHT,
@@ -106,7 +107,7 @@ def test_an_act_names_the_parties_or_leaves_lines_for_them(autumn: Journal) -> N
     told = {row[0]: row[1] for row in act.iter_rows(values_only=True)}
     assert told["Accounting side (1C)"] == "ТОВ «Ромашка»"
     assert told["Place"] == "Київ"
-    assert set(told["ERP side"]) == {"_"}
+    assert set(str(told["ERP side"])) == {"_"}
 
 
 def test_a_first_load_held_and_then_approved_counts_once(tmp_path: Path) -> None:
@@ -131,6 +132,7 @@ def test_no_row_of_an_act_is_printed_over_by_the_one_above(autumn: Journal) -> N
     long = 0
     for row in act.iter_rows(min_row=2):
         for cell in row:
+            assert isinstance(cell, Cell), "no cells are merged"
             width = act.column_dimensions[cell.column_letter].width
             if isinstance(cell.value, str) and len(cell.value) > width:
                 long += 1

@@ -205,7 +205,9 @@ def test_the_workbook_is_printed_in_letters_one_can_read(journal: Journal) -> No
     opened = openpyxl.load_workbook(io.BytesIO(rendered(journal, story_run(journal), "xlsx", "en")))
     for sheet in opened:
         assert (sheet.page_setup.paperSize, sheet.page_setup.orientation) == (9, "landscape")
-        assert "&P" in sheet.oddFooter.right.text
+        footer = sheet.oddFooter
+        assert footer is not None and footer.right is not None
+        assert "&P" in str(footer.right.text)
     sheet = opened["Differences"]
     last = re.search(r"\$([A-Z])\$\d+$", sheet.print_area)
     assert last is not None

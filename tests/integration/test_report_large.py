@@ -13,7 +13,16 @@ import pytest
 from lxml import html
 
 from tests.unit.report.sample import NIGHT, facts, quiet_run, sample_book
-from zvirka.domain import Action, Cause, Difference, FieldDifference, Kind
+from zvirka.domain import (
+    Action,
+    Cause,
+    Command,
+    Difference,
+    FieldDifference,
+    Kind,
+    RunStatus,
+    Trigger,
+)
 from zvirka.journal.journal import Journal
 from zvirka.report import format_html, format_xlsx, write_reports
 
@@ -39,12 +48,14 @@ print(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) // 1024)
 
 def large_run(journal: Journal, count: int) -> int:
     """A run of so many differences, recorded in batches as the engine does."""
-    run = journal.begin(command="reconcile", trigger="schedule", who="zvirka", reason="", now=NIGHT)
+    run = journal.begin(
+        command=Command.RECONCILE, trigger=Trigger.SCHEDULE, who="zvirka", reason="", now=NIGHT
+    )
     journal.save_facts(run, facts(source_rows=count))
     for start in range(1, count + 1, 5000):
         numbers = range(start, min(start + 5000, count + 1))
         journal.add_differences(run, [difference(number) for number in numbers])
-    journal.finish(run, status="finished", exit_code=1, now=NIGHT)
+    journal.finish(run, status=RunStatus.FINISHED, exit_code=1, now=NIGHT)
     return run
 
 

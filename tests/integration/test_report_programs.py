@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -72,7 +73,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator:
+def browser() -> Iterator[Any]:
     with chromium() as running:
         yield running
 
@@ -83,7 +84,7 @@ PAGES = [*(story.__name__ for story in STORIES), "history", "large summary"]
 @pytest.mark.long
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_asks_for_nothing_and_breaks_no_rule_of_its_own(
-    browser, reports: dict[str, Path], name: str
+    browser: Any, reports: dict[str, Path], name: str
 ) -> None:
     page = browser.new_page()
     asked, told = [], []
@@ -100,7 +101,7 @@ def test_a_page_asks_for_nothing_and_breaks_no_rule_of_its_own(
 @pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_has_no_finding(browser, reports: dict[str, Path], name: str, scheme: str) -> None:
+def test_axe_has_no_finding(browser: Any, reports: dict[str, Path], name: str, scheme: str) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
     )
@@ -117,7 +118,7 @@ def test_axe_has_no_finding(browser, reports: dict[str, Path], name: str, scheme
 
 
 def test_a_cause_can_be_hidden_and_shown_without_any_script(
-    browser, reports: dict[str, Path]
+    browser: Any, reports: dict[str, Path]
 ) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -135,7 +136,7 @@ def test_a_cause_can_be_hidden_and_shown_without_any_script(
     context.close()
 
 
-def test_a_list_is_searched_by_name_and_by_phone(browser, reports: dict[str, Path]) -> None:
+def test_a_list_is_searched_by_name_and_by_phone(browser: Any, reports: dict[str, Path]) -> None:
     page = browser.new_page()
     page.goto(reports["story_run"].as_uri())
     for text, numbers in (("дніпро", ["d2"]), ("+380675550199", ["d3"]), ("0675550102", ["d3"])):
@@ -147,7 +148,9 @@ def test_a_list_is_searched_by_name_and_by_phone(browser, reports: dict[str, Pat
     page.close()
 
 
-def test_eighteen_differences_fit_a_screen_and_a_half(browser, reports: dict[str, Path]) -> None:
+def test_eighteen_differences_fit_a_screen_and_a_half(
+    browser: Any, reports: dict[str, Path]
+) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(reports["eighteen"].as_uri())
     bottom = "document.getElementById('d18').getBoundingClientRect().bottom"
@@ -158,7 +161,7 @@ def test_eighteen_differences_fit_a_screen_and_a_half(browser, reports: dict[str
 @pytest.mark.long
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_phone_tax_id_or_word_of_a_name_is_broken(
-    browser, reports: dict[str, Path], width: int
+    browser: Any, reports: dict[str, Path], width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 844})
     page.goto(reports["story_run"].as_uri())
@@ -178,7 +181,7 @@ def test_no_phone_tax_id_or_word_of_a_name_is_broken(
 
 
 @pytest.mark.long
-def test_dark_is_dark_and_paper_is_white(browser, reports: dict[str, Path]) -> None:
+def test_dark_is_dark_and_paper_is_white(browser: Any, reports: dict[str, Path]) -> None:
     shades = {}
     for scheme in ("light", "dark"):
         context = browser.new_context(color_scheme=scheme)
@@ -194,7 +197,9 @@ def test_dark_is_dark_and_paper_is_white(browser, reports: dict[str, Path]) -> N
 
 
 @pytest.mark.long
-def test_a_narrow_window_needs_no_scrolling_to_the_side(browser, reports: dict[str, Path]) -> None:
+def test_a_narrow_window_needs_no_scrolling_to_the_side(
+    browser: Any, reports: dict[str, Path]
+) -> None:
     for name in ("story_run", "hostile_run", "history"):
         page = browser.new_page(viewport={"width": 360, "height": 780})
         page.goto(reports[name].as_uri())
@@ -203,7 +208,7 @@ def test_a_narrow_window_needs_no_scrolling_to_the_side(browser, reports: dict[s
 
 
 def test_the_printed_report_is_a_few_pages_of_a4(
-    browser, reports: dict[str, Path], tmp_path: Path
+    browser: Any, reports: dict[str, Path], tmp_path: Path
 ) -> None:
     page = browser.new_page()
     page.goto(reports["story_run"].as_uri())
@@ -219,7 +224,9 @@ def test_the_printed_report_is_a_few_pages_of_a4(
 
 
 @pytest.mark.long
-def test_a_page_of_two_thousand_differences_is_whole(browser, reports: dict[str, Path]) -> None:
+def test_a_page_of_two_thousand_differences_is_whole(
+    browser: Any, reports: dict[str, Path]
+) -> None:
     page = browser.new_page()
     page.goto(reports["large page"].as_uri())
     assert page.locator("article").count() == 2000

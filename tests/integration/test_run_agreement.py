@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.engine_world import World, world
 from zvirka.domain import Cause
+from zvirka.message import Message, coded
 from zvirka.reconcile.request import Summary
 from zvirka.staging import database
 from zvirka.staging.database import DamagedFileError
@@ -177,7 +178,11 @@ def test_a_damage_found_during_a_light_pull_leads_to_a_full_one(
     night: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise DamagedFileError("a file of the staging database is damaged", place="", remedy="")
+        raise DamagedFileError(
+            coded("ZV0000", "a file of the staging database is damaged"),
+            place="",
+            remedy=Message(""),
+        )
 
     expected = edit(night)
     monkeypatch.setattr(SourceMirror, "renew_light_lines", fail)

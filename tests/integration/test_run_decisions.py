@@ -57,6 +57,7 @@ def test_an_undo_refuses_before_images_that_were_altered(night: World) -> None:
 @pytest.mark.long
 def test_an_undo_refuses_before_images_whose_own_digests_were_computed_anew(night: World) -> None:
     from sqlalchemy import select, text
+    from sqlmodel import col
 
     from zvirka.journal.digests import (
         correction_row_digest,
@@ -69,10 +70,12 @@ def test_an_undo_refuses_before_images_whose_own_digests_were_computed_anew(nigh
     night.base.update(ref, name="Нова назва")
     run = night.run()
     with night.environment() as environment, environment.journal.writing() as connection:
-        salt = connection.execute(select(RunRow.salt).where(RunRow.id == run.run)).scalar_one()
+        salt = connection.execute(
+            select(col(RunRow.salt)).where(col(RunRow.id) == run.run)
+        ).scalar_one()
         row = dict(
             connection.execute(
-                select(*raw_columns(CorrectionRow)).where(CorrectionRow.run_id == run.run)
+                select(*raw_columns(CorrectionRow)).where(col(CorrectionRow.run_id) == run.run)
             )
             .mappings()
             .one()
@@ -186,7 +189,7 @@ def test_an_approved_plan_is_not_answered_twice(careful: World) -> None:
     approved = careful.run("approve", parent=held.run, reason="так")
     for command in ("approve", "reject"):
         with pytest.raises(UsageError, match=f"approved by test in run {approved.run}"):
-            careful.run(command, parent=held.run, reason="ще раз")  # type: ignore[arg-type]
+            careful.run(command, parent=held.run, reason="ще раз")
 
 
 @pytest.mark.long
@@ -283,6 +286,7 @@ def test_holds_are_numbers_with_a_true_relation(careful: World) -> None:
         assert true[hold.relation], hold
     found = {hold.limit: (hold.found, hold.relation, hold.allowed) for hold in run.held}
     rows = share.row(run.run).facts.store_active
+    assert rows is not None
     assert found["max_delete_share"] == (8 / rows, ">", 0.02)
     assert found["shrink_share"][1] == "<"
 

@@ -343,6 +343,7 @@ def test_a_value_too_long_is_left_out_and_the_others_are_corrected(
         long, _ = made.refs()
         made.base.update(long, phone="0" * 73)
         first = made.run()
+        assert first.outcomes is not None
         assert (first.exit_code, first.outcomes["not_converging"]) == (1, 1)
         code = str(made.base.get(long).values["code"])
         [client] = made.shape.find(code)

@@ -37,6 +37,7 @@ def test_a_night_with_nothing_to_do_finds_nothing_and_asks_1c_for_little(night: 
     light = night.row(calm.run).facts
     assert (calm.exit_code, calm.causes, calm.outcomes) == (0, {}, {})
     assert night.row(calm.run).mode == "light"
+    assert light.bytes is not None and full.bytes is not None
     assert light.bytes < full.bytes / 2
 
 

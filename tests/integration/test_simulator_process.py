@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import requests
+from requests.auth import HTTPBasicAuth
 
 from zvirka.cli.simulate import PASSWORD_VARIABLE as PASSWORD
 
@@ -22,7 +23,7 @@ def test_it_prints_its_address_serves_a_million_and_ends_on_sigterm() -> None:
         assert process.stdout is not None
         served = json.loads(process.stdout.readline())
         assert "password" not in served
-        auth = (served["user"].encode(), "пароль".encode())
+        auth = HTTPBasicAuth(served["user"].encode(), "пароль".encode())
         url = f"{served['url']}Catalog_Контрагенты"
         count = requests.get(f"{url}/$count", auth=auth, timeout=30).text
         assert int(count) == 1_000_300

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from pyodata.v2.model import MetadataBuilder
@@ -365,12 +365,13 @@ def test_every_write_moves_dataversion_and_a_restored_backup_repeats_it(
 
     seen = [version()]
     backup = sim.base.backup()
-    for write in (
+    writes: tuple[Callable[[], object], ...] = (
         lambda: sim.base.touch(ref),
         lambda: sim.base.update(ref, name="ТОВ Інше"),
         lambda: sim.base.mark(ref),
         lambda: sim.base.update(ref, phone="0500000000"),
-    ):
+    )
+    for write in writes:
         write()
         seen.append(version())
     assert len(set(seen)) == 5

@@ -96,7 +96,7 @@ def test_a_value_reads_back_as_foretold_or_is_left_out(
     wrong = []
     for number, value in enumerate(VALUES):
         code = f"C-{number:05}"
-        wanted = {"code": code, **dict.fromkeys(TYPES, value)}
+        wanted: dict[str, str | None] = {"code": code, **dict.fromkeys(TYPES, value)}
         creation = Correction(
             id=number + 1, action=Action.CREATE, key=code, ref=ref(number), after=wanted
         )

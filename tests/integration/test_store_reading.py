@@ -14,7 +14,7 @@ from zvirka.errors import SettingsError, StoreError
 from zvirka.settings.model import ColumnSettings
 
 
-def scanned(shape: Shape) -> dict[str, dict[str, object]]:
+def scanned(shape: Shape) -> dict[str, dict[str, str]]:
     """The whole scan by key."""
     store = shape.store()
     try:
@@ -23,8 +23,8 @@ def scanned(shape: Shape) -> dict[str, dict[str, object]]:
         store.close()
 
 
-def _rows(page: Scanned) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
+def _rows(page: Scanned) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = []
     for row, key, image in zip(*columns_of(page), strict=True):
         active, ref, values = image.split(IMAGE_SEPARATOR, 2)
         found.append({"row": row, "key": key, "active": active, "ref": ref, "image": values})

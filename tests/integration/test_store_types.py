@@ -36,7 +36,7 @@ TYPES = {
 NAMES = ("code", *TYPES)
 MAPPING = Mapping(catalog="Контрагенты", fields=tuple(Field(n, Attribute(n)) for n in NAMES))
 
-FULL = {
+FULL: dict[str, str | None] = {
     "created": "2014-01-31T00:00:00",
     "seen": "2020-02-29T10:11:12",
     "zoned": "2020-02-29T10:11:12",
@@ -46,7 +46,7 @@ FULL = {
     "invalid": "true",
     "manager": "0f1c0000-0000-4000-8000-00007a766972",
 }
-OTHER = {
+OTHER: dict[str, str | None] = {
     "created": "2024-02-29T00:00:00",
     "seen": "2021-03-28T23:59:59",
     "zoned": "2021-10-31T12:00:00",

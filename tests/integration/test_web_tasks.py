@@ -11,6 +11,7 @@ import pytest
 from tests.integration.browser_fixtures import browser, watched
 from tests.integration.sample_site import Site, sample_site
 from tests.integration.web_site import follow, press_enter, sign_in
+from zvirka.domain import RunStatus
 from zvirka.i18n.words import Words
 
 pytestmark = pytest.mark.long
@@ -303,7 +304,7 @@ def test_the_progress_of_a_night_is_followed(
         playwright.expect(shown).to_contain_text("12,000 of 24,000", timeout=8000)
         assert page.locator("progress").get_attribute("value") in {"12000", "8000"}
     finally:
-        site.made.journal.finish(run, status="finished", exit_code=0, now=site.made.clock())
+        site.made.journal.finish(run, status=RunStatus.FINISHED, exit_code=0, now=site.made.clock())
     if script:
         # Its end is seen too: the page is asked for again, and follows nothing any more.
         playwright.expect(page.locator("[data-live]")).to_have_count(0, timeout=8000)

@@ -15,6 +15,7 @@ from tests.integration.store_shapes import Shape, production
 from zvirka.domain import Action, Correction, Outcome, OutcomeState
 from zvirka.erp import open_writer
 from zvirka.errors import SettingsError, StoreError
+from zvirka.message import coded
 from zvirka.settings.model import WebhookSettings
 
 APPLIED, FAILED = OutcomeState.APPLIED, OutcomeState.FAILED
@@ -304,7 +305,7 @@ def test_a_failing_question_to_1c_stops_the_writer_after_what_is_under_way(
 ) -> None:
     def confirm(correction: Correction) -> bool:
         if correction.id == 3:
-            raise StoreError("1C is gone")
+            raise StoreError(coded("ZV0000", "1C is gone"))
         return True
 
     settings = setting.shape.erp.model_copy(

@@ -499,6 +499,7 @@ class Nights:
         except UsageError as error:
             assert "changed nothing" in error.cause
         else:
+            assert again.outcomes is not None
             if not again.outcomes.get(OutcomeState.APPLIED):
                 assert self.memory() == before
 

@@ -118,8 +118,9 @@ def test_duckdb_joins_keys_alike(rows: list[tuple[str, ...]]) -> None:
     )
     assert page
     joined = duckdb_joined_key([duckdb_part(f"t{n}", is_ref=False) for n in range(3)])
-    found = duckdb.sql(f"SELECT {joined} FROM page").fetchall()
-    assert [key for (key,) in found] == [key_of(row) for row in rows]
+    found = duckdb.sql(f"SELECT {joined} FROM page")
+    assert found is not None
+    assert [key for (key,) in found.fetchall()] == [key_of(row) for row in rows]
 
 
 def test_nothing_is_an_empty_text() -> None:
@@ -129,7 +130,9 @@ def test_nothing_is_an_empty_text() -> None:
 def _through_duckdb(texts: list[str]) -> list[str]:
     page = page_of(text=texts)
     assert page
-    return [text for (text,) in duckdb.sql(f"SELECT {duckdb_trimmed('text')} FROM page").fetchall()]
+    found = duckdb.sql(f"SELECT {duckdb_trimmed('text')} FROM page")
+    assert found is not None
+    return [text for (text,) in found.fetchall()]
 
 
 def test_duckdb_trims_every_character_alike() -> None:
@@ -151,7 +154,9 @@ def test_duckdb_trims_a_list_alike(texts: list[str]) -> None:
     page = page_of(joined=["\x1f".join(texts)])
     assert page
     split = "SELECT joined, string_split(joined, chr(31)) AS texts FROM page"
-    [(found,)] = duckdb.sql(f"SELECT {trimmed_list} FROM ({split})").fetchall()
+    row = duckdb.sql(f"SELECT {trimmed_list} FROM ({split})")
+    assert row is not None
+    [(found,)] = row.fetchall()
     assert found == [text.strip() for text in texts]
 
 

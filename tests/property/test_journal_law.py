@@ -17,11 +17,14 @@ from tests.unit.journal import world
 from zvirka.domain import (
     Action,
     Cause,
+    Command,
     Disposition,
     FieldDifference,
     Kind,
     Outcome,
     OutcomeState,
+    RunStatus,
+    Trigger,
 )
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.journal import Journal, open_journal
@@ -70,7 +73,11 @@ class Life:
         if self.run is None:
             self.added = 0
             self.run = self.journal.begin(
-                command="reconcile", trigger="manual", who="w", reason=reason, now=self.now
+                command=Command.RECONCILE,
+                trigger=Trigger.MANUAL,
+                who="w",
+                reason=reason,
+                now=self.now,
             )
 
     def add(self, several: list[tuple[str, str, str]]) -> None:
@@ -114,7 +121,7 @@ class Life:
 
     def finish(self, status: str) -> None:
         assert self.run is not None
-        self.journal.finish(self.run, status=status, exit_code=0, now=self.now)
+        self.journal.finish(self.run, status=RunStatus(status), exit_code=0, now=self.now)
         self.run = None
 
     def remember(self, keys: list[str]) -> None:

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 from tests.property.days import CODE, FIELD_AND_VALUE, PICK, Days
 from tests.property.nights_verdict import assert_law
 from tests.property.nights_world import COLUMN, Doom, Killed
+from zvirka.domain import Command
 
 pytestmark = pytest.mark.long
 
@@ -40,7 +41,7 @@ class NightsLaw(Days):
     @rule()
     def plan_only(self) -> None:
         before = self.nights.owned()
-        assert self.nights.run("plan").status == "finished"
+        assert self.nights.run(Command.PLAN).status == "finished"
         assert self.nights.owned() == before
 
     @rule(pick=PICK, by_code=st.booleans())
@@ -242,6 +243,7 @@ class NightsLaw(Days):
     def _spoilt(
         self,
         begin: Callable[[Doom | None], object] | None = None,
+        /,
         *,
         full: bool = True,
         **faults: Any,
@@ -281,7 +283,7 @@ class NightsLaw(Days):
 
 
 def prove(machine: type[NightsLaw], examples: int, steps: int, *, derandomize: bool) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=examples,

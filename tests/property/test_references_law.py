@@ -103,7 +103,9 @@ class TwoFlows:
         return {ref: (parent, bool(active)) for ref, parent, active in found}
 
     def firm(self, ref: str) -> int | None:
-        return next(iter(self.sql(f"SELECT id FROM firms WHERE ref = '{ref}'")), (None,))[0]
+        found = self.sql(f"SELECT id FROM firms WHERE ref = '{ref}'")
+        number: int | None = next(iter(found), (None,))[0]
+        return number
 
     def reconcile(self, flow: str) -> set[str]:
         """One pass as a run makes it; the Ref_Keys of the records that wait."""
@@ -122,7 +124,7 @@ class TwoFlows:
         made = self.flows
         mapping = mapping_of(made[flow])
         references, referring = references_of(flow, made)
-        tables = {"references": references, "referring": referring}
+        tables: dict[str, Any] = {"references": references, "referring": referring}
         with (
             closing(open_store(made[flow].erp, mapping, **tables)) as store,
             closing(open_writer(made[flow].erp, mapping, **tables)) as writer,

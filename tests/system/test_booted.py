@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from functools import partial
 
 import pytest
 
@@ -147,8 +148,12 @@ def test_kill_9_during_apply_loses_nothing_and_repeats_nothing(site: Site) -> No
     site.machine.run("systemctl", "daemon-reload")
     site.machine.run("systemctl", "start", "zvirka.service")
     kills = 0
+
+    def applied(least: int) -> bool:
+        return len(site.clients()) >= least
+
     for least in (100, 1500):
-        site.machine.wait_for(lambda least=least: len(site.clients()) >= least, 90, "the apply")
+        site.machine.wait_for(partial(applied, least), 90, "the apply")
         if site.runs()[-1]["phase"] == "apply":
             kills += 1
         site.machine.run("systemctl", "kill", "--signal=KILL", "zvirka.service")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.report.messages import UKRAINIAN, ukrainian
+from tests.unit.report.messages import UKRAINIAN, translations, ukrainian
 from zvirka.i18n.register import explanations
 
 TERMS = tomllib.loads((UKRAINIAN.parents[1] / "glossary.toml").read_text("utf-8"))["term"]
@@ -19,7 +19,7 @@ RUSSIAN = re.compile("[ыэъё]", re.IGNORECASE)
 def sentences() -> Iterator[str]:
     for message in ukrainian():
         if message.id:
-            yield from message.string if isinstance(message.string, tuple) else (message.string,)
+            yield from translations(message)
     for one in explanations("uk"):
         yield from (one.family, one.title, *one.text.splitlines())
 

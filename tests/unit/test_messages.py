@@ -11,7 +11,7 @@ import pytest
 import zvirka
 from zvirka.domain import Action
 from zvirka.errors import StoreError, sentence_of
-from zvirka.i18n import LANGUAGES
+from zvirka.i18n import LANGUAGES, Language
 from zvirka.i18n.register import explanations
 from zvirka.i18n.words import Words
 from zvirka.message import Coded, Message, coded, joined, loaded, plural, stored
@@ -89,7 +89,7 @@ def raised() -> set[str]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_code_raised_is_explained_with_steps(language: str) -> None:
+def test_every_code_raised_is_explained_with_steps(language: Language) -> None:
     known = {one.code: one for one in explanations(language)}
     assert raised() <= set(known)
     families: dict[str, set[str]] = {}

@@ -15,6 +15,7 @@ import pytest
 
 from tests.unit.cli.lines import PASSWORD, run
 from zvirka.errors import ExitCode, HeldError, StoreError
+from zvirka.message import Message, coded
 from zvirka.settings.profiles import mapping_of
 
 
@@ -41,7 +42,7 @@ from zvirka.settings.profiles import mapping_of
 def test_wrong_usage_is_64_and_nothing_on_standard_output(
     line: list[str], settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(*line) == ExitCode.USAGE == 64
+    assert run(*line) == ExitCode.USAGE.value == 64
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.strip()
@@ -62,8 +63,13 @@ def test_wrong_settings_are_64_with_key_and_remedy(
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (StoreError("the table is gone", place="erp", remedy="bring it back"), 2),
-        (HeldError("waits", place="run 3"), 3),
+        (
+            StoreError(
+                coded("ZV0000", "the table is gone"), place="erp", remedy=Message("bring it back")
+            ),
+            2,
+        ),
+        (HeldError(coded("ZV0000", "waits"), place="run 3"), 3),
     ],
 )
 def test_error_of_zvirka_is_a_sentence_with_its_exit_code(
@@ -88,7 +94,7 @@ def test_secret_in_an_error_is_masked(
     settled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
-        raise StoreError(f"refused for {PASSWORD}")
+        raise StoreError(coded("ZV0000", f"refused for {PASSWORD}"))
 
     monkeypatch.setattr("zvirka.settings.profiles.mapping_of", fail)
     assert run("config", "check") == 2

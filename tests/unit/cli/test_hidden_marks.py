@@ -9,9 +9,10 @@ import pytest
 from tests.unit.cli.lines import run
 from tests.unit.journal.world import NOW, difference
 from zvirka.cli.invocation import Invocation
-from zvirka.domain import RunStatus
+from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.errors import ExitCode, ZvirkaError
 from zvirka.journal.journal import open_journal
+from zvirka.message import Message, coded
 from zvirka.settings.loading import load_settings
 
 HOSTILE = "\x1b[2K\x9b1m\u202eA\u2066\n9  forged"
@@ -24,14 +25,18 @@ def hostile_run(settled: pathlib.Path) -> int:
     journal = open_journal(load_settings(None, {"ZVIRKA_CONFIG": "zvirka.toml"}).settings)
     try:
         number = journal.begin(
-            command="reconcile",
-            trigger="manual",
+            command=Command.RECONCILE,
+            trigger=Trigger.MANUAL,
             who=f"who{HOSTILE}",
             reason=f"reason{HOSTILE}",
             now=NOW,
         )
         journal.add_differences(number, [difference(1, key=f"key{HOSTILE}")])
-        error = ZvirkaError(f"cause{HOSTILE}", place=f"place{HOSTILE}", remedy=f"remedy{HOSTILE}")
+        error = ZvirkaError(
+            coded("ZV0000", f"cause{HOSTILE}"),
+            place=f"place{HOSTILE}",
+            remedy=Message(f"remedy{HOSTILE}"),
+        )
         journal.finish(
             number, status=RunStatus.FAILED, exit_code=ExitCode.FAILED, now=NOW, error=error
         )
@@ -62,7 +67,11 @@ def test_an_error_is_told_without_hidden_characters(
     settled: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_: Invocation) -> None:
-        raise ZvirkaError(f"cause{HOSTILE}", place=f"place{HOSTILE}", remedy=f"remedy{HOSTILE}")
+        raise ZvirkaError(
+            coded("ZV0000", f"cause{HOSTILE}"),
+            place=f"place{HOSTILE}",
+            remedy=Message(f"remedy{HOSTILE}"),
+        )
 
     monkeypatch.setattr(Invocation, "journal", fail)
     assert run("runs") == 2

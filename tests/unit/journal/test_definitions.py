@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,10 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     opened.close()
 
 
-def ended(journal: Journal, status: RunStatus, **seen: object) -> int:
+def ended(journal: Journal, status: RunStatus, **seen: Any) -> int:
     run = begin(journal, str(seen.pop("command", Command.RECONCILE)))
     journal.set_mode(run, Mode(seen.pop("mode", Mode.LIGHT)))
-    journal.save_facts(run, Facts(**seen))  # type: ignore[arg-type]
+    journal.save_facts(run, Facts(**seen))
     journal.finish(run, status=status, exit_code=0, now=NOW)
     return run
 

@@ -15,6 +15,7 @@ from tests.unit.journal.world import (
 from zvirka.domain import (
     Mode,
     PlanState,
+    RunStatus,
 )
 from zvirka.journal.held_runs import Decision
 from zvirka.journal.journal import Journal, open_journal
@@ -23,7 +24,7 @@ from zvirka.journal.run_facts import Facts
 
 def ended(journal: Journal, command: str, parent: int, status: str = "finished") -> int:
     run = begin(journal, command, parent=parent)
-    journal.finish(run, status=status, exit_code=0, now=NOW)
+    journal.finish(run, status=RunStatus(status), exit_code=0, now=NOW)
     return run
 
 
@@ -38,7 +39,7 @@ def test_a_held_run_waits_until_an_answer_was_carried_out(journal: Journal) -> N
         ended(journal, "approve", run, status)
     answer = begin(journal, "approve", parent=run)
     assert waiting(journal) == [run]
-    journal.finish(answer, status="finished", exit_code=0, now=NOW)
+    journal.finish(answer, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     assert waiting(journal) == []
     decision = journal.decisions([run, answer], NOW)
     assert decision == {run: Decision(run=run, state=PlanState.APPROVED, by=answer, who="olena")}
@@ -48,7 +49,7 @@ def test_a_rejection_of_a_part_leaves_the_rest_waiting(journal: Journal) -> None
     run = night(journal, status="held")
     part = begin(journal, "reject", parent=run)
     journal.set_mode(part, Mode.TARGETED)
-    journal.finish(part, status="finished", exit_code=1, now=NOW)
+    journal.finish(part, status=RunStatus.FINISHED, exit_code=1, now=NOW)
     assert waiting(journal) == [run]
     whole = ended(journal, "reject", run)
     assert journal.decisions([run], NOW)[run].state is PlanState.REJECTED
@@ -59,14 +60,14 @@ def test_the_next_run_over_everything_supersedes_a_held_one(journal: Journal) ->
     run = night(journal, status="held")
     night(journal, status="failed")
     partial = begin(journal)
-    journal.finish(partial, status="finished", exit_code=0, now=NOW)
+    journal.finish(partial, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     one = begin(journal, "resync")
     journal.set_mode(one, Mode.TARGETED)
     journal.save_facts(one, Facts(complete=True))
-    journal.finish(one, status="finished", exit_code=0, now=NOW)
+    journal.finish(one, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     plan = begin(journal, "plan")
     journal.save_facts(plan, Facts(complete=True))
-    journal.finish(plan, status="finished", exit_code=0, now=NOW)
+    journal.finish(plan, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     assert waiting(journal) == [run]
     other = night(journal, status="held")
     assert waiting(journal) == [other]

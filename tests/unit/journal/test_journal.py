@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from zvirka.domain import (
     Mode,
     Outcome,
     OutcomeState,
+    RunStatus,
 )
 from zvirka.errors import JournalError, NoSuchRunError
 from zvirka.journal.journal import Journal, open_journal
@@ -208,7 +210,7 @@ def test_an_outcome_may_be_settled_again_until_its_run_is_sealed(journal: Journa
     worse = Outcome(correction=one.id, state=OutcomeState.NOT_CONVERGING, detail="phone")
     journal.settle(run, [worse], NOW)
     assert [outcome for page in journal.corrections(run) for _, _, outcome in page] == [worse]
-    journal.finish(run, status="finished", exit_code=1, now=NOW)
+    journal.finish(run, status=RunStatus.FINISHED, exit_code=1, now=NOW)
     begin(journal)
     with pytest.raises(JournalError, match="outcome of correction 1 is sealed"):
         journal.settle(run, [applied(one)], NOW)
@@ -218,14 +220,14 @@ def test_the_next_run_settles_what_a_failed_and_sealed_one_left_open(journal: Jo
     run = begin(journal)
     journal.add_differences(run, [difference(1)])
     (one,) = journal.intend(run, [(1, correction(1))], NOW)
-    journal.finish(run, status="failed", exit_code=2, now=NOW)
+    journal.finish(run, status=RunStatus.FAILED, exit_code=2, now=NOW)
     with pytest.raises(JournalError, match="no run has begun"):
         journal.settle(run, [applied(one)], NOW)
     following = begin(journal)
     assert journal.open_intents() == [(run, 1, one)]
     journal.settle(run, [applied(one)], NOW)
     assert journal.open_intents() == []
-    journal.finish(following, status="finished", exit_code=0, now=NOW)
+    journal.finish(following, status=RunStatus.FINISHED, exit_code=0, now=NOW)
 
 
 def test_finishing_counts_what_was_found_done_and_left(journal: Journal) -> None:
@@ -245,7 +247,7 @@ def test_finishing_counts_what_was_found_done_and_left(journal: Journal) -> None
         [applied(intended[0]), Outcome(correction=intended[1].id, state=OutcomeState.FAILED)],
         NOW,
     )
-    digest = journal.finish(run, status="finished", exit_code=1, now=NOW + DAY)
+    digest = journal.finish(run, status=RunStatus.FINISHED, exit_code=1, now=NOW + DAY)
     row = journal.get(run)
     assert (row.status, row.exit_code, row.digest, row.finished_at) == (
         "finished",
@@ -264,7 +266,7 @@ def test_finishing_counts_what_was_found_done_and_left(journal: Journal) -> None
 
 def test_nothing_is_written_to_a_sealed_run(journal: Journal) -> None:
     run = night(journal)
-    writes = [
+    writes: list[Callable[[], object]] = [
         lambda: journal.set_phase(run, "x"),
         lambda: journal.set_mode(run, Mode.FULL),
         lambda: journal.save_facts(run, Facts()),
@@ -272,7 +274,7 @@ def test_nothing_is_written_to_a_sealed_run(journal: Journal) -> None:
         lambda: journal.update_differences(run, [difference(1)]),
         lambda: journal.hold(run, None),
         lambda: journal.intend(run, [(1, correction(1))], NOW),
-        lambda: journal.finish(run, status="failed", exit_code=2, now=NOW),
+        lambda: journal.finish(run, status=RunStatus.FAILED, exit_code=2, now=NOW),
     ]
     for write in writes:
         with pytest.raises(JournalError, match=f"run {run} is sealed"):
@@ -306,10 +308,10 @@ def test_the_last_good_runs_are_finished_and_saw_everything(journal: Journal) ->
     targeted = begin(journal, "resync")
     journal.set_mode(targeted, Mode.TARGETED)
     journal.save_facts(targeted, Facts(complete=True))
-    journal.finish(targeted, status="finished", exit_code=0, now=NOW)
+    journal.finish(targeted, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     partial = begin(journal)
     journal.save_facts(partial, Facts(complete=False))
-    journal.finish(partial, status="finished", exit_code=0, now=NOW)
+    journal.finish(partial, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     assert [row.id for row in journal.last_good(5)] == good[::-1]
     assert [row.id for row in journal.last_good(1)] == good[-1:]
 

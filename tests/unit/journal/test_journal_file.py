@@ -6,9 +6,10 @@ import shutil
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from tests.unit.journal.world import (
     NOW,
@@ -22,6 +23,11 @@ from tests.unit.journal.world import (
 from zvirka.errors import JournalError, SettingsError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.journal import Journal, open_journal
+
+
+def driver_of(connection: Connection) -> Any:
+    """The connection of sqlite3 beneath."""
+    return connection.connection.driver_connection
 
 
 def test_a_new_journal_is_a_file_only_its_owner_may_read(tmp_path: Path) -> None:
@@ -70,7 +76,7 @@ def test_a_journal_another_program_locks_is_told_as_such(tmp_path: Path) -> None
     journal = open_journal(settings(tmp_path))
     door = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     with journal.engine.connect() as connection:
-        connection.connection.driver_connection.execute("PRAGMA busy_timeout = 50")
+        driver_of(connection).execute("PRAGMA busy_timeout = 50")
     door.execute("BEGIN IMMEDIATE")
     with pytest.raises(JournalError, match="locked by another program"):
         begin(journal)
@@ -82,18 +88,18 @@ def test_a_journal_another_program_locks_is_told_as_such(tmp_path: Path) -> None
 
 def test_a_journal_that_became_read_only_is_told_as_such(journal: Journal) -> None:
     with journal.engine.connect() as connection:
-        connection.connection.driver_connection.execute("PRAGMA query_only = ON")
+        driver_of(connection).execute("PRAGMA query_only = ON")
     with pytest.raises(JournalError, match="read but not written"):
         begin(journal)
     with journal.engine.connect() as connection:
-        connection.connection.driver_connection.execute("PRAGMA query_only = OFF")
+        driver_of(connection).execute("PRAGMA query_only = OFF")
 
 
 def test_a_full_disk_is_told_as_such_and_loses_nothing(journal: Journal) -> None:
     run = begin(journal)
     journal.add_differences(run, [difference(1)])
     with journal.engine.connect() as connection:
-        driver = connection.connection.driver_connection
+        driver = driver_of(connection)
         pages = driver.execute("PRAGMA page_count").fetchone()[0]
         driver.execute(f"PRAGMA max_page_count = {pages}")
     many = [difference(number, note="x" * 5000) for number in range(2, 200)]

@@ -18,6 +18,7 @@ from tests.unit.journal.world import (
     receipts,
     settings,
 )
+from zvirka.domain import RunStatus
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.retention import Pruned, prune
@@ -62,10 +63,10 @@ def test_the_first_approval_of_a_waiting_plan_is_left_alone(journal: Journal) ->
     held = night(journal, status="held")
     first = begin(journal, "endorse", parent=held)
     journal.add_differences(first, [difference(1)])
-    journal.finish(first, status="finished", exit_code=3, now=NOW)
+    journal.finish(first, status=RunStatus.FINISHED, exit_code=3, now=NOW)
     assert prune(journal, DAY, NOW + 2 * DAY, "olena", "law") == Pruned()
     answer = begin(journal, "reject", parent=held)
-    journal.finish(answer, status="finished", exit_code=0, now=NOW + 2 * DAY)
+    journal.finish(answer, status=RunStatus.FINISHED, exit_code=0, now=NOW + 2 * DAY)
     assert prune(journal, DAY, NOW + 2 * DAY, "olena", "law").runs == (held, first)
 
 
@@ -74,7 +75,7 @@ def test_what_is_young_open_or_waiting_is_left_alone(journal: Journal) -> None:
     failed = begin(journal)
     journal.add_differences(failed, [difference(1)])
     (intent,) = journal.intend(failed, [(1, correction(1))], NOW)
-    journal.finish(failed, status="failed", exit_code=2, now=NOW)
+    journal.finish(failed, status=RunStatus.FAILED, exit_code=2, now=NOW)
     young = night(journal, NOW + 399 * DAY, status="failed")
     running = begin(journal)
     receipts(journal, NOW + 399 * DAY, range(1, 3))
@@ -84,7 +85,7 @@ def test_what_is_young_open_or_waiting_is_left_alone(journal: Journal) -> None:
     journal.settle(running, [applied(intent)], NOW)
     answer = begin(journal, "reject", parent=held)
     for run in (running, answer):
-        journal.finish(run, status="finished", exit_code=0, now=NOW + 399 * DAY)
+        journal.finish(run, status=RunStatus.FINISHED, exit_code=0, now=NOW + 399 * DAY)
     assert prune(journal, 365 * DAY, NOW + 400 * DAY, "olena", "law").runs == (held, failed)
     assert prune(journal, 365 * DAY, NOW + 400 * DAY, "olena", "law") == Pruned()
 

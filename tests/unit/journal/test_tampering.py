@@ -26,6 +26,7 @@ from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.keyring import key_ring
 from zvirka.journal.signature_checks import verify_signatures
 from zvirka.journal.tables import metadata
+from zvirka.message import Message
 
 COLUMNS = [
     (table.name, column.name)
@@ -153,7 +154,7 @@ def test_each_removed_row_is_named(copy: tuple[Journal, sqlite3.Connection], tab
         assert problems
         if table == "run":
             assert problems[0] == ChainProblem(
-                row[1], f"run {row[1]}: removed, or given another number"
+                row[1], Message(f"run {row[1]}: removed, or given another number")
             )
         else:
             assert any(f"table {table}" in problem.text for problem in problems)
@@ -195,9 +196,8 @@ def test_an_inserted_run_is_named(
     row[names.index("id")], row[names.index("seal")] = number, seal
     door.execute(f"INSERT INTO run VALUES ({', '.join('?' * len(row))})", row)
     problems = list(verify_chain(journal))
-    assert ChainProblem(number, f"run {number}: inserted, no run of that number was begun") in (
-        problems
-    )
+    told = Message(f"run {number}: inserted, no run of that number was begun")
+    assert ChainProblem(number, told) in problems
 
 
 @pytest.mark.parametrize("run", [1, 2, 5])
@@ -316,4 +316,6 @@ def test_rows_of_a_run_under_way_are_checked_too(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "journal.db") as door:
         door.execute("UPDATE correction SET state = 'applied' WHERE run_id = 2")
     (problem,) = verify_chain(journal)
-    assert problem == ChainProblem(run, f"run {run}, table correction: correction 3 altered")
+    assert problem == ChainProblem(
+        run, Message(f"run {run}, table correction: correction 3 altered")
+    )

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from zvirka.domain import (
     Action,
     Cause,
+    Command,
     Correction,
     Difference,
     Disposition,
@@ -26,6 +27,8 @@ from zvirka.domain import (
     Mode,
     Outcome,
     OutcomeState,
+    RunStatus,
+    Trigger,
 )
 from zvirka.journal.events import EventKind, add_event
 from zvirka.journal.journal import Journal
@@ -52,7 +55,12 @@ def settings(state: Path, **more: Any) -> Settings:
 
 def begin(journal: Journal, command: str = "reconcile", now: datetime = NOW, **more: Any) -> int:
     return journal.begin(
-        command=command, trigger="manual", who="olena", reason="сверка", now=now, **more
+        command=Command(command),
+        trigger=Trigger.MANUAL,
+        who="olena",
+        reason="сверка",
+        now=now,
+        **more,
     )
 
 
@@ -126,7 +134,7 @@ def night(
     journal.settle(run, outcomes, now)
     journal.finish(
         run,
-        status=status,
+        status=RunStatus(status),
         exit_code=1,
         now=now + timedelta(minutes=1),
         error={"cause": "c", "place": "p", "remedy": "r"},
@@ -201,5 +209,5 @@ def full_journal(journal: Journal) -> None:
     night(journal, NOW + 400 * DAY, status="held", meanwhile=remember)
     prune(journal, 365 * DAY, NOW + 401 * DAY, "olena", "three years are over")
     child = begin(journal, "approve", NOW + 402 * DAY, parent=2)
-    journal.finish(child, status="failed", exit_code=2, now=NOW + 402 * DAY)
+    journal.finish(child, status=RunStatus.FAILED, exit_code=2, now=NOW + 402 * DAY)
     night(journal, NOW + 403 * DAY)

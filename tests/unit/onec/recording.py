@@ -38,7 +38,8 @@ class _Readable:
 
     @staticmethod
     def serialize(cassette: dict[str, Any]) -> str:
-        return yaml.dump(cassette, allow_unicode=True, sort_keys=False, width=10**6)
+        text: str = yaml.dump(cassette, allow_unicode=True, sort_keys=False, width=10**6)
+        return text
 
     @staticmethod
     def deserialize(text: str) -> Any:

@@ -58,6 +58,7 @@ class Script:
 def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        _headers_buffer: list[bytes]  # of the library, which types it nowhere
 
         def _answer(self) -> None:
             reply = script.next(Asked(self.command, self.path, dict(self.headers.items())))

@@ -116,6 +116,7 @@ def test_a_web_page_may_give_the_reason_of_a_503() -> None:
 
 def test_a_message_reads_as_cause_place_and_remedy() -> None:
     error = error_in(401, JSON, odata_error("20", "Нарушение прав доступа!"), place=PLACE)
+    assert error is not None
     assert str(error) == (
         "1C denies access: a right is missing or access is restricted by row (RLS): "
         f"«Нарушение прав доступа!» (code 20, HTTP 401) [{PLACE}] → {error.remedy} (ZV1202)"
@@ -140,7 +141,7 @@ def test_only_passing_errors_are_worth_another_try() -> None:
     passing = {
         kind
         for kind in vars(failures).values()
-        if isinstance(kind, type) and getattr(kind, "passing", 0)
+        if isinstance(kind, type) and getattr(kind, "passing", False)
     }
     assert passing == {
         failures.UnreachableError,

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.onec.recording import CASSETTES, RECORDING, Played, mapping, played
 from zvirka.mapping import Attribute, Field
 from zvirka.onec import failures
+from zvirka.onec.catalogue_source import CatalogueSource
 from zvirka.onec.changes import ChangeFeed
 from zvirka.onec.failures import OnecError
 from zvirka.onec.open_source import open_schemas, open_session, open_source
@@ -55,6 +56,7 @@ def test_the_schema_is_read_from_metadata(tmp_path: Path) -> None:
         assert catalogue is not None
         assert {"Code", "IsFolder", "КодПоЕДРПОУ"} <= set(catalogue.properties)
         with open_source(base.settings(), fields, tmp_path) as source:
+            assert isinstance(source, CatalogueSource)
             assert source.mapping is fields
 
 

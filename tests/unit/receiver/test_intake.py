@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from zvirka.errors import StoreError, ZvirkaError
+from zvirka.message import coded
 from zvirka.receiver import batching as intake_module
 from zvirka.receiver.batching import Batcher, BusyError, Draw
 from zvirka.receiver.earlier_messages import IngestResult
@@ -91,7 +92,7 @@ def test_an_unusable_database_fails_the_batch_and_is_told_until_one_goes_through
         page = Slow()
         page.go.set()
         async with Batcher(page) as intake:
-            page.error = StoreError("the store is gone")
+            page.error = StoreError(coded("ZV0000", "the store is gone"))
             with pytest.raises(StoreError):
                 await intake.submit(message("1"))
             assert intake.trouble == "the store is gone"
@@ -115,7 +116,7 @@ def test_trouble_that_is_over_is_found_without_a_message(monkeypatch: pytest.Mon
         page = Slow()
         page.go.set()
         async with Batcher(page) as intake:
-            page.error = StoreError("the store is gone")
+            page.error = StoreError(coded("ZV0000", "the store is gone"))
             with pytest.raises(StoreError):
                 await intake.submit(message("1"))
             await looked(page, 2)

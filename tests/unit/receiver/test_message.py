@@ -125,7 +125,7 @@ def test_what_is_read_is_valid_by_the_documented_schema_and_the_other_way_round(
     valid = jsonschema.Draft202012Validator(PayloadReader(MAPPING).schema()).is_valid(plain)
     try:
         PayloadReader(MAPPING).read(raw.encode(), NOW)
-        taken = True
+        taken: bool | None = True
     except PayloadRefusal as refusal:
         taken = "not JSON" in refusal.reason and None  # NaN and the like are no JSON at all
     if taken is not None:

@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from tests.unit.journal import world
-from zvirka.domain import Action, Client, Correction, Mode, Outcome, OutcomeState, RunStatus, Values
-from zvirka.erp.protocol import Allowed, always_allowed
+from zvirka.domain import (
+    Action,
+    Client,
+    Correction,
+    Mode,
+    Outcome,
+    OutcomeState,
+    RunStatus,
+    Values,
+)
+from zvirka.erp.protocol import Allowed, ClientElsewhere, always_allowed
 from zvirka.journal.journal import Journal, open_journal
 from zvirka.journal.run_facts import Facts, Hold
 from zvirka.mapping import Attribute, Field, Mapping
@@ -58,6 +67,12 @@ class MemoryStore:
 
     def read_keys(self, keys: Sequence[str]) -> list[Client]:
         return [client for client in self.rows.values() if client.key in keys]
+
+    def elsewhere(self, records: Sequence[Values]) -> list[ClientElsewhere | None]:
+        raise AssertionError("nothing here shares the table")
+
+    def shared(self) -> dict[str, int]:
+        raise AssertionError("nothing here shares the table")
 
     def conflicts(self, correction: Correction) -> list[str]:
         return []

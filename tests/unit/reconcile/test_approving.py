@@ -12,7 +12,16 @@ from sqlalchemy import text
 from tests.unit.journal.world import DAY, NOW, begin, difference, ref
 from tests.unit.reconcile.decisions import MAPPING, MemoryStore, context_of, environment_of
 from zvirka.comparison import ABSENT, values_digest
-from zvirka.domain import Action, Cause, Command, Difference, Disposition, FieldDifference, Trigger
+from zvirka.domain import (
+    Action,
+    Cause,
+    Command,
+    Difference,
+    Disposition,
+    FieldDifference,
+    RunStatus,
+    Trigger,
+)
 from zvirka.errors import AlteredJournalError, SourceError, UsageError
 from zvirka.journal.journal import Journal
 from zvirka.journal.row_mapping import approved_content
@@ -24,8 +33,8 @@ from zvirka.reconcile.rejecting import check_rejectable, reject
 from zvirka.reconcile.request import Request, Targets
 from zvirka.reconcile.suppressing import as_suppressed, forget_settled
 
-WANTED = {"code": "000001", "name": "ТОВ «Мрія»", "phone": "1"}
-FOUND = {"code": "000001", "name": "ТОВ «Мрія»", "phone": "2"}
+WANTED: dict[str, str | None] = {"code": "000001", "name": "ТОВ «Мрія»", "phone": "1"}
+FOUND: dict[str, str | None] = {"code": "000001", "name": "ТОВ «Мрія»", "phone": "2"}
 ALL = Targets(everything=True)
 ONE = Targets(refs=(ref(1),))
 
@@ -43,13 +52,13 @@ def held_run(journal: Journal, *numbers: int, **more: Any) -> int:
     journal.add_differences(run, differences)
     journal.hold(run, None)
     digest = journal.plan_digest(run)
-    journal.finish(run, status="held", exit_code=3, now=NOW, plan_digest=digest)
+    journal.finish(run, status=RunStatus.HELD, exit_code=3, now=NOW, plan_digest=digest)
     return run
 
 
 def answer(journal: Journal, command: str, parent: int, status: str = "finished") -> int:
     run = begin(journal, command, parent=parent)
-    journal.finish(run, status=status, exit_code=0, now=NOW)
+    journal.finish(run, status=RunStatus(status), exit_code=0, now=NOW)
     return run
 
 
@@ -157,7 +166,7 @@ def rejected(environment: Environment, held: int, **more: Any) -> int:
     run = begin(journal, "reject", parent=held)
     reject(environment, run, request)
     journal.save_facts(run, Facts(compared=True))
-    journal.finish(run, status="finished", exit_code=1, now=NOW)
+    journal.finish(run, status=RunStatus.FINISHED, exit_code=1, now=NOW)
     return run
 
 
@@ -229,7 +238,7 @@ def suppress(environment: Environment, reason: Reason, **more: Any) -> Suppressi
     run = begin(journal)
     one = Suppression(key="000001", ref=ref(1), reason=reason, run=run, since=NOW, **more)
     journal.put_suppressions([one])
-    journal.finish(run, status="finished", exit_code=0, now=NOW)
+    journal.finish(run, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     return one
 
 

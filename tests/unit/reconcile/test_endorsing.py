@@ -11,7 +11,7 @@ import pytest
 from tests.unit.journal.world import DAY, NOW, difference, ref
 from tests.unit.reconcile.decisions import MemoryStore, environment_of
 from tests.unit.reconcile.test_approving import answer, asked
-from zvirka.domain import Command, Disposition
+from zvirka.domain import Command, Disposition, RunStatus, Trigger
 from zvirka.errors import ExitCode, UsageError
 from zvirka.journal.chain import verify_chain
 from zvirka.journal.first_approvals import first_approvals, person_of
@@ -33,11 +33,13 @@ def environment(tmp_path: Path) -> Iterator[Environment]:
 
 
 def held_run(journal: Journal, *numbers: int, who: str = "zvirka.service") -> int:
-    run = journal.begin(command="reconcile", trigger="schedule", who=who, reason="", now=NOW)
+    run = journal.begin(
+        command=Command.RECONCILE, trigger=Trigger.SCHEDULE, who=who, reason="", now=NOW
+    )
     journal.add_differences(run, [difference(number) for number in numbers])
     journal.hold(run, None)
     digest = journal.plan_digest(run)
-    journal.finish(run, status="held", exit_code=3, now=NOW, plan_digest=digest)
+    journal.finish(run, status=RunStatus.HELD, exit_code=3, now=NOW, plan_digest=digest)
     return run
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -38,7 +39,7 @@ def ref_of(made: Memory, code: str) -> str:
 
 def foreign(row: str, key: str) -> Client:
     """An owned row that somebody else wrote."""
-    values = {"code": key, "name": "Чужий", "tax_id": ""}
+    values: dict[str, str | None] = {"code": key, "name": "Чужий", "tax_id": ""}
     return Client(row=row, key=key, ref=None, active=True, values=values)
 
 
@@ -77,7 +78,7 @@ def test_a_client_that_arrives_during_the_run_is_no_create(both: Memory, targete
     usual, both.source.fetch = both.source.fetch, None  # type: ignore[method-assign,assignment]
 
     def fetch(refs: list[str]) -> object:
-        values = {"code": "4", "name": "Щойно надіслано", "tax_id": ""}
+        values: dict[str, str | None] = {"code": "4", "name": "Щойно надіслано", "tax_id": ""}
         both.store.put(Client(row="40", key="4", ref=None, active=True, values=values))
         return usual(refs)
 
@@ -295,7 +296,7 @@ def test_what_reads_back_otherwise_did_not_take(
 ) -> None:
     usual = MemoryWriter.apply
 
-    def deaf(writer: MemoryWriter, corrections: Sequence[Correction], **how: bool) -> object:
+    def deaf(writer: MemoryWriter, corrections: Sequence[Correction], **how: Any) -> object:
         outcomes = list(usual(writer, corrections, **how))
         both.store.edit(both.store.by_key("1")[0].row, name="Інше")
         return iter(outcomes)

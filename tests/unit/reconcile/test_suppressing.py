@@ -37,9 +37,13 @@ def suppress(environment: Environment, targets: Targets = BY_REF, **more: Any) -
     return perform(environment, Request(command=Command.SUPPRESS, **asked))
 
 
+def later_on(environment: Environment, days: int) -> Environment:
+    return dataclasses.replace(environment, now=lambda: NOW + days * DAY)
+
+
 def decided(environment: Environment, later: int = 0) -> Any:
     """What a night so many days later makes of a difference of that client."""
-    at = dataclasses.replace(environment, now=lambda: NOW + later * DAY)
+    at = later_on(environment, later)
     return as_suppressed(context_of(at, begin(at.journal)), difference(1), WANTED, FOUND)
 
 
@@ -75,7 +79,7 @@ def test_what_is_over_is_forgotten_by_the_next_complete_run(environment: Environ
     journal = environment.journal
     suppress(environment, until=LAST_DAY)
     for later, left in ((30, 1), (38, 0)):
-        at = dataclasses.replace(environment, now=lambda later=later: NOW + later * DAY)
+        at = later_on(environment, later)
         context = context_of(at, begin(journal))
         journal.add_differences(context.run, [decided(environment, later)])
         forget_settled(context, context.suppressions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,15 +12,15 @@ from sqlalchemy import text
 
 from tests.unit.journal.world import applied, begin, difference, ref
 from tests.unit.reconcile.decisions import NOW, MemoryStore, client_of, environment_of
-from zvirka.domain import Action, Correction, OutcomeState
+from zvirka.domain import Action, Correction, OutcomeState, RunStatus
 from zvirka.errors import AlteredJournalError, UsageError
 from zvirka.journal.suppressions import Reason, Suppression
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Targets
 from zvirka.reconcile.undoing import check_undoable, undo
 
-OLD = {"code": "000001", "name": "Стара назва", "phone": "1"}
-NEW = {**OLD, "name": "Нова назва"}
+OLD: dict[str, str | None] = {"code": "000001", "name": "Стара назва", "phone": "1"}
+NEW: dict[str, Any] = {**OLD, "name": "Нова назва"}
 
 
 @pytest.fixture
@@ -42,12 +43,13 @@ def corrected(environment: Environment, *corrections: Correction) -> int:
     journal.add_differences(run, [difference(number) for number in numbers])
     intended = journal.intend(run, list(zip(numbers, corrections, strict=True)), NOW)
     journal.settle(run, [applied(one, row=one.row) for one in intended], NOW)
-    journal.finish(run, status="finished", exit_code=0, now=NOW)
+    journal.finish(run, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     return run
 
 
 def renamed(row: str = "1") -> Correction:
-    key, name = f"{int(row):06}", {"name": "Нова назва"}
+    key = f"{int(row):06}"
+    name: dict[str, str | None] = {"name": "Нова назва"}
     return Correction(
         id=0, action=Action.UPDATE, key=key, ref=ref(int(row)), row=row, before=OLD, after=name
     )
@@ -60,7 +62,7 @@ def undone(
     check_undoable(environment.journal, run)
     number = begin(environment.journal, "undo", parent=run)
     undo(environment, number, store, run, targets or Targets())
-    environment.journal.finish(number, status="finished", exit_code=0, now=NOW)
+    environment.journal.finish(number, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     return [
         outcome.state
         for batch in environment.journal.corrections(number)
@@ -117,7 +119,7 @@ def test_an_undo_does_not_lift_a_rejection_for_good(
         key="000001", ref=ref(1), reason=Reason.NEVER, wanted="w", run=rejecting, since=NOW
     )
     journal.put_suppressions([never])
-    journal.finish(rejecting, status="finished", exit_code=1, now=NOW)
+    journal.finish(rejecting, status=RunStatus.FINISHED, exit_code=1, now=NOW)
     assert undone(environment, store, run) == [OutcomeState.APPLIED]
     assert journal.suppressions() == {ref(1): never}
 

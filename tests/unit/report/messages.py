@@ -6,8 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog
+from babel.messages.catalog import Message as Entry
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from typer.main import get_command
@@ -60,6 +62,12 @@ def _logged() -> Iterator[str]:
                 message = node.args[0] if node.args and name in _LOGGED else None
                 if isinstance(message, ast.Constant):
                     yield str(message.value)
+
+
+def translations(message: Entry) -> tuple[str, ...]:
+    """The translation, or those of each number."""
+    said: Any = message.string
+    return said if isinstance(said, tuple) else (said,)
 
 
 def ukrainian() -> Catalog:

@@ -13,6 +13,7 @@ from typing import Any
 from zvirka.domain import (
     Action,
     Cause,
+    Command,
     Correction,
     Difference,
     Disposition,
@@ -21,12 +22,14 @@ from zvirka.domain import (
     Mode,
     Outcome,
     OutcomeState,
+    RunStatus,
+    Trigger,
 )
 from zvirka.errors import SourceError
 from zvirka.journal.engine import open_engine
 from zvirka.journal.journal import Journal
 from zvirka.journal.run_facts import Facts, FieldFact, Hold
-from zvirka.message import Message
+from zvirka.message import Message, coded
 from zvirka.settings.model import ErpSettings, JournalSettings, OnecSettings, Settings
 
 NIGHT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
@@ -101,7 +104,9 @@ def seal_run(
     mode: str = "full",
 ) -> int:
     """Begin, fill and seal a run; ``states`` are the outcomes of its corrections, in turn."""
-    run = journal.begin(command=command, trigger=trigger, who=who, reason=reason, now=at)
+    run = journal.begin(
+        command=Command(command), trigger=Trigger(trigger), who=who, reason=reason, now=at
+    )
     journal.set_mode(run, Mode(mode))
     journal.save_facts(run, seen or facts())
     journal.add_differences(run, differences)
@@ -122,7 +127,7 @@ def seal_run(
     journal.settle(run, outcomes, at + timedelta(seconds=84))
     journal.finish(
         run,
-        status=status,
+        status=RunStatus(status),
         exit_code=exit_code,
         now=at + timedelta(seconds=95),
         error=error,
@@ -307,7 +312,11 @@ def nights(journal: Journal, number: int) -> None:
     for night in range(number):
         at = NIGHT - timedelta(days=number - night)
         if night % 31 == 17:
-            error = SourceError("1C did not answer", place="1c.example.ua", remedy="start it")
+            error = SourceError(
+                coded("ZV0000", "1C did not answer"),
+                place="1c.example.ua",
+                remedy=Message("start it"),
+            )
             seal_run(journal, (), at=at, status="failed", exit_code=2, error=error, seen=Facts())
             continue
         differences = [
@@ -365,9 +374,9 @@ def held_run(journal: Journal, **more: Any) -> int:
 def failed_run(journal: Journal) -> int:
     """A night on which 1C did not answer."""
     error = SourceError(
-        "1C answered 503 four times",
+        coded("ZV0000", "1C answered 503 four times"),
         place="https://1c.example.ua/bas/odata/standard.odata",
-        remedy="see whether the publication runs, then start zvirka reconcile",
+        remedy=Message("see whether the publication runs, then start zvirka reconcile"),
     )
     return seal_run(journal, (), status="failed", exit_code=2, error=error, seen=Facts())
 
@@ -447,6 +456,6 @@ def hostile_run(journal: Journal) -> int:
         reason=evil,
         states=[(OutcomeState.FAILED, evil)],
         seen=seen,
-        error=SourceError(evil, place=evil, remedy=evil),
+        error=SourceError(coded("ZV0000", evil), place=evil, remedy=Message(evil)),
         exit_code=1,
     )

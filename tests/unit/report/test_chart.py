@@ -66,9 +66,12 @@ def test_a_first_load_does_not_flatten_the_nights_after_it() -> None:
 def test_nights_that_grow_are_not_cut() -> None:
     chart = chart_of([night(run, {Cause.CONFLICT: count}) for run, count in enumerate((1, 9, 30))])
     assert chart is not None
-    assert chart_of([night(1, {Cause.UNKNOWN: 1500})]).ticks[-1][1] == 1500
-    grown = [night(run, {Cause.CONFLICT: 20 + run * 5}) for run in range(20)]
-    assert not any(bar.cut for bar in chart_of(grown).bars)
+    single = chart_of([night(1, {Cause.UNKNOWN: 1500})])
+    assert single is not None
+    assert single.ticks[-1][1] == 1500
+    grown = chart_of([night(run, {Cause.CONFLICT: 20 + run * 5}) for run in range(20)])
+    assert grown is not None
+    assert not any(bar.cut for bar in grown.bars)
 
 
 def test_no_differences_no_chart_and_a_failed_night_is_marked() -> None:

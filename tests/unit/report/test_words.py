@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
 
 import pytest
 
-from tests.unit.report.messages import named, ukrainian
+from tests.unit.report.messages import named, translations, ukrainian
 from zvirka.domain import (
     Action,
     Cause,
@@ -37,7 +39,7 @@ def test_every_message_of_the_sources_has_its_ukrainian_and_nothing_else_is_ther
 def test_no_translation_is_empty_or_doubtful() -> None:
     for message in ukrainian():
         if message.id:
-            texts = message.string if isinstance(message.string, tuple) else (message.string,)
+            texts = translations(message)
             assert all(texts), message.id
             assert not message.fuzzy, message.id
             assert not re.search("[ыэъё]", "".join(texts), re.IGNORECASE), message.id
@@ -46,9 +48,9 @@ def test_no_translation_is_empty_or_doubtful() -> None:
 def test_a_translation_has_the_parts_of_its_message() -> None:
     for message in ukrainian():
         if message.id:
-            one = message.id[0] if isinstance(message.id, tuple) else message.id
-            texts = message.string if isinstance(message.string, tuple) else (message.string,)
-            for text in texts:
+            ident: Any = message.id
+            one = ident[0] if isinstance(ident, tuple) else ident
+            for text in translations(message):
                 assert sorted(_PART.findall(text)) == sorted(_PART.findall(one)), one
 
 
@@ -62,7 +64,9 @@ def test_a_translation_has_the_parts_of_its_message() -> None:
         (OutcomeState, module.OUTCOMES),
     ],
 )
-def test_every_word_of_the_domain_has_a_word_in_the_report(domain: type, table: dict) -> None:
+def test_every_word_of_the_domain_has_a_word_in_the_report(
+    domain: type[Enum], table: dict[Any, Any]
+) -> None:
     assert set(table) == set(domain)
 
 

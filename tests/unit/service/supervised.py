@@ -18,6 +18,7 @@ from tests.unit.service.moved_time import AtOnce, Hours, lend_to_schedule
 from zvirka.domain import RunStatus
 from zvirka.errors import JournalError
 from zvirka.journal.run_facts import Facts
+from zvirka.message import coded
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.clock import Clock
 from zvirka.service.daemon_records import Recalled, RunView, Situation
@@ -89,7 +90,7 @@ class World:
         return Summary(
             run=view.run,
             command=request.command,
-            status=status,
+            status=RunStatus(status),
             exit_code=0,
             causes=causes,
             remaining=remaining,
@@ -128,7 +129,7 @@ class World:
 
     def _ask(self) -> None:
         if self.journal_is_down:
-            raise JournalError("the journal cannot be opened")
+            raise JournalError(coded("ZV0000", "the journal cannot be opened"))
 
 
 def daemon(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Supervisor:

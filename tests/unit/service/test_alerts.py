@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.service.supervised import settings
-from zvirka.domain import RunStatus
+from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.journal.head import Head
 from zvirka.journal.journal import open_journal
 from zvirka.journal.run_facts import Facts
@@ -306,8 +306,10 @@ def test_apprise_carries_a_message_to_a_real_endpoint(tmp_path: Path) -> None:
 def test_the_alert_of_a_failed_unit_names_the_head_of_the_chain(tmp_path: Path) -> None:
     config = settings(tmp_path, alerts={"urls": ["json://127.0.0.1:9/x"]})
     journal = open_journal(config)
-    run = journal.begin(command="reconcile", trigger="timer", who="x", reason="", now=NOW)
-    digest = journal.finish(run, status="finished", exit_code=0, now=NOW)
+    run = journal.begin(
+        command=Command.RECONCILE, trigger=Trigger.TIMER, who="x", reason="", now=NOW
+    )
+    digest = journal.finish(run, status=RunStatus.FINISHED, exit_code=0, now=NOW)
     journal.close()
     assert tell_of_unit(config, "zvirka-reconcile.service", NOW) == 1
     [waiting] = json.loads((config.state_dir / "alerts.json").read_bytes())["waiting"]

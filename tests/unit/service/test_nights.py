@@ -10,7 +10,9 @@ import pytest
 
 from tests.unit.service.moved_time import Hours
 from tests.unit.service.supervised import Act, World, clock, daemon, live, settings
+from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.errors import LockHeldError, SettingsError, StoreError
+from zvirka.message import coded
 from zvirka.onec.failures import AccessDeniedError, TimedOutError
 from zvirka.reconcile.request import Request, Summary
 from zvirka.service.nights import night_result
@@ -167,7 +169,7 @@ def test_a_passing_failure_is_tried_again_the_same_night_with_growing_pauses(
     "error",
     [
         AccessDeniedError(),
-        SettingsError("the mapping is wrong"),
+        SettingsError(coded("ZV0000", "the mapping is wrong")),
         RuntimeError("Олена +380501234567"),
     ],
     ids=["rights", "settings", "bug"],
@@ -187,7 +189,9 @@ def test_a_permanent_failure_is_told_at_once_and_not_tried_again(
 
 
 @pytest.mark.parametrize(
-    "error", [StoreError("the store is away"), LockHeldError("locked")], ids=["store", "lock"]
+    "error",
+    [StoreError(coded("ZV0000", "the store is away")), LockHeldError(coded("ZV0000", "locked"))],
+    ids=["store", "lock"],
 )
 def test_a_failure_that_left_no_run_behind_is_tried_again_too(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -225,7 +229,7 @@ def test_a_run_cut_off_with_the_daemon_is_resumed_when_the_daemon_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(Hours(NIGHT), goes_well)
-    cut_off = Request(command="reconcile", trigger="schedule", who="zvirka daemon")
+    cut_off = Request(command=Command.RECONCILE, trigger=Trigger.SCHEDULE, who="zvirka daemon")
     world.write(cut_off, "interrupted")
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
@@ -240,7 +244,8 @@ def test_a_daemon_that_dies_in_every_run_gives_the_night_up_and_says_so(
     world = World(Hours(NIGHT), goes_well)
     for _ in range(4):
         world.write(
-            Request(command="reconcile", trigger="schedule", who="zvirka daemon"), "interrupted"
+            Request(command=Command.RECONCILE, trigger=Trigger.SCHEDULE, who="zvirka daemon"),
+            "interrupted",
         )
     told = settings(tmp_path, schedule={"retries": 3}, alerts={"urls": ["json://host"]})
     watch = daemon(world, told, monkeypatch)
@@ -255,7 +260,7 @@ def test_a_start_catches_up_only_when_the_last_good_run_is_older_than_a_day(
     hours_ago: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(Hours(NOON - timedelta(hours=hours_ago)), goes_well)
-    world.write(Request(who="admin", trigger="manual"), "finished", lasted=timedelta(0))
+    world.write(Request(who="admin", trigger=Trigger.MANUAL), "finished", lasted=timedelta(0))
     world.hours.time = NOON
     watch = daemon(world, settings(tmp_path), monkeypatch)
     watch.start()
@@ -291,7 +296,7 @@ def test_wrong_new_settings_leave_the_old_ones_in_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong() -> object:
-        raise SettingsError("unknown key", place="schedule.att")
+        raise SettingsError(coded("ZV0000", "unknown key"), place="schedule.att")
 
     world = World(Hours(NOON), goes_well)
     watch = daemon(world, settings(tmp_path), monkeypatch)
@@ -346,14 +351,23 @@ def test_a_summary_says_what_its_run_means_for_the_night(
     status: str, passing: bool, expected: str
 ) -> None:
     summary = Summary(
-        run=1, command="reconcile", status=status, exit_code=2, kind="X", passing=passing
+        run=1,
+        command=Command.RECONCILE,
+        status=RunStatus(status),
+        exit_code=2,
+        kind="X",
+        passing=passing,
     )
     assert night_result(summary).status == expected
 
 
 def test_a_run_without_its_report_is_told_and_not_repeated() -> None:
     summary = Summary(
-        run=1, command="reconcile", status="finished", exit_code=2, error="the disk is full"
+        run=1,
+        command=Command.RECONCILE,
+        status=RunStatus.FINISHED,
+        exit_code=2,
+        error="the disk is full",
     )
     result = night_result(summary)
     assert (result.status, result.kind, result.why) == ("permanent", "report", "the disk is full")

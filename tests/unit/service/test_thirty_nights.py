@@ -15,6 +15,7 @@ import pytest
 from tests.unit.service.moved_time import Hours
 from tests.unit.service.supervised import World, clock, daemon, live, settings
 from zvirka.errors import LockHeldError, StoreError
+from zvirka.message import coded
 from zvirka.onec.failures import AccessDeniedError, MaintenanceLockError, TimedOutError
 from zvirka.reconcile.request import Request, Summary
 
@@ -25,8 +26,8 @@ FAULTS = [
     TimedOutError(),
     MaintenanceLockError(),
     AccessDeniedError(),
-    StoreError("the store is away"),
-    LockHeldError("locked"),
+    StoreError(coded("ZV0000", "the store is away")),
+    LockHeldError(coded("ZV0000", "locked")),
     RuntimeError("nobody foresaw"),
 ]
 

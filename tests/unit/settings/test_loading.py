@@ -22,7 +22,7 @@ from zvirka.settings.value_types import Duration, SqlExpression
 def refused(text: str, tmp_path: Path, environ: dict[str, str] | None = None) -> str:
     with pytest.raises(SettingsError) as caught:
         load_settings(written(tmp_path, text), environ or {})
-    assert caught.value.exit_code == ExitCode.USAGE == 64
+    assert caught.value.exit_code.value == ExitCode.USAGE.value == 64
     return str(caught.value)
 
 

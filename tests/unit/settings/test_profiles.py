@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ PAYLOAD = {
 }
 
 
-def mapping(guard: dict[str, object] | None = None, **onec: object) -> Mapping:
+def mapping(guard: dict[str, object] | None = None, **onec: Any) -> Mapping:
     return mapping_of(
         Settings.model_validate(
             {
@@ -38,7 +39,7 @@ def mapping(guard: dict[str, object] | None = None, **onec: object) -> Mapping:
     )
 
 
-def refused(**onec: object) -> str:
+def refused(**onec: Any) -> str:
     with pytest.raises(SettingsError) as caught:
         mapping(**onec)
     assert caught.value.exit_code is ExitCode.USAGE

@@ -66,7 +66,7 @@ def keys(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
     return ((key, info.get_default(call_default_factory=True)) for key, info in infos(model))
 
 
-def annotations() -> dict[str, Any]:
+def annotated() -> dict[str, Any]:
     return {
         key: Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
         for key, info in infos(Settings)
@@ -107,10 +107,10 @@ def test_what_is_not_called_an_example_is_the_default() -> None:
         if key in {"onec.url", "erp.url"}:
             continue
         if example:
-            nothing = (None, "", {}, [], PydanticUndefined)
+            nothing: tuple[Any, ...] = (None, "", {}, [], PydanticUndefined)
             assert default in nothing or generic(key) in FREE | told, f"{key} hides its default"
         else:
-            annotation = annotations()[generic(key)]
+            annotation = annotated()[generic(key)]
             assert TypeAdapter(annotation).validate_python(value) == default, key
             compared += 1
     assert compared > 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ TYPE = EntityType(
     (TabularSection("Рядки", (Property("Тип"), Property("Число", "Edm.Int64"))),),
 )
 LINES = {"Рядки": [{"Тип": "а", "Число": "2"}, {"Тип": "б", "Число": "2"}]}
-COMPARE = {
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
     "ne": operator.ne,
     "gt": operator.gt,

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.reconcile.test_matching import MAPPING, REFS, Client, Party, read, staged, told
 from zvirka.domain import Counterparty
 from zvirka.mapping import Attribute, Comparison, Field, Mapping
+from zvirka.message import Message, coded
 from zvirka.staging.agreement import Agreement
 from zvirka.staging.database import DamagedFileError, Staging
 
@@ -30,7 +31,9 @@ def agree(directory: Path) -> None:
     staging.close()
 
 
-def causes(directory: Path, parties: list[Party], clients: list[Client]) -> dict[str, object]:
+def causes(
+    directory: Path, parties: list[Party], clients: list[Client]
+) -> dict[str, tuple[bool | None, bool | None]]:
     """By row: whether 1C, and the client, is as last agreed."""
     staging, candidates = staged(directory, parties, clients, marks_count=False)
     found = {one.row: (one.agreed_wanted, one.agreed_client) for one in told(candidates)}
@@ -93,6 +96,10 @@ def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
 def test_a_damage_found_in_the_middle_of_a_run_sets_the_mirror_aside(tmp_path: Path) -> None:
     agree(tmp_path)
     with pytest.raises(DamagedFileError), Staging(tmp_path, MAPPING, threads=1):
-        raise DamagedFileError("a file of the staging database is damaged", place="", remedy="")
+        raise DamagedFileError(
+            coded("ZV0000", "a file of the staging database is damaged"),
+            place="",
+            remedy=Message(""),
+        )
     assert not (tmp_path / "mirror.duckdb").exists()
     assert len(list(tmp_path.glob("mirror.duckdb.damaged-*"))) == 1

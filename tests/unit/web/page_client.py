@@ -14,6 +14,7 @@ import httpx
 from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
+from zvirka.domain import RunStatus
 from zvirka.fleet.status_lines import FleetStatus
 from zvirka.journal.journal import Journal
 from zvirka.reconcile.environment import Environment, open_environment
@@ -53,7 +54,7 @@ class Never:
 
     def __call__(self, environment: Environment, request: Request) -> Summary:
         self.asked.append(request)
-        return Summary(run=1, command=request.command, status="finished", exit_code=0)
+        return Summary(run=1, command=request.command, status=RunStatus.FINISHED, exit_code=0)
 
 
 @dataclass
@@ -67,7 +68,8 @@ class PageClient:
     client: TestClient
 
     def get(self, path: str) -> httpx.Response:
-        return self.client.get(path)
+        answer: httpx.Response = self.client.get(path)
+        return answer
 
     def token(self, path: str = "/counterparty") -> str:
         """The CSRF token of the forms of a page."""
@@ -76,7 +78,8 @@ class PageClient:
     def post(self, path: str, token: str | None = None, **fields: str) -> httpx.Response:
         """Send a form with the token of this session, or another one."""
         given = self.token() if token is None else token
-        return self.client.post(path, data={"token": given, **fields})
+        answer: httpx.Response = self.client.post(path, data={"token": given, **fields})
+        return answer
 
     def follow(self, answer: httpx.Response) -> httpx.Response:
         """The page an answer leads to, or the answer itself."""

@@ -7,13 +7,16 @@ import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from tests.unit.report.sample import STORY, held_run, ref, seal_run, story_run
 from tests.unit.web.page_client import PageClient, open_page
+from zvirka.domain import Command, RunStatus, Trigger
 from zvirka.errors import LockHeldError, RunInterrupted
+from zvirka.message import coded
 from zvirka.reconcile.environment import Environment
 from zvirka.reconcile.request import Request, Summary, Targets
 from zvirka.reconcile.run import perform
@@ -26,6 +29,12 @@ def page(tmp_path: Path) -> Iterator[PageClient]:
         yield made
 
 
+def worker_of(page: PageClient) -> Any:
+    """What performs the requests of the page."""
+    app: Any = page.client.app
+    return app.state.web.worker
+
+
 def test_an_approval_names_who_why_and_the_very_plan(page: PageClient) -> None:
     run = held_run(page.journal)
     digest = page.journal.get(run).plan_digest
@@ -33,8 +42,8 @@ def test_an_approval_names_who_why_and_the_very_plan(page: PageClient) -> None:
     assert answer.status_code == 303
     assert page.performed.asked == [
         Request(
-            command="approve",
-            trigger="web",
+            command=Command.APPROVE,
+            trigger=Trigger.WEB,
             who="taras",
             reason="філію закрито",
             parent=run,
@@ -133,7 +142,7 @@ class Slow:
         environment.progress.advance(4)
         while not self.go.wait(0.02):
             environment.tick()
-        return Summary(run=1, command=request.command, status="finished", exit_code=0)
+        return Summary(run=1, command=request.command, status=RunStatus.FINISHED, exit_code=0)
 
 
 @pytest.mark.long
@@ -156,7 +165,7 @@ def test_one_run_at_a_time_and_everybody_sees_how_far_it_is(
         assert "refresh" not in page.get("/work").headers
         assert page.get("/work?follow=1").headers["refresh"] == "3"
         slow.go.set()
-        page.client.app.state.web.worker.wait(5)
+        worker_of(page).wait(5)
         assert page.get("/work").headers["location"] == f"/runs/{run}"
         assert page.post("/resync", key="3", reason="третє").status_code == 303
 
@@ -169,14 +178,15 @@ def test_the_page_that_ends_asks_its_run_to_leave_at_a_safe_place(
     with open_page(tmp_path, performed=slow) as page:
         page.sign_in("taras")
         page.post("/resync", key="1", reason="довге")
-        worker = page.client.app.state.web.worker
+        worker = worker_of(page)
     assert isinstance(worker.work.error, RunInterrupted)
 
 
 def test_who_holds_the_lock_is_said(tmp_path: Path) -> None:
     def locked(_environment: Environment, _request: Request) -> Summary:
         raise LockHeldError(
-            "another run is under way", place="reconcile by zvirka.service since 02:30"
+            coded("ZV0000", "another run is under way"),
+            place="reconcile by zvirka.service since 02:30",
         )
 
     with open_page(tmp_path, performed=locked) as page:

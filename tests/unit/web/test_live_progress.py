@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.report.sample import quiet_run
 from tests.unit.web.page_client import PageClient, open_page
+from zvirka.domain import Command, Trigger
 from zvirka.journal.beats import BeatName, put_beat
 from zvirka.web import live_progress
 from zvirka.web.response_headers import LIVE_POLICY, POLICY
@@ -28,7 +29,11 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageClient
 
 def begin(page: PageClient, **detail: Any) -> int:
     run = page.journal.begin(
-        command="reconcile", trigger="schedule", who="zvirka", reason="", now=page.clock()
+        command=Command.RECONCILE,
+        trigger=Trigger.SCHEDULE,
+        who="zvirka",
+        reason="",
+        now=page.clock(),
     )
     if detail:
         since = (page.clock() - timedelta(seconds=10)).isoformat()

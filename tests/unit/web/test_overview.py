@@ -18,6 +18,7 @@ from tests.unit.report.sample import (
     seal_run,
 )
 from tests.unit.web.page_client import PageClient, open_page
+from zvirka.domain import Command, Trigger
 from zvirka.journal.beats import BeatName, put_beat, read_beats
 
 
@@ -105,7 +106,11 @@ def test_the_missed_webhooks_are_a_share_of_the_changes_with_a_trend(page: PageC
 
 def test_a_run_under_way_shows_phase_counts_and_rate_and_can_be_stopped(page: PageClient) -> None:
     run = page.journal.begin(
-        command="reconcile", trigger="schedule", who="zvirka daemon", reason="", now=page.clock()
+        command=Command.RECONCILE,
+        trigger=Trigger.SCHEDULE,
+        who="zvirka daemon",
+        reason="",
+        now=page.clock(),
     )
     since = (page.clock() - timedelta(minutes=1)).isoformat()
     beat(page, BeatName.RUN, run=run, phase="pull", done=6000, total=24000, since=since)
@@ -121,7 +126,7 @@ def test_a_run_under_way_shows_phase_counts_and_rate_and_can_be_stopped(page: Pa
 
 def test_an_auditor_sees_no_button_to_stop_a_run(page: PageClient) -> None:
     run = page.journal.begin(
-        command="plan", trigger="manual", who="ira", reason="", now=page.clock()
+        command=Command.PLAN, trigger=Trigger.MANUAL, who="ira", reason="", now=page.clock()
     )
     beat(page, BeatName.RUN, run=run, phase="pull", done=1, total=2, since=page.clock().isoformat())
     assert "/stop" in page.get("/").text

@@ -25,7 +25,7 @@ from tests.unit.report.sample import (
     story_run,
 )
 from tests.unit.web.page_client import PageClient, open_page
-from zvirka.domain import Disposition
+from zvirka.domain import Command, Disposition, RunStatus, Trigger
 from zvirka.journal.run_facts import Hold
 from zvirka.web import pages
 
@@ -258,9 +258,14 @@ def test_held_runs_are_shown_with_limits_and_digest(page: PageClient) -> None:
 def test_an_answered_run_waits_no_more_and_names_its_answer(page: PageClient) -> None:
     run = held_run(page.journal)
     answer = page.journal.begin(
-        command="reject", trigger="web", who="taras", reason="ні", now=page.clock(), parent=run
+        command=Command.REJECT,
+        trigger=Trigger.WEB,
+        who="taras",
+        reason="ні",
+        now=page.clock(),
+        parent=run,
     )
-    page.journal.finish(answer, status="finished", exit_code=0, now=page.clock())
+    page.journal.finish(answer, status=RunStatus.FINISHED, exit_code=0, now=page.clock())
     assert "Nothing waits for a decision." in page.get("/held").text
     text = page.get(f"/runs/{run}").text
     assert f'href="/runs/{answer}"' in text
@@ -272,14 +277,24 @@ def test_a_list_says_what_became_of_a_held_run(page: PageClient, command: str, s
     run = held_run(page.journal)
     assert '<span class="state warning">held for approval</span>' in page.get("/runs").text
     answer = page.journal.begin(
-        command=command, trigger="web", who="taras", reason="так", now=page.clock(), parent=run
+        command=Command(command),
+        trigger=Trigger.WEB,
+        who="taras",
+        reason="так",
+        now=page.clock(),
+        parent=run,
     )
-    page.journal.finish(answer, status="failed", exit_code=2, now=page.clock())
+    page.journal.finish(answer, status=RunStatus.FAILED, exit_code=2, now=page.clock())
     assert "held for approval" in page.get("/runs").text
     answer = page.journal.begin(
-        command=command, trigger="web", who="taras", reason="так", now=page.clock(), parent=run
+        command=Command(command),
+        trigger=Trigger.WEB,
+        who="taras",
+        reason="так",
+        now=page.clock(),
+        parent=run,
     )
-    page.journal.finish(answer, status="finished", exit_code=0, now=page.clock())
+    page.journal.finish(answer, status=RunStatus.FINISHED, exit_code=0, now=page.clock())
     text = page.get("/runs").text
     assert f">{state}</span>" in text
     assert 'warning">held for approval' not in text

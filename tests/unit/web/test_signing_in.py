@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -186,15 +187,15 @@ def test_a_cookie_is_good_only_for_the_same_user_password_and_secret(
         page.sign_in("olena")
         cookie = page.client.cookies["zvirka"]
     other = HASH[:-4] + "AAAA"
-    changed = {
+    changes: dict[str, dict[str, Any]] = {
         "password": {"users": [{**USERS[0], "password_hash": other}]},
         "gone": {"users": USERS[1:]},
         "secret": {"secret": "t" * 40},
-    }[change]
+    }
     with open_page(tmp_path / "one") as page:
         page.client.cookies.set("zvirka", cookie)
         assert page.get("/runs").status_code == 200
-    with open_page(tmp_path / "one", **changed) as page:
+    with open_page(tmp_path / "one", **changes[change]) as page:
         page.client.cookies.set("zvirka", cookie)
         assert page.get("/runs").status_code == 303
 
@@ -262,7 +263,7 @@ def test_neither_password_nor_unknown_name_is_in_the_log(page: PageClient) -> No
     ],
 )
 def test_the_page_does_not_begin_without_users_and_a_secret(
-    tmp_path: Path, web: dict[str, object], place: str
+    tmp_path: Path, web: dict[str, Any], place: str
 ) -> None:
     settings = settings_of(tmp_path, **web)
     with (
@@ -283,7 +284,7 @@ def test_the_page_does_not_begin_without_users_and_a_secret(
     ],
 )
 def test_check_tells_the_same_before_anything_is_served(
-    tmp_path: Path, web: dict[str, object], key: str
+    tmp_path: Path, web: dict[str, Any], key: str
 ) -> None:
     assert key in [place for place, _ in cross_problems(settings_of(tmp_path, **web))]
     assert list(cross_problems(settings_of(tmp_path, secret=SECRET))) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import html
@@ -60,7 +61,7 @@ def test_only_admins_who_sign_in_are_recorded(page: PageClient) -> None:
 def test_changed_settings_are_named_and_no_secret_is(page: PageClient, tmp_path: Path) -> None:
     note_settings(page.journal, page.environment.settings, "zvirka.service", page.clock())
     note_settings(page.journal, page.environment.settings, "zvirka.service", page.clock())
-    password = {"session_for": "3h", "secret": "t" * 40}
+    password: dict[str, Any] = {"session_for": "3h", "secret": "t" * 40}
     note_settings(page.journal, settings_of(tmp_path, **password), "taras", page.clock())
     changed, first, _signed_in = lines(page)
     assert "Settings changed: web.session_for" in changed
