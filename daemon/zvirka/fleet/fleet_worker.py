@@ -49,7 +49,7 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _SWEEPING = 0x7A76_6972_7377  # «zvirsw»
 _FORGET_SECONDS = 3600.0
 _KEEP_SECONDS = 30.0
-"""How long the result of a run is offered to a database that is away."""
+"""How long a worker tries to store the result of a run while the database is away."""
 _CONNECTIONS = 4
 _OVER = (ConnectorException, psycopg.Error, OSError)
 

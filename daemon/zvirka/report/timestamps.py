@@ -108,7 +108,7 @@ def decoded(answer: bytes) -> TimeStampResponse:
 
 
 def _certificates_sorted(der: bytes) -> bytes:
-    """TimeStampResp with ``timeStampToken.content.certificates`` in order; lengths stay."""
+    """The TimeStampResp with its certificates sorted as DER wants them; its length is the same."""
     status, end = _content(der, 0)
     after_status = _content(der, status)[1]
     if after_status >= end:
@@ -132,7 +132,7 @@ def _elements(der: bytes, at: int, end: int) -> Iterator[bytes]:
 
 
 def _content(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at a place begins and ends."""
+    """Where the content of the DER element at an offset begins and ends."""
     length, begin = der[at + 1], at + 2
     if length >= 0x80:
         begin += length - 0x80

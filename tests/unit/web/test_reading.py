@@ -255,17 +255,24 @@ def test_held_runs_are_shown_with_limits_and_digest(page: PageClient) -> None:
     assert "1 run waits for a decision" in page.get("/runs").text
 
 
-def test_an_answered_run_waits_no_more_and_names_its_answer(page: PageClient) -> None:
-    run = held_run(page.journal)
+def answered(page: PageClient, run: int, command: Command, status: RunStatus) -> int:
+    """Answer a held run by a run that ends so; its number."""
     answer = page.journal.begin(
-        command=Command.REJECT,
+        command=command,
         trigger=Trigger.WEB,
         who="taras",
-        reason="ні",
+        reason="так",
         now=page.clock(),
         parent=run,
     )
-    page.journal.finish(answer, status=RunStatus.FINISHED, exit_code=0, now=page.clock())
+    exit_code = 0 if status is RunStatus.FINISHED else 2
+    page.journal.finish(answer, status=status, exit_code=exit_code, now=page.clock())
+    return answer
+
+
+def test_an_answered_run_waits_no_more_and_names_its_answer(page: PageClient) -> None:
+    run = held_run(page.journal)
+    answer = answered(page, run, Command.REJECT, RunStatus.FINISHED)
     assert "Nothing waits for a decision." in page.get("/held").text
     text = page.get(f"/runs/{run}").text
     assert f'href="/runs/{answer}"' in text
@@ -276,25 +283,9 @@ def test_an_answered_run_waits_no_more_and_names_its_answer(page: PageClient) ->
 def test_a_list_says_what_became_of_a_held_run(page: PageClient, command: str, state: str) -> None:
     run = held_run(page.journal)
     assert '<span class="state warning">held for approval</span>' in page.get("/runs").text
-    answer = page.journal.begin(
-        command=Command(command),
-        trigger=Trigger.WEB,
-        who="taras",
-        reason="так",
-        now=page.clock(),
-        parent=run,
-    )
-    page.journal.finish(answer, status=RunStatus.FAILED, exit_code=2, now=page.clock())
+    answered(page, run, Command(command), RunStatus.FAILED)
     assert "held for approval" in page.get("/runs").text
-    answer = page.journal.begin(
-        command=Command(command),
-        trigger=Trigger.WEB,
-        who="taras",
-        reason="так",
-        now=page.clock(),
-        parent=run,
-    )
-    page.journal.finish(answer, status=RunStatus.FINISHED, exit_code=0, now=page.clock())
+    answered(page, run, Command(command), RunStatus.FINISHED)
     text = page.get("/runs").text
     assert f">{state}</span>" in text
     assert 'warning">held for approval' not in text
