@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.system.machine import Machine
@@ -100,18 +101,23 @@ report_base = "https://erp.example/zvirka"
         self.machine.run("chgrp", "zvirka", "/etc/zvirka/zvirka.toml")
         self.machine.write("/etc/credstore/zvirka.onec.password", PASSWORD, "0600")
 
-    def drop_in(self, unit: str, text: str) -> None:
+    def drop_in(self, unit: str, text: str, name: str = "test") -> None:
         """Change a unit as an administrator would."""
-        self.machine.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
+        self.machine.write(f"/etc/systemd/system/{unit}.d/{name}.conf", text)
         self.machine.run("systemctl", "daemon-reload")
 
-    def at_time(self, moment: str, zone: str = "UTC") -> None:
-        """Let the daemon's clock start at that moment and go on from there."""
+    def at_time(self, moment: str) -> None:
+        """Move the daemon's clock to that moment (UTC); it goes on from there, restarts included.
+
+        An offset: a fixed beginning would send every restarted daemon back to it.
+        """
+        wanted = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+        ahead = round((wanted - datetime.now(UTC)).total_seconds())
         self.drop_in(
             "zvirka.service",
-            "[Service]\n"
-            f"Environment=LD_PRELOAD={FAKETIME} 'FAKETIME=@{moment}' TZ={zone}\n"
+            f"[Service]\nEnvironment=LD_PRELOAD={FAKETIME} FAKETIME={ahead:+d} TZ=UTC\n"
             "Environment=FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_NO_CACHE=1\n",
+            name="clock",
         )
 
     def run_now(self) -> None:

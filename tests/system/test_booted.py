@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from tests.system.site import DRIP_PORT, FAKETIME, PASSWORD, PYTHON, STATE, Site
+from tests.system.site import DRIP_PORT, PASSWORD, PYTHON, STATE, Site
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -113,13 +113,8 @@ def test_a_resync_waits_for_the_nightly_run_and_one_without_patience_is_told_who
 def test_a_hung_run_is_killed_by_the_watchdog_and_the_daemon_comes_back(site: Site) -> None:
     short = 'connect_timeout = "1s"\nread_timeout = "3s"\nretries = 0\n'
     site.configure(port=DRIP_PORT, timeouts=short)
-    site.at_time("2026-11-25 00:29:58")
-    site.machine.write(
-        "/etc/systemd/system/zvirka.service.d/watchdog.conf",
-        "[Service]\nWatchdogSec=3s\nRestartSec=1s\n",
-    )
-    site.machine.run("systemctl", "daemon-reload")
-    site.machine.run("systemctl", "start", "zvirka.service")
+    site.drop_in("zvirka.service", "[Service]\nWatchdogSec=3s\nRestartSec=1s\n")
+    site.run_now()
     site.machine.wait_for(site.runs, 30, "the run that hangs")
     site.configure(timeouts=short)  # what hangs has been mended when the daemon comes back
     site.machine.wait_for(
@@ -140,13 +135,7 @@ def test_a_hung_run_is_killed_by_the_watchdog_and_the_daemon_comes_back(site: Si
 def test_kill_9_during_apply_loses_nothing_and_repeats_nothing(site: Site) -> None:
     site.begin(counterparties=4000)
     site.drop_in("zvirka.service", "[Service]\nRestartSec=1s\n")
-    site.machine.write(
-        "/etc/systemd/system/zvirka.service.d/time.conf",
-        f"[Service]\nEnvironment=LD_PRELOAD={FAKETIME} 'FAKETIME=@2026-11-25 00:29:58' TZ=UTC\n"
-        "Environment=FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_NO_CACHE=1\n",
-    )
-    site.machine.run("systemctl", "daemon-reload")
-    site.machine.run("systemctl", "start", "zvirka.service")
+    site.run_now()
     kills = 0
 
     def applied(least: int) -> bool:
