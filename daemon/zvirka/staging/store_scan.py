@@ -146,8 +146,7 @@ def _columns(rows: Scanned) -> tuple[Page, str]:
             f"unnest(from_json(decode({name}), '[\"VARCHAR\"]')) AS {name}" for name in page
         )
         read = f"(SELECT {texts} FROM page)"
-    if _longest(rows) <= LONGEST:
-        return page, read
+    parts = f"list_transform(string_split(image, {_SEPARATOR}), lambda part: {_SHORT_PART})"
     return (
         page,
         f"""
@@ -155,23 +154,14 @@ def _columns(rows: Scanned) -> tuple[Page, str]:
             SELECT
                 row_id,
                 {shortened_sql("key")} AS key,
-                array_to_string(
-                    list_transform(
-                        string_split(image, {_SEPARATOR}), lambda part: {_SHORT_PART}
-                    ),
-                    {_SEPARATOR}
-                ) AS image
+                CASE
+                    WHEN strlen(image) <= {LONGEST} THEN image
+                    ELSE array_to_string({parts}, {_SEPARATOR})
+                END AS image
             FROM {read}
         )
     """,
     )
-
-
-def _longest(rows: Scanned) -> int:
-    """The length of the longest key or image, or more: in a block, they are not decoded for it."""
-    if isinstance(rows, ScanBatch):
-        return max(map(len, (*rows.keys, *rows.images)), default=0)
-    return max(max(map(len, column.split(b'","'))) for column in (rows.keys, rows.images))
 
 
 def _pieces(rows: Scanned) -> Iterator[Scanned]:
