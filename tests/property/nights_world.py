@@ -10,13 +10,14 @@ import dataclasses
 import json
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from tests.integration.engine_world import World, world
+from tests.property.doom import STEPS, Doom, Killed
 from zvirka.domain import Command, Correction, Difference, Disposition, Outcome, OutcomeState
 from zvirka.erp.open_store import open_layout
 from zvirka.erp.sql import engines
@@ -56,13 +57,6 @@ COLUMN = {
     "production": {"code": "external_id", "name": "name", "tax_id": "tax_code"},
 }
 CUT_AT = 40
-_STEPS = (
-    *("begin", "add_differences", "update_differences", "hold", "intend", "settle", "finish"),
-    *("save_facts", "set_phase", "put_suppressions", "drop_suppressions"),
-    *("put_pairings", "drop_pairings"),
-)
-
-
 _WRITTEN = {OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING}
 
 
@@ -75,50 +69,6 @@ def _left_out(outcome: Outcome) -> set[str]:
     if "left out: " not in outcome.detail:
         return set()
     return set(outcome.detail.partition("reads back otherwise: ")[2].split(", "))
-
-
-class Killed(BaseException):
-    """The process is gone: nothing it would still have done is done."""
-
-
-class Doom:
-    """Lets a process live for so many steps of journal and writer; then none is taken any more."""
-
-    def __init__(self, steps: int, meanwhile: Callable[[], None] | None = None) -> None:
-        self.left = steps
-        self._meanwhile = meanwhile
-
-    def step(self) -> None:
-        self.left -= 1
-        if self._meanwhile is None and self.left < 0:
-            raise Killed
-        if self._meanwhile is not None and self.left == 0:
-            self._meanwhile()
-
-    def over(self, owner: Any, names: Sequence[str]) -> Any:
-        """The object, its named methods counted before and after."""
-        doom = self
-
-        class Doomed:
-            def __getattr__(self, name: str) -> Any:
-                found = getattr(owner, name)
-                if name not in names:
-                    return found
-
-                def stepped(*given: Any, **named: Any) -> Any:
-                    doom.step()
-                    done = found(*given, **named)
-                    doom.step()
-                    return done
-
-                return stepped
-
-        return Doomed()
-
-    def writer(self, opened: Any) -> Any:
-        """A writer that may die before and after each of its transactions."""
-        opened._commit = self.over(opened, ["_commit"])._commit
-        return opened
 
 
 class Nights:
@@ -309,7 +259,7 @@ class Nights:
                     opened = environment.open_writer
                     environment = dataclasses.replace(
                         environment,
-                        journal=doom.over(environment.journal, _STEPS),
+                        journal=doom.over(environment.journal, STEPS),
                         open_writer=lambda confirm: doom.writer(opened(confirm)),
                     )
                 summary = perform(environment)

@@ -19,8 +19,9 @@ from hypothesis.stateful import (
 )
 
 from tests.property.days import CODE, FIELD_AND_VALUE, PICK, Days
+from tests.property.doom import Doom, Killed
 from tests.property.nights_verdict import assert_law
-from tests.property.nights_world import COLUMN, Doom, Killed
+from tests.property.nights_world import COLUMN
 from zvirka.domain import Command
 
 pytestmark = pytest.mark.long
