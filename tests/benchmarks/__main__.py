@@ -21,7 +21,7 @@ ROUNDS = {100_000: 5, 1_000_000: 1}
 CORRECTIONS = 100_000
 RECEIVER_SECONDS = 10
 BASES = 50
-SLOW_BASES = 12
+SLOW_NIGHTS = ((12, 1), (100, 4))
 CAPACITY = (100, 1000)
 QUEUED = (100, 1000, 10_000)
 PARTS = {"reconciliation", "writer", "receiver", "holding", "fleet", "capacity"}
@@ -56,10 +56,8 @@ def main() -> None:
         title = f"a holding: {bases} bases, counterparties and contracts of each"
         console.print(_plain(title, holding.measure(bases)))
     if "fleet" in parts:
-        title = "workers, one run at a time each"
-        console.print(
-            _plain(title, fleet.measure(SLOW_BASES // 3 if quick else SLOW_BASES, QUEUED))
-        )
+        nights = SLOW_NIGHTS[:1] if quick else SLOW_NIGHTS
+        console.print(_plain("two workers against one", fleet.measure(nights, QUEUED)))
     if "capacity" in parts:
         flows = CAPACITY[:1] if quick else CAPACITY
         console.print(_plain("nights of many flows at one worker", capacity.measure(flows)))

@@ -21,22 +21,25 @@ from zvirka.reconcile.request import Request
 _PAGE_SECONDS = 1.0
 
 
-def measure(bases: int, queued: tuple[int, ...]) -> dict[str, str]:
+def measure(nights: tuple[tuple[int, int], ...], queued: tuple[int, ...]) -> dict[str, str]:
     """Measure both.
 
     Args:
-        bases: bases of a 1C that takes a second for each page, a server each.
+        nights: numbers of bases, each at a server of its own that takes a second for a page, with
+            the number of runs a worker performs at once.
         queued: lengths of the queue at which taking an order is timed.
     """
-    found: dict[str, float] = {}
-    for workers in (1, 2):
-        with _world(bases) as world:
-            found[str(workers)] = _seconds(world, workers)
-    shown = {
-        f"{bases} flows, 1 s a page, {workers} worker{'s' * (workers == '2')}": f"{taken:.1f} s"
-        for workers, taken in found.items()
-    }
-    shown["ratio (target ≥ 1.9)"] = f"{found['1'] / found['2']:.2f}"
+    shown: dict[str, str] = {}
+    for bases, concurrency in nights:
+        what = f"{bases} flows, 1 s a page, {concurrency} at once"
+        found = {}
+        for workers in (1, 2):
+            with _world(bases) as world:
+                found[workers] = _seconds(world, workers, concurrency)
+        shown |= {
+            f"{what}, workers: {workers}": f"{taken:.1f} s" for workers, taken in found.items()
+        }
+        shown[f"{what}, ratio (target ≥ 1.9)"] = f"{found[1] / found[2]:.2f}"
     for length in queued:
         with _world(1) as world:
             shown[f"an order taken from a queue of {length:,}"] = _taking(world, length)
@@ -48,13 +51,13 @@ def _world(bases: int) -> AbstractContextManager[Fleet]:
     return fleet(folder, flows=bases, servers=bases, counterparties=8, takeover="30s")
 
 
-def _seconds(world: Fleet, workers: int) -> float:
-    """Seconds for one night of all flows, one run at a time a worker."""
+def _seconds(world: Fleet, workers: int, concurrency: int) -> float:
+    """Seconds for one night of all flows at so many workers, each with so many runs at once."""
     for base in world.bases:
         base.faults.latency = _PAGE_SECONDS
     flows = world.settings()
     for _ in range(workers):
-        world.worker("--concurrency", "1")
+        world.worker("--concurrency", str(concurrency))
     with order_queue(flows["f0"]) as queue:
         began = time.monotonic()
         numbers = []
