@@ -25,7 +25,8 @@ _GUID = re.compile(GUID_PATTERN)
 _Ref = Annotated[str, msgspec.Meta(min_length=36, max_length=36)]
 """A reference, checked by length only: a pattern would halve the speed of decoding. Invalid ones
 fail later: staging casts to UUID, and addresses take ``canonical`` references only."""
-_TEXT: dict[str, Any] = {"Edm.String": str | None, "Edm.Guid": str | None}
+_TEXTS = ("Edm.String", "Edm.Guid", "Edm.DateTime")
+_EMPTY = {"Edm.Guid": ZERO_REF, "Edm.DateTime": EMPTY_DATE}
 _FIXED: dict[str, Any] = {
     "Ref_Key": _Ref,
     "DeletionMark": bool | None,
@@ -101,14 +102,14 @@ class RowDecoder:
         kind = self.entity.properties[name]
         if kind == "Edm.String" or name in ("DataVersion", "Ref_Key"):
             return column
-        if kind == "Edm.Guid":
-            return [None if value == ZERO_REF else value for value in column]
+        if (empty := _EMPTY.get(kind)) is not None:
+            return [None if value == empty else value for value in column]
         if name == "LineNumber":
             return list(map(str, column))
         if kind == "Edm.Boolean":
             return [None if value is None else str(value).lower() for value in column]
         found = list(map(bytes, column))
-        text_of = {raw: _as_text(raw) for raw in set(found)}  # few dates and numbers differ
+        text_of = {raw: _as_text(raw) for raw in set(found)}  # few numbers differ
         return [text_of[raw] for raw in found]
 
 
@@ -140,8 +141,8 @@ def _tolerant(decoder: Any, body: bytes) -> Any:
 def _kind(edm: str, name: str) -> Any:
     if name in _FIXED:
         return _FIXED[name]
-    if edm in _TEXT:
-        return _TEXT[edm]
+    if edm in _TEXTS:
+        return str | None
     return bool | None if edm == "Edm.Boolean" else msgspec.Raw
 
 

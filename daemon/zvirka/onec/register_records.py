@@ -11,7 +11,7 @@ from zvirka.onec.mapping_fit import kind_property, object_property
 from zvirka.onec.odata_queries import any_of, canonical
 from zvirka.onec.paging import PageReader, Selection
 from zvirka.onec.protocol import LineBatch
-from zvirka.onec.related_values import Choice, LineSource, kinds_column
+from zvirka.onec.related_values import Choice, LineSource, kinds_column, values_of
 from zvirka.onec.schema import Entity
 
 _SPAN = 1 << 27
@@ -103,7 +103,7 @@ class RegisterRecords:
             orders=self._orders(rows),
             types=shape.texts(rows, "Тип") if self._typed else [""] * len(rows),
             kinds=kinds_column(shape, rows, self._kind),
-            values={choice.value: shape.texts(rows, choice.value) for choice in self._choices},
+            values=values_of(shape, rows, self._choices),
         )
         return (lines.of(choice, "") for choice in self._choices)
 

@@ -16,7 +16,7 @@ from loguru import logger
 
 from zvirka.domain import ZERO_REF
 from zvirka.mapping import Attribute, ContactLine, Field, RegisterLine
-from zvirka.onec.decoding import Row, RowDecoder, lowered
+from zvirka.onec.decoding import Row, RowDecoder
 from zvirka.onec.mapping_fit import kind_property
 from zvirka.onec.odata_queries import all_of, any_of
 from zvirka.onec.paging import PageReader, Selection
@@ -48,7 +48,9 @@ def orders_of(
     """
     behind = {begin: _behind(begin, today) for begin in set(since)}
     return [
-        None if (first := behind[begin]) is None else first + min(line, _LINES - 1)
+        None
+        if (first := behind[begin]) is None
+        else first + (line if line < _LINES else _LINES - 1)
         for line, begin in zip(lines, since, strict=True)
     ]
 
@@ -120,10 +122,19 @@ class LineSource(msgspec.Struct, frozen=True):
 
 
 def kinds_column(shape: RowDecoder, rows: Sequence[Row], name: str) -> list[str]:
-    """The kinds of lines; empty texts where the shape does not have them."""
+    """The kinds of lines in lower case; empty texts where the shape does not have them."""
     if name not in shape.names:
         return [""] * len(rows)
-    return lowered([text or "" for text in shape.texts(rows, name)])
+    kinds = shape.texts(rows, name)
+    lower_case = {kind: (kind or "").lower() for kind in set(kinds)}
+    return list(map(lower_case.__getitem__, kinds))
+
+
+def values_of(
+    shape: RowDecoder, rows: Sequence[Row], choices: Sequence[Choice]
+) -> dict[str, list[str | None]]:
+    """The columns that the fields take their values from, by name."""
+    return {name: shape.texts(rows, name) for name in {choice.value for choice in choices}}
 
 
 def _none_for(batch: LineBatch, refs: Collection[str]) -> LineBatch:
@@ -266,7 +277,7 @@ class ContactLines:
             orders=self._orders(shape, rows),
             types=shape.texts(rows, "Тип"),
             kinds=kinds_column(shape, rows, self._kind),
-            values={choice.value: shape.texts(rows, choice.value) for choice in self._choices},
+            values=values_of(shape, rows, self._choices),
         )
 
     def _orders(self, shape: RowDecoder, rows: Sequence[Row]) -> Sequence[int | None]:
