@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Engine, Float, MetaData, Numeric, Table
+from sqlalchemy import Column, Engine, Float, MetaData, Numeric, String, Table, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
@@ -18,6 +18,22 @@ _DOUBLE_DIGITS = 15
 """Decimal digits that a double holds for certain (IEEE 754-2008, 5.12.2)."""
 
 _SINGLE_DIGITS = 6
+
+_LIMITS_OF_DOMAINS = text("""
+    WITH RECURSIVE base (name, type, modifier) AS (
+        SELECT attname, atttypid, atttypmod
+        FROM pg_catalog.pg_attribute
+        WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 AND NOT attisdropped
+        UNION ALL
+        SELECT base.name, pg_type.typbasetype, pg_type.typtypmod
+        FROM base JOIN pg_catalog.pg_type ON pg_type.oid = base.type
+        WHERE pg_type.typtype = 'd'
+    )
+    SELECT name, CAST(regexp_match(limits, '(\\d+),?(\\d+)?') AS integer[])
+    FROM base, substring(pg_catalog.format_type(type, modifier) FROM '\\(.*\\)') AS limits
+    WHERE modifier >= 0
+""")
+"""Length, or precision and scale, of the types under domains, by column."""
 
 
 def reflect(engine: Engine, erp: ErpSettings, name: str) -> tuple[Table, dict[str, Table]]:
@@ -62,17 +78,30 @@ def _reflected(engine: Engine, metadata: MetaData, name: str, schema: str | None
         if not dot:
             raise
         table = reflected(bare, within)
+    _replace_domains(engine, table)
     for column in table.columns:
-        _complete(column, engine.dialect.name)
+        if digits := _exact_digits(column, engine.dialect.name):
+            column.info[EXACT_DIGITS] = digits
     return table
 
 
-def _complete(column: Column[Any], dialect: str) -> None:
-    """Replace a domain by the type under it, and note how exact a column of numbers is."""
-    while isinstance(column.type, DOMAIN):
-        column.type = column.type.data_type
-    if digits := _exact_digits(column, dialect):
-        column.info[EXACT_DIGITS] = digits
+def _replace_domains(engine: Engine, table: Table) -> None:
+    """Give columns of a domain the type under it, with its length, precision and scale.
+
+    SQLAlchemy reflects that type without them; ``char(12)`` would be taken for ``char(1)``.
+    """
+    domains = [column for column in table.columns if isinstance(column.type, DOMAIN)]
+    if not domains:
+        return
+    name = engine.dialect.identifier_preparer.format_table(table)
+    with engine.connect() as connection:
+        found = connection.execute(_LIMITS_OF_DOMAINS, {"name": name}).all()
+    limits = {column: [limit for limit in limits if limit is not None] for column, limits in found}
+    for column in domains:
+        while isinstance(column.type, DOMAIN):
+            column.type = column.type.data_type
+        if isinstance(column.type, String | Numeric):
+            column.type = type(column.type)(*limits.get(column.name, ()))
 
 
 def _exact_digits(column: Column[Any], dialect: str) -> int | None:
