@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Engine, Float, MetaData, Numeric, String, Table, text
+from sqlalchemy import Column, Connection, Engine, Float, MetaData, Numeric, String, Table, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 from sqlalchemy.types import REAL
 
+from zvirka.erp.sql.charsets import note_charsets
 from zvirka.erp.sql.database_errors import store_error
 from zvirka.erp.sql.typed_values import EXACT_DIGITS
 from zvirka.settings.model import ErpSettings
@@ -78,14 +79,16 @@ def _reflected(engine: Engine, metadata: MetaData, name: str, schema: str | None
         if not dot:
             raise
         table = reflected(bare, within)
-    _replace_domains(engine, table)
+    with engine.connect() as connection:
+        _replace_domains(connection, table)
+        note_charsets(connection, table)
     for column in table.columns:
         if digits := _exact_digits(column, engine.dialect.name):
             column.info[EXACT_DIGITS] = digits
     return table
 
 
-def _replace_domains(engine: Engine, table: Table) -> None:
+def _replace_domains(connection: Connection, table: Table) -> None:
     """Give columns of a domain the type under it, with its length, precision and scale.
 
     SQLAlchemy reflects that type without them; ``char(12)`` would be taken for ``char(1)``.
@@ -93,9 +96,8 @@ def _replace_domains(engine: Engine, table: Table) -> None:
     domains = [column for column in table.columns if isinstance(column.type, DOMAIN)]
     if not domains:
         return
-    name = engine.dialect.identifier_preparer.format_table(table)
-    with engine.connect() as connection:
-        found = connection.execute(_LIMITS_OF_DOMAINS, {"name": name}).all()
+    name = connection.dialect.identifier_preparer.format_table(table)
+    found = connection.execute(_LIMITS_OF_DOMAINS, {"name": name}).all()
     limits = {column: [limit for limit in limits if limit is not None] for column, limits in found}
     for column in domains:
         while isinstance(column.type, DOMAIN):
