@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Float, MetaData, Numeric, String, Table, text
@@ -12,6 +13,7 @@ from sqlalchemy.types import REAL
 
 from zvirka.erp.sql.charsets import note_charsets
 from zvirka.erp.sql.database_errors import store_error
+from zvirka.erp.sql.expressions import ANSWERS_CONFLICTS
 from zvirka.erp.sql.typed_values import EXACT_DIGITS
 from zvirka.settings.model import ErpSettings
 
@@ -82,6 +84,7 @@ def _reflected(engine: Engine, metadata: MetaData, name: str, schema: str | None
     with engine.connect() as connection:
         _replace_domains(connection, table)
         note_charsets(connection, table)
+        _note_answers(connection, table)
     for column in table.columns:
         if digits := _exact_digits(column, engine.dialect.name):
             column.info[EXACT_DIGITS] = digits
@@ -104,6 +107,16 @@ def _replace_domains(connection: Connection, table: Table) -> None:
             column.type = column.type.data_type
         if isinstance(column.type, String | Numeric):
             column.type = type(column.type)(*limits.get(column.name, ()))
+
+
+def _note_answers(connection: Connection, table: Table) -> None:
+    """Note whether an SQLite table says what a broken constraint leads to."""
+    if connection.dialect.name != "sqlite":
+        return
+    statement = "SELECT sql FROM sqlite_master WHERE lower(name) = lower(?)"
+    found = connection.exec_driver_sql(statement, (table.name,)).scalar()
+    if found and re.search(r"on\s+conflict", found, re.IGNORECASE):
+        table.info[ANSWERS_CONFLICTS] = True
 
 
 def _exact_digits(column: Column[Any], dialect: str) -> int | None:
