@@ -34,7 +34,15 @@ _CASES = (
         Message("check state_dir and the rights of zvirka's user on it"),
     ),
     (
-        ("malformed", "not a database", "disk I/O error", "XX001", "XX002"),
+        # Also what SQLite says when it cannot enlarge the file beside the journal on a full disk.
+        ("disk I/O error", "58030"),
+        coded("ZV4301", "the disk of the journal is full, or does not work"),
+        Message(
+            "free some space; if there is enough, see the log of the system for faults of the disk"
+        ),
+    ),
+    (
+        ("malformed", "not a database", "XX001", "XX002"),
         coded("ZV5106", "the file of the journal is damaged, or is no database"),
         Message("restore it from a backup, or move it away to begin a new journal"),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import sqlite3
 import stat
@@ -47,6 +48,20 @@ def test_commits_are_written_through_to_the_disk(journal: Journal) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
         ]
     assert modes == ["wal", 2, 1, 1]
+
+
+def test_a_full_disk_is_not_told_as_a_damaged_journal(tmp_path: Path) -> None:
+    """SQLite calls it an I/O error; the remedy was to move the journal away."""
+    open_journal(settings(tmp_path)).close()
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, unlimited[1]))
+    try:
+        with pytest.raises(JournalError) as caught:
+            open_journal(settings(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert "the disk of the journal is full" in str(caught.value)
+    open_journal(settings(tmp_path)).close()
 
 
 def test_a_journal_of_a_newer_zvirka_is_refused(tmp_path: Path) -> None:
