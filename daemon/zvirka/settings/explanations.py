@@ -31,6 +31,8 @@ _EXPECTED = {
     "float_parsing": Message("a number"),
     "time_delta_type": Message("a duration such as 90s, 15m, 12h, 7d or 3y"),
     "time_delta_parsing": Message("a duration such as 90s, 15m, 12h, 7d or 3y"),
+    "duration": Message("a duration of at least 0s and at most 100y"),
+    "timeout": Message("a duration of more than 0s and at most 1d"),
     "path_type": Message("a path in quotes"),
     "list_type": Message("a list in square brackets"),
     "dict_type": Message("a table"),
