@@ -52,3 +52,5 @@ def _is_file(path: Path, *, otherwise: bool = False) -> bool:
         return path.is_file()
     except PermissionError:
         return otherwise
+    except OSError:  # a name that is too long
+        return False
