@@ -226,6 +226,13 @@ A target that is a directory can be shared: each flow writes a file of its own i
 """
 
 
+def is_directory(path: Path) -> bool:
+    """Whether there is such a directory; none has a name that is too long."""
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
 def _require_many(ctx: Any) -> None:
     """Make sure that a command line can be meant for several flows.
 
@@ -233,7 +240,7 @@ def _require_many(ctx: Any) -> None:
         UsageError: it names a run, which is another one in each flow, or one file for all.
     """
     given = {name for name in _OF_ONE_FLOW if ctx.params.get(name) is not None}
-    if "target" in given and Path(ctx.params["target"]).is_dir():
+    if "target" in given and is_directory(Path(ctx.params["target"])):
         given.discard("target")
     if given:
         raise UsageError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -93,10 +93,16 @@ def period_of(journal: Journal, first: date, last: date, zone: tzinfo) -> Period
             place=f"--from {first} --to {last}",
             remedy=Message("give the earlier day first"),
         )
-    begin = datetime.combine(first, time(), zone).astimezone(UTC)
-    end = datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
+    begin = _midnight(first.toordinal(), zone)
+    end = _midnight(last.toordinal() + 1, zone)
     with journal.reading() as connection:
         return Period(first, last, sealed_between(connection, begin, end))
+
+
+def _midnight(ordinal: int, zone: tzinfo) -> datetime:
+    """When a day begins; a day that no datetime can hold in UTC is moved into the calendar."""
+    day = date.fromordinal(min(max(ordinal, 2), date.max.toordinal() - 1))
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def export_period(
