@@ -278,10 +278,16 @@ class Invocation:
 
     def print_json(self, content: Any) -> None:
         """Print the whole result as JSON."""
+        import json
+
         import msgspec
 
-        text = msgspec.json.format(msgspec.json.encode(content, enc_hook=str), indent=2)
-        self.out.write(f"{text.decode()}\n")
+        try:
+            encoded = msgspec.json.encode(content, enc_hook=str)
+        except UnicodeEncodeError:  # the name of a file, in bytes that are not UTF-8
+            text = json.dumps(msgspec.to_builtins(content, enc_hook=str), ensure_ascii=False)
+            encoded = text.encode(errors="surrogateescape").decode(errors="replace").encode()
+        self.out.write(f"{msgspec.json.format(encoded, indent=2).decode()}\n")
 
     def print_table(self, headings: list[str], rows: list[list[str]]) -> None:
         """Print rows as a table; cells are text, never markup.

@@ -18,7 +18,8 @@ from zvirka.message import Message
 
 _LONGEST = 60
 _LIKENESS = 0.6
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):([^/@\s]*)@")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):([^@]*)@")
+_PASSWORD_IN_QUERY = re.compile(r"([?&](?:password|passwd|sslpassword)=)[^&\s]*", re.IGNORECASE)
 
 _EXPECTED = {
     "string_type": Message("a text in quotes"),
@@ -50,7 +51,7 @@ _EXPECTED = {
 
 def masked_url(text: str) -> str:
     """Return the text with passwords inside URLs replaced by asterisks."""
-    return _PASSWORD_IN_URL.sub(r"\1:********@", text)
+    return _PASSWORD_IN_QUERY.sub(r"\1********", _PASSWORD_IN_URL.sub(r"\1:********@", text))
 
 
 def settings_problems(

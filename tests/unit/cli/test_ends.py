@@ -65,6 +65,34 @@ def test_wrong_usage_is_64_and_nothing_on_standard_output(
     assert "Traceback" not in shown.err
 
 
+@pytest.mark.parametrize(
+    "more",
+    [f"x = {'[' * 3000}", f"x = {'9' * 5000}", 'journal.url = "postgresql://u:p@h:port/db"'],
+    ids=["deep", "long number", "no port"],
+)
+@pytest.mark.parametrize("line", [["config", "show"], ["runs"]], ids=" ".join)
+def test_odd_settings_are_told_without_a_traceback(
+    more: str, line: list[str], settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = settled / "zvirka.toml"
+    file.write_text(f"{more}\n{file.read_text()}")
+    run(*line)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_settings_may_begin_with_a_byte_order_mark(settled: Path) -> None:
+    file = settled / "zvirka.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert run("config", "check") == 0
+
+
+def test_a_name_that_is_not_utf8_is_shown_in_json(
+    settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("config", "check", "--config", "\udcff.toml", "--json") == 64
+    assert json.loads(capsys.readouterr().out)["error"]["place"] == "\ufffd.toml"
+
+
 def test_wrong_settings_are_64_with_key_and_remedy(
     settled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
