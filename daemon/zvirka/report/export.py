@@ -23,6 +23,7 @@ from zvirka.journal.journal import Journal
 from zvirka.journal.queries import sealed_between
 from zvirka.journal.records import DifferenceEntry
 from zvirka.message import Message, coded
+from zvirka.now import day_begins, day_ends
 from zvirka.report import format_json, summary_text
 from zvirka.report.assembly import content_of
 from zvirka.report.columns import (
@@ -93,16 +94,10 @@ def period_of(journal: Journal, first: date, last: date, zone: tzinfo) -> Period
             place=f"--from {first} --to {last}",
             remedy=Message("give the earlier day first"),
         )
-    begin = _midnight(first.toordinal(), zone)
-    end = _midnight(last.toordinal() + 1, zone)
+    begin = day_begins(first, zone)
+    end = day_ends(last, zone)
     with journal.reading() as connection:
         return Period(first, last, sealed_between(connection, begin, end))
-
-
-def _midnight(ordinal: int, zone: tzinfo) -> datetime:
-    """When a day begins; a day that no datetime can hold in UTC is moved into the calendar."""
-    day = date.fromordinal(min(max(ordinal, 2), date.max.toordinal() - 1))
-    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def export_period(
