@@ -203,6 +203,23 @@ def test_closed_output_is_141_as_in_shells_and_never_means_differences(
     assert ended.stderr == ""
 
 
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_output_to_a_full_disk_is_told(more: list[str], settled: Path) -> None:
+    command = [sys.executable, "-m", "zvirka.cli", "config", "show", "--lang", "en", *more]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("Error: the output cannot be written: ")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(closed: str, settled: Path) -> None:
+    command = f"exec {sys.executable} -m zvirka.cli config show {closed}"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_broken_connection_of_a_command_is_not_taken_for_a_closed_output(
     settled: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
