@@ -60,13 +60,17 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Demonstration(msgspec.Struct, frozen=True, kw_only=True):
-    """How the demo went: the day, the runs by stage, whether the row entered by hand survived."""
+    """How the demo went: the day, the runs by stage, whether the row entered by hand survived.
+
+    ``example`` is the code of a counterparty to try commands on.
+    """
 
     directory: Path
     day: Day
     runs: dict[str, Summary]
     by_hand_untouched: bool
     flows: list[FlowShown]
+    example: str
 
     @property
     def went_well(self) -> bool:
@@ -127,7 +131,8 @@ def demonstrate(
             day=day,
             runs=runs,
             by_hand_untouched=untouched,
-            flows=demonstrate_flows(directory, simulator),
+            flows=demonstrate_flows(directory, simulator, log),
+            example=next(_counterparties(simulator)).values["code"] or "",
         )
 
 

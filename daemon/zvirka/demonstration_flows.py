@@ -23,6 +23,7 @@ from zvirka.settings.loading import load_flows
 from zvirka.settings.model import Settings
 from zvirka.settings.profiles import mapping_of
 from zvirka.simulator import Simulator, SimulatorOptions
+from zvirka.simulator.edits import EditLog
 from zvirka.simulator.kept import PASSWORD
 
 CONTRACTS = 300
@@ -52,7 +53,7 @@ class FlowShown(msgspec.Struct, frozen=True, kw_only=True):
     left: int
 
 
-def demonstrate_flows(directory: Path, simulator: Simulator) -> list[FlowShown]:
+def demonstrate_flows(directory: Path, simulator: Simulator, log: EditLog) -> list[FlowShown]:
     """Add two flows to the demo's installation, let a day pass unseen, reconcile all three.
 
     The branch's base ends with the demo, and so does its flow; that of the contracts stays.
@@ -69,7 +70,7 @@ def demonstrate_flows(directory: Path, simulator: Simulator) -> list[FlowShown]:
         for name in by_references(flows, flows):
             if name != "main":
                 _load_first(flows[name])
-        _a_day(simulator, branch)
+        _a_day(simulator, log, branch)
         shown = [_night(flows[name]) for name in by_references(flows, flows)]
     (directory / "flows/branch.toml").unlink()
     return shown
@@ -109,14 +110,14 @@ def _load_first(settings: Settings) -> None:
         _run(settings, request)
 
 
-def _a_day(simulator: Simulator, branch: Simulator) -> None:
+def _a_day(simulator: Simulator, log: EditLog, branch: Simulator) -> None:
     """Change contracts and clients of the branch without sending any webhook."""
     clients = list(simulator.base.refs())
     contracts = list(simulator.base.contracts.refs())
     for number, ref in enumerate(contracts[:6]):
-        simulator.base.contracts.update(ref, Description=f"Договір № {number + 1} (новий)")
+        log.update_contract(ref, Description=f"Договір № {number + 1} (новий)")
     for ref in contracts[6:9]:
-        simulator.base.contracts.update(ref, Owner_Key=clients[-1])
+        log.update_contract(ref, Owner_Key=clients[-1])
     for number, ref in enumerate(list(branch.base.refs())[:5]):
         branch.base.update(ref, phone=f"+380 44 200 00 0{number}")
 

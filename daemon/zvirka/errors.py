@@ -178,6 +178,10 @@ class LockHeldError(ZvirkaError):
     passing = True
 
 
+class OutputError(ZvirkaError):
+    """Standard output cannot be written."""
+
+
 class HeldError(ZvirkaError):
     """The run waits for a person's approval."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +69,16 @@ def test_the_edits_of_1c_survive_a_restart(
     assert "ТОВ Збережене" in with_edit
     base, _ = edited_base(settled / "demo")
     assert [base.get(ref) for ref in base.refs()] == [demo.base.get(ref) for ref in before]
+
+
+def test_what_the_demo_proposes_next_works(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = shown(capsys, "demo", "--keep", "kept", "--counterparties", "200")
+    monkeypatch.chdir(settled / "kept")
+    [edit] = [line for line in told.splitlines() if "zvirka simulated edit" in line]
+    with kept_simulator(settled / "kept"):
+        assert "The ERP and 1C agree." in shown(capsys, "plan", "--flow", "contracts")
+        shown(capsys, *shlex.split(edit)[1:])
+        assert "1" in shown(capsys, "plan", code=1)
+        shown(capsys, "reconcile", "--all-flows")

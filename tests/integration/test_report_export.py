@@ -168,6 +168,12 @@ def test_an_act_written_twice_is_the_same_file(autumn: Journal, tmp_path: Path) 
     assert paths[0].stat().st_mode & 0o777 == 0o640
 
 
+def test_a_period_may_be_the_whole_calendar(autumn: Journal) -> None:
+    shown = period_of(autumn, date.min, date.max, KYIV)
+    assert shown.runs
+    assert period_of(autumn, date.min, date(1, 1, 2), KYIV).runs == ()
+
+
 def test_a_period_that_ends_before_it_begins_is_refused(autumn: Journal) -> None:
     with pytest.raises(UsageError, match="ends before it begins"):
         exported(autumn, "xlsx", date(2026, 11, 2), date(2026, 11, 1))

@@ -12,7 +12,7 @@ from tests.integration.engine_world import World, world
 from zvirka.domain import Action, Cause, Kind
 from zvirka.onec.open_source import open_feed
 from zvirka.reconcile.feeding import follow
-from zvirka.reconcile.request import Summary
+from zvirka.reconcile.request import Summary, Targets
 
 SHAPES = pytest.mark.parametrize("shape", ["embedded", "production"])
 FEED = {"exchange_plan": "Звірка", "exchange_node": "ZV"}
@@ -152,3 +152,18 @@ def test_a_feed_of_what_nobody_knows_is_confirmed(tmp_path: Path) -> None:
         assert (run.status, run.exit_code, run.causes) == ("finished", 0, {})
         with made.environment() as environment:
             assert follow(environment, who="test") is None
+
+
+@pytest.mark.long
+def test_a_tax_id_that_nobody_has_is_not_in_sync(tmp_path: Path) -> None:
+    with world(tmp_path, counterparties=8) as made:
+        made.run()
+        known = next(iter(made.in_1c().values()))["tax_id"]
+        gone = made.run("resync", reason="x", targets=Targets(tax_ids=("0123456789",)))
+        assert (gone.status, gone.exit_code) == ("failed", 64)
+        assert "0123456789" not in gone.error
+        blank = made.run("resync", reason="x", targets=Targets(tax_ids=(" ",)))
+        assert (blank.status, blank.exit_code) == ("failed", 64)
+        both = made.run("resync", reason="x", targets=Targets(tax_ids=(known, "0123456789")))
+        assert both.exit_code == 0
+        assert "nobody in 1C has the tax id …89" in map(str, made.row(both.run).facts.warnings)

@@ -21,15 +21,16 @@ from typer.main import get_command
 from zvirka.cli.app import app
 from zvirka.cli.completion import COMPLETE, complete
 from zvirka.cli.error_output import report_error
-from zvirka.cli.invocation import Common, Invocation
+from zvirka.cli.invocation import Common, Invocation, writing_output
 from zvirka.cli.signals import INTERRUPTED, OUTPUT_CLOSED
 from zvirka.cli.texts import asked_language
 from zvirka.cli.usage_errors import usage_error
-from zvirka.errors import ExitCode, ZvirkaError
+from zvirka.errors import ExitCode, OutputError, ZvirkaError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; every failure is reported as a sentence."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal or pipe of another encoding gets \uXXXX, which JSON understands as well.
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     call = Invocation(os.environ, Common(lang=asked_language(given), json="--json" in given))
     try:
         code = _run(call, given)
-        sys.stdout.flush()
+        with writing_output():
+            sys.stdout.flush()
     except TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             # A group without a command: its help is the message.
@@ -46,14 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(ExitCode.USAGE)
         return report_error(usage_error(error, call.messages.text), call)
     except ZvirkaError as error:
+        if isinstance(error, OutputError):
+            _drop_output()
         return report_error(error, call)
     except (KeyboardInterrupt, Abort):
         sys.stderr.write(f"{call.say('interrupted')}\n")
         return INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
-            # Otherwise Python flushes once more at exit and complains.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             return OUTPUT_CLOSED
         return _report_unexpected(error, call)
     if code == INTERRUPTED:
@@ -72,6 +75,18 @@ def _run(call: Invocation, arguments: list[str]) -> int:
             return int(command.invoke(context) or ExitCode.IN_SYNC)
     except typer.Exit as ended:
         return ended.exit_code
+
+
+def _open_closed_streams() -> None:
+    """Put /dev/null where the caller closed a stream: else a database would get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
+def _drop_output() -> None:
+    # Otherwise Python flushes once more at exit and complains.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reader_is_gone() -> bool:

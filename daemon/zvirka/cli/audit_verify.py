@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import examples
+from zvirka.cli.options import MOST, examples
 from zvirka.errors import ExitCode, UsageError, os_reason
 from zvirka.message import Message, coded
 
@@ -40,7 +40,8 @@ def verify(
         ),
     ] = None,
     start: Annotated[
-        int | None, typer.Option("--from", metavar="RUN", min=1, help="The first run to check.")
+        int | None,
+        typer.Option("--from", metavar="RUN", min=1, max=MOST, help="The first run to check."),
     ] = None,
     keys: Annotated[
         list[Path] | None,

@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import FlowCommand, examples, new_group
+from zvirka.cli.options import FlowCommand, examples, is_directory, new_group
 from zvirka.errors import ExitCode, UsageError, os_reason
 from zvirka.message import Message, coded
 
@@ -48,7 +48,7 @@ def backup(
 
     call: Invocation = context.obj
     file = target
-    if target.is_dir():
+    if is_directory(target):
         flow = "".join(f"-{name}" for name in call.common.flows)
         file = target / f"zvirka{flow}-{datetime.now().astimezone():%Y%m%d-%H%M%S}.zvirka"
     # Root opens the file before it becomes the user of the service.

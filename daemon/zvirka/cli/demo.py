@@ -98,7 +98,7 @@ def run_and_show(
         for line in (
             f"cd {directory}",
             "zvirka simulate --from . &",
-            'zvirka simulated edit 00-000012 --name "ТОВ Інакше" --lose-webhook',
+            f'zvirka simulated edit {shown.example} --name "ТОВ Інакше" --lose-webhook',
             "zvirka plan",
             "zvirka reconcile --all-flows",
         ):

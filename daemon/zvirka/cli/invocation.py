@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from zvirka.cli.invoker import who
 from zvirka.cli.texts import Messages, language_of
 from zvirka.cli.wrapping import longest_word, wrapped
+from zvirka.errors import OutputError, os_reason
 from zvirka.i18n import Language
+from zvirka.message import Message, coded
 
 if TYPE_CHECKING:
     from zvirka.cli.progress_bars import TerminalProgress
@@ -34,6 +36,26 @@ if TYPE_CHECKING:
 _COLOURS = {"good": "32", "warning": "33", "bad": "31"}
 _ENDLESS = 10_000
 _YES = frozenset({"y", "yes", "т", "так"})
+
+
+@contextmanager
+def writing_output() -> Iterator[None]:
+    """Turn what keeps standard output from being written, a full disk, into an error of ours.
+
+    Raises:
+        OutputError: it cannot be written.
+        BrokenPipeError: its reader went away.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            coded("ZV4101", "the output cannot be written: {why}", why=os_reason(error)),
+            place="standard output",
+            remedy=Message("see to the space of the disk it goes to; what the command did stands"),
+        ) from None
 
 
 class StandardError:
@@ -268,7 +290,7 @@ class Invocation:
         """Print a line of the result; on a terminal it is wrapped between words."""
         width = self._width()
         lines = text.splitlines() or [""]
-        self.out.write("".join(f"{wrapped(line, width)}\n" for line in lines))
+        self._write("".join(f"{wrapped(line, width)}\n" for line in lines))
 
     def tinted(self, text: str, tone: str) -> str:
         """Return the text in the colour of a tone, ``good``, ``warning`` or ``bad``."""
@@ -278,10 +300,16 @@ class Invocation:
 
     def print_json(self, content: Any) -> None:
         """Print the whole result as JSON."""
+        import json
+
         import msgspec
 
-        text = msgspec.json.format(msgspec.json.encode(content, enc_hook=str), indent=2)
-        self.out.write(f"{text.decode()}\n")
+        try:
+            encoded = msgspec.json.encode(content, enc_hook=str)
+        except UnicodeEncodeError:  # the name of a file, in bytes that are not UTF-8
+            text = json.dumps(msgspec.to_builtins(content, enc_hook=str), ensure_ascii=False)
+            encoded = text.encode(errors="surrogateescape").decode(errors="replace").encode()
+        self._write(f"{msgspec.json.format(encoded, indent=2).decode()}\n")
 
     def print_table(self, headings: list[str], rows: list[list[str]]) -> None:
         """Print rows as a table; cells are text, never markup.
@@ -308,9 +336,13 @@ class Invocation:
         # No folding and no colours where a program reads it.
         colours: Literal["standard"] | None = "standard" if self._colours else None
         console = Console(file=self.out, highlight=False, width=width, color_system=colours)
-        with console.capture() as captured:
+        with writing_output(), console.capture() as captured:
             console.print(table)
-        self.out.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        self._write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+    def _write(self, text: str) -> None:
+        with writing_output():
+            self.out.write(text)
 
     @property
     def _colours(self) -> bool:

@@ -18,8 +18,30 @@ from zvirka.cli.invocation import Invocation
 from zvirka.errors import UsageError, ZvirkaError
 from zvirka.message import Message, coded
 
+
+def require_reason(context: typer.Context, reason: str) -> str:
+    """Return the reason of a person.
+
+    Raises:
+        UsageError: it is blank.
+    """
+    if not context.resilient_parsing and not reason.strip():
+        raise UsageError(
+            coded("ZV3501", "a reason is missing"),
+            place=context.command_path,
+            remedy=Message("say why with --reason; it goes to the journal"),
+        )
+    return reason
+
+
 ReasonOption = Annotated[
-    str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal and the report.")
+    str,
+    typer.Option(
+        "--reason",
+        metavar="TEXT",
+        callback=require_reason,
+        help="Why; kept in the journal and the report.",
+    ),
 ]
 CodesOption = Annotated[
     list[str] | None,
@@ -29,7 +51,11 @@ RefsOption = Annotated[
     list[str] | None,
     typer.Option("--ref", metavar="REF", help="Ref_Key of a counterparty; repeatable."),
 ]
-RunArgument = Annotated[int, typer.Argument(metavar="RUN", min=1, help="The number of the run.")]
+MOST = 2**31 - 1
+"""The largest number that a journal can be asked for, whatever its database."""
+RunArgument = Annotated[
+    int, typer.Argument(metavar="RUN", min=1, max=MOST, help="The number of the run.")
+]
 WaitOption = Annotated[
     float | None,
     typer.Option(
@@ -163,7 +189,34 @@ class CliCommand(TyperCommand):
         """Run the command; until the settings are read, the log shows warnings only."""
         call: Invocation = ctx.obj
         call.configure_logs()
+        _require_unicode(ctx)
         return super().invoke(ctx)
+
+
+def _require_unicode(ctx: Any) -> None:
+    """Make sure that what was typed, names of files aside, is text.
+
+    Raises:
+        UsageError: a value holds bytes that are not UTF-8.
+    """
+    for parameter in ctx.command.get_params(ctx):
+        value = ctx.params.get(parameter.name)
+        texts = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(one, str) and not _is_unicode(one) for one in texts):
+            name = max(parameter.opts, key=len)
+            raise UsageError(
+                coded("ZV3503", "the value of {name} is not valid UTF-8", name=name),
+                place=str(ctx.command_path),
+                remedy=Message("type it in a terminal whose encoding is UTF-8"),
+            )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _OF_ONE_FLOW = frozenset({"run", "out", "target", "source"})
@@ -173,6 +226,13 @@ A target that is a directory can be shared: each flow writes a file of its own i
 """
 
 
+def is_directory(path: Path) -> bool:
+    """Whether there is such a directory; none has a name that is too long."""
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
 def _require_many(ctx: Any) -> None:
     """Make sure that a command line can be meant for several flows.
 
@@ -180,7 +240,7 @@ def _require_many(ctx: Any) -> None:
         UsageError: it names a run, which is another one in each flow, or one file for all.
     """
     given = {name for name in _OF_ONE_FLOW if ctx.params.get(name) is not None}
-    if "target" in given and Path(ctx.params["target"]).is_dir():
+    if "target" in given and is_directory(Path(ctx.params["target"])):
         given.discard("target")
     if given:
         raise UsageError(

@@ -90,7 +90,7 @@ def _written(settings: Settings) -> Iterator[tuple[str, Path]]:
 def _sqlite_file(text: str | None) -> Path | None:
     try:
         url = make_url(text or "")
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return None
     if url.get_backend_name() != "sqlite" or not url.database or url.database[0] != "/":
         return None

@@ -66,8 +66,8 @@ def state_directory(file: Path | None, environ: Mapping[str, str]) -> Path | Non
     text = environ.get("ZVIRKA_STATE_DIR", "")
     if not text and file is not None:
         try:
-            text = str(tomllib.loads(file.read_text(encoding="utf-8")).get("state_dir", ""))
-        except (OSError, ValueError):
+            text = str(tomllib.loads(file.read_text(encoding="utf-8-sig")).get("state_dir", ""))
+        except (OSError, ValueError, RecursionError):
             return None
     state = Path(text).expanduser() if text else Path(Settings.model_fields["state_dir"].default)
     return file.parent / state if file is not None else state

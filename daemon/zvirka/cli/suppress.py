@@ -15,11 +15,11 @@ from zvirka.cli.options import (
     day_of,
     examples,
     new_group,
+    require_reason,
 )
 from zvirka.cli.run_output import perform_and_show
 from zvirka.domain import Command
-from zvirka.errors import ExitCode, UsageError
-from zvirka.message import Message, coded
+from zvirka.errors import ExitCode
 
 app = new_group()
 
@@ -57,12 +57,7 @@ def suppress(
     call: Invocation = context.obj
     if listed:
         return _list(call)
-    if not reason:
-        raise UsageError(
-            coded("ZV3501", "a reason is missing"),
-            place="zvirka suppress",
-            remedy=Message("say why with --reason; it goes to the journal"),
-        )
+    require_reason(context, reason)
     request = Request(
         command=Command.SUPPRESS,
         who=call.who,

@@ -107,7 +107,7 @@ class Conversation:
             SourceError: 1C cannot be read.
             StoreError: the ERP's database cannot be read.
         """
-        old = tomllib.loads(repair.read_text("utf-8")) if repair is not None else {}
+        old = tomllib.loads(repair.read_text("utf-8-sig")) if repair is not None else {}
         source = self._source(old)
         self._shown.source(source)
         erp = self._erp(old)
@@ -147,7 +147,7 @@ class Conversation:
             return ErpSettings(url=f"sqlite:///{self._state_dir() / 'erp.db'}")
         try:
             url = make_url(text)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise SettingsError(
                 coded("ZV3303", "the address of the store is not a database URL"),
                 place="--erp-url",

@@ -32,9 +32,18 @@ def open_session(
     """A session as the settings want it; no request is made yet.
 
     Raises:
-        SettingsError: the address holds credentials, which every message would show.
+        SettingsError: it is no address, or holds credentials, which every message would show.
     """
-    if "@" in urlsplit(onec.url).netloc:
+    try:
+        address = urlsplit(onec.url)
+        _ = address.port
+    except ValueError:
+        raise SettingsError(
+            coded("ZV3103", "the address of 1C is no address"),
+            place="onec.url",
+            remedy=Message("write it as http://SERVER/PUBLICATION"),
+        ) from None
+    if "@" in address.netloc:
         raise SettingsError(
             coded("ZV3201", "the address of 1C holds a user name or a password"),
             place="onec.url",

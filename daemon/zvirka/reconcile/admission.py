@@ -25,7 +25,7 @@ def admitted(environment: Environment, request: Request) -> Request:
         rejecting.check_rejectable(environment.journal, request)
     if request.command == Command.UNDO:
         assert request.parent is not None
-        undoing.check_undoable(environment.journal, request.parent)
+        undoing.check_undoable(environment.journal, request.parent, request.targets)
     if request.command == Command.SUPPRESS:
         suppressing.check_suppressible(environment, request)
     if request.command == Command.APPROVE:

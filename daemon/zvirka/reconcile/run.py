@@ -264,9 +264,7 @@ class _Run:
             self._facts.source_count_before = context.source.preflight()
             named = stage_named(context, self._request.targets)
         self._facts.targets = list(named.targets)
-        self._facts.warnings += [
-            Message("neither 1C nor the store knows {one}", one=one) for one in named.unknown
-        ]
+        self._facts.warnings += named.warnings
         if context.source.restricted:
             return _Staged(PartialSnapshot(0, (RESTRICTED,)), Mode.TARGETED, named)
         return _Staged(NamedOnly(), Mode.TARGETED, named)

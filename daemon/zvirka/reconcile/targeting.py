@@ -23,15 +23,15 @@ class Named(msgspec.Struct, frozen=True):
     """What a targeted run is about.
 
     ``rows`` are the clients that the named counterparties have or had. ``targets`` repeats the
-    request for the report, tax ids replaced by keys; ``unknown`` are targets that neither side
-    knows.
+    request for the report, tax ids replaced by keys; ``warnings`` tell of targets that
+    nobody knows.
     """
 
     refs: frozenset[str]
     keys: frozenset[str]
     rows: frozenset[str]
     targets: tuple[str, ...]
-    unknown: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
     def includes(self, candidate: Candidate) -> bool:
         """Whether a candidate is about something named."""
@@ -48,7 +48,8 @@ def check_targets(context: RunContext, targets: Targets) -> None:
     Raises:
         UsageError: none are named, a Ref_Key is not a GUID, or 1C cannot search the field.
     """
-    if not (targets.codes or targets.refs or targets.tax_ids):
+    named = (*targets.codes, *targets.refs, *targets.tax_ids)
+    if not named or not all(map(str.strip, named)):
         raise UsageError(
             coded("ZV3501", "nothing to resync was named"),
             place="resync",
@@ -126,6 +127,14 @@ def _named(
     lost = [ref for ref in refs if ref not in records and ref not in known]
     unknown = [f"code {code}" for code in targets.codes if code not in known]
     unknown += [f"ref {ref}" for ref in lost if paired.get(ref) not in clients]
+    tax_ids = {(party.values.get("tax_id") or "").strip() for party in by_tax_id}
+    nobody = tuple(f"…{one[-2:]}" for one in targets.tax_ids if one.strip() not in tax_ids)
+    if nobody and not by_tax_id and not (targets.codes or targets.refs):
+        raise UsageError(
+            coded("ZV3510", "nobody in 1C has the tax id that was named"),
+            place=f"--tax-id {', '.join(nobody[:10])}",
+            remedy=Message("name a client that 1C no longer has by --code or --ref"),
+        )
     # The feed also names folders, and what was created and deleted between two messages.
     by_person = context.request.trigger != Trigger.FEED
     if by_person and unknown and not records and len(unknown) == len(targets.codes) + len(refs):
@@ -145,7 +154,13 @@ def _named(
             *(f"ref {ref}" for ref in targets.refs),
             *(f"tax id of {party.key or party.ref}" for party in by_tax_id),
         ),
-        unknown=tuple(unknown) if by_person else (),
+        warnings=(
+            *(
+                Message("neither 1C nor the store knows {one}", one=one)
+                for one in (unknown if by_person else ())
+            ),
+            *(Message("nobody in 1C has the tax id {one}", one=one) for one in nobody),
+        ),
     )
 
 

@@ -44,11 +44,12 @@ _WRITTEN = frozenset({OutcomeState.APPLIED, OutcomeState.NOT_CONVERGING})
 _AT_ONCE = 1000
 
 
-def check_undoable(journal: Journal, parent: int) -> None:
+def check_undoable(journal: Journal, parent: int, targets: Targets) -> None:
     """Refuse to undo a run that changed nothing, is pruned, or was altered in the journal.
 
     Raises:
-        UsageError: there is no such run, or nothing to put back; with what to do instead.
+        UsageError: there is no such run, or nothing to put back, of the run or of one that is
+            named; with what to do instead.
         AlteredJournalError: the before-images are not those that were sealed with the run.
     """
     run = journal.get(parent)
@@ -69,6 +70,7 @@ def check_undoable(journal: Journal, parent: int) -> None:
             place=f"undo {parent}",
             remedy=Message("`zvirka runs` lists the runs and what they did"),
         )
+    _check_named(journal, parent, targets)
     for problem in altered_run(journal, parent):
         raise AlteredJournalError(
             coded(
@@ -81,6 +83,28 @@ def check_undoable(journal: Journal, parent: int) -> None:
             remedy=Message(
                 "`zvirka audit verify` lists what was altered; nothing was written; restore"
                 " the journal from a backup, or correct the clients by hand"
+            ),
+        )
+
+
+def _check_named(journal: Journal, parent: int, targets: Targets) -> None:
+    unknown = set(targets.codes)
+    for page in journal.corrections(parent, batch=_AT_ONCE) if unknown else ():
+        for _, correction, outcome in page:
+            if outcome.state in _WRITTEN:
+                unknown -= {correction.key, correction.new_key}
+    if unknown:
+        raise UsageError(
+            coded(
+                "ZV5407",
+                "run {parent} changed none of these in the store: {named}",
+                parent=str(parent),
+                named=", ".join(sorted(unknown)),
+            ),
+            place=f"undo {parent}",
+            remedy=Message(
+                "`zvirka show {parent} --all` lists what it changed, with their codes",
+                parent=str(parent),
             ),
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +23,7 @@ from zvirka.journal.journal import Journal
 from zvirka.journal.queries import sealed_between
 from zvirka.journal.records import DifferenceEntry
 from zvirka.message import Message, coded
+from zvirka.now import day_begins, day_ends
 from zvirka.report import format_json, summary_text
 from zvirka.report.assembly import content_of
 from zvirka.report.columns import (
@@ -93,8 +94,8 @@ def period_of(journal: Journal, first: date, last: date, zone: tzinfo) -> Period
             place=f"--from {first} --to {last}",
             remedy=Message("give the earlier day first"),
         )
-    begin = datetime.combine(first, time(), zone).astimezone(UTC)
-    end = datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
+    begin = day_begins(first, zone)
+    end = day_ends(last, zone)
     with journal.reading() as connection:
         return Period(first, last, sealed_between(connection, begin, end))
 

@@ -33,6 +33,8 @@ def cross_problems(settings: Settings) -> Iterator[Problem]:
     """Yield everything that cannot work as it is written."""
     yield from _onec_problems(settings.onec)
     yield from _erp_problems(settings.erp)
+    yield from _query_problems("erp.url", "erp.password", settings.erp.url)
+    yield from _query_problems("journal.url", "journal.password", settings.journal.url or "")
     if _is_sqlite(settings.journal.url or "sqlite:") and settings.journal.password is not None:
         yield "journal.password", _no_password("journal.url")
     if any(not canary.strip() for canary in settings.guard.canaries):
@@ -115,6 +117,15 @@ def _onec_problems(onec: OnecSettings) -> Iterator[Problem]:
         yield (
             "onec.region",
             Message('found "{region}", expected a country such as UA', region=onec.region),
+        )
+
+
+def _query_problems(key: str, password: str, address: str) -> Iterator[Problem]:
+    """A password there would be shown wherever the address is."""
+    if re.search(r"[?&](password|passwd)=", address, re.IGNORECASE):
+        yield (
+            key,
+            Message("found a password after the question mark, expected {key}", key=password),
         )
 
 

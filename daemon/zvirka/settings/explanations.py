@@ -18,7 +18,8 @@ from zvirka.message import Message
 
 _LONGEST = 60
 _LIKENESS = 0.6
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):([^/@\s]*)@")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):([^@]*)@")
+_PASSWORD_IN_QUERY = re.compile(r"([?&](?:password|passwd|sslpassword)=)[^&\s]*", re.IGNORECASE)
 
 _EXPECTED = {
     "string_type": Message("a text in quotes"),
@@ -31,6 +32,8 @@ _EXPECTED = {
     "float_parsing": Message("a number"),
     "time_delta_type": Message("a duration such as 90s, 15m, 12h, 7d or 3y"),
     "time_delta_parsing": Message("a duration such as 90s, 15m, 12h, 7d or 3y"),
+    "duration": Message("a duration of at least 0s and at most 100y"),
+    "timeout": Message("a duration of more than 0s and at most 1d"),
     "path_type": Message("a path in quotes"),
     "list_type": Message("a list in square brackets"),
     "dict_type": Message("a table"),
@@ -48,7 +51,7 @@ _EXPECTED = {
 
 def masked_url(text: str) -> str:
     """Return the text with passwords inside URLs replaced by asterisks."""
-    return _PASSWORD_IN_URL.sub(r"\1:********@", text)
+    return _PASSWORD_IN_QUERY.sub(r"\1********", _PASSWORD_IN_URL.sub(r"\1:********@", text))
 
 
 def settings_problems(

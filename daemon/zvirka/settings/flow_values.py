@@ -267,7 +267,7 @@ def _separate_journal(journal: dict[str, Any], flow: str) -> None:
         return  # a file in the state directory
     try:
         url = make_url(address)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return  # reported by the journal
     if url.get_backend_name() != "sqlite":
         journal["schema"] = f"zvirka_{flow}"

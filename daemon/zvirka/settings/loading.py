@@ -248,7 +248,7 @@ def _values(
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # Windows writes a BOM
     except tomllib.TOMLDecodeError as error:
         cause = coded(
             "ZV3102", "the settings file is not TOML: {details}", details=toml_place(error)
@@ -256,7 +256,10 @@ def _read_toml(file: Path) -> dict[str, Any]:
         remedy = Message("correct that line")
     except UnicodeDecodeError:
         cause = coded("ZV3102", "the settings file is not UTF-8 text")
-        remedy = Message("save it as UTF-8 without a BOM")
+        remedy = Message("save it as UTF-8")
+    except ValueError:
+        cause = coded("ZV3102", "the settings file holds a number of too many digits")
+        remedy = Message("look for a long row of digits")
     except RecursionError:
         cause = coded("ZV3102", "the settings file is nested too deep")
         remedy = Message("look for a row of brackets")

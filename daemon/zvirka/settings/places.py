@@ -39,7 +39,7 @@ def written_language(path: Path | None, environ: Mapping[str, str]) -> str | Non
         return given
     try:
         file = find_settings(path, environ)
-        report = tomllib.loads(file.read_text("utf-8")).get("report") if file else None
+        report = tomllib.loads(file.read_text("utf-8-sig")).get("report") if file else None
     except (SettingsError, OSError, ValueError, RecursionError):
         return None
     language = report.get("language") if isinstance(report, dict) else None
@@ -52,3 +52,5 @@ def _is_file(path: Path, *, otherwise: bool = False) -> bool:
         return path.is_file()
     except PermissionError:
         return otherwise
+    except OSError:  # a name that is too long
+        return False

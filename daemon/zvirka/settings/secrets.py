@@ -106,7 +106,7 @@ def secret_values(settings: Settings) -> frozenset[str]:
     for url in (settings.erp.url, settings.journal.url):
         try:
             password = make_url(url).password if url else None
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             password = None
         found.add(str(password or ""))
     return frozenset(found - {""})

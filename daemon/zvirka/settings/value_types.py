@@ -10,7 +10,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WrapValidator
 from pydantic_core import PydanticCustomError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -29,6 +29,13 @@ def _duration(value: Any) -> Any:
         seconds = int(match[1]) * _UNITS[match[2]]
         return timedelta(seconds=seconds) if seconds <= _LONGEST else value
     return value
+
+
+def _bounded(value: timedelta) -> timedelta:
+    # Pydantic reads further forms, such as "-1d" and numbers of seconds.
+    if timedelta(0) <= value <= timedelta(seconds=_LONGEST):
+        return value
+    raise PydanticCustomError("duration", "a duration of at least 0s and at most 100y")
 
 
 def _timeout(value: Any) -> Any:
@@ -68,7 +75,7 @@ def _constant(value: Any, by_union: object) -> Any:
     return _scalar(value, by_union)
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_bounded)]
 Timeout = Annotated[timedelta, BeforeValidator(_timeout)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scalar = Annotated[str | int | float | bool, WrapValidator(_scalar)]

@@ -16,7 +16,7 @@ from zvirka.simulator.infobase import Infobase
 class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
     """One write of a person in 1C; a create gets its Ref_Key from the base."""
 
-    action: Literal["create", "update", "delete"]
+    action: Literal["create", "update", "delete", "update_contract"]
     ref: str = ""
     values: dict[str, Any] = {}
 
@@ -62,6 +62,10 @@ class EditLog:
         """Delete a counterparty physically."""
         self._write(Edit("delete", ref))
 
+    def update_contract(self, ref: str, **values: Any) -> None:
+        """Change properties of a contract."""
+        self._write(Edit("update_contract", ref, values))
+
     def _write(self, edit: Edit) -> str:
         with self._base.lock:
             self.follow()
@@ -79,4 +83,6 @@ class EditLog:
                 self._base.update(edit.ref, **edit.values)
             case "delete":
                 self._base.delete(edit.ref)
+            case "update_contract":
+                self._base.contracts.update(edit.ref, **edit.values)
         return edit.ref

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from zvirka.errors import UsageError, os_reason
+from zvirka.message import Message, coded
 from zvirka.simulator.composition import Further
 from zvirka.simulator.configurations import ConfigurationKind
 from zvirka.simulator.faults import Faults
@@ -119,7 +121,21 @@ class Simulator:
             gzip=options.gzip,
             before=before,
         )
-        self._server = WebServer((options.host, options.port), self._gate, options.certificate)
+        address = (options.host, options.port)
+        try:
+            self._server = WebServer(address, self._gate, options.certificate)
+        except OSError as error:
+            listen = f"{options.host}:{options.port}"
+            raise UsageError(
+                coded(
+                    "ZV4201",
+                    "cannot listen on {listen}: {why}",
+                    listen=repr(listen),
+                    why=os_reason(error),
+                ),
+                place="the simulated 1C",
+                remedy=Message("give a free port, or 0 for any, and an address of this machine"),
+            ) from None
         self.port = self._server.server_address[1]
         scheme = "https" if options.certificate else "http"
         self.url = f"{scheme}://{options.host}:{self.port}{BASE_PATH}"

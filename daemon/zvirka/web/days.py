@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 
+from zvirka.now import day_begins, day_ends
 from zvirka.web.request_context import RequestContext
 
 
@@ -22,6 +23,4 @@ def between(
     if first is None and last is None:
         return None
     zone = context.words.timezone
-    begin = datetime.combine(first or date(1970, 1, 1), time(), zone)
-    end = datetime.combine((last or date(9000, 1, 1)) + timedelta(days=1), time(), zone)
-    return begin.astimezone(UTC), end.astimezone(UTC)
+    return day_begins(first or date.min, zone), day_ends(last or date.max, zone)

@@ -33,11 +33,27 @@ from zvirka.settings.profiles import mapping_of
         ["audit", "export", "--from", "2026-10-01", "--to", "2026-09-01"],
         ["audit", "export", "--from", "1/10/2026", "--to", "2026-10-31"],
         ["prune", "--older-than", "old", "--reason", "x"],
+        ["prune", "--older-than", "-1d", "--reason", "x", "--yes"],
+        ["prune", "--older-than", "99999999999", "--reason", "x", "--yes"],
+        ["show", "2147483648"],
+        ["approve", "9223372036854775808", "--reason", "x"],
+        ["runs", "--limit", "9223372036854775808"],
+        ["audit", "verify", "--from", "9223372036854775808"],
+        ["resync", "--reason", " \n", "--all"],
+        ["approve", "3", "--reason", ""],
+        ["resync", "--reason", "x", "--code", "\udcff"],
+        ["approve", "3", "--reason", "\udcff"],
+        ["audit", "history", "--name", "\udcff"],
+        ["runs", "--config", "x" * 5000],
+        ["backup", "x" * 5000],
+        ["simulate", "--host", "256.1.1.1"],
+        ["simulated", "list", "--limit", "9223372036854775808"],
+        ["init", "--yes", "--onec-url", "http://[::1", "--onec-user", "", "--out", "new.toml"],
         ["report", "1", "--format", "pdf"],
         [],
         ["config"],
     ],
-    ids=lambda line: " ".join(line) or "nothing",
+    ids=lambda line: ascii(" ".join(line))[:80] or "nothing",
 )
 def test_wrong_usage_is_64_and_nothing_on_standard_output(
     line: list[str], settled: Path, capsys: pytest.CaptureFixture[str]
@@ -47,6 +63,34 @@ def test_wrong_usage_is_64_and_nothing_on_standard_output(
     assert shown.out == ""
     assert shown.err.strip()
     assert "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize(
+    "more",
+    [f"x = {'[' * 3000}", f"x = {'9' * 5000}", 'journal.url = "postgresql://u:p@h:port/db"'],
+    ids=["deep", "long number", "no port"],
+)
+@pytest.mark.parametrize("line", [["config", "show"], ["runs"]], ids=" ".join)
+def test_odd_settings_are_told_without_a_traceback(
+    more: str, line: list[str], settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = settled / "zvirka.toml"
+    file.write_text(f"{more}\n{file.read_text()}")
+    run(*line)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_settings_may_begin_with_a_byte_order_mark(settled: Path) -> None:
+    file = settled / "zvirka.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert run("config", "check") == 0
+
+
+def test_a_name_that_is_not_utf8_is_shown_in_json(
+    settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("config", "check", "--config", "\udcff.toml", "--json") == 64
+    assert json.loads(capsys.readouterr().out)["error"]["place"] == "\ufffd.toml"
 
 
 def test_wrong_settings_are_64_with_key_and_remedy(
@@ -157,6 +201,23 @@ def test_closed_output_is_141_as_in_shells_and_never_means_differences(
     os.close(writer)
     assert ended.returncode == 128 + signal.SIGPIPE
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_output_to_a_full_disk_is_told(more: list[str], settled: Path) -> None:
+    command = [sys.executable, "-m", "zvirka.cli", "config", "show", "--lang", "en", *more]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("Error: the output cannot be written: ")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(closed: str, settled: Path) -> None:
+    command = f"exec {sys.executable} -m zvirka.cli config show {closed}"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_broken_connection_of_a_command_is_not_taken_for_a_closed_output(

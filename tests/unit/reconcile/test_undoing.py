@@ -59,7 +59,7 @@ def undone(
     environment: Environment, store: MemoryStore, run: int, targets: Targets | None = None
 ) -> list[OutcomeState]:
     """The outcomes of undoing a run, which is then finished."""
-    check_undoable(environment.journal, run)
+    check_undoable(environment.journal, run, targets or Targets())
     number = begin(environment.journal, "undo", parent=run)
     undo(environment, number, store, run, targets or Targets())
     environment.journal.finish(number, status=RunStatus.FINISHED, exit_code=0, now=NOW)
@@ -131,6 +131,15 @@ def test_an_undo_of_some_leaves_the_others(environment: Environment, store: Memo
     assert store.rows["1"].values == NEW
 
 
+def test_an_undo_of_what_the_run_did_not_change_is_refused(
+    environment: Environment, store: MemoryStore
+) -> None:
+    run = corrected(environment, renamed())
+    with pytest.raises(UsageError, match="000002"):
+        undone(environment, store, run, Targets(codes=("000001", "000002")))
+    assert store.rows["1"].values == NEW
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -154,7 +163,7 @@ def test_an_altered_run_is_not_undone(
 def test_a_run_that_wrote_nothing_is_not_undone(environment: Environment) -> None:
     run = corrected(environment)
     with pytest.raises(UsageError, match="changed nothing"):
-        check_undoable(environment.journal, run)
+        check_undoable(environment.journal, run, Targets())
 
 
 def test_a_new_ref_key_alone_is_nothing_to_put_back(

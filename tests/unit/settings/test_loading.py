@@ -55,6 +55,15 @@ def test_environment_overrides_the_file_and_says_so(tmp_path: Path) -> None:
     assert "guard.max_deletes" not in loaded.origins
 
 
+@pytest.mark.parametrize("value", ['"-1d"', "-1", "1e12", '"-P3Y"', '"999999999 days"'])
+def test_a_duration_is_neither_negative_nor_longer_than_a_century(
+    tmp_path: Path, value: str
+) -> None:
+    said = refused(f"{SMALLEST}\n[policy]\napproval_expires = {value}\n", tmp_path)
+    assert "policy.approval_expires" in said
+    assert "a duration of at least 0s and at most 100y" in said
+
+
 def test_process_environment_is_not_read_behind_the_callers_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,3 +149,18 @@ def test_effective_values_mask_secrets_and_passwords_in_addresses(tmp_path: Path
     assert shown["alerts.urls"] == "[********]"
     assert "tainted" not in str(shown)
     assert secret_values(found.settings) == {"tainted-1", "tainted-2", "tgram://tainted-3/1"}
+
+
+def test_a_password_with_a_slash_is_masked_in_an_address(tmp_path: Path) -> None:
+    text = SMALLEST.replace("sqlite:////var/lib/zvirka/erp.db", "postgresql://e:tain/ted@db/erp")
+    found = load_settings(written(tmp_path, text), {})
+    shown = {value.key: value.value for value in effective_values(found)}
+    assert shown["erp.url"] == "postgresql://e:********@db/erp"
+
+
+@pytest.mark.parametrize("address", ["?user=e&password=tainted", "?PASSWD=tainted"])
+def test_a_password_in_the_query_of_an_address_is_refused(tmp_path: Path, address: str) -> None:
+    text = SMALLEST.replace("sqlite:////var/lib/zvirka/erp.db", f"postgresql://db/erp{address}")
+    with pytest.raises(SettingsError, match=r"erp\.url: found a password") as caught:
+        load_settings(written(tmp_path, text), {})
+    assert "tainted" not in str(caught.value)

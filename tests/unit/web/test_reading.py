@@ -82,6 +82,12 @@ def test_runs_are_narrowed_by_day_and_person(page: PageClient) -> None:
     assert listed(page.get("/runs?from=x&to=%00").text) == [3, 2, 1]
 
 
+@pytest.mark.parametrize("path", ["/runs", "/timeline", "/export"])
+def test_the_first_and_the_last_day_of_the_calendar_are_days(page: PageClient, path: str) -> None:
+    for days in ("from=0001-01-01&to=0001-01-01", "from=9999-12-31&to=9999-12-31"):
+        assert page.get(f"{path}?{days}").status_code == 200
+
+
 def test_two_held_plans_are_compared(page: PageClient) -> None:
     held_run(page.journal)
     assert page.get("/runs/1/changes").status_code == 404
