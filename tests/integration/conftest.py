@@ -13,8 +13,10 @@ import pytest
 
 from tests.integration.databases import BACKENDS
 from tests.integration.engine_world import World, world
+from tests.integration.simulator_client import Client, simulated
 from tests.integration.store_shapes import CASES, SHAPES, Shape, params
 from tests.unit.cli.lines import settled
+from zvirka.simulator import Simulator
 
 __all__ = ["settled"]
 
@@ -59,3 +61,10 @@ def night(tmp_path: Path) -> Iterator[World]:
 def careful(night: World) -> World:
     """The same with limits that a handful of deletions passes."""
     return night.with_settings(guard={"max_deletes": 2, "max_changes": 8})
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[Simulator, Client]]:
+    """A simulated publication and a plain reader of it."""
+    with simulated() as pair:
+        yield pair

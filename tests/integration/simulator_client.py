@@ -65,3 +65,8 @@ def simulated(**options: Any) -> Iterator[tuple[Simulator, Client]]:
             yield sim, client
         finally:
             client.session.close()
+
+
+def refs(rows: list[dict[str, str]]) -> list[str]:
+    """The Ref_Keys of rows."""
+    return [row["Ref_Key"] for row in rows]

@@ -225,7 +225,7 @@ def test_a_rule_that_a_create_breaks_is_found_by_trying(shop: Shape) -> None:
 def test_constants_that_do_not_fit_the_ownership_are_found_by_trying(shop: Shape) -> None:
     wrong = with_settings(shop, owned="external_id IS NOT NULL AND source = 'web'")
     (finding,) = found(wrong, "rights", "failure")
-    assert "would not be owned" in finding.text
+    assert "erp.owned does not hold" in finding.text
 
 
 def test_a_key_that_does_not_tell_case_or_spaces_apart_is_told(shop: Shape) -> None:

@@ -194,6 +194,24 @@ def test_a_counterparty_without_a_code_is_reported(night: World) -> None:
     assert run.exit_code == 1
 
 
+@pytest.mark.parametrize("emptied", ["", "  "])
+def test_a_client_whose_code_is_emptied_in_1c_keeps_its_key(night: World, emptied: str) -> None:
+    """It was moved to an empty key, under which neither side finds it again."""
+    night.run()
+    before = night.in_store()
+    ref = night.refs()[0]
+    code = night.base.get(ref).values["code"]
+    night.base.update(ref, code=emptied, name="Без коду")
+    for full in (False, True):
+        run = night.run(full=full)
+        [difference] = night.differences(run.run)
+        assert (difference.kind, run.exit_code) == (Kind.KEYLESS, 1)
+        assert night.in_store() == before
+    night.base.update(ref, code=code)
+    assert night.run().exit_code == 0
+    night.assert_in_sync()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("policy", "expected"), [("keep", True), ("delete", False), ("deactivate", False)]

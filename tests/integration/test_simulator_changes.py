@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-
-import pytest
 
 from tests.integration.simulator_client import Client, simulated
 from zvirka.simulator import Simulator
@@ -14,12 +11,6 @@ from zvirka.simulator.exchange import READER_NODE
 ATOM = "{http://www.w3.org/2005/Atom}"
 GONE = "{http://purl.org/atompub/tombstones/1.0}deleted-entry"
 DATA = "{http://schemas.microsoft.com/ado/2007/08/dataservices}"
-
-
-@pytest.fixture
-def served() -> Iterator[tuple[Simulator, Client]]:
-    with simulated() as pair:
-        yield pair
 
 
 def point(client: Client, node: str = READER_NODE) -> str:

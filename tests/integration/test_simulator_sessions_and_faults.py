@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,12 +17,6 @@ from cryptography.x509.oid import NameOID
 
 from tests.integration.simulator_client import CATALOGUE, Client, simulated
 from zvirka.simulator import Simulator
-
-
-@pytest.fixture
-def served() -> Iterator[tuple[Simulator, Client]]:
-    with simulated() as pair:
-        yield pair
 
 
 def test_credentials_are_utf_8_and_nothing_else(served: tuple[Simulator, Client]) -> None:

@@ -160,6 +160,17 @@ def test_a_conflict_names_the_rows_that_hold_the_unique_value(shape: Shape) -> N
         store.close()
 
 
+@pytest.mark.shapes("embedded")
+def test_a_conflict_is_looked_for_with_the_key_as_it_would_be_stored(shape: Shape) -> None:
+    (first,) = shape.create(1)
+    store: Store = shape.store()
+    try:
+        wanted = shape.creation(3, code=f" {shape.key(1)}\u00a0", tax_id="")
+        assert store.conflicts(wanted) == [first.row]
+    finally:
+        store.close()
+
+
 def test_a_mapping_that_does_not_fit_tells_all_at_once(shape: Shape) -> None:
     wrong = shape.erp.model_copy(
         update={

@@ -45,6 +45,19 @@ def test_a_row_that_a_trigger_refuses_fails_alone(body: str, tmp_path: Path) -> 
     assert "raised by guard_region()" in outcomes[2].detail
 
 
+def test_a_key_that_a_trigger_changes_is_told_as_that(tmp_path: Path) -> None:
+    """It was told as a row that is not owned, where erp.owned had nothing to do with it."""
+    shape = production("mariadb", tmp_path)
+    shape.sql(
+        f"CREATE TRIGGER low BEFORE INSERT ON {shape.table}"
+        " FOR EACH ROW SET NEW.external_id = LOWER(NEW.external_id)"
+    )
+    [outcome] = shape.apply(shape.creation(1)).values()
+    assert outcome.state is OutcomeState.REFUSED
+    assert "the database changed the key (a trigger)" in outcome.detail
+    assert shape.sql(f"SELECT count(*) FROM {shape.table} WHERE external_id = 'c-00001'") == [(0,)]
+
+
 @pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
 def test_a_missing_right_is_no_fault_of_a_row(backend: str, tmp_path: Path) -> None:
     engine = create_engine(fresh(backend, tmp_path))

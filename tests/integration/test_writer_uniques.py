@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.integration.store_shapes import Shape
-from zvirka.domain import Action, Outcome, OutcomeState
+from tests.integration.databases import fresh
+from tests.integration.store_shapes import Shape, ref
+from zvirka.domain import Action, Correction, Outcome, OutcomeState
+from zvirka.mapping import Attribute, Field, Mapping
+from zvirka.settings.model import ErpSettings
 
 
 def states(outcomes: dict[int, Outcome]) -> list[OutcomeState]:
@@ -157,3 +162,36 @@ def test_a_circle_over_a_not_null_column_fails_whole_and_says_why(shape: Shape) 
     assert states(outcomes) == [OutcomeState.FAILED] * 2
     assert "in a circle" in outcomes[1].detail
     assert shape.tables() == before
+
+
+@pytest.mark.parametrize("answer", ["REPLACE", "IGNORE", "ROLLBACK", "FAIL"])
+def test_a_constraint_that_would_delete_the_other_row_fails_the_correction(
+    answer: str, tmp_path: Path
+) -> None:
+    """SQLite's ON CONFLICT REPLACE removed one client for another, by turns every night."""
+    url = fresh("sqlite", tmp_path)
+    erp = ErpSettings.model_validate({"url": url, "table": "clients"})
+    mapping = Mapping(
+        catalog="Контрагенти", fields=tuple(Field(n, Attribute(n)) for n in ("code", "name"))
+    )
+    shape = Shape("answering", "sqlite", erp, mapping, {})
+    shape.sql(
+        "CREATE TABLE clients(id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, name TEXT"
+        f" UNIQUE ON CONFLICT {answer}, is_active BOOLEAN NOT NULL DEFAULT TRUE)"
+    )
+    shape.sql("INSERT INTO clients(code, name) VALUES ('C-00001', 'Same'), ('C-00002', 'Other')")
+    outcomes = shape.apply(
+        Correction(
+            id=3,
+            action=Action.CREATE,
+            key="C-00003",
+            ref=ref(3),
+            after={"code": "C-00003", "name": "Same"},
+        ),
+        shape.change(Action.UPDATE, shape.read(2), 2, name="Same"),
+    )
+    assert {one.state for one in outcomes.values()} == {OutcomeState.FAILED}
+    assert shape.sql("SELECT code, name FROM clients ORDER BY code") == [
+        ("C-00001", "Same"),
+        ("C-00002", "Other"),
+    ]

@@ -121,6 +121,14 @@ def a_feed_that_1c_cuts_from_the_first_byte(state: NightsLaw) -> None:
     state.answers_cut_by_day(after=0, command="feed", pick=0, skip=0)
 
 
+@kept
+def a_row_with_a_padded_code_is_taken_out_of_our_hands(state: NightsLaw) -> None:
+    state.first_night(shape="embedded", rekey="apply", mark="keep")
+    state.change_code(code=" A-1 ", deliver=False, pick=0, sent=True)
+    state.night(full=False)
+    state.take_a_row_out_of_our_hands(pick=0)
+
+
 @pytest.mark.parametrize("history", KEPT, ids=lambda history: history.__name__)
 def test_a_kept_history_obeys_the_law(history: History) -> None:
     state = NightsLaw()

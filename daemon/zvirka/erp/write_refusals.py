@@ -11,7 +11,8 @@ KEY_TWICE = Message("another correction of this batch creates the same key")
 KEY_HELD = Message("another client holds the new key")
 NO_RESTORE = Message("the store deletes for good, there is nothing to restore")
 NOT_OWNED = Message(
-    "the created row would not be owned; complete erp.on_create so that erp.owned holds"
+    "the created row is not found under its key: erp.owned does not hold for it (complete"
+    " erp.on_create), or the database changed the key (a trigger)"
 )
 KEY_DOUBLED = Message("another row has the same key after the create, which was taken back")
 CREATES_STOPPED = Message(

@@ -72,8 +72,8 @@ def decide(pair: Pair, policy: Policy) -> Difference | None:
     if len(pair.refs) > 1 or len(pair.rows) > 1 or pair.key_taken:
         # the key does not say which record belongs to which client
         return _duplicate(pair)
-    if wanted and not client and not wanted.key:
-        # nothing to find or to store it by
+    if wanted and not wanted.key and (not client or client.key):
+        # nothing to find or to store it by; a client keeps the key it has
         return _keyless(pair, wanted.values, Message("1C"))
     if wanted and not existing and pair.elsewhere and policy.shared == "first":
         # the base of another flow knows the counterparty as well, and had it created first

@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+
+from zvirka.onec.session import OnecSession
+from zvirka.onec.transport import Limits
 
 
 @dataclass
@@ -120,3 +124,10 @@ def sleeper() -> tuple[list[float], Callable[[float], None]]:
     """A clock that only remembers how long it was told to sleep."""
     slept: list[float] = []
     return slept, slept.append
+
+
+def session(url: str, **options: Any) -> OnecSession:
+    """A session that does not sleep between its attempts."""
+    options.setdefault("sleep", lambda _: None)
+    limits = options.pop("limits", Limits(2, 2, 5))
+    return OnecSession(url, "Обмін", "пароль", limits=limits, **options)

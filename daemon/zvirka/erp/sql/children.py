@@ -12,12 +12,10 @@ from sqlalchemy import (
     Select,
     Update,
     bindparam,
-    insert,
     select,
-    update,
 )
 
-from zvirka.erp.sql.expressions import among
+from zvirka.erp.sql.expressions import among, insert_into, update_of
 from zvirka.erp.sql.row_values import RowValues
 from zvirka.erp.sql.statements import set_of, values_of
 from zvirka.erp.sql.table_layout import Child, TableLayout
@@ -80,7 +78,7 @@ def _locked(connection: Connection, child: Child, parents: Sequence[Any]) -> Sel
 def _change(child: Child, columns: Sequence[str]) -> Update:
     """Update one child row."""
     values = dict(child.on_update) | set_of(child.table, columns)
-    statement = update(child.table).values(values).where(*child.predicate)
+    statement = update_of(child.table).values(values).where(*child.predicate)
     statement = statement.where(child.parent == bindparam("zv_parent", type_=child.parent.type))
     if child.pk is None:
         return statement
@@ -92,4 +90,4 @@ def _create(child: Child, columns: Sequence[str]) -> Insert:
     values: dict[str, Any] = dict(child.on_create)
     values |= {column.name: value for column, value in child.where}
     values[child.parent.name] = bindparam("zv_parent", type_=child.parent.type)
-    return insert(child.table).values(values | set_of(child.table, columns))
+    return insert_into(child.table).values(values | set_of(child.table, columns))

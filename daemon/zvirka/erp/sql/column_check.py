@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Column, Connection, String, Table
+from sqlalchemy import Column, Connection, Table
 from sqlalchemy import text as sql_text
 
+from zvirka.erp.sql.charsets import charset_of
 from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.typed_values import has_rule, unknown_type
@@ -130,7 +131,11 @@ def charset_findings(connection: Connection, layout: TableLayout) -> Iterator[Fi
         encoding = connection.execute(sql_text("SHOW server_encoding")).scalar_one()
         narrow = [] if encoding == "UTF8" else [f"the database is encoded in {encoding}"]
     elif backend in {"mysql", "mariadb"}:
-        narrow = list(_narrow_columns(connection, layout))
+        narrow = [
+            f"{_place(mapped)} is encoded in {charset.name}"
+            for mapped in _mapped_columns(layout)
+            if (charset := charset_of(mapped.column)) is not None
+        ]
     for what in narrow:
         yield Finding(
             "warning",
@@ -142,21 +147,6 @@ def charset_findings(connection: Connection, layout: TableLayout) -> Iterator[Fi
             ),
             Message("convert it to UTF-8 (utf8mb4)"),
         )
-
-
-def _narrow_columns(connection: Connection, layout: TableLayout) -> Iterator[str]:
-    statement = sql_text(
-        "SELECT character_set_name FROM information_schema.columns WHERE table_name = :table"
-        " AND column_name = :column AND table_schema = COALESCE(:schema, DATABASE())"
-    )
-    for mapped in _mapped_columns(layout):
-        if not isinstance(mapped.column.type, String):
-            continue
-        table = mapped.column.table
-        parameters = {"table": table.name, "column": mapped.column.name, "schema": table.schema}
-        charset = connection.execute(statement, parameters).scalar()
-        if charset not in {None, "utf8mb4"}:
-            yield f"{_place(mapped)} is encoded in {charset}"
 
 
 def _mapped_columns(layout: TableLayout) -> list[MappedColumn]:

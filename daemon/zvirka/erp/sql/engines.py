@@ -171,7 +171,8 @@ def _require_file(url: URL) -> None:
 
 
 def _postgresql_arguments(url: URL) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
+    # Else the driver speaks the database's own encoding, and fails before the server is asked.
+    arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
     return {name: value for name, value in arguments.items() if name not in url.query}
 
 

@@ -12,18 +12,23 @@ from sqlalchemy import (
     Date,
     DateTime,
     Float,
+    Insert,
     Numeric,
+    Table,
     Text,
     Time,
+    Update,
     Uuid,
     any_,
     case,
     false,
     func,
+    insert,
     literal,
     literal_column,
     select,
     true,
+    update,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -286,6 +291,28 @@ def _same_sqlite(element: Same, compiler: SQLCompiler, **kwargs: Any) -> str:
 def _same_mysql(element: Same, compiler: SQLCompiler, **kwargs: Any) -> str:
     left, right = _sides(element, compiler, kwargs)
     return f"(CAST({left} AS BINARY) <=> CAST({right} AS BINARY))"
+
+
+ANSWERS_CONFLICTS = "answers conflicts"
+"""Key in ``Table.info``: an SQLite table says itself what a broken constraint leads to.
+
+``UNIQUE ON CONFLICT REPLACE`` deletes the other row. A statement overrides that, and what the
+triggers of the table say, too; so it does only here.
+"""
+
+
+def insert_into(table: Table) -> Insert:
+    """An INSERT that fails where a constraint is broken, whatever the table says."""
+    return insert(table).prefix_with(*_or_abort(table))
+
+
+def update_of(table: Table) -> Update:
+    """An UPDATE that fails where a constraint is broken, whatever the table says."""
+    return update(table).prefix_with(*_or_abort(table))
+
+
+def _or_abort(table: Table) -> tuple[str, ...]:
+    return ("OR ABORT",) if ANSWERS_CONFLICTS in table.info else ()
 
 
 def among(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> Any:

@@ -203,7 +203,7 @@ class KeyColumns:
         if part.parent is not None:
             where = _refers_to(connection, part.parent, part, column, wanted)
         elif self._is_padded(part) and not clean:
-            where = self._trimmed(column).in_(wanted)
+            where = self._trimmed(column).in_(column_values(part.column, wanted))
         else:
             values = [value for text in wanted for value in _stored_as(part, text)]
             where = among(connection, column, values)

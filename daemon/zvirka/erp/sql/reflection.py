@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from sqlalchemy import Column, Engine, Float, MetaData, Numeric, Table
+from sqlalchemy import Column, Connection, Engine, Float, MetaData, Numeric, String, Table, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 from sqlalchemy.types import REAL
 
+from zvirka.erp.sql.charsets import note_charsets
 from zvirka.erp.sql.database_errors import store_error
+from zvirka.erp.sql.expressions import ANSWERS_CONFLICTS
 from zvirka.erp.sql.typed_values import EXACT_DIGITS
 from zvirka.settings.model import ErpSettings
 
@@ -18,6 +21,22 @@ _DOUBLE_DIGITS = 15
 """Decimal digits that a double holds for certain (IEEE 754-2008, 5.12.2)."""
 
 _SINGLE_DIGITS = 6
+
+_LIMITS_OF_DOMAINS = text("""
+    WITH RECURSIVE base (name, type, modifier) AS (
+        SELECT attname, atttypid, atttypmod
+        FROM pg_catalog.pg_attribute
+        WHERE attrelid = CAST(:name AS regclass) AND attnum > 0 AND NOT attisdropped
+        UNION ALL
+        SELECT base.name, pg_type.typbasetype, pg_type.typtypmod
+        FROM base JOIN pg_catalog.pg_type ON pg_type.oid = base.type
+        WHERE pg_type.typtype = 'd'
+    )
+    SELECT name, CAST(regexp_match(limits, '(\\d+),?(\\d+)?') AS integer[])
+    FROM base, substring(pg_catalog.format_type(type, modifier) FROM '\\(.*\\)') AS limits
+    WHERE modifier >= 0
+""")
+"""Length, or precision and scale, of the types under domains, by column."""
 
 
 def reflect(engine: Engine, erp: ErpSettings, name: str) -> tuple[Table, dict[str, Table]]:
@@ -62,17 +81,42 @@ def _reflected(engine: Engine, metadata: MetaData, name: str, schema: str | None
         if not dot:
             raise
         table = reflected(bare, within)
+    with engine.connect() as connection:
+        _replace_domains(connection, table)
+        note_charsets(connection, table)
+        _note_answers(connection, table)
     for column in table.columns:
-        _complete(column, engine.dialect.name)
+        if digits := _exact_digits(column, engine.dialect.name):
+            column.info[EXACT_DIGITS] = digits
     return table
 
 
-def _complete(column: Column[Any], dialect: str) -> None:
-    """Replace a domain by the type under it, and note how exact a column of numbers is."""
-    while isinstance(column.type, DOMAIN):
-        column.type = column.type.data_type
-    if digits := _exact_digits(column, dialect):
-        column.info[EXACT_DIGITS] = digits
+def _replace_domains(connection: Connection, table: Table) -> None:
+    """Give columns of a domain the type under it, with its length, precision and scale.
+
+    SQLAlchemy reflects that type without them; ``char(12)`` would be taken for ``char(1)``.
+    """
+    domains = [column for column in table.columns if isinstance(column.type, DOMAIN)]
+    if not domains:
+        return
+    name = connection.dialect.identifier_preparer.format_table(table)
+    found = connection.execute(_LIMITS_OF_DOMAINS, {"name": name}).all()
+    limits = {column: [limit for limit in limits if limit is not None] for column, limits in found}
+    for column in domains:
+        while isinstance(column.type, DOMAIN):
+            column.type = column.type.data_type
+        if isinstance(column.type, String | Numeric):
+            column.type = type(column.type)(*limits.get(column.name, ()))
+
+
+def _note_answers(connection: Connection, table: Table) -> None:
+    """Note whether an SQLite table says what a broken constraint leads to."""
+    if connection.dialect.name != "sqlite":
+        return
+    statement = "SELECT sql FROM sqlite_master WHERE lower(name) = lower(?)"
+    found = connection.exec_driver_sql(statement, (table.name,)).scalar()
+    if found and re.search(r"on\s+conflict", found, re.IGNORECASE):
+        table.info[ANSWERS_CONFLICTS] = True
 
 
 def _exact_digits(column: Column[Any], dialect: str) -> int | None:

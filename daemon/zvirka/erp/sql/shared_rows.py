@@ -102,11 +102,10 @@ class SharedRows:
     def _holds(self, connection: Connection, texts: Sequence[str]) -> Any:
         column = self._column
         assert column is not None
-        if not takes_any_text(column):
-            return among(connection, column, column_values(column, texts))
-        if self._is_clean(connection):
-            return among(connection, column, texts)
-        return Trimmed(column, self._layout.blanks).in_(texts)
+        values = column_values(column, texts)
+        if not takes_any_text(column) or self._is_clean(connection):
+            return among(connection, column, values)
+        return Trimmed(column, self._layout.blanks).in_(values)
 
     def _is_clean(self, connection: Connection) -> bool:
         """Whether an index can find every value as it stands."""

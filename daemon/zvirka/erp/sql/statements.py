@@ -18,15 +18,13 @@ from sqlalchemy import (
     Update,
     bindparam,
     delete,
-    insert,
     literal,
     select,
-    update,
 )
 
 from zvirka.domain import Action, Correction
 from zvirka.erp.sql.bulk_update import BulkUpdate
-from zvirka.erp.sql.expressions import Same, among, field_text
+from zvirka.erp.sql.expressions import Same, among, field_text, insert_into, update_of
 from zvirka.erp.sql.row_values import RowValues
 from zvirka.erp.sql.soft_delete import is_active
 from zvirka.erp.sql.table_layout import TableLayout
@@ -65,7 +63,7 @@ class Statements:
         constants: dict[str, Any] = dict(layout.on_create)
         if layout.soft is not None:
             constants = layout.soft.on_restore | constants
-        return insert(layout.table).values(
+        return insert_into(layout.table).values(
             {name: value for name, value in constants.items() if name not in columns}
         )
 
@@ -82,7 +80,7 @@ class Statements:
             return None
         row = layout.pk == bindparam("zv_row", type_=layout.pk.type)
         conditions = self._as_scanned(active, owned=not parked)
-        return update(layout.table).values(values).where(row, *conditions)
+        return update_of(layout.table).values(values).where(row, *conditions)
 
     def change_in_bulk(self, group: Sequence[RowValues], *, judged: bool) -> Update | None:
         """One statement that changes a group of one shape, values and all; ``None``: not here.
@@ -103,7 +101,7 @@ class Statements:
             Same(field_text(mapped, mapped.column), new.c[f"zv_was_{number}"])
             for number, mapped in enumerate(() if judged else layout.columns.values())
         ]
-        return update(layout.table).values(values).where(layout.pk == new.c.zv_row, *conditions)
+        return update_of(layout.table).values(values).where(layout.pk == new.c.zv_row, *conditions)
 
     def _constants(self, action: Action) -> dict[str, Any]:
         layout = self._layout

@@ -28,16 +28,16 @@ from sqlalchemy import (
 
 from zvirka.domain import Client, Correction
 from zvirka.erp.protocol import IMAGE_SEPARATOR
+from zvirka.erp.sql.conversion import storable
 from zvirka.erp.sql.expressions import AsText, Same, admin_sql, among, field_text
 from zvirka.erp.sql.soft_delete import is_active
 from zvirka.erp.sql.table_layout import Child, TableLayout
 from zvirka.erp.sql.typed_values import (
     UnstorableError,
-    column_value,
     column_values,
     takes_any_text,
 )
-from zvirka.identity import canonical_key, trimmed
+from zvirka.identity import canonical_key
 
 Rows = Select[*tuple[Any, ...]]
 """A SELECT whose columns are only known from the layout."""
@@ -259,25 +259,26 @@ def rows_with_key(connection: Connection, layout: TableLayout, key: str, *, clea
 
 
 def conflicting_rows(layout: TableLayout, correction: Correction) -> list[Select[Any]]:
-    """Statements that give the primary keys a correction's new values would collide with."""
+    """Statements that give the primary keys a correction's new values would collide with.
+
+    They look for the values as the correction would write them, not as 1C has them.
+    """
     statements = []
-    wanted = dict(correction.before) | dict(correction.after)
-    by_column = {mapped.column.name: field for field, mapped in layout.columns.items()}
+    wanted = layout.key.with_canonical({**correction.before, **correction.after})
+    by_column = {mapped.column.name: mapped for mapped in layout.columns.values()}
     for unique in layout.uniques:
-        fields = [by_column.get(name) for name in unique.columns]
-        if None in fields or not any(field in correction.after for field in fields):
+        columns = [by_column[name] for name in unique.columns if name in by_column]
+        if len(columns) < len(unique.columns):
             continue
-        values = [wanted.get(str(field)) for field in fields]
-        if not all(trimmed(value) for value in values):
+        if not any(mapped.field in correction.after for mapped in columns):
             continue
-        columns = [layout.table.c[name] for name in unique.columns]
         try:
-            pairs = [
-                column == column_value(column, str(value))
-                for column, value in zip(columns, values, strict=True)
-            ]
+            held = [storable(mapped, wanted.get(mapped.field), nul=False)[0] for mapped in columns]
         except UnstorableError:
             continue
+        if None in held:  # NULLs do not collide
+            continue
+        pairs = [mapped.column == value for mapped, value in zip(columns, held, strict=True)]
         statement = select(AsText(layout.pk)).where(*pairs)
         if unique.where:
             statement = statement.where(admin_sql(unique.where))

@@ -20,12 +20,14 @@ from zvirka.erp.sql.mapped_column import MappedColumn
 from zvirka.erp.sql.store_queries import Reading
 from zvirka.erp.sql.table_layout import TableLayout
 from zvirka.erp.sql.transaction import Transaction
-from zvirka.erp.sql.typed_values import is_day, some_value
+from zvirka.erp.sql.typed_values import column_values, is_day, some_value
 from zvirka.erp.write_refusals import KEY_TAKEN
 from zvirka.findings import Finding
 from zvirka.message import Message, coded, joined
 
 KEY = "zv-check-й"
+PLAIN_KEY = "zv-check-1"
+"""For a column whose encoding has no Cyrillic letters."""
 REF = "00000000-0000-4000-8000-00007a766972"
 LIKELY = ("000099999", "00-099999", "99999")
 ALMOST = {
@@ -239,7 +241,8 @@ def _fitting_part(part: MappedColumn, parents: Mapping[str, str]) -> str:
         return some_value(part.column)
     if not isinstance(kind, String):
         return "2147483647"
-    return KEY if kind.length is None else KEY[-kind.length :]
+    key = KEY if column_values(part.column, [KEY]) else PLAIN_KEY
+    return key if kind.length is None else key[-kind.length :]
 
 
 def _some_client(connection: Connection, reading: Reading) -> Client | None:

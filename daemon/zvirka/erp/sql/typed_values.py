@@ -19,6 +19,7 @@ from sqlalchemy import Column, Enum, Float
 from sqlalchemy.types import NullType
 
 from zvirka.domain import ZERO_REF
+from zvirka.erp.sql.charsets import charset_of
 from zvirka.identity import trimmed
 from zvirka.message import Message
 
@@ -82,6 +83,15 @@ def column_value(column: Column[Any], value: str) -> Any:
     if takes_any_text(column):
         if isinstance(column.type, Enum) and value not in column.type.enums:
             raise refused(column)  # MySQL takes a digit for the number of a member
+        charset = charset_of(column)
+        if charset is not None and not charset.holds(value):
+            raise UnstorableError(
+                Message(
+                    "column {column} is encoded in {charset}, which lacks a character of the value",
+                    column=column.name,
+                    charset=charset.name,
+                )
+            )
         return value
     parse = _PARSERS.get(_kind(column))
     if parse is None:
