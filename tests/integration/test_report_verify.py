@@ -17,6 +17,7 @@ from zvirka import __version__
 from zvirka.errors import UsageError
 from zvirka.journal.journal import Journal
 from zvirka.report import format_html, render, write_reports
+from zvirka.report.embedded_data import embedded_in
 from zvirka.report.file_check import Authenticity, verify_report
 
 FORMS = ("html", "xlsx", "csv", "json", "md")
@@ -87,6 +88,33 @@ def test_a_line_taken_out_or_put_in_is_found(
     for changed in (lines[:-1], [*lines, lines[-1]], lines[1:]):
         path.write_bytes(b"".join(changed))
         assert verify_report(told[0], path).authenticity is Authenticity.ALTERED
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("offset", "damage"),
+    [(0, b"\xff" * 8), (8, b"\x01"), (10, b"\x0c"), (10, b"\x0e")],
+    ids=["data", "encrypted", "bzip2", "lzma"],
+)
+def test_a_damaged_workbook_is_told(
+    told: tuple[Journal, int, Path], tmp_path: Path, offset: int, damage: bytes
+) -> None:
+    path = copied(told, "zvirka-run-000003.xlsx", tmp_path)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as workbook:
+        members = workbook.infolist()
+        central = workbook.start_dir
+    for member in members:
+        altered = bytearray(whole)
+        name = member.filename.encode()
+        if offset == 0:
+            place = member.header_offset + 30 + len(name)
+        else:  # the flags or the method in the central directory
+            place = whole.index(name, central) - 46 + offset
+        altered[place : place + len(damage)] = damage
+        path.write_bytes(altered)
+        embedded_in(path)
+        assert verify_report(told[0], path).authenticity is not Authenticity.GENUINE
 
 
 def test_a_cell_changed_in_a_workbook_is_found(

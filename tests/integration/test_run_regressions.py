@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.integration.engine_world import world
-from zvirka.domain import Action, Cause, Kind
+from zvirka.domain import Action, Cause, Command, Kind
 from zvirka.erp.protocol import Store
 from zvirka.reconcile import applying, verifying
+from zvirka.reconcile.request import Targets
 from zvirka.staging.source_mirror import SourceMirror
 
 
@@ -130,6 +131,30 @@ def test_the_pairing_of_what_is_gone_from_both_sides_is_forgotten(tmp_path: Path
             remembered = {one for batch in environment.journal.pairings() for one, _, _ in batch}
         assert ref not in remembered
         assert set(made.refs()) <= remembered
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("by", ["night", "resync"])
+def test_a_primary_key_that_the_database_used_again_leads_to_no_other_client(
+    tmp_path: Path, by: str
+) -> None:
+    """The row of one client was overwritten with another, as after a restored backup."""
+    with world(tmp_path, shape="production", counterparties=6) as made:
+        made.run()
+        lost, other = made.refs()[:2]
+        codes = [str(made.base.get(ref).values["code"]) for ref in (lost, other)]
+        rows = [made.shape.find(code)[0].row for code in codes]
+        made.shape.sql("DELETE FROM client_contacts WHERE client_id = ?", (rows[0],))
+        made.shape.sql("DELETE FROM clients WHERE id = ?", (rows[0],))
+        made.shape.sql("UPDATE clients SET id = ? WHERE id = ?", tuple(rows))
+        made.shape.sql("UPDATE client_contacts SET client_id = ? WHERE client_id = ?", tuple(rows))
+        if by == "night":
+            run = made.run()
+        else:
+            run = made.run(command=Command.RESYNC, targets=Targets(refs=(lost,)), reason="test")
+        assert [(d.ref, d.action) for d in made.differences(run.run)] == [(lost, Action.CREATE)]
+        assert made.shape.find(codes[1])[0].row == rows[0]
+        made.assert_in_sync()
 
 
 @pytest.mark.long

@@ -196,9 +196,16 @@ def _successors(
     records: dict[str, Counterparty],
     clients: dict[str, Client],
 ) -> list[Counterparty]:
-    """Counterparties created again in 1C under the key of a named one that is gone."""
+    """Counterparties under the key of a named one's row, where the named one does not have it.
+
+    It is gone and was created again in 1C, or its row is another client's by now.
+    """
     if searched_field(context.mapping) is None:
         return []
-    rows = context.matching.remembered.rows_of([ref for ref in refs if ref not in records])
-    keys = {clients[row].key for row in rows.values() if row in clients} - {""}
-    return find_keys(context.source, context.mapping, sorted(keys))
+    rows = context.matching.remembered.rows_of(refs)
+    keys = {
+        clients[row].key
+        for ref, row in rows.items()
+        if row in clients and (ref not in records or clients[row].key != records[ref].key)
+    }
+    return find_keys(context.source, context.mapping, sorted(keys - {""}))

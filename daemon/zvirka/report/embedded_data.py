@@ -7,7 +7,9 @@ hidden sheet, a cell each :data:`CELL` characters.
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from base64 import b64decode, b64encode
@@ -25,7 +27,18 @@ LIMIT = 1 << 30
 _TEXT = re.compile(rb"zvirka (uk|en) ([\w/+-]+) ([A-Za-z0-9+/]+={0,2})")
 _TEMPLATE = re.compile(rb'<template id="zvirka-data">([^<]*)</template>')
 _CELL = re.compile(rb"<t[^>]*>([^<]*)</t>")
-_BAD_WORKBOOK = (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, ValueError, NotImplementedError)
+BAD_WORKBOOK = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+)
+"""What reading a damaged workbook raises; ``RuntimeError`` of one that claims to be encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +121,6 @@ def _in_workbook(content: bytes) -> bytes:
                     text = b"".join(_CELL.findall(workbook.read(name)))
                     if text.startswith(b"zvirka "):
                         return text
-    except _BAD_WORKBOOK:
+    except BAD_WORKBOOK:
         pass
     return b""

@@ -29,7 +29,7 @@ from zvirka.journal.journal import Journal
 from zvirka.message import Message, coded, joined
 from zvirka.report import content_of, render_content, report_stem, write_content
 from zvirka.report.content import ReportContent
-from zvirka.report.embedded_data import Embedded, embedded_in, in_html, in_sheet
+from zvirka.report.embedded_data import BAD_WORKBOOK, Embedded, embedded_in, in_html, in_sheet
 from zvirka.report.format_json import VERSION
 from zvirka.report.older_json import holds_data_of
 
@@ -37,13 +37,6 @@ _FORMS = frozenset({"html", "json", "csv", "md", "xlsx"})
 _NAME = re.compile(r"zvirka-run-(\d{6,})")
 _HEADING = re.compile(
     r'(?:<title>|<dc:title>|\A# zvirka: )[^<\n]*№ (\d+)|"run": \{\s*"number": (\d+),'
-)
-_BAD_WORKBOOK = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    OSError,
-    ValueError,
-    NotImplementedError,
 )
 _BROWSER = re.compile(r" ?\(\d+\)$")
 _VERSION = re.compile(rb'\A\{\s*"version": ?(\d+)')
@@ -226,7 +219,7 @@ def _first_part(path: Path, candidate: Path) -> int | None:
                 left, right = one.read(name), other.read(name)
                 if left != right and not _same_data(left, right, in_sheet):
                     return number
-    except _BAD_WORKBOOK:
+    except BAD_WORKBOOK:
         return 1
     return None
 
@@ -237,7 +230,7 @@ def _run_in(path: Path, form: str) -> int | None:
         try:
             with zipfile.ZipFile(path) as workbook:
                 head = workbook.read("docProps/core.xml")
-        except (*_BAD_WORKBOOK, KeyError):
+        except (*BAD_WORKBOOK, KeyError):
             return None
     else:
         with path.open("rb") as file:

@@ -30,7 +30,7 @@ DUPLICATE_KEYS_STORE = "scratch.duplicate_key_store"
 _FOUND = "scratch.pair_found"
 _SHARED_REFS = "scratch.shared_ref"
 _RECALLED = "scratch.recalled"
-_RECALLED_TWICE = "scratch.recalled_twice"
+_RECALLED_IN_VAIN = "scratch.recalled_in_vain"
 _REST = "scratch.rest"
 
 _CHOSEN = """
@@ -182,14 +182,28 @@ class Pairing:
                 SEMI JOIN (FROM {UNPAIRED_RECORDS} WHERE {here}) w USING (ref)
                 """
             )
-        run(f"CREATE TABLE {_RECALLED_TWICE}(row_id VARCHAR)")
+        run(f"CREATE TABLE {_RECALLED_IN_VAIN}(row_id VARCHAR)")
         for here in self.each_part("row_id"):
-            run(f"INSERT INTO {_RECALLED_TWICE} {_repeated('row_id', _FOUND, here)}")
-        if self._staging.rows(f"FROM {_RECALLED_TWICE} LIMIT 1"):
+            run(f"INSERT INTO {_RECALLED_IN_VAIN} {_repeated('row_id', _FOUND, here)}")
+        for here in self.each_part("key"):
+            # The row is another one by now: it holds all that a counterparty without a row should
+            # have. The database used a primary key again, as after a restored backup.
+            run(
+                f"""
+                INSERT INTO {_RECALLED_IN_VAIN}
+                SELECT f.row_id
+                FROM (FROM {_FOUND} WHERE {here}) f
+                JOIN (FROM {UNPAIRED_RECORDS} WHERE {here} AND live) w USING (key, digest)
+                ANTI JOIN (FROM {UNPAIRED_RECORDS} WHERE {here}) own
+                    ON own.ref = f.ref AND own.key = f.key
+                WHERE w.ref NOT IN (SELECT ref FROM {_FOUND})
+                """
+            )
+        if self._staging.rows(f"FROM {_RECALLED_IN_VAIN} LIMIT 1"):
             run(
                 f"""
                 CREATE OR REPLACE TABLE {_FOUND} AS
-                FROM {_FOUND} WHERE row_id NOT IN (FROM {_RECALLED_TWICE})
+                FROM {_FOUND} WHERE row_id NOT IN (FROM {_RECALLED_IN_VAIN})
                 """
             )
         self._take_found()
