@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from tests.integration.engine_world import world
-from zvirka.domain import Action, Cause, Command, Kind
+from zvirka.domain import Action, Cause, Kind
 from zvirka.erp.protocol import Store
 from zvirka.reconcile import applying, verifying
-from zvirka.reconcile.request import Targets
 from zvirka.staging.source_mirror import SourceMirror
 
 
@@ -148,10 +147,7 @@ def test_a_primary_key_that_the_database_used_again_leads_to_no_other_client(
         made.shape.sql("DELETE FROM clients WHERE id = ?", (rows[0],))
         made.shape.sql("UPDATE clients SET id = ? WHERE id = ?", tuple(rows))
         made.shape.sql("UPDATE client_contacts SET client_id = ? WHERE client_id = ?", tuple(rows))
-        if by == "night":
-            run = made.run()
-        else:
-            run = made.run(command=Command.RESYNC, targets=Targets(refs=(lost,)), reason="test")
+        run = made.run() if by == "night" else made.resync(refs=(lost,))
         assert [(d.ref, d.action) for d in made.differences(run.run)] == [(lost, Action.CREATE)]
         assert made.shape.find(codes[1])[0].row == rows[0]
         made.assert_in_sync()

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from zvirka.staging.agreement import AGREED
 from zvirka.staging.database import Staging, parts
 from zvirka.staging.remembered_pairs import REMEMBERED
 from zvirka.staging.source_mirror import WANTED
@@ -186,19 +187,7 @@ class Pairing:
         for here in self.each_part("row_id"):
             run(f"INSERT INTO {_RECALLED_IN_VAIN} {_repeated('row_id', _FOUND, here)}")
         for here in self.each_part("key"):
-            # The row is another one by now: it holds all that a counterparty without a row should
-            # have. The database used a primary key again, as after a restored backup.
-            run(
-                f"""
-                INSERT INTO {_RECALLED_IN_VAIN}
-                SELECT f.row_id
-                FROM (FROM {_FOUND} WHERE {here}) f
-                JOIN (FROM {UNPAIRED_RECORDS} WHERE {here} AND live) w USING (key, digest)
-                ANTI JOIN (FROM {UNPAIRED_RECORDS} WHERE {here}) own
-                    ON own.ref = f.ref AND own.key = f.key
-                WHERE w.ref NOT IN (SELECT ref FROM {_FOUND})
-                """
-            )
+            run(f"INSERT INTO {_RECALLED_IN_VAIN} {self._rows_of_others(here)}")
         if self._staging.rows(f"FROM {_RECALLED_IN_VAIN} LIMIT 1"):
             run(
                 f"""
@@ -207,6 +196,34 @@ class Pairing:
                 """
             )
         self._take_found()
+
+    def _rows_of_others(self, here: str) -> str:
+        """SQL for recalled rows that are other clients by now, in one part of the keys.
+
+        The database used a primary key again, as after a restored backup: the row has the key of
+        a counterparty without a row and holds what that one should have, or had when both sides
+        last agreed. A row that still is as its own counterparty left it stays that one's: there
+        the code has moved in 1C.
+        """
+        return f"""
+            WITH other AS (
+                SELECT f.row_id, f.ref, f.stable, w.ref AS heir, w.digest = f.digest AS equal
+                FROM (FROM {_FOUND} WHERE {here}) f
+                JOIN (FROM {UNPAIRED_RECORDS} WHERE {here} AND live) w USING (key)
+                ANTI JOIN (FROM {UNPAIRED_RECORDS} WHERE {here}) own
+                    ON own.ref = f.ref AND own.key = f.key
+                WHERE w.ref NOT IN (SELECT ref FROM {_FOUND})
+            ),
+            agreed AS (
+                SELECT ref, client
+                FROM {AGREED}
+                WHERE ref IN (SELECT ref FROM other UNION ALL SELECT heir FROM other)
+            )
+            SELECT row_id
+            FROM other
+            WHERE (equal OR (heir, stable) IN (FROM agreed))
+                AND (ref, stable) NOT IN (FROM agreed)
+        """
 
     def _take_found(self) -> None:
         """Move what was just paired from the unpaired to the pairs."""
