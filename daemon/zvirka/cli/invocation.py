@@ -53,7 +53,7 @@ def writing_output() -> Iterator[None]:
     except OSError as error:
         raise OutputError(
             coded("ZV4101", "the output cannot be written: {why}", why=os_reason(error)),
-            place="standard output",
+            place=Message("standard output"),
             remedy=Message("see to the space of the disk it goes to; what the command did stands"),
         ) from None
 

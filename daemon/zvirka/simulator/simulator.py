@@ -133,7 +133,7 @@ class Simulator:
                     listen=repr(listen),
                     why=os_reason(error),
                 ),
-                place="the simulated 1C",
+                place=Message("the simulated 1C"),
                 remedy=Message("give a free port, or 0 for any, and an address of this machine"),
             ) from None
         self.port = self._server.server_address[1]
