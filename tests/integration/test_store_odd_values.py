@@ -192,14 +192,19 @@ def test_a_column_of_a_type_without_a_rule_is_told_and_never_written(
 def test_a_domain_keeps_the_limits_of_the_type_under_it(tmp_path: Path) -> None:
     """A code of fixed length is found again, and decimals are held to the scale."""
     erp = ErpSettings.model_validate({"url": fresh("postgresql", tmp_path), "table": "clients"})
-    shape = Shape("odd", "postgresql", erp, mapping_of("money", "short"), {})
-    for domain in ("code AS char(8)", "sum AS numeric(15,2)", "text5 AS varchar(5)", "t AS text5"):
+    shape = Shape("odd", "postgresql", erp, mapping_of("money", "short", "answer"), {})
+    shape.sql("CREATE TYPE yes_or_no AS ENUM ('так', 'ні')")
+    for domain in (
+        *("code AS char(8)", "sum AS numeric(15,2)", "text5 AS varchar(5)", "t AS text5"),
+        "answer AS yes_or_no",
+    ):
         shape.sql(f"CREATE DOMAIN {domain}")
     shape.sql(
         f"CREATE TABLE clients(id {SERIAL['postgresql']}, code code NOT NULL UNIQUE, money sum,"
-        " short t, is_active BOOLEAN NOT NULL DEFAULT TRUE)"
+        " short t, answer answer, is_active BOOLEAN NOT NULL DEFAULT TRUE)"
     )
-    wanted: dict[str, str | None] = {"code": "C-00001", "money": "1000.555", "short": "123456"}
+    values = {"money": "1000.555", "short": "123456", "answer": "так"}
+    wanted: dict[str, str | None] = {"code": "C-00001", **values}
     creation = Correction(id=1, action=Action.CREATE, key="C-00001", ref=ref(1), after=wanted)
     writer = shape.writer()
     [outcome] = writer.apply([creation], partly=True)
@@ -207,4 +212,4 @@ def test_a_domain_keeps_the_limits_of_the_type_under_it(tmp_path: Path) -> None:
     assert (outcome.state, set(outcome.left_out)) == (OutcomeState.APPLIED, {"money", "short"})
     assert "field money has 3 decimals, column money takes 2" in outcome.detail
     assert "field short has 6 characters, column short takes 5" in outcome.detail
-    assert shape.read(1).key == "C-00001"
+    assert (shape.read(1).key, shape.read(1).values["answer"]) == ("C-00001", "так")

@@ -105,8 +105,8 @@ def _replace_domains(connection: Connection, table: Table) -> None:
     for column in domains:
         while isinstance(column.type, DOMAIN):
             column.type = column.type.data_type
-        if isinstance(column.type, String | Numeric):
-            column.type = type(column.type)(*limits.get(column.name, ()))
+        if isinstance(column.type, String | Numeric) and column.name in limits:
+            column.type = type(column.type)(*limits[column.name])
 
 
 def _note_answers(connection: Connection, table: Table) -> None:
