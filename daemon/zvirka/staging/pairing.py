@@ -32,6 +32,7 @@ _FOUND = "scratch.pair_found"
 _SHARED_REFS = "scratch.shared_ref"
 _RECALLED = "scratch.recalled"
 _RECALLED_IN_VAIN = "scratch.recalled_in_vain"
+_WITHOUT_ROW = "scratch.record_without_row"
 _REST = "scratch.rest"
 
 _CHOSEN = """
@@ -186,8 +187,7 @@ class Pairing:
         run(f"CREATE TABLE {_RECALLED_IN_VAIN}(row_id VARCHAR)")
         for here in self.each_part("row_id"):
             run(f"INSERT INTO {_RECALLED_IN_VAIN} {_repeated('row_id', _FOUND, here)}")
-        for here in self.each_part("key"):
-            run(f"INSERT INTO {_RECALLED_IN_VAIN} {self._rows_of_others(here)}")
+        self._note_rows_of_others()
         if self._staging.rows(f"FROM {_RECALLED_IN_VAIN} LIMIT 1"):
             run(
                 f"""
@@ -197,33 +197,46 @@ class Pairing:
             )
         self._take_found()
 
-    def _rows_of_others(self, here: str) -> str:
-        """SQL for recalled rows that are other clients by now, in one part of the keys.
+    def _note_rows_of_others(self) -> None:
+        """Note the recalled rows that are other clients by now.
 
         The database used a primary key again, as after a restored backup: the row has the key of
         a counterparty without a row and holds what that one should have, or had when both sides
         last agreed. A row that still is as its own counterparty left it stays that one's: there
         the code has moved in 1C.
         """
-        return f"""
-            WITH other AS (
-                SELECT f.row_id, f.ref, f.stable, w.ref AS heir, w.digest = f.digest AS equal
-                FROM (FROM {_FOUND} WHERE {here}) f
-                JOIN (FROM {UNPAIRED_RECORDS} WHERE {here} AND live) w USING (key)
-                ANTI JOIN (FROM {UNPAIRED_RECORDS} WHERE {here}) own
-                    ON own.ref = f.ref AND own.key = f.key
-                WHERE w.ref NOT IN (SELECT ref FROM {_FOUND})
-            ),
-            agreed AS (
-                SELECT ref, client
-                FROM {AGREED}
-                WHERE ref IN (SELECT ref FROM other UNION ALL SELECT heir FROM other)
+        run = self._staging.run
+        run(f"CREATE TABLE {_WITHOUT_ROW} AS FROM {UNPAIRED_RECORDS} LIMIT 0")
+        for here in self.each_part("ref"):
+            run(
+                f"""
+                INSERT INTO {_WITHOUT_ROW}
+                FROM {UNPAIRED_RECORDS}
+                WHERE {here} AND live AND ref NOT IN (SELECT ref FROM {_FOUND} WHERE {here})
+                """
             )
-            SELECT row_id
-            FROM other
-            WHERE (equal OR (heir, stable) IN (FROM agreed))
-                AND (ref, stable) NOT IN (FROM agreed)
-        """
+        for here in self.each_part("key"):
+            run(
+                f"""
+                INSERT INTO {_RECALLED_IN_VAIN}
+                WITH other AS (
+                    SELECT f.row_id, f.ref, f.stable, w.ref AS heir, w.digest = f.digest AS equal
+                    FROM (FROM {_FOUND} WHERE {here}) f
+                    JOIN (FROM {_WITHOUT_ROW} WHERE {here}) w USING (key)
+                    ANTI JOIN (FROM {UNPAIRED_RECORDS} WHERE {here}) own
+                        ON own.ref = f.ref AND own.key = f.key
+                ),
+                agreed AS (
+                    SELECT ref, client
+                    FROM {AGREED}
+                    WHERE ref IN (SELECT ref FROM other UNION ALL SELECT heir FROM other)
+                )
+                SELECT row_id
+                FROM other
+                WHERE (equal OR (heir, stable) IN (FROM agreed))
+                    AND (ref, stable) NOT IN (FROM agreed)
+                """
+            )
 
     def _take_found(self) -> None:
         """Move what was just paired from the unpaired to the pairs."""
