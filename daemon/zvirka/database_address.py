@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from zvirka.net import is_loopback
 
@@ -21,6 +22,14 @@ _ENCRYPTED = {"require", "verify-ca", "verify-full"}
 
 _VERIFIED = ("ssl_ca", "ssl_capath", "ssl_verify_cert", "ssl_verify_identity")
 """Any of these makes PyMySQL verify the certificate of the server."""
+
+
+def database_url(text: str | None) -> URL | None:
+    """Parse the address of a database; ``None`` when it is not one."""
+    try:
+        return make_url(text or "")
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
+        return None
 
 
 def database_identity(url: URL) -> Identity:

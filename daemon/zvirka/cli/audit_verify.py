@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import MOST, examples
+from zvirka.cli.options import LARGEST_INTEGER, examples
 from zvirka.errors import ExitCode, UsageError, os_reason
 from zvirka.message import Message, coded
 
@@ -41,7 +41,9 @@ def verify(
     ] = None,
     start: Annotated[
         int | None,
-        typer.Option("--from", metavar="RUN", min=1, max=MOST, help="The first run to check."),
+        typer.Option(
+            "--from", metavar="RUN", min=1, max=LARGEST_INTEGER, help="The first run to check."
+        ),
     ] = None,
     keys: Annotated[
         list[Path] | None,

@@ -51,10 +51,10 @@ RefsOption = Annotated[
     list[str] | None,
     typer.Option("--ref", metavar="REF", help="Ref_Key of a counterparty; repeatable."),
 ]
-MOST = 2**31 - 1
-"""The largest number that a journal can be asked for, whatever its database."""
+LARGEST_INTEGER = 2**31 - 1
+"""The largest integer that the journal takes in every database."""
 RunArgument = Annotated[
-    int, typer.Argument(metavar="RUN", min=1, max=MOST, help="The number of the run.")
+    int, typer.Argument(metavar="RUN", min=1, max=LARGEST_INTEGER, help="The number of the run.")
 ]
 WaitOption = Annotated[
     float | None,

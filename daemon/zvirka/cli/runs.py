@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import MOST, FlowCommand, RunArgument, examples, new_group
+from zvirka.cli.options import LARGEST_INTEGER, FlowCommand, RunArgument, examples, new_group
 from zvirka.domain import PlanState, RunStatus
 from zvirka.errors import ExitCode
 from zvirka.now import utc_now
@@ -40,7 +40,7 @@ def runs(
     context: typer.Context,
     held: Annotated[bool, typer.Option("--held", help="Only runs that wait for approval.")] = False,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=MOST, help="How many, newest first.")
+        int, typer.Option("--limit", min=1, max=LARGEST_INTEGER, help="How many, newest first.")
     ] = 20,
 ) -> int:
     """List the last runs, newest first."""

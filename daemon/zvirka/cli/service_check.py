@@ -6,10 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from zvirka.cli.service_user import user_name
+from zvirka.database_address import database_url
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
 from zvirka.service.installed_units import InstalledUnit, units_of
@@ -88,11 +86,13 @@ def _written(settings: Settings) -> Iterator[tuple[str, Path]]:
 
 
 def _sqlite_file(text: str | None) -> Path | None:
-    try:
-        url = make_url(text or "")
-    except (ArgumentError, ValueError):
-        return None
-    if url.get_backend_name() != "sqlite" or not url.database or url.database[0] != "/":
+    url = database_url(text)
+    if (
+        url is None
+        or url.get_backend_name() != "sqlite"
+        or not url.database
+        or url.database[0] != "/"
+    ):
         return None
     return Path(url.database)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zvirka.cli.invocation import Invocation
-from zvirka.cli.options import MOST, CliCommand, examples, new_group
+from zvirka.cli.options import LARGEST_INTEGER, CliCommand, examples, new_group
 from zvirka.errors import ExitCode, UsageError
 from zvirka.message import Message, coded
 
@@ -36,7 +36,9 @@ AddressOption = Annotated[str | None, typer.Option("--address", help="The legal 
 def show(
     context: typer.Context,
     directory: DirectoryOption = Path(),
-    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="How many.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=LARGEST_INTEGER, help="How many.")
+    ] = 20,
 ) -> int:
     """List counterparties of the simulated 1C."""
     from zvirka.simulator.kept import edited_base

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import msgspec
 from pydantic import SecretStr
 from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from zvirka.atomic_files import replaced
+from zvirka.database_address import database_url
 from zvirka.errors import SettingsError, UsageError, os_reason
 from zvirka.init.erp_database import ErpDatabase, TableChoice
 from zvirka.init.field_homes import SourceProposal, propose_source
@@ -145,16 +145,15 @@ class Conversation:
         text = self._shown.ask("init_erp_url") if text is None else text
         if not text:
             return ErpSettings(url=f"sqlite:///{self._state_dir() / 'erp.db'}")
-        try:
-            url = make_url(text)
-        except (ArgumentError, ValueError):
+        url = database_url(text)
+        if url is None:
             raise SettingsError(
                 coded("ZV3303", "the address of the store is not a database URL"),
                 place="--erp-url",
                 remedy=Message(
                     "write it as postgresql://user@host/database or sqlite:////path/file.db"
                 ),
-            ) from None
+            )
         sqlite = url.get_backend_name() == "sqlite"
         if url.password:
             self._secrets["erp.password"] = str(url.password)

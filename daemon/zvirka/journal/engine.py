@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
+from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
+from zvirka.database_address import database_url
 from zvirka.errors import JournalError, SettingsError, os_reason
 from zvirka.journal.error_messages import guarded
 from zvirka.journal.migration import WRITES, is_in_step, migrate
@@ -50,10 +51,9 @@ def journal_url(settings: Settings) -> URL:
     """
     if settings.journal.url is None:
         return URL.create("sqlite", database=str(settings.state_dir / "journal.db"))
-    try:
-        url = make_url(settings.journal.url)
-    except (ArgumentError, ValueError):
-        raise _wrong_url() from None
+    url = database_url(settings.journal.url)
+    if url is None:
+        raise _wrong_url()
     if settings.journal.password is not None:
         url = url.set(password=settings.journal.password.get_secret_value())
     if url.drivername in {"postgresql", "postgres"}:

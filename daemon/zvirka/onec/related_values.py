@@ -133,7 +133,7 @@ def kinds_column(shape: RowDecoder, rows: Sequence[Row], name: str) -> list[str]
 def values_of(
     shape: RowDecoder, rows: Sequence[Row], choices: Sequence[Choice]
 ) -> dict[str, list[str | None]]:
-    """The columns that the fields take their values from, by name."""
+    """Return the columns that hold the values of the fields, by property name."""
     return {name: shape.texts(rows, name) for name in {choice.value for choice in choices}}
 
 

@@ -196,9 +196,9 @@ def _successors(
     records: dict[str, Counterparty],
     clients: dict[str, Client],
 ) -> list[Counterparty]:
-    """Counterparties under the key of a named one's row, where the named one does not have it.
+    """Find counterparties by the keys of the named ones' rows, where those keys differ.
 
-    It is gone and was created again in 1C, or its row is another client's by now.
+    The named one is gone and was created again in 1C, or its row belongs to another client now.
     """
     if searched_field(context.mapping) is None:
         return []

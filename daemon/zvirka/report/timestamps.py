@@ -108,7 +108,7 @@ def decoded(answer: bytes) -> TimeStampResponse:
 
 
 def _certificates_sorted(der: bytes) -> bytes:
-    """The TimeStampResp with its certificates sorted as DER wants them; its length is the same."""
+    """Return the TimeStampResp with its certificates in DER order; its length does not change."""
     status, end = _content(der, 0)
     after_status = _content(der, status)[1]
     if after_status >= end:

@@ -9,10 +9,8 @@ from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 import pytz
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
-from zvirka.database_address import hosts_of, may_be_read_on_the_way
+from zvirka.database_address import database_url, hosts_of, may_be_read_on_the_way
 from zvirka.errors import SettingsError
 from zvirka.findings import Finding
 from zvirka.message import Message, coded
@@ -80,11 +78,8 @@ def cross_warnings(settings: Settings) -> Iterator[Finding]:
 
 
 def _database_warnings(key: str, address: str) -> Iterator[Finding]:
-    try:
-        url = make_url(address)
-    except (ArgumentError, ValueError):
-        return  # opening it says what is wrong
-    if not may_be_read_on_the_way(url):
+    url = database_url(address)  # opening it says what is wrong with one that is none
+    if url is None or not may_be_read_on_the_way(url):
         return
     needed = (
         "sslmode=verify-full&sslrootcert=" if url.get_backend_name() == "postgresql" else "ssl_ca="
@@ -121,7 +116,7 @@ def _onec_problems(onec: OnecSettings) -> Iterator[Problem]:
 
 
 def _query_problems(key: str, password: str, address: str) -> Iterator[Problem]:
-    """A password there would be shown wherever the address is."""
+    """Find a password in the query of an address, which every message would show."""
     if re.search(r"[?&](password|passwd)=", address, re.IGNORECASE):
         yield (
             key,

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
+from zvirka.database_address import database_url
 from zvirka.errors import SettingsError, UsageError
 from zvirka.message import Message, coded
 from zvirka.settings.explanations import did_you_mean, keys_of
@@ -265,9 +264,8 @@ def _separate_journal(journal: dict[str, Any], flow: str) -> None:
     address = journal.get("url")
     if not isinstance(address, str):
         return  # a file in the state directory
-    try:
-        url = make_url(address)
-    except (ArgumentError, ValueError):
+    url = database_url(address)
+    if url is None:
         return  # reported by the journal
     if url.get_backend_name() != "sqlite":
         journal["schema"] = f"zvirka_{flow}"

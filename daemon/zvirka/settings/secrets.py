@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
+from zvirka.database_address import database_url
 from zvirka.errors import os_reason
 from zvirka.findings import Finding
 from zvirka.message import Coded, Message, coded
@@ -104,11 +103,8 @@ def secret_values(settings: Settings) -> frozenset[str]:
     """Return every secret of the settings, passwords in URLs included; the logs mask them."""
     found = set(_secrets_in(settings))
     for url in (settings.erp.url, settings.journal.url):
-        try:
-            password = make_url(url).password if url else None
-        except (ArgumentError, ValueError):
-            password = None
-        found.add(str(password or ""))
+        address = database_url(url)
+        found.add(str(address.password or "") if address is not None else "")
     return frozenset(found - {""})
 
 

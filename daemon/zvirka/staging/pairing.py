@@ -198,7 +198,7 @@ class Pairing:
         self._take_found()
 
     def _note_rows_of_others(self) -> None:
-        """Note the recalled rows that are other clients by now.
+        """Collect the recalled rows that belong to other clients now.
 
         The database used a primary key again, as after a restored backup: the row has the key of
         a counterparty without a row and holds what that one should have, or had when both sides

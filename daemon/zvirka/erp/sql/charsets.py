@@ -44,7 +44,7 @@ _OF_MYSQL = text("""
 
 @dataclass(frozen=True)
 class Charset:
-    """An encoding by the database's name for it; ``codec`` is Python's."""
+    """A character set: its name in the database, and the codec of Python that equals it."""
 
     name: str
     codec: str
@@ -63,7 +63,7 @@ class Charset:
 
 
 def note_charsets(connection: Connection, table: Table) -> None:
-    """Note in each text column what it is encoded in, where that cannot hold every character."""
+    """Record the character set of each text column that cannot hold every character."""
     dialect = "mysql" if connection.dialect.name == "mariadb" else connection.dialect.name
     columns = [column for column in table.columns if isinstance(column.type, String)]
     names: dict[str, str] = {}

@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
+from sqlalchemy.exc import NoSuchModuleError
 
-from zvirka.database_address import Identity, database_identity
+from zvirka.database_address import Identity, database_identity, database_url
 from zvirka.erp.sql.missing_rights import name_user_in_errors
 from zvirka.errors import SettingsError, StoreError
 from zvirka.message import Message, coded
@@ -41,16 +41,15 @@ def store_url(erp: ErpSettings) -> URL:
 
 
 def _address(text: str) -> URL:
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
+    url = database_url(text)
+    if url is None:
         raise SettingsError(
             coded("ZV3303", "the address of the store is not a database URL"),
             place="erp.url",
             remedy=Message(
                 "write it as postgresql+psycopg://user@host/database or sqlite:////path/file.db"
             ),
-        ) from None
+        )
     if url.drivername in {"postgresql", "postgres"}:
         return url.set(drivername="postgresql+psycopg")
     if url.drivername in {"mysql", "mariadb"}:

@@ -302,12 +302,12 @@ triggers of the table say, too; so it does only here.
 
 
 def insert_into(table: Table) -> Insert:
-    """An INSERT that fails where a constraint is broken, whatever the table says."""
+    """Build an INSERT that fails on a violated constraint, whatever the table's conflict clause."""
     return insert(table).prefix_with(*_or_abort(table))
 
 
 def update_of(table: Table) -> Update:
-    """An UPDATE that fails where a constraint is broken, whatever the table says."""
+    """Build an UPDATE that fails on a violated constraint, whatever the table's conflict clause."""
     return update(table).prefix_with(*_or_abort(table))
 
 

@@ -92,7 +92,7 @@ def _reflected(engine: Engine, metadata: MetaData, name: str, schema: str | None
 
 
 def _replace_domains(connection: Connection, table: Table) -> None:
-    """Give columns of a domain the type under it, with its length, precision and scale.
+    """Replace each domain by its base type, with length, precision and scale.
 
     SQLAlchemy reflects that type without them; ``char(12)`` would be taken for ``char(1)``.
     """
