@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager, nullcontext, redirect_stderr, re
 from dataclasses import dataclass
 from pathlib import Path
 
+import apprise.utils.pgp  # noqa: F401 - now: its first import warns of a module of Python
 import pytest
 
 from tests.foreign_words import cyrillic_in, latin_in
